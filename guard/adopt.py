@@ -1,0 +1,255 @@
+"""`guard adopt`, `accept`, `hold` and `release`: the only commands that change what a volume says of itself."""
+
+import os
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from guard.event import Event, Happening
+from guard.outcome import Outcome, Severity
+from guard.volume.document import NAME_LIMIT
+from guard.volume.examine import Examination, Examiner, NoProgress
+from guard.volume.facts import Census, Fault, Invalid
+from guard.volume.hold import REASON_LIMIT, Hold
+from guard.volume.judge import Expectation, judge, usable_ledger
+from guard.volume.ledger import Ledger, Reference
+from guard.volume.loss import kept_files
+from guard.volume.marker import Marker
+from guard.volume.requests import Accept, Adopt, Announce, Overtaken, Release, Written
+from guard.wording import Ending, Say, Whereabouts, facts, remedies, sentence, termination
+
+#: Another command may be faster, and what it wrote is then judged.
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """Everything these commands share.
+
+    Attributes:
+        examiner: Looks and judges.
+        where: This pod.
+        say: Takes the happenings.
+    """
+
+    examiner: Examiner
+    where: Whereabouts
+    say: Say
+
+    def adopt(self, replacing: str | None) -> Ending:
+        """Writes the marker and the first ledger on a real, unmarked volume.
+
+        Args:
+            replacing: The ID of a foreign marker, or the start of a broken one's SHA-256, that may be set aside.
+        """
+        return self._attempt(lambda: self._adopt(replacing))
+
+    def accept(self) -> Ending:
+        """What is there now is right: new reference, next generation."""
+        return self._attempt(self._accept)
+
+    def hold(self, reason: str) -> Ending:
+        """Announces work on the volume; a hold that stands already is kept."""
+        return self._attempt(lambda: self._hold(reason))
+
+    def release(self) -> Ending:
+        """Ends the announced work and accepts what is there."""
+        return self._attempt(self._release)
+
+    def _attempt(self, command: Callable[[], Ending | None]) -> Ending:
+        for _ in range(_ATTEMPTS):
+            ending = command()
+            if ending is not None:
+                return ending
+        examination = self.examiner.examine(stop_early=False)
+        fault = Fault(0, "being changed by another command each time it was to be written")
+        return self._refused(self._rejudged(examination, fault))
+
+    def _adopt(self, replacing: str | None) -> Ending | None:
+        examination = self._without(Outcome.HELD)
+        outcome = examination.judgement.outcome
+        standing = examination.look.marker
+        if outcome is Outcome.DATA_LOST and standing is not None:
+            outcome = Outcome.OK  # the right marker: whether the data is there is the gate's question
+        if outcome is Outcome.OK and standing is not None:
+            return self._done(Event.VOLUME_ADOPTED, examination, "is adopted already; nothing was written", {})
+        if outcome is Outcome.MARKER_MISSING:
+            # A wipe is not laundered, and nothing is written on what refuses every write.
+            for blocking in (Outcome.READ_ONLY, Outcome.DATA_LOST):
+                if any(one.outcome is blocking for one in examination.judgement.findings):
+                    return self._refused(_only(examination, blocking))
+        named = _replaced(standing, replacing) if outcome in _REPLACEABLE else None
+        if outcome is not Outcome.MARKER_MISSING and named is None:
+            return self._refused(examination)
+        census = self.examiner.count_all(examination)
+        if census.fault:
+            return self._refused(self._rejudged(examination, census.fault))
+        marker = Marker(self.examiner.expected.volume, str(uuid.uuid4()), _now())
+        last = usable_ledger(examination.look) if named is None else None
+        ledger = self._ledger(marker.marker_id, last.generation + 1 if last else 1, census, last)
+        if last and last.reference.files > ledger.reference.files:
+            ledger = replace(ledger, reference=last.reference)  # smaller, but no wipe: it stays a shrunk volume
+        written = self._write(Adopt(examination.seen, marker, ledger, named))
+        if isinstance(written, Fault):
+            return self._refused(self._rejudged(examination, written))
+        if written is None:
+            return None
+        what = f'is now "{marker.volume}" with {census.files} files'
+        fields = {"volume": marker.volume, "marker_id": marker.marker_id, "set_aside": written.set_aside}
+        return self._done(Event.VOLUME_ADOPTED, examination, what, {**fields, **_counted(census, ledger)})
+
+    def _accept(self) -> Ending | None:
+        return self._renew(Accept, Event.VOLUME_ACCEPTED, "is accepted as it is")
+
+    def _release(self) -> Ending | None:
+        examination = self._without(Outcome.HELD)
+        if examination.look.hold is None and examination.judgement.outcome in {Outcome.OK, Outcome.DATA_LOST}:
+            return self._done(Event.VOLUME_RELEASED, examination, "was not held; nothing was written", {})
+        return self._renew(_release, Event.VOLUME_RELEASED, "is released and accepted as it is")
+
+    def _renew(self, request: Callable[..., Any], event: Event, done: str) -> Ending | None:
+        examination = self._without(Outcome.HELD, Outcome.DATA_LOST)
+        look = examination.look
+        last = usable_ledger(look)
+        unmarked = examination.judgement.outcome is Outcome.MARKER_MISSING and last is not None and event is not (
+            Event.VOLUME_RELEASED
+        )
+        if examination.judgement.outcome is not Outcome.OK and not unmarked:
+            return self._refused(examination)
+        census = self.examiner.count_all(examination)
+        if census.fault:
+            return self._refused(self._rejudged(examination, census.fault))
+        marker_id = look.marker.marker_id if isinstance(look.marker, Marker) else (last.marker_id if last else "")
+        ledger = self._ledger(marker_id, last.generation + 1 if last else 1, census, last)
+        written = self._write(request(examination.seen, ledger))
+        if isinstance(written, Fault):
+            return self._refused(self._rejudged(examination, written))
+        if written is None:
+            return None
+        assert written.ledger is not None
+        before = last.reference.files if last else None
+        message = f"{done}: {ledger.reference.files} files are the new reference"
+        message += f" (before: {before})" if before is not None else ""
+        message += f", generation {written.ledger.generation}"
+        if unmarked:
+            message += ". It still has no marker: guard adopt"
+        fields = {"reference_before": before, "set_aside": written.set_aside, **_counted(census, written.ledger)}
+        return self._done(event, examination, message, fields)
+
+    def _hold(self, reason: str) -> Ending | None:
+        examination = self._without(Outcome.DATA_LOST, Outcome.MARKER_MISSING)
+        held = examination.look.hold
+        if examination.judgement.outcome is Outcome.HELD:
+            by = "by a hold that can't be read" if isinstance(held, Invalid) or held is None else f"by {held.by} since {held.since}"
+            return self._done(Event.VOLUME_HELD, examination, f"is held already, {by}; nothing was written", {})
+        if examination.judgement.outcome is not Outcome.OK:
+            return self._refused(examination)
+        by = self.where.pod or f"{os.uname().nodename} (uid {os.geteuid()})"
+        hold = Hold(by[:NAME_LIMIT], _now(), reason[:REASON_LIMIT])
+        written = self._write(Announce(examination.seen, hold))
+        if isinstance(written, Fault):
+            return self._refused(self._rejudged(examination, written))
+        if written is None:
+            return None
+        fields = {"held_by": hold.by, "held_since": hold.since, "hold_reason": hold.reason}
+        return self._done(Event.VOLUME_HELD, examination, f"is held: {hold.reason}. End it with: guard release", fields)
+
+    def _without(self, *waived: Outcome) -> Examination:
+        """An examination without the outcomes that this command is there to end, or does not mind."""
+        examination = self.examiner.examine(stop_early=False)
+        kept = tuple(one for one in examination.judgement.findings if one.outcome not in waived)
+        return replace(examination, judgement=replace(examination.judgement, findings=kept))
+
+    def _write(self, request: Adopt | Accept | Release | Announce) -> Written | Fault | None:
+        """Has it written; None where another command was faster."""
+        try:
+            answer: Written | Overtaken | Fault = self.examiner.ask(request)
+        except NoProgress:
+            return Fault(0, "being written")
+        return None if isinstance(answer, Overtaken) else answer
+
+    def _ledger(self, marker_id: str, generation: int, census: Census, last: Ledger | None) -> Ledger:
+        files, entries = census.files, dict(census.entries)
+        if last:
+            files, kept = kept_files(last.reference, census)
+            entries |= {name: count for name, count in kept.items() if count and name in _hidden(census, last.reference)}
+        now = _now()
+        return Ledger(
+            marker_id=marker_id,
+            generation=generation,
+            reference=Reference(files, {name: count for name, count in entries.items() if count}, census.empty or 0, now),
+            files=census.files,
+            written=now,
+            pod=self.where.pod,
+            node=self.where.node,
+        )
+
+    def _rejudged(self, examination: Examination, fault: Fault) -> Examination:
+        look = replace(examination.look, fault=fault)
+        if fault.read_only:
+            look = replace(examination.look, read_only=f"{fault.code} while {fault.doing}")
+        expected: Expectation = replace(self.examiner.expected, writable=True)
+        return Examination(look, examination.census, judge(expected, look))
+
+    def _done(self, event: Event, examination: Examination, what: str, fields: dict[str, Any]) -> Ending:
+        message = f"{examination.look.path} {what}."
+        told = {**facts(examination), **fields, **self.where.fields()}
+        operation = os.urandom(8).hex()
+        self.say(Happening(event, message, event.severity, told, operation, first=True, last=True))
+        return Ending(Outcome.OK, f"ok: {message}\n")
+
+    def _refused(self, examination: Examination) -> Ending:
+        commands = remedies(examination, self.where)
+        outcome = examination.judgement.outcome
+        fields = {**facts(examination), **self.where.fields(), "outcome": outcome.label, "status": outcome.status}
+        operation = os.urandom(8).hex()
+        text = sentence(examination)
+        self.say(Happening(Event.VOLUME_REFUSED, text, Severity.ERROR, fields, operation, first=True, last=True))
+        return Ending(outcome, termination(examination, commands))
+
+
+_REPLACEABLE = frozenset({Outcome.MARKER_MISMATCH, Outcome.MARKER_INVALID})
+#: The shortest start of a broken marker's SHA-256 that names it.
+_SHORTEST_PREFIX = 6
+
+
+def _release(*accepted: Any) -> Release:
+    return Release(Accept(*accepted))
+
+
+def _replaced(standing: Marker | Invalid | None, replacing: str | None) -> str | None:
+    """What may be set aside, by its full name; None where `--replace` does not name what stands there."""
+    if replacing is None or standing is None:
+        return None
+    if isinstance(standing, Marker):
+        return standing.marker_id if replacing.lower() == standing.marker_id.lower() else None
+    named = len(replacing) >= _SHORTEST_PREFIX and bool(standing.digest) and standing.digest.startswith(replacing.lower())
+    return standing.digest if named else None
+
+
+def _only(examination: Examination, outcome: Outcome) -> Examination:
+    """The examination with this outcome first: it is what stands in the way of this command."""
+    findings = examination.judgement.findings
+    first = tuple(one for one in findings if one.outcome is outcome)
+    rest = tuple(one for one in findings if one.outcome is not outcome)
+    return replace(examination, judgement=replace(examination.judgement, findings=first + rest))
+
+
+def _hidden(census: Census, reference: Reference) -> frozenset[str]:
+    """Entries of the reference that could not be read whole: they keep their last count."""
+    return frozenset(
+        name
+        for name in reference.entries
+        for folder in census.unreadable
+        if folder == name or folder.startswith(name + "/") or name.startswith(folder + "/")
+    )
+
+
+def _counted(census: Census, ledger: Ledger) -> dict[str, Any]:
+    return {"files": census.files, "reference_files": ledger.reference.files, "generation": ledger.generation}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,143 @@
+"""Flags and help texts, made from the settings of each command: argparse reads, the models are the only source."""
+
+import argparse
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from guard.outcome import TERMINATED, Outcome
+from guard.settings import MODELS, Reporting, fields, flag
+
+_WIDTH = 110
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What the help of a command says.
+
+    Attributes:
+        summary: One line.
+        usage: What follows `guard COMMAND`.
+        statuses: The outcomes it can end with.
+        example: A line that works.
+        extras: Arguments that are no settings: name and help.
+    """
+
+    summary: str
+    usage: str
+    statuses: tuple[Outcome, ...]
+    example: str
+    extras: tuple[tuple[str, str], ...] = ()
+
+
+_ALWAYS = (Outcome.OK, Outcome.INTERNAL_ERROR, Outcome.USAGE)
+_VOLUME = tuple(one for one in Outcome if 10 <= one.status < Outcome.FINDINGS.status)  # noqa: PLR2004 - the volume's own
+
+COMMANDS: Mapping[str, Command] = {
+    "check": Command(
+        "The gate: passes only if the path is a mounted volume, the right one, that still holds its data.",
+        "[FLAG...] [-- APP ARG...]",
+        _ALWAYS + _VOLUME,
+        "GUARD_VOLUME=claude-skills-dev guard check -- python /app/server.py",
+        (("-- APP ARG...", "Becomes APP after a pass, in the same mount namespace: its own mount was checked."),),
+    ),
+    "adopt": Command(
+        "Writes the marker and the first ledger on a real, unmarked volume.",
+        "[FLAG...] [--replace ID|SHA256-PREFIX]",
+        _ALWAYS + _VOLUME,
+        "guard adopt --path /app/skills --volume claude-skills-dev",
+        (("--replace", "Sets aside a foreign marker (its ID) or a broken one (its SHA-256), as the refusal prints it."),),
+    ),
+    "accept": Command(
+        "What is there now is right: new reference, next generation.",
+        "[FLAG...]",
+        _ALWAYS + _VOLUME,
+        "kubectl exec POD -c volume-guard-watch -- guard accept",
+    ),
+    "hold": Command(
+        "Announces work on the volume (restore, migration): the gate refuses with held until release.",
+        "[FLAG...] REASON",
+        _ALWAYS + _VOLUME,
+        'guard hold "restore of Monday\'s backup"',
+        (("REASON", "Why, for whoever reads the refusal."),),
+    ),
+    "release": Command(
+        "Ends the announced work and accepts what is there.", "[FLAG...]", _ALWAYS + _VOLUME, "guard release"
+    ),
+}
+
+#: Arguments that are no settings, by command: what argparse calls them.
+_EXTRAS: Mapping[str, tuple[str, ...]] = {"adopt": ("--replace",), "hold": ("reason",)}
+
+
+class ArgumentsError(ValueError):
+    """What argparse could not read, as a sentence."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ArgumentsError(message)
+
+
+def parse(command: str, arguments: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Reads flags.
+
+    Returns:
+        Settings by their environment names, as texts; and the arguments that are no settings.
+
+    Raises:
+        ArgumentsError: An unknown flag, a missing value, a word too many.
+    """
+    model = MODELS[command]
+    parser = _Parser(prog=f"guard {command}", add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+    for name in fields(model):
+        parser.add_argument(flag(name), dest=name)
+    for extra in _EXTRAS.get(command, ()):
+        parser.add_argument(extra)
+    found: dict[str, str] = vars(parser.parse_args(list(arguments)))
+    extras = {name: value for name, value in found.items() if name not in fields(model)}
+    return {name: value for name, value in found.items() if name not in extras}, extras
+
+
+def overview() -> str:
+    """The help of `guard` itself."""
+    width = max(map(len, COMMANDS))
+    lines = ["Usage: guard COMMAND [FLAG...]", "", "Keeps an application off the wrong, missing or wiped volume.", ""]
+    lines += [f"  {name:{width}}  {command.summary}" for name, command in COMMANDS.items()]
+    lines += [
+        f"  {'explain':{width}}  An outcome in full, offline: guard explain data-lost, guard explain 30.",
+        "",
+        "guard COMMAND --help shows settings, exit statuses and an example; guard --version the version.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def help_text(command: str) -> str:
+    """The help of a command: settings with reason, unit and default; exit statuses; an example."""
+    about = COMMANDS[command]
+    lines = [f"Usage: guard {command} {about.usage}", "", about.summary, ""]
+    for name, meaning in about.extras:
+        lines += _entry(name, meaning)
+    lines.append("Settings (environment, or the flag; flags win; empty means unset):")
+    lines += _settings(MODELS[command])
+    lines += ["", "Exit statuses:"]
+    lines += [f"  {one.status:>3}  {one.label:16} {one.value.when}" for one in about.statuses]
+    if command == "check":
+        lines.append(f"  {TERMINATED:>3}  {'':16} told to stop while waiting; no outcome")
+    lines += ["", "Example:", f"  {about.example}"]
+    return "\n".join(lines) + "\n"
+
+
+def _settings(model: type[Reporting]) -> list[str]:
+    lines: list[str] = []
+    for name, field in fields(model).items():
+        extra = field.json_schema_extra
+        default = str(extra["shown"]) if isinstance(extra, dict) else ""
+        shown = "required" if default == "required" else f"default {default}" if default else "no default"
+        lines += _entry(f"{name}, {flag(name)}", f"{field.description} ({shown})")
+    return lines
+
+
+def _entry(name: str, meaning: str) -> list[str]:
+    return [f"  {name}", *textwrap.wrap(meaning, _WIDTH, initial_indent="      ", subsequent_indent="      ")]

@@ -1,0 +1,253 @@
+"""The commands, and the one place where an outcome becomes an exit status.
+
+The prober is forked first, from a small process; what is heavy (pydantic, structlog) is imported after that.
+"""
+
+import errno
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import guard
+from guard import explain
+from guard.event import Event, Happening
+from guard.interrupt import Interrupt, Interrupted
+from guard.outcome import TERMINATED, Outcome, Severity
+from guard.volume import requests  # noqa: F401 - the prober is forked with what it runs
+from guard.volume.examine import Examiner, ProberFailed
+from guard.volume.prober import Prober
+
+if TYPE_CHECKING:
+    from guard.settings import CheckSettings, Reporting, VolumeSettings
+    from guard.wording import Ending, Say
+
+VOLUME_COMMANDS = ("check", "adopt", "accept", "hold", "release")
+COMMANDS = (*VOLUME_COMMANDS, "explain")
+_HELP = frozenset({"--help", "-h", "help"})
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command; the exit status."""
+    if not arguments or arguments[0] in _HELP:
+        from guard.arguments import overview
+
+        return _answer(overview(), Outcome.OK if arguments else Outcome.USAGE)
+    command, *rest = arguments
+    if command in {"--version", "-V"}:
+        return _answer(f"volume-guard {guard.__version__}\n", Outcome.OK)
+    if command == "explain":
+        return _explain(rest)
+    if command not in VOLUME_COMMANDS:
+        return _unusable([f"unknown command {command!r}: known are {', '.join(COMMANDS)}"], {})
+    flags, app = _split(rest)
+    if not _HELP.isdisjoint(flags[:1]) or "--help" in flags:
+        from guard.arguments import help_text
+
+        return _answer(help_text(command), Outcome.OK)
+    with Interrupt() as interrupt:
+        prober = Prober()
+        try:
+            return _on_volume(command, flags, app, prober, interrupt)
+        except Interrupted:
+            return interrupt.status or TERMINATED
+        except Exception:
+            return _unforeseen(traceback.format_exc())
+
+
+def _split(arguments: Sequence[str]) -> tuple[list[str], list[str] | None]:
+    """Flags, and the application behind `--`; None where there is no `--`."""
+    if "--" not in arguments:
+        return list(arguments), None
+    end = list(arguments).index("--")
+    return list(arguments[:end]), list(arguments[end + 1 :])
+
+
+def _explain(arguments: Sequence[str]) -> int:
+    if len(arguments) == 1 and arguments[0] in _HELP:
+        return _answer("Usage: guard explain NAME|STATUS\n\n" + explain.listing(), Outcome.OK)
+    if len(arguments) != 1:
+        return _unusable(["explain takes one name or exit status, such as data-lost or 30"], {})
+    outcome = explain.find(arguments[0])
+    if outcome is None:
+        known = ", ".join(one.label for one in Outcome)
+        return _unusable([f"there is nothing to explain under {arguments[0]!r}: known are {known}"], {})
+    return _answer(explain.text(outcome), Outcome.OK)
+
+
+def _on_volume(
+    command: str, flags: list[str], app: list[str] | None, prober: Prober, interrupt: Interrupt
+) -> int:
+    from guard import arguments, settings
+
+    model = settings.MODELS[command]
+    problems: list[str] = []
+    given: dict[str, str] = {}
+    extras: dict[str, str] = {}
+    try:
+        given, extras = arguments.parse(command, flags)
+    except arguments.ArgumentsError as error:
+        problems.append(f"guard {command}: {error}")
+    warnings = _unknown_settings(problems, lenient=app is not None)
+    found, wrong = settings.load(model, given)
+    problems += wrong
+    if app is not None and command != "check":
+        problems.append(f"guard {command} takes no -- APP")
+    elif app is not None:
+        problems += _unusable_app(app)
+    if problems or found is None:
+        return _unusable(problems, given)
+    assert isinstance(found, settings.VolumeSettings)
+    return _judge(command, found, extras, app, warnings, prober, interrupt)
+
+
+def _unknown_settings(problems: list[str], *, lenient: bool) -> list[str]:
+    """Adds what is misspelt to the problems; gives the names that may be the application's own."""
+    from guard.settings import unknown_names
+
+    near = 2  # edits: so close to a setting of ours that it was meant to be one
+    others = []
+    for name, nearest, distance in unknown_names(os.environ):
+        sentence = f"unknown setting {name}: the nearest known one is {nearest}"
+        (others if lenient and distance > near else problems).append(sentence)
+    return others
+
+
+def _unusable_app(app: list[str]) -> list[str]:
+    if not app:
+        return ["-- is there, but no APP behind it"]
+    paths = [app[0]] if "/" in app[0] else [os.path.join(folder, app[0]) for folder in os.get_exec_path()]
+    if any(os.path.isfile(path) and os.access(path, os.X_OK) for path in paths):
+        return []
+    return [f"APP {app[0]!r} is not there or not executable"]
+
+
+def _judge(
+    command: str,
+    found: "VolumeSettings",
+    extras: dict[str, str],
+    app: list[str] | None,
+    warnings: list[str],
+    prober: Prober,
+    interrupt: Interrupt,
+) -> int:
+    from guard.report import termination
+    from guard.report.log import Log
+    from guard.settings import CheckSettings
+
+    say = Log(found.log_format, found.log_level).say
+    for warning in warnings:
+        say(Happening(Event.VOLUME_OK, f"Left alone: {warning}.", Severity.WARNING))
+    observing = isinstance(found, CheckSettings) and not found.enforce
+    expected = found.expectation()
+    if command != "check":
+        expected = replace(expected, writable=True)
+    examiner = Examiner(expected, prober, interrupt)
+    try:
+        ending = _command(command, found, extras, examiner, say)
+    except ProberFailed as failed:
+        return _bug(str(failed), found, say, observing=observing)
+    except Interrupted:
+        raise
+    except Exception:
+        return _bug(traceback.format_exc(), found, say, observing=observing)
+    passed = ending.outcome is Outcome.OK or observing
+    if not (passed and app):
+        termination.write(found.termination_log, ending.message)
+    examiner.close()
+    if passed and app:
+        return _become(app, found, say)
+    return 0 if passed else ending.outcome.status
+
+
+def _command(
+    command: str, found: "VolumeSettings", extras: dict[str, str], examiner: Examiner, say: "Say"
+) -> "Ending":
+    from guard.wording import Whereabouts
+
+    where = Whereabouts(found.pod, found.node, found.namespace)
+    if command == "check":
+        from guard import gate
+        from guard.settings import CheckSettings
+
+        assert isinstance(found, CheckSettings)
+        return gate.check(examiner, found.wait, where, say)
+    from guard.adopt import Adoption
+
+    adoption = Adoption(examiner, where, say)
+    commands: dict[str, Callable[[], Ending]] = {
+        "adopt": lambda: adoption.adopt(extras.get("replace")),
+        "accept": adoption.accept,
+        "hold": lambda: adoption.hold(extras["reason"]),
+        "release": adoption.release,
+    }
+    return commands[command]()
+
+
+def _become(app: list[str], found: "VolumeSettings", say: "Say") -> int:
+    """Becomes the application: same environment and streams, and the signals that Python changed put back."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        os.execvp(app[0], app)  # noqa: S606 - becoming APP is what was asked for
+    except OSError as error:
+        reason = errno.errorcode.get(error.errno or 0, "an error")
+        return _report_unusable([f"APP {app[0]!r} cannot be executed: {reason}"], found.termination_log, say)
+
+
+def _bug(trace: str, found: "Reporting", say: "Say", *, observing: bool) -> int:
+    from guard.report import termination
+
+    outcome = Outcome.INTERNAL_ERROR
+    last = trace.strip().rsplit("\n", 1)[-1]
+    message = f"{outcome.label}: a bug in the guard: {last}. {outcome.value.remedy}"
+    fields = {"outcome": outcome.label, "status": outcome.status, "traceback": trace[-4000:]}
+    say(Happening(Event.VOLUME_REFUSED, message, outcome.severity, fields))
+    termination.write(found.termination_log, message + "\n")
+    return 0 if observing else outcome.status
+
+
+def _unforeseen(trace: str) -> int:
+    """A bug before the settings are known: said as well as it can be."""
+    from guard.report.log import Log
+    from guard.settings import Reporting
+
+    found = Reporting.model_construct()
+    return _bug(trace, found, Log().say, observing=False)
+
+
+def _unusable(problems: list[str], flags: dict[str, str]) -> int:
+    """Says every problem at once, as far as the settings for saying are usable themselves."""
+    from guard.report.log import Log
+    from guard.settings import Reporting, load
+
+    found, _ = load(Reporting, flags)
+    if found is None:
+        found = Reporting.model_construct()
+    return _report_unusable(problems, found.termination_log, Log(found.log_format).say)
+
+
+def _report_unusable(problems: list[str], termination_log: str, say: "Say") -> int:
+    from guard.report import termination
+
+    outcome = Outcome.USAGE
+    message = f"{outcome.label}: {'; '.join(problems)}. {outcome.value.remedy}"
+    fields = {"outcome": outcome.label, "status": outcome.status, "problems": problems}
+    say(Happening(Event.VOLUME_REFUSED, message, outcome.severity, fields))
+    lines = [outcome.label, *(f"  {problem}" for problem in problems), f"what to do: {outcome.value.remedy}"]
+    termination.write(termination_log, "\n".join(lines) + "\n")
+    return outcome.status
+
+
+def _answer(text: str, outcome: Outcome) -> int:
+    """Writes what was asked for on standard output; a reader that went away changes nothing."""
+    rest = memoryview(text.encode("utf-8", "backslashreplace"))
+    try:
+        while rest:
+            rest = rest[os.write(1, rest) :]
+    except OSError:
+        pass
+    return outcome.status

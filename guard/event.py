@@ -1,0 +1,68 @@
+"""The event table, and the one record that carries a happening to every listener (log, termination message, metrics)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from guard.outcome import Severity
+
+
+class Event(Enum):
+    """What a log line is about, with the severity it has unless said otherwise."""
+
+    VOLUME_OK = ("volume.ok", Severity.INFO)
+    VOLUME_WAITING = ("volume.waiting", Severity.INFO)
+    VOLUME_REFUSED = ("volume.refused", Severity.ERROR)
+    VOLUME_ADOPTED = ("volume.adopted", Severity.INFO)
+    VOLUME_ACCEPTED = ("volume.accepted", Severity.NOTICE)
+    VOLUME_HELD = ("volume.held", Severity.NOTICE)
+    VOLUME_RELEASED = ("volume.released", Severity.NOTICE)
+    WATCH_STARTED = ("watch.started", Severity.INFO)
+    WATCH_STOPPED = ("watch.stopped", Severity.INFO)
+    VOLUME_SHRUNK = ("volume.shrunk", Severity.WARNING)
+    VOLUME_WIPED = ("volume.wiped", Severity.CRITICAL)
+    VOLUME_RECOVERED = ("volume.recovered", Severity.NOTICE)
+    VOLUME_UNMOUNTED = ("volume.unmounted", Severity.CRITICAL)
+    VOLUME_REPLACED = ("volume.replaced", Severity.CRITICAL)
+    VOLUME_UNREACHABLE = ("volume.unreachable", Severity.CRITICAL)
+    VOLUME_READ_ONLY = ("volume.read-only", Severity.CRITICAL)
+    MARKER_MISSING = ("marker.missing", Severity.ERROR)
+    MARKER_CHANGED = ("marker.changed", Severity.ERROR)
+    MARKER_INVALID = ("marker.invalid", Severity.ERROR)
+    LEDGER_INVALID = ("ledger.invalid", Severity.WARNING)
+    LEDGER_UNWRITABLE = ("ledger.unwritable", Severity.WARNING)
+    WATCH_BLIND = ("watch.blind", Severity.WARNING)
+
+    @property
+    def label(self) -> str:
+        """The name that users script against."""
+        return self.value[0]
+
+    @property
+    def severity(self) -> Severity:
+        """The severity unless the happening says otherwise."""
+        return self.value[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One thing that happened, made once and handed to every listener.
+
+    Attributes:
+        event: What it is.
+        message: A sentence for the person at 3 a.m.
+        severity: Usually the event's own.
+        fields: What scripts and queries read; JSON values.
+        operation: Groups the lines of one incident or one run; empty where the line stands alone.
+        first: The first line of its operation.
+        last: The last line of its operation.
+    """
+
+    event: Event
+    message: str
+    severity: Severity
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    operation: str = ""
+    first: bool = False
+    last: bool = False

@@ -1,0 +1,119 @@
+"""`guard check`: looks until the volume is right or the waiting is over, and says which. The status is cli's to give."""
+
+import os
+import time
+from typing import Any
+
+from guard.event import Event, Happening
+from guard.outcome import Outcome, Severity
+from guard.volume.examine import Examination, Examiner
+from guard.volume.judge import ledger_warning, usable_ledger
+from guard.wording import Ending, Say, Whereabouts, facts, remedies, sentence, termination
+
+#: Seconds between two looks while waiting: soon enough for whoever just ran `guard adopt`, and at most this share of
+#: the time is spent looking at a tree that takes long to count.
+_PAUSE = 1.0
+_LONGEST_PAUSE = 5.0
+_LOOK_SHARE = 5
+
+
+def check(examiner: Examiner, wait: float, where: Whereabouts, say: Say) -> Ending:
+    """Judges the volume, again and again where it may mend.
+
+    Args:
+        examiner: Looks and judges.
+        wait: GUARD_WAIT, in seconds.
+        where: This pod.
+        say: Takes the happenings.
+
+    Raises:
+        Interrupted: A signal asked for the end while waiting.
+        ProberFailed: A bug, or the prober was killed.
+    """
+    until = time.monotonic() + wait
+    operation = os.urandom(8).hex()
+    waiting = False
+    while True:
+        began = time.monotonic()
+        examination = examiner.examine(stop_early=True)
+        judgement = examination.judgement
+        now = time.monotonic()
+        if judgement.outcome is Outcome.OK or not judgement.may_mend(examination.look) or now >= until:
+            break
+        if not waiting:
+            waiting = True
+            say(_waiting(examination, until - now, where, operation))
+        pause = min(_LONGEST_PAUSE, max(_PAUSE, _LOOK_SHARE * (now - began)))
+        examiner.pause(min(pause, until - now))
+    _say_warnings(examination, where, operation, say)
+    if judgement.outcome is Outcome.OK:
+        passed = _passed(examination, where, operation, first=not waiting)
+        say(passed)
+        return Ending(Outcome.OK, f"ok: {passed.message}\n")
+    commands = remedies(examination, where)
+    fields = {**_fields(examination, where), "remedy": list(commands) or None}
+    message = " ".join([sentence(examination), *commands])
+    outcome = judgement.outcome
+    say(Happening(Event.VOLUME_REFUSED, message, outcome.severity, fields, operation, first=not waiting, last=True))
+    return Ending(outcome, termination(examination, commands))
+
+
+def _waiting(examination: Examination, left: float, where: Whereabouts, operation: str) -> Happening:
+    commands = remedies(examination, where)
+    message = f"Waiting up to {left:.0f} s: {sentence(examination)}"
+    if commands:
+        message += f" To mend it now: {commands[0]}"
+    fields = {**_fields(examination, where), "remedy": list(commands) or None}
+    return Happening(Event.VOLUME_WAITING, message, Severity.INFO, fields, operation, first=True)
+
+
+def _fields(examination: Examination, where: Whereabouts) -> dict[str, Any]:
+    outcomes = [finding.outcome for finding in examination.judgement.findings]
+    return {
+        **facts(examination),
+        **where.fields(),
+        "outcome": outcomes[0].label,
+        "status": outcomes[0].status,
+        "also": [outcome.label for outcome in outcomes[1:]] or None,
+    }
+
+
+def _say_warnings(examination: Examination, where: Whereabouts, operation: str, say: Say) -> None:
+    broken = ledger_warning(examination.look)
+    if broken:
+        message = (
+            f"The ledger of {examination.look.path} is not used: {broken}. Only GUARD_MIN_FILES counts until the watcher or "
+            "guard accept writes a new one."
+        )
+        fields = {"path": examination.look.path, "reason": broken, **where.fields()}
+        say(Happening(Event.LEDGER_INVALID, message, Event.LEDGER_INVALID.severity, fields, operation))
+
+
+def _passed(examination: Examination, where: Whereabouts, operation: str, *, first: bool) -> Happening:
+    """The line that answers "did my data survive the restart?"."""
+    look, census, loss = examination.look, examination.census, examination.judgement.loss
+    assert look.mount is not None
+    assert census is not None
+    assert loss is not None
+    ledger = usable_ledger(look)
+    files = f"{census.files} files" if census.exact else f"at least {census.files} files"
+    told = [f'{look.path} is "{examination.volume}" ({look.kind.value}, {look.mount.fstype}, {look.mount.device}) with {files}']
+    fields = {**facts(examination), **where.fields(), "outcome": Outcome.OK.label, "status": Outcome.OK.status}
+    if ledger is None or ledger.reference.files == 0:
+        told.append("no baseline yet: nothing is protected until files are there and the watcher has recorded them")
+    else:
+        told.append(f"the reference has {ledger.reference.files}")
+    if ledger is not None:
+        seen = f"last seen {ledger.written} with {ledger.files} files by {ledger.pod or 'a guard'}"
+        told.append(seen + (f" on {ledger.node}" if ledger.node else ""))
+        if ledger.node and where.node:
+            fields["node_changed"] = ledger.node != where.node
+            told.append(f"now on {where.node}" if fields["node_changed"] else "the same node")
+    warnings = list(examination.judgement.warnings)
+    if examination.judgement.shrunk:
+        warnings.insert(0, f"it shrunk from {loss.before} to {loss.after} files")
+    if warnings:
+        fields["warnings"] = warnings
+    severity = Severity.WARNING if warnings else Severity.INFO
+    message = "; ".join([*told, *warnings]) + "."
+    return Happening(Event.VOLUME_OK, message, severity, fields, operation, first=first, last=True)

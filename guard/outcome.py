@@ -1,0 +1,163 @@
+"""The outcome table: every way a command can end, its exit status, and what the reader does about it.
+
+Nothing else of the guard is imported here, and nothing is decided here: rooms name an outcome, `cli` turns it into a
+status.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+
+
+class Severity(IntEnum):
+    """Severities of Cloud Logging, whose names stand in every log line (google.logging.type.LogSeverity)."""
+
+    DEBUG = 100
+    INFO = 200
+    NOTICE = 300
+    WARNING = 400
+    ERROR = 500
+    CRITICAL = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the outcome table.
+
+    Attributes:
+        label: The name that users script against.
+        status: The exit status.
+        severity: How loud the line is that says it.
+        when: When it happens, in one clause.
+        remedy: What to do now, in one or two sentences.
+    """
+
+    label: str
+    status: int
+    severity: Severity
+    when: str
+    remedy: str
+
+
+class Outcome(Enum):
+    """How a command ended. Statuses from 126 up belong to shells and signals and are never used."""
+
+    OK = Row("ok", 0, Severity.INFO, "the volume is the right one and holds its data", "Nothing.")
+    INTERNAL_ERROR = Row(
+        "internal-error", 1, Severity.ERROR, "a bug in the guard",
+        "Report it with the traceback from the log. To start the application meanwhile, set GUARD_ENFORCE=false.",
+    )  # fmt: skip
+    USAGE = Row(
+        "usage", 2, Severity.ERROR,
+        "a setting or argument is missing, unknown or malformed, or APP is not executable",
+        "Correct what is listed; `guard COMMAND --help` shows every setting.",
+    )  # fmt: skip
+    NOT_MOUNTED = Row(
+        "not-mounted", 10, Severity.ERROR,
+        "the path is a plain directory of a file system mounted above it (the empty overlay directory)",
+        "Compare volumes and volumeMounts of the APPLIED object with your file: kubectl get deploy NAME -o yaml. "
+        "A mount cannot appear in a running container: after the fix, delete the pod.",
+    )  # fmt: skip
+    EPHEMERAL = Row(
+        "ephemeral", 11, Severity.ERROR,
+        "the mount is memory (tmpfs: emptyDir in memory, secret, projected), an emptyDir, a configMap or downwardAPI "
+        "folder, or an overlay (image volumes too): it dies with the pod",
+        "Mount a persistentVolumeClaim at this path. If this kind is meant, list it in GUARD_KINDS.",
+    )  # fmt: skip
+    NODE_DISK = Row(
+        "node-disk", 12, Severity.ERROR,
+        "the mount is a folder of the node's own disk: hostPath, local-path, or a volume whose mount failed on the node",
+        "With a cloud disk or NFS claim the mount failed on the node: delete the pod, a container restart cannot heal "
+        "it. If hostPath or local-path is meant, list node-disk in GUARD_KINDS.",
+    )  # fmt: skip
+    MISSING = Row(
+        "missing", 13, Severity.ERROR, "there is no such path, or it is not a directory",
+        "Check GUARD_PATH and the mountPath of the guard's container: both must be the application's path.",
+    )  # fmt: skip
+    READ_ONLY = Row(
+        "read-only", 14, Severity.ERROR,
+        "`ro` in the mount or super options, `emergency_ro`, or EROFS on writing",
+        "Remove readOnly from the volumeMount or claim, or check the disk (a file system turns read-only after errors: "
+        "dmesg on the node). If reading is enough, set GUARD_WRITABLE=false.",
+    )  # fmt: skip
+    UNREACHABLE = Row(
+        "unreachable", 15, Severity.ERROR,
+        "no progress in time, or EIO, ESTALE, ENOTCONN, or permission denied",
+        "Permission denied: give the pod an fsGroup, or run the guard as the application's uid. Otherwise check the "
+        "storage server and the node's mount; then delete the pod, a container restart cannot heal a dead mount.",
+    )  # fmt: skip
+    KIND_REFUSED = Row(
+        "kind-refused", 16, Severity.ERROR,
+        "the kind of mount is unknown (gVisor, Kata), or one that GUARD_KINDS does not list",
+        "If this kind is meant, list it in GUARD_KINDS; the marker alone then tells the right volume.",
+    )  # fmt: skip
+    MARKER_MISSING = Row(
+        "marker-missing", 20, Severity.ERROR, "the volume carries no marker",
+        "New claim: adopt it. Ever used before: stop, it was wiped or is another disk.",
+    )  # fmt: skip
+    MARKER_MISMATCH = Row(
+        "marker-mismatch", 21, Severity.ERROR, "the volume carries another volume's marker",
+        "Another volume is mounted here: check claimName in the applied object, and GUARD_VOLUME.",
+    )  # fmt: skip
+    MARKER_INVALID = Row(
+        "marker-invalid", 22, Severity.ERROR,
+        "the marker is malformed, too large, not a regular file, behind a linked `.volume-guard`, or of a future schema",
+        "Look at it before anything else: what broke the marker may have broken the data. A future schema: use the "
+        "newer guard that wrote it.",
+    )  # fmt: skip
+    HELD = Row(
+        "held", 23, Severity.ERROR, "`guard hold` announced work on the volume",
+        "Wait until the work is done. If nobody works on it any more: guard release.",
+    )  # fmt: skip
+    DATA_LOST = Row(
+        "data-lost", 30, Severity.ERROR, "the volume is the right one, and its data is gone (see Loss)",
+        "Restore the data from a backup. If what is there now is right: guard accept.",
+    )  # fmt: skip
+    FINDINGS = Row(
+        "findings", 40, Severity.ERROR, "the doctor found something at or above --fail-on",
+        "Fix what is listed; `guard explain VG-ID` says why and how.",
+    )  # fmt: skip
+
+    @property
+    def label(self) -> str:
+        """The name that users script against."""
+        return self.value.label
+
+    @property
+    def status(self) -> int:
+        """The exit status."""
+        return self.value.status
+
+    @property
+    def severity(self) -> Severity:
+        """How loud the line is that says it."""
+        return self.value.severity
+
+
+#: Where several hold, the first of these is the exit status and the rest are listed with it.
+PRECEDENCE = (
+    Outcome.MISSING,
+    Outcome.UNREACHABLE,
+    Outcome.NOT_MOUNTED,
+    Outcome.EPHEMERAL,
+    Outcome.NODE_DISK,
+    Outcome.KIND_REFUSED,
+    Outcome.MARKER_INVALID,
+    Outcome.MARKER_MISSING,
+    Outcome.MARKER_MISMATCH,
+    Outcome.HELD,
+    Outcome.READ_ONLY,
+    Outcome.DATA_LOST,
+)
+
+#: What may mend itself, or be mended by `kubectl exec` into the waiting gate.
+MENDING = frozenset(
+    {Outcome.READ_ONLY, Outcome.UNREACHABLE, Outcome.MARKER_MISSING, Outcome.HELD, Outcome.DATA_LOST}
+)
+
+#: What mends only where a mount can still propagate into this container.
+MENDING_BY_PROPAGATION = frozenset(
+    {Outcome.NOT_MOUNTED, Outcome.EPHEMERAL, Outcome.NODE_DISK, Outcome.MISSING, Outcome.KIND_REFUSED}
+)
+
+#: The exit status of a gate that is told to stop while it waits: 128 + SIGTERM. No outcome.
+TERMINATED = 143

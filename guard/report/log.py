@@ -1,0 +1,115 @@
+"""Log lines: one JSON object each on standard error, or readable lines on a terminal. structlog renders them."""
+
+import json
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+from guard.event import Happening
+from guard.outcome import Severity
+from guard.report import stream
+from guard.report.text import bounded
+
+#: Where Cloud Logging reads which lines belong together (LogEntryOperation).
+OPERATION = "logging.googleapis.com/operation"
+_PRODUCER = "volume-guard"
+
+#: The longest line, in bytes; the longest message, in characters; the most names in a list.
+LINE_LIMIT = 8 * 1024
+_MESSAGE_LIMIT = 2048
+_NAMES_LIMIT = 20
+
+Format = Literal["auto", "json", "console"]
+
+
+class Log:
+    """Says happenings on standard error."""
+
+    def __init__(self, shape: Format = "auto", level: Severity = Severity.INFO) -> None:
+        self._level = level
+        console = shape == "console" or (shape == "auto" and _is_terminal())
+        renderer = _console() if console else _json
+        self._logger = structlog.wrap_logger(
+            _StandardError(), processors=[renderer], wrapper_class=structlog.BoundLogger
+        )
+
+    def say(self, happening: Happening) -> None:
+        """Says one happening; a closed, full or unread stream changes nothing."""
+        if happening.severity >= self._level:
+            self._logger.msg(**_line(happening))
+
+
+class _StandardError:
+    """What structlog hands the rendered line to."""
+
+    def msg(self, line: str) -> None:
+        """Writes one line."""
+        stream.write(2, line.encode("utf-8", "backslashreplace") + b"\n")
+
+
+def _is_terminal() -> bool:
+    try:
+        return sys.stderr is not None and sys.stderr.isatty()
+    except ValueError:
+        return False
+
+
+def _line(happening: Happening) -> dict[str, Any]:
+    line: dict[str, Any] = {
+        "severity": happening.severity.name,
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "message": bounded(happening.message, _MESSAGE_LIMIT),
+        "event": happening.event.label,
+    }
+    line |= {name: _shown(value) for name, value in happening.fields.items() if value is not None}
+    if happening.operation:
+        line[OPERATION] = {
+            "id": happening.operation,
+            "producer": _PRODUCER,
+            "first": happening.first,
+            "last": happening.last,
+        }
+    return line
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, str):
+        return bounded(value, _MESSAGE_LIMIT if "\n" in value else 1024) if len(value) > 128 else bounded(value)
+    if isinstance(value, Mapping):
+        return {bounded(str(name)): _shown(one) for name, one in list(value.items())[:_NAMES_LIMIT]}
+    if isinstance(value, list | tuple):
+        return [_shown(one) for one in value[:_NAMES_LIMIT]]
+    return value
+
+
+def _json(logger: WrappedLogger, method: str, line: EventDict) -> str:
+    del logger, method
+    text = json.dumps(line, ensure_ascii=False, separators=(", ", ": "))
+    if len(text.encode()) <= LINE_LIMIT:
+        return text
+    # Lists and texts are bounded, so only many long ones together come here: the longest go first.
+    short = dict(line)
+    for name in sorted(line, key=lambda name: len(json.dumps(line[name], ensure_ascii=False)), reverse=True):
+        if name in {"severity", "time", "event", OPERATION}:
+            continue
+        short[name] = bounded(line[name]) if isinstance(line[name], str) else "… (too long)"
+        text = json.dumps(short, ensure_ascii=False, separators=(", ", ": "))
+        if len(text.encode()) <= LINE_LIMIT:
+            break
+    return text
+
+
+def _console() -> Any:
+    render = structlog.dev.ConsoleRenderer(event_key="message", timestamp_key="time", colors=_is_terminal(), sort_keys=False)
+
+    def render_line(logger: WrappedLogger, method: str, line: EventDict) -> str:
+        shown = {name: value for name, value in line.items() if name not in {OPERATION, "event"}}
+        shown["level"] = str(shown.pop("severity")).lower()
+        shown["message"] = f"{line['event']}: {line['message']}"
+        return render(logger, method, shown)
+
+    return render_line

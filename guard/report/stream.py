@@ -1,0 +1,30 @@
+"""Bytes to a standard stream that may be closed, full or read by nobody: what is said never changes an outcome."""
+
+import os
+import select
+import time
+
+#: A pipe that polls as writable takes this much without blocking (pipe(7), PIPE_BUF).
+_CHUNK = 4096
+#: Seconds that a reader may keep the guard waiting for one line.
+PATIENCE = 1.0
+
+
+def write(descriptor: int, text: bytes, patience: float = PATIENCE) -> bool:
+    """Writes all of it, or gives up after `patience` seconds without room; whether all of it was written.
+
+    The descriptor stays blocking: it is shared with the application that `check -- APP` becomes.
+    """
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    deadline = time.monotonic() + patience
+    rest = memoryview(text)
+    try:
+        while rest:
+            ready = poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
+            if not ready or ready[0][1] & (select.POLLERR | select.POLLNVAL | select.POLLHUP):
+                return False
+            rest = rest[os.write(descriptor, rest[:_CHUNK]) :]
+    except OSError:
+        return False
+    return True

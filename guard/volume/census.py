@@ -1,0 +1,222 @@
+"""The count: names that are not directories, by descriptor, never across a mount, in bounded memory. Prober only."""
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from guard.volume import mounts
+from guard.volume.facts import NOT_DATA, Census, Fault
+
+#: File systems where a directory with two links has no sub-directory (its own `.` and its name): the leaves of the tree
+#: need no look at each name's type. Elsewhere (btrfs, overlay, FUSE) the link count says nothing.
+_COUNTS_LINKS = frozenset({"ext2", "ext3", "ext4", "xfs", "tmpfs"})
+#: The largest such leaf that is listed in one call, in bytes of directory: bounds memory and the time without progress.
+_LEAF_BYTES = 32 * 1024
+#: Links of a directory without sub-directories: its name, and its own `.`.
+_LEAF_LINKS = 2
+#: The parent hears of progress at least every so many names.
+PROGRESS = 1000
+#: Unreadable folders that are listed by name; more are of no use to a reader.
+_UNREADABLE_LIMIT = 1000
+
+#: The folder went away or became something else while it was being counted.
+_RACED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+#: The folder is there and cannot be read by this uid (or holds more levels than descriptors are allowed).
+_UNREADABLE = frozenset({errno.EACCES, errno.EPERM, errno.ENOKEY, errno.EMFILE, errno.ENFILE, errno.ENAMETOOLONG})
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to count.
+
+    Attributes:
+        entries: Entries of the reference whose counts are wanted, whatever the tree looks like now.
+        enough: Stop above this many files; None counts them all.
+        sizes: Read sizes too: one stat a file.
+    """
+
+    entries: frozenset[str] = frozenset()
+    enough: int | None = None
+    sizes: bool = False
+
+
+@dataclass(slots=True)
+class _Tally:
+    files: int = 0
+    empty: int = 0
+    bytes: int = 0
+    folders: int = 0
+    entries: dict[str, int] = field(default_factory=dict)
+    unreadable: list[str] = field(default_factory=list)
+
+
+class _Enough(Exception):  # noqa: N818 - not an error
+    """The count can stop: what is there is enough."""
+
+
+def count(root: int, order: Order, progress: Callable[[int], None]) -> Census:
+    """Counts the tree below an open directory.
+
+    Args:
+        root: The directory; it stays open.
+        order: What to count.
+        progress: Is told the number of names seen, at least every PROGRESS of them.
+    """
+    walk = _Walk(root, order, progress)
+    tally = walk.tally
+    exact, fault = True, None
+    try:
+        walk.run()
+    except _Enough:
+        exact = False
+    except OSError as error:
+        fault = Fault(error.errno or 0, "counting its files")
+    return Census(
+        files=tally.files,
+        exact=exact,
+        entries=tally.entries,
+        empty=tally.empty if order.sizes else None,
+        bytes=tally.bytes if order.sizes else None,
+        folders=tally.folders,
+        unreadable=tuple(tally.unreadable),
+        fault=fault,
+        mount_id=walk.mount_id,
+        root_inode=os.fstat(root).st_ino,
+    )
+
+
+class _Walk:
+    """One walk through the tree, depth first, with one open directory a level."""
+
+    def __init__(self, root: int, order: Order, progress: Callable[[int], None]) -> None:
+        self.root = root
+        self.order = order
+        self.progress = progress
+        self.tally = _Tally()
+        self.told = 0
+        mount, table = mounts.in_force(root)
+        self.mount_id = mount.mount_id if mount else -1
+        self.foreign = frozenset(table.below(os.readlink(f"/proc/self/fd/{root}")))
+        self.counts_links = not order.sizes and mount is not None and mount.fstype in _COUNTS_LINKS
+
+    def run(self) -> None:
+        """Finds the depth of the entries, then counts below each of them.
+
+        Raises:
+            _Enough: There are more files than were asked for.
+            OSError: A directory could not be read for another reason than permission.
+        """
+        # An entry is a folder at the first depth that has at least two: down from the root through only children.
+        folder, path = os.dup(self.root), ""
+        chain: list[tuple[str, int]] = []  # the only children, each with the files counted before it
+        try:
+            while len(names := list(self._names(folder, path))) == 1:
+                path = _join(path, names[0])
+                chain.append((path, self.tally.files))
+                below = self._open(folder, names[0], path)
+                if below is None:
+                    break
+                os.close(folder)
+                folder = below
+            else:
+                for name in names:
+                    self._count_entry(folder, name, _join(path, name))
+        finally:
+            os.close(folder)
+        for only_child, before in chain:
+            self._record(only_child, before)
+
+    def _count_entry(self, parent: int, name: str, path: str) -> None:
+        before = self.tally.files
+        stack: list[tuple[int, str, int, Generator[str, None, None]]] = []
+        self._enter(stack, parent, name, path)
+        try:
+            while stack:
+                folder, here, start, names = stack[-1]
+                child = next(names, None)
+                if child is not None:
+                    self._enter(stack, folder, child, _join(here, child))
+                    continue
+                stack.pop()
+                os.close(folder)
+                self._record(here, start)
+        finally:
+            for folder, _, _, names in stack:
+                names.close()
+                os.close(folder)
+        self.tally.entries[path] = self.tally.files - before
+
+    def _enter(self, stack: list[tuple[int, str, int, Generator[str, None, None]]], parent: int, name: str, path: str) -> None:
+        folder = self._open(parent, name, path)
+        if folder is not None:
+            stack.append((folder, path, self.tally.files, self._names(folder, path)))
+
+    def _record(self, path: str, before: int) -> None:
+        if path in self.order.entries:
+            self.tally.entries[path] = self.tally.files - before
+
+    def _open(self, parent: int, name: str, path: str) -> int | None:
+        self.tally.folders += 1
+        try:
+            return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=parent)
+        except OSError as error:
+            self._skip(error, path)
+            return None
+
+    def _skip(self, error: OSError, path: str) -> None:
+        if error.errno in _RACED:
+            return
+        if error.errno not in _UNREADABLE:
+            raise error
+        if len(self.tally.unreadable) < _UNREADABLE_LIMIT:
+            self.tally.unreadable.append(path)
+
+    def _names(self, folder: int, path: str) -> Generator[str, None, None]:
+        """Counts the files of one directory, and gives its sub-directories as it meets them."""
+        if self.counts_links and path:
+            found = os.fstat(folder)
+            if found.st_nlink == _LEAF_LINKS and found.st_size <= _LEAF_BYTES:
+                self._add(len(os.listdir(folder)))
+                return
+        try:
+            names = os.scandir(folder)
+        except OSError as error:  # opened, but its descriptor could not be doubled
+            self._skip(error, path)
+            return
+        files = 0
+        with names:
+            for entry in names:
+                if entry.is_dir(follow_symlinks=False):
+                    below = _join(path, entry.name)
+                    if below not in self.foreign and not (path == "" and entry.name in NOT_DATA):
+                        yield entry.name
+                elif path or entry.name not in NOT_DATA:
+                    files += 1
+                    if self.order.sizes:
+                        self._weigh(entry)
+                    if files >= PROGRESS:
+                        self._add(files)
+                        files = 0
+        self._add(files)
+
+    def _weigh(self, entry: os.DirEntry[str]) -> None:
+        with suppress(FileNotFoundError):
+            found = entry.stat(follow_symlinks=False)
+            self.tally.bytes += found.st_size
+            self.tally.empty += stat.S_ISREG(found.st_mode) and found.st_size == 0
+
+    def _add(self, files: int) -> None:
+        self.tally.files += files
+        seen = self.tally.files + self.tally.folders
+        if seen - self.told >= PROGRESS:
+            self.told = seen
+            self.progress(seen)
+        if self.order.enough is not None and self.tally.files > self.order.enough:
+            raise _Enough
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}/{name}" if path else name

@@ -1,0 +1,46 @@
+"""The hold: announced work on the volume (restore, migration). Pure."""
+
+from dataclasses import dataclass
+
+from guard.volume import document
+
+SCHEMA = 1
+#: The largest hold that is read, in bytes.
+LIMIT = 64 * 1024
+#: The longest reason, in characters.
+REASON_LIMIT = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """`.volume-guard/hold.json`.
+
+    Attributes:
+        by: The pod or host that announced the work.
+        since: RFC 3339.
+        reason: Why, in the words of whoever holds.
+    """
+
+    by: str
+    since: str
+    reason: str
+
+
+def parse(text: bytes) -> Hold:
+    """Reads a hold; fields of newer guards are ignored.
+
+    Raises:
+        DocumentError: Anything that is not a hold of schema 1. It holds all the same: see `judge`.
+    """
+    found = document.parse_object(text, limit=LIMIT)
+    document.schema_of(found, newest=SCHEMA)
+    return Hold(
+        by=document.string(found, "by"),
+        since=document.timestamp(found, "since"),
+        reason=document.string(found, "reason", limit=REASON_LIMIT),
+    )
+
+
+def render(hold: Hold) -> bytes:
+    """The hold as it stands on the volume."""
+    return document.render_object({"schema": SCHEMA, "by": hold.by, "since": hold.since, "reason": hold.reason})

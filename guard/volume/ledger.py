@@ -1,0 +1,117 @@
+"""The ledger: what the volume held when it was last seen, and what losses are judged against. Pure."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from guard.volume import document
+from guard.volume.document import DocumentError
+
+SCHEMA = 1
+#: The largest ledger that is read, in bytes.
+LIMIT = 1024 * 1024
+#: How many bytes of a ledger its entries may take; the rest is for what newer guards add.
+_ENTRIES_LIMIT = 768 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What losses are judged against.
+
+    Attributes:
+        files: Names that are not directories.
+        entries: Files of each entry (a tenant, or a skill of the only tenant), by path relative to the volume.
+        empty: How many of the files were empty.
+        recorded: RFC 3339.
+    """
+
+    files: int
+    entries: Mapping[str, int]
+    empty: int
+    recorded: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """`.volume-guard/ledger.json`.
+
+    Attributes:
+        marker_id: The marker that this ledger belongs to.
+        generation: Grows by one with every accept and release; an incident's ID is made of it.
+        reference: What losses are judged against.
+        files: Files when it was written.
+        pod: The pod that wrote it, where known.
+        node: Its node, where known.
+        written: RFC 3339.
+    """
+
+    marker_id: str
+    generation: int
+    reference: Reference
+    files: int
+    written: str
+    pod: str | None = None
+    node: str | None = None
+
+
+def parse(text: bytes) -> Ledger:
+    """Reads a ledger; fields of newer guards are ignored.
+
+    Raises:
+        DocumentError: Anything that is not a ledger of schema 1.
+    """
+    found = document.parse_object(text, limit=LIMIT)
+    document.schema_of(found, newest=SCHEMA)
+    reference = found.get("reference")
+    if not isinstance(reference, dict):
+        raise DocumentError('"reference" is not an object')
+    entries = reference.get("entries")
+    if not isinstance(entries, dict):
+        raise DocumentError('"reference.entries" is not an object')
+    return Ledger(
+        marker_id=document.string(found, "marker"),
+        generation=document.integer(found, "generation", least=1),
+        reference=Reference(
+            files=document.integer(reference, "files"),
+            entries={name: document.integer(entries, name) for name in entries},
+            empty=document.integer(reference, "empty"),
+            recorded=document.timestamp(reference, "recorded"),
+        ),
+        files=document.integer(found, "files"),
+        pod=document.optional_string(found, "pod"),
+        node=document.optional_string(found, "node"),
+        written=document.timestamp(found, "written"),
+    )
+
+
+
+def render(ledger: Ledger) -> bytes:
+    """The ledger as it stands on the volume: never larger than what is read back (the smallest entries go first)."""
+    return document.render_object(
+        {
+            "schema": SCHEMA,
+            "marker": ledger.marker_id,
+            "generation": ledger.generation,
+            "reference": {
+                "files": ledger.reference.files,
+                "entries": _bounded(ledger.reference.entries),
+                "empty": ledger.reference.empty,
+                "recorded": ledger.reference.recorded,
+            },
+            "files": ledger.files,
+            "pod": ledger.pod,
+            "node": ledger.node,
+            "written": ledger.written,
+        }
+    )
+
+
+def _bounded(entries: Mapping[str, int]) -> dict[str, int]:
+    kept: dict[str, int] = {}
+    room = _ENTRIES_LIMIT
+    for name, files in sorted(entries.items(), key=lambda entry: (-entry[1], entry[0])):
+        room -= len(json.dumps(name)) + len(str(files)) + len(": , ")
+        if room < 0:
+            break
+        kept[name] = files
+    return kept

@@ -1,0 +1,146 @@
+"""How much is lost: one rule for gate and watcher. Pure: reference and count in, verdict out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from guard.volume.facts import Census
+from guard.volume.ledger import Reference
+
+#: Shares are compared as whole millionths, so that 0.7 of 10 is 7 and not 7.000000000000001.
+_MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class LossRule:
+    """The settings of the rule.
+
+    Attributes:
+        max_loss: GUARD_MAX_LOSS, a share from 0 to 1.
+        shrink: GUARD_SHRINK, a share from 0 to 1.
+        min_files: GUARD_MIN_FILES.
+    """
+
+    max_loss: float = 0.8
+    shrink: float = 0.3
+    min_files: int = 0
+
+
+class Verdict(Enum):
+    """What became of the data."""
+
+    KEPT = "kept"
+    SHRUNK = "shrunk"
+    WIPED = "wiped"
+
+
+@dataclass(frozen=True, slots=True)
+class EntryLoss:
+    """One entry that lost files: its path, files before and after."""
+
+    name: str
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A verdict with its numbers.
+
+    Attributes:
+        verdict: Kept, shrunk or wiped.
+        before: Files of the reference.
+        after: Files now; what can't be read keeps its last count.
+        lost: Gone against the reference, plus files that became empty.
+        reason: The clause of the rule that tells, for a person.
+        entries: Entries that lost files, the largest loss first.
+    """
+
+    verdict: Verdict
+    before: int
+    after: int
+    lost: int
+    reason: str
+    entries: tuple[EntryLoss, ...] = ()
+
+
+def needed(rule: LossRule, reference: Reference | None) -> int:
+    """How many files must be there for a volume to be neither wiped nor shrunk."""
+    files = reference.files if reference else 0
+    shrunk = -(-round(rule.shrink * _MILLION) * files // _MILLION)  # so many lost, rounded up, are a shrink
+    return max(rule.min_files, min(files, files - shrunk + 1))
+
+
+def kept_files(reference: Reference, census: Census) -> tuple[int, Mapping[str, int]]:
+    """Files now, in all and by entry of the reference, where folders that can't be read keep their last count."""
+    now = {name: census.entries.get(name, 0) for name in reference.entries}
+    files = census.files
+    for folder in census.unreadable:
+        hidden = [name for name in reference.entries if _within(folder, name) or _within(name, folder)]
+        if not hidden:
+            # Outside every entry of the reference: how much it held was never known apart from the whole.
+            if not reference.entries:
+                files = max(files, reference.files)
+            continue
+        for name in hidden:
+            files += max(0, reference.entries[name] - now[name])
+            now[name] = max(now[name], reference.entries[name])
+    return files, now
+
+
+def _within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder + "/")
+
+
+def judge_loss(rule: LossRule, reference: Reference | None, census: Census) -> Loss:
+    """Judges a count against the reference.
+
+    Args:
+        rule: The settings.
+        reference: None where the ledger is missing or broken: then only the floor by setting counts.
+        census: The count; one that stopped early has enough to be kept.
+    """
+    if reference is None or reference.files == 0:
+        return _floor(rule, before=0, after=census.files)
+    after, now = kept_files(reference, census)
+    emptied = max(0, (census.empty or 0) - reference.empty)
+    lost = min(reference.files, max(0, reference.files - after) + emptied)
+    entries = _losses(reference, now)
+    if not census.exact:
+        return Loss(Verdict.KEPT, reference.files, after, 0, "enough of the reference is there")
+    if lost == reference.files:
+        return Loss(Verdict.WIPED, reference.files, after, lost, "nothing is left of the reference", entries)
+    if _more_than(lost, rule.max_loss, reference.files) and _most_entries_lost(rule, reference, now, emptied):
+        reason = f"more than {rule.max_loss:.0%} of all files and of most entries are lost"
+        return Loss(Verdict.WIPED, reference.files, after, lost, reason, entries)
+    if after < rule.min_files:
+        return _floor(rule, before=reference.files, after=after, lost=lost, entries=entries)
+    if lost and lost * _MILLION >= round(rule.shrink * _MILLION) * reference.files:
+        reason = f"at least {rule.shrink:.0%} of all files are lost"
+        return Loss(Verdict.SHRUNK, reference.files, after, lost, reason, entries)
+    return Loss(Verdict.KEPT, reference.files, after, lost, "enough of the reference is there", entries)
+
+
+def _floor(rule: LossRule, *, before: int, after: int, lost: int = 0, entries: tuple[EntryLoss, ...] = ()) -> Loss:
+    if after < rule.min_files:
+        return Loss(Verdict.WIPED, before, after, lost, f"fewer than GUARD_MIN_FILES={rule.min_files} files", entries)
+    return Loss(Verdict.KEPT, before, after, lost, "no baseline yet", entries)
+
+
+def _more_than(part: int, share: float, whole: int) -> bool:
+    return part * _MILLION > round(share * _MILLION) * whole
+
+
+def _most_entries_lost(rule: LossRule, reference: Reference, now: Mapping[str, int], emptied: int) -> bool:
+    # An entry without files can lose none: it neither speaks for a wipe nor against it.
+    holding = [(before, now[name]) for name, before in reference.entries.items() if before]
+    # Which entry an emptied file lies in is not counted apart: with truncation the whole speaks for its entries.
+    if len(holding) < 2 or emptied:  # noqa: PLR2004 - one entry is the whole
+        return True
+    gone = sum(_more_than(before - after, rule.max_loss, before) for before, after in holding)
+    return gone * 2 > len(holding)
+
+
+def _losses(reference: Reference, now: Mapping[str, int]) -> tuple[EntryLoss, ...]:
+    losses = [EntryLoss(name, before, now[name]) for name, before in reference.entries.items() if now[name] < before]
+    return tuple(sorted(losses, key=lambda loss: (loss.after - loss.before, loss.name)))

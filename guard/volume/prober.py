@@ -1,0 +1,214 @@
+"""The prober: a child process that alone touches the volume, and may hang there without harm.
+
+It is forked before any thread and before heavy imports, holds no standard stream, and answers over a pipe. It ends when
+its parent does.
+"""
+
+import os
+import pickle
+import resource
+import select
+import signal
+import struct
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+_HEADER = struct.Struct("<I")
+
+
+class Request(Protocol):
+    """Something to do on the volume. It travels to the prober as a pickle, so it is a value."""
+
+    def run(self, said: Callable[[Any], None]) -> Any:
+        """Does it in the prober.
+
+        Args:
+            said: Tells the parent of progress; anything said restarts its deadline.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The prober is alive: it has done so much, or knows so much already."""
+
+    what: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a request returned."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A request raised what it should not: a bug. The traceback as text."""
+
+    traceback: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The prober ended by itself or was killed by someone else.
+
+    Attributes:
+        how: As a clause: `killed by SIGKILL (out of memory?)`.
+    """
+
+    how: str
+
+
+class Prober:
+    """The parent's side: one child, one request at a time."""
+
+    def __init__(self) -> None:
+        request_reader, self._requests = os.pipe()
+        self.replies, reply_writer = os.pipe()
+        self._buffer = bytearray()
+        self._reaped = False
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(self._requests)
+            os.close(self.replies)
+            _serve(request_reader, reply_writer)
+        os.close(request_reader)
+        os.close(reply_writer)
+        os.set_blocking(self.replies, False)
+
+    def ask(self, request: Request) -> None:
+        """Sends a request; the prober must be idle.
+
+        Raises:
+            BrokenPipeError: The prober is gone; `receive` says how.
+        """
+        _write(self._requests, request)
+
+    def receive(self, timeout: float) -> Progress | Answer | Failure | Gone | None:
+        """The next thing the prober says, None if it says nothing for `timeout` seconds."""
+        message = self._next()
+        if message is not None:
+            return message
+        poll = select.poll()
+        poll.register(self.replies, select.POLLIN)
+        poll.poll(max(0.0, timeout) * 1000)
+        return self.take()
+
+    def take(self) -> Progress | Answer | Failure | Gone | None:
+        """What the prober has said already, None if nothing whole is there. Never waits."""
+        message = self._next()
+        while message is None:
+            try:
+                chunk = os.read(self.replies, 1 << 16)
+            except BlockingIOError:
+                return None
+            if not chunk:
+                return Gone(self._reap())
+            self._buffer += chunk
+            message = self._next()
+        return message
+
+    def _next(self) -> Progress | Answer | Failure | None:
+        if len(self._buffer) < _HEADER.size:
+            return None
+        end = _HEADER.size + _HEADER.unpack_from(self._buffer)[0]
+        if len(self._buffer) < end:
+            return None
+        message: Progress | Answer | Failure = pickle.loads(self._buffer[_HEADER.size : end])  # noqa: S301 - our child
+        del self._buffer[:end]
+        return message
+
+    def _reap(self) -> str:
+        if self._reaped:
+            return "ended"
+        _, status = os.waitpid(self.pid, 0)
+        self._reaped = True
+        if os.WIFSIGNALED(status):
+            name = signal.Signals(os.WTERMSIG(status)).name
+            return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+        return f"ended with status {os.waitstatus_to_exitcode(status)}"
+
+    def close(self) -> None:
+        """Ends an idle prober and waits for it: then nothing of the guard is left for an application to inherit."""
+        os.close(self._requests)
+        os.close(self.replies)
+        if not self._reaped:
+            os.waitpid(self.pid, 0)
+            self._reaped = True
+
+    def abandon(self) -> None:
+        """Kills a prober that may be stuck, and does not wait: a process in an uninterruptible call cannot end."""
+        os.close(self._requests)
+        os.close(self.replies)
+        if not self._reaped:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+            with suppress(ChildProcessError):
+                self._reaped = os.waitpid(self.pid, os.WNOHANG)[0] != 0
+
+
+def _serve(requests: int, replies: int) -> None:
+    """The child: never returns, never raises."""
+    try:
+        _detach()
+        while (request := _read(requests)) is not None:
+            _write(replies, _run(request, replies))
+    except BaseException:  # noqa: BLE001 - the parent is gone, or never was: there is nobody to tell
+        os._exit(1)
+    os._exit(0)
+
+
+def _run(request: Request, replies: int) -> Answer | Failure:
+    try:
+        return Answer(request.run(lambda what: _write(replies, Progress(what))))
+    except BrokenPipeError:
+        raise
+    except Exception:  # noqa: BLE001 - a bug must reach the parent's log, not end in silence
+        return Failure(traceback.format_exc())
+
+
+def _detach() -> None:
+    # A child that keeps standard error keeps the log's reader waiting for its end after the parent is gone.
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    os.close(null)
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the parent
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # A level of the tree takes two descriptors.
+    with suppress(ValueError, OSError):
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _write(descriptor: int, message: object) -> None:
+    text = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+    rest = memoryview(_HEADER.pack(len(text)) + text)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _read(descriptor: int) -> Request | None:
+    header = _read_exactly(descriptor, _HEADER.size)
+    if header is None:
+        return None
+    text = _read_exactly(descriptor, _HEADER.unpack(header)[0])
+    if text is None:
+        return None
+    request: Request = pickle.loads(text)  # noqa: S301 - our parent
+    return request
+
+
+def _read_exactly(descriptor: int, size: int) -> bytes | None:
+    chunks = []
+    while size:
+        chunk = os.read(descriptor, size)
+        if not chunk:
+            return None
+        chunks.append(chunk)
+        size -= len(chunk)
+    return b"".join(chunks)

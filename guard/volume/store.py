@@ -1,0 +1,194 @@
+"""Writes in `.volume-guard/`: durably, in one way, and nothing anywhere else. Runs in the prober only."""
+
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from guard.volume.facts import GUARD_FOLDER
+
+MARKER = "marker.json"
+LEDGER = "ledger.json"
+HOLD = "hold.json"
+
+#: Group-writable: adoption often runs as root, the watcher as the application's uid, and both share the fsGroup.
+_FOLDER_MODE = 0o775
+_FILE_MODE = 0o664
+
+_TEMPORARY = ".tmp"
+#: Seconds after which a temporary file belongs to nobody any more: a write takes far less.
+_ABANDONED = 3600
+#: Seconds to wait for another command on the same volume.
+_LOCK_PATIENCE = 5.0
+
+#: File systems without hard links answer with one of these.
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL, errno.EACCES})
+
+
+def open_folder(root: int) -> int:
+    """Opens `.volume-guard/` below an open root, making it where it is missing.
+
+    Raises:
+        OSError: As mkdir(2) and open(2); ELOOP or ENOTDIR where the name is a link or a file.
+    """
+    with suppress(FileExistsError):
+        os.mkdir(GUARD_FOLDER, _FOLDER_MODE, dir_fd=root)
+        made = _open_existing(root)
+        # The umask is the image's accident; a set-group-ID bit from the parent (fsGroup) must stay.
+        os.fchmod(made, _FOLDER_MODE | (os.fstat(made).st_mode & 0o2000))
+        os.fsync(root)
+        return made
+    return _open_existing(root)
+
+
+def _open_existing(root: int) -> int:
+    return os.open(GUARD_FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=root)
+
+
+@contextmanager
+def locked(folder: int) -> Iterator[None]:
+    """One command at a time on a volume, where the file system has locks; elsewhere exclusive creation must do.
+
+    Raises:
+        TimeoutError: Another command has held the lock for too long.
+    """
+    until = time.monotonic() + _LOCK_PATIENCE
+    while True:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise TimeoutError(errno.ETIMEDOUT, f"another guard has locked {GUARD_FOLDER}") from None
+            time.sleep(0.05)
+            continue
+        except OSError:
+            pass  # NFS locks no directory, some FUSE file systems lock nothing
+        break
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            fcntl.flock(folder, fcntl.LOCK_UN)
+
+
+def replace(folder: int, name: str, text: bytes) -> None:
+    """Writes a document so that after a crash either the old or the new one is there, whole.
+
+    Raises:
+        OSError: Nothing was changed.
+    """
+    temporary = _write_temporary(folder, name, text)
+    try:
+        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except OSError:
+        _discard(folder, temporary)
+        raise
+    os.fsync(folder)
+
+
+def create(folder: int, name: str, text: bytes) -> None:
+    """Writes a document that must not exist yet: of two at once one wins.
+
+    Raises:
+        FileExistsError: The other one won.
+        OSError: Nothing was changed.
+    """
+    temporary = _write_temporary(folder, name, text)
+    try:
+        os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        _write_new(folder, name, text)
+    finally:
+        _discard(folder, temporary)
+    os.fsync(folder)
+
+
+def set_aside(folder: int, name: str, digest: str) -> str | None:
+    """Moves a document out of the way of a new one and keeps it; the name it has now, None where there was none.
+
+    Raises:
+        OSError: As rename(2).
+    """
+    stem, _, suffix = name.rpartition(".")
+    kept = f"{stem}.{digest}.{suffix}"
+    try:
+        os.rename(name, kept, src_dir_fd=folder, dst_dir_fd=folder)
+    except FileNotFoundError:
+        return None
+    os.fsync(folder)
+    return kept
+
+
+def remove(folder: int, name: str) -> None:
+    """Removes a document durably; one that is gone already is no error.
+
+    Raises:
+        OSError: As unlink(2).
+    """
+    with suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=folder)
+    os.fsync(folder)
+
+
+def try_writing(root: int) -> None:
+    """Writes and removes a byte in `.volume-guard/`, which must exist.
+
+    Raises:
+        OSError: EROFS, ENOSPC, EDQUOT, EACCES and others say why writing fails.
+    """
+    folder = _open_existing(root)
+    try:
+        name = _temporary_name("probe")
+        _write_new(folder, name, b"?", durable=False)
+        os.unlink(name, dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
+def _write_temporary(folder: int, name: str, text: bytes) -> str:
+    _sweep(folder)
+    temporary = _temporary_name(name)
+    _write_new(folder, temporary, text)
+    return temporary
+
+
+def _temporary_name(name: str) -> str:
+    return f".{name}.{os.urandom(8).hex()}{_TEMPORARY}"
+
+
+def _write_new(folder: int, name: str, text: bytes, *, durable: bool = True) -> None:
+    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _FILE_MODE, dir_fd=folder)
+    try:
+        with suppress(PermissionError, NotImplementedError):
+            os.fchmod(descriptor, _FILE_MODE)
+        rest = memoryview(text)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        if durable:
+            os.fsync(descriptor)
+    except OSError:
+        _discard(folder, name)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def _discard(folder: int, name: str) -> None:
+    with suppress(OSError):
+        os.unlink(name, dir_fd=folder)
+
+
+def _sweep(folder: int) -> None:
+    """Removes temporary files that a killed guard left behind."""
+    before = time.time() - _ABANDONED
+    with suppress(OSError), os.scandir(folder) as names:
+        for entry in names:
+            if entry.name.startswith(".") and entry.name.endswith(_TEMPORARY):
+                if entry.stat(follow_symlinks=False).st_mtime < before:
+                    _discard(folder, entry.name)

@@ -1,0 +1,138 @@
+"""Words for a judgement: the sentence of a refusal, the text of a termination message, the fields of a line. Pure."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from guard.event import Happening
+from guard.outcome import MENDING_BY_PROPAGATION, Outcome
+from guard.report.text import printable
+from guard.volume.examine import Examination
+from guard.volume.facts import Invalid, Look
+from guard.volume.judge import usable_ledger
+from guard.volume.marker import Marker
+
+#: Entries that are named in a line.
+_ENTRIES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Where this guard runs, from the downward API; None where it is not told."""
+
+    pod: str | None = None
+    node: str | None = None
+    namespace: str | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """For every log line."""
+        return {"pod": self.pod, "node": self.node, "namespace": self.namespace}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a command ended.
+
+    Attributes:
+        outcome: The outcome.
+        message: The termination message.
+    """
+
+    outcome: Outcome
+    message: str
+
+
+#: Takes happenings: the log, and whoever else listens.
+Say = Callable[[Happening], None]
+
+
+def sentence(examination: Examination) -> str:
+    """A refusal in one line: outcome, what was found, what was expected, what to do."""
+    finding = examination.judgement.findings[0]
+    parts = [f"{finding.outcome.label}: {finding.found}, expected {finding.expected.removeprefix('expected ')}."]
+    parts.append(finding.outcome.value.remedy)
+    if finding.hint:
+        parts.append(finding.hint)
+    rest = [other.outcome.label for other in examination.judgement.findings[1:]]
+    if rest:
+        parts.append(f"Also: {', '.join(rest)}.")
+    return " ".join(parts)
+
+
+def termination(examination: Examination, commands: tuple[str, ...]) -> str:
+    """A refusal as `kubectl describe pod` shows it.
+
+    Args:
+        examination: What was judged.
+        commands: Lines that a person can run to mend it.
+    """
+    finding = examination.judgement.findings[0]
+    look = examination.look
+    lines = [
+        finding.outcome.label,
+        f"looked at: {look.path}{_mount(look)}",
+        f"found: {finding.found}",
+        f"expected: {finding.expected.removeprefix('expected ')}",
+        f"what to do: {finding.outcome.value.remedy}",
+    ]
+    if finding.hint:
+        lines.append(finding.hint)
+    lines += [f"  {command}" for command in commands]
+    lines += [f"also: {other.outcome.label}: {other.found}" for other in examination.judgement.findings[1:]]
+    lines.append(f"more: guard explain {finding.outcome.label}")
+    return "\n".join(printable(line) for line in lines) + "\n"
+
+
+def _mount(look: Look) -> str:
+    mount = look.mount
+    if mount is None:
+        return ""
+    return f" ({look.kind.value}, {mount.fstype}, device {mount.device}, mounted at {mount.mount_point})"
+
+
+def remedies(examination: Examination, where: Whereabouts) -> tuple[str, ...]:
+    """The exact lines that would mend it, to be run from outside the pod; empty where none would."""
+    outcome = examination.judgement.outcome
+    command = {
+        Outcome.MARKER_MISSING: "adopt",
+        Outcome.DATA_LOST: "accept",
+        Outcome.HELD: "release",
+    }.get(outcome)
+    pod = where.pod or "POD"
+    namespace = f"-n {where.namespace} " if where.namespace else ""
+    container = f"-c {examination.look.container} " if examination.look.container else ""
+    if command:
+        return (f"kubectl exec {namespace}{pod} {container}-- guard {command}",)
+    if outcome in MENDING_BY_PROPAGATION or outcome is Outcome.UNREACHABLE:
+        return (f"kubectl delete pod {namespace}{pod}",)
+    return ()
+
+
+def facts(examination: Examination) -> Mapping[str, Any]:
+    """What a line says of a volume: which one, on what, how much, and when it was last seen."""
+    look, census, loss = examination.look, examination.census, examination.judgement.loss
+    found: dict[str, Any] = {"path": look.path}
+    if isinstance(look.marker, Marker):
+        found |= {"volume": look.marker.volume, "marker_id": look.marker.marker_id}
+    if look.mount is not None:
+        mount = look.mount
+        found |= {"kind": look.kind.value, "device": mount.device, "fstype": mount.fstype, "source": mount.source or None}
+    if census is not None and not census.fault:
+        found["files" if census.exact else "files_at_least"] = census.files
+        if census.unreadable:
+            found |= {"unreadable": list(census.unreadable[:_ENTRIES]), "unreadable_folders": len(census.unreadable)}
+    ledger = usable_ledger(look)
+    if ledger:
+        found |= {
+            "reference_files": ledger.reference.files,
+            "generation": ledger.generation,
+            "last_seen": ledger.written,
+            "last_pod": ledger.pod,
+            "last_node": ledger.node,
+        }
+    if loss and loss.lost:
+        found["lost_files"] = loss.lost
+        found["entries"] = {entry.name: [entry.before, entry.after] for entry in loss.entries[:_ENTRIES]}
+    if look.hold is not None and not isinstance(look.hold, Invalid):
+        found |= {"held_by": look.hold.by, "held_since": look.hold.since, "hold_reason": look.hold.reason}
+    return found
