@@ -71,18 +71,15 @@ class Adoption:
         examination = self._without(Outcome.HELD)
         outcome = examination.judgement.outcome
         standing = examination.look.marker
-        if outcome is Outcome.DATA_LOST and standing is not None:
-            outcome = Outcome.OK  # the right marker: whether the data is there is the gate's question
-        if outcome is Outcome.OK and standing is not None:
+        # Behind the right marker, whether the data is there and can be written is the gate's question.
+        if outcome in {Outcome.OK, *_BLOCKING}:
             return self._done(Event.VOLUME_ADOPTED, examination, "is adopted already; nothing was written", {})
-        if outcome is Outcome.MARKER_MISSING:
-            # A wipe is not laundered, and nothing is written on what refuses every write.
-            for blocking in (Outcome.READ_ONLY, Outcome.DATA_LOST):
-                if any(one.outcome is blocking for one in examination.judgement.findings):
-                    return self._refused(_only(examination, blocking))
         named = _replaced(standing, replacing) if outcome in _REPLACEABLE else None
         if outcome is not Outcome.MARKER_MISSING and named is None:
             return self._refused(examination)
+        for blocking in _BLOCKING:
+            if any(one.outcome is blocking for one in examination.judgement.findings):
+                return self._refused(_only(examination, blocking))
         census = self.examiner.count_all(examination)
         if census.fault:
             return self._refused(self._rejudged(examination, census.fault))
@@ -113,8 +110,10 @@ class Adoption:
         examination = self._without(Outcome.HELD, Outcome.DATA_LOST)
         look = examination.look
         last = usable_ledger(look)
-        unmarked = examination.judgement.outcome is Outcome.MARKER_MISSING and last is not None and event is not (
-            Event.VOLUME_RELEASED
+        unmarked = (
+            examination.judgement.outcome is Outcome.MARKER_MISSING
+            and last is not None
+            and event is not (Event.VOLUME_RELEASED)
         )
         if examination.judgement.outcome is not Outcome.OK and not unmarked:
             return self._refused(examination)
@@ -142,7 +141,11 @@ class Adoption:
         examination = self._without(Outcome.DATA_LOST, Outcome.MARKER_MISSING)
         held = examination.look.hold
         if examination.judgement.outcome is Outcome.HELD:
-            by = "by a hold that can't be read" if isinstance(held, Invalid) or held is None else f"by {held.by} since {held.since}"
+            by = (
+                "by a hold that can't be read"
+                if isinstance(held, Invalid) or held is None
+                else f"by {held.by} since {held.since}"
+            )
             return self._done(Event.VOLUME_HELD, examination, f"is held already, {by}; nothing was written", {})
         if examination.judgement.outcome is not Outcome.OK:
             return self._refused(examination)
@@ -174,12 +177,16 @@ class Adoption:
         files, entries = census.files, dict(census.entries)
         if last:
             files, kept = kept_files(last.reference, census)
-            entries |= {name: count for name, count in kept.items() if count and name in _hidden(census, last.reference)}
+            entries |= {
+                name: count for name, count in kept.items() if count and name in _hidden(census, last.reference)
+            }
         now = _now()
         return Ledger(
             marker_id=marker_id,
             generation=generation,
-            reference=Reference(files, {name: count for name, count in entries.items() if count}, census.empty or 0, now),
+            reference=Reference(
+                files, {name: count for name, count in entries.items() if count}, census.empty or 0, now
+            ),
             files=census.files,
             written=now,
             pod=self.where.pod,
@@ -211,6 +218,8 @@ class Adoption:
 
 
 _REPLACEABLE = frozenset({Outcome.MARKER_MISMATCH, Outcome.MARKER_INVALID})
+#: A wipe is not laundered, and nothing is written on what refuses every write.
+_BLOCKING = (Outcome.READ_ONLY, Outcome.DATA_LOST)
 #: The shortest start of a broken marker's SHA-256 that names it.
 _SHORTEST_PREFIX = 6
 
@@ -225,7 +234,9 @@ def _replaced(standing: Marker | Invalid | None, replacing: str | None) -> str |
         return None
     if isinstance(standing, Marker):
         return standing.marker_id if replacing.lower() == standing.marker_id.lower() else None
-    named = len(replacing) >= _SHORTEST_PREFIX and bool(standing.digest) and standing.digest.startswith(replacing.lower())
+    named = (
+        len(replacing) >= _SHORTEST_PREFIX and bool(standing.digest) and standing.digest.startswith(replacing.lower())
+    )
     return standing.digest if named else None
 
 

@@ -47,7 +47,12 @@ COMMANDS: Mapping[str, Command] = {
         "[FLAG...] [--replace ID|SHA256-PREFIX]",
         _ALWAYS + _VOLUME,
         "guard adopt --path /app/skills --volume claude-skills-dev",
-        (("--replace", "Sets aside a foreign marker (its ID) or a broken one (its SHA-256), as the refusal prints it."),),
+        (
+            (
+                "--replace",
+                "Sets aside a foreign marker (its ID) or a broken one (its SHA-256), as the refusal prints it.",
+            ),
+        ),
     ),
     "accept": Command(
         "What is there now is right: new reference, next generation.",
@@ -71,33 +76,46 @@ COMMANDS: Mapping[str, Command] = {
 _EXTRAS: Mapping[str, tuple[str, ...]] = {"adopt": ("--replace",), "hold": ("reason",)}
 
 
-class ArgumentsError(ValueError):
+class _Unreadable(ValueError):  # noqa: N818 - the sentence is what matters
     """What argparse could not read, as a sentence."""
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise ArgumentsError(message)
+        raise _Unreadable(message)
 
 
-def parse(command: str, arguments: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Reads flags.
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What stood behind a command.
 
-    Returns:
-        Settings by their environment names, as texts; and the arguments that are no settings.
-
-    Raises:
-        ArgumentsError: An unknown flag, a missing value, a word too many.
+    Attributes:
+        settings: Settings by their environment names, as texts.
+        extras: The arguments that are no settings.
+        problems: Everything that could not be read, as sentences.
     """
+
+    settings: dict[str, str]
+    extras: dict[str, str]
+    problems: tuple[str, ...] = ()
+
+
+def parse(command: str, arguments: Sequence[str]) -> Arguments:
+    """Reads flags; never raises, since problems are told together with those of the settings."""
     model = MODELS[command]
     parser = _Parser(prog=f"guard {command}", add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
     for name in fields(model):
         parser.add_argument(flag(name), dest=name)
     for extra in _EXTRAS.get(command, ()):
         parser.add_argument(extra)
-    found: dict[str, str] = vars(parser.parse_args(list(arguments)))
+    try:
+        namespace, unknown = parser.parse_known_args(list(arguments))
+    except _Unreadable as error:
+        return Arguments({}, {}, (f"guard {command}: {error}",))
+    found: dict[str, str] = vars(namespace)
+    problems = tuple(f"guard {command} knows no {word}" for word in unknown)
     extras = {name: value for name, value in found.items() if name not in fields(model)}
-    return {name: value for name, value in found.items() if name not in extras}, extras
+    return Arguments({name: value for name, value in found.items() if name not in extras}, extras, problems)
 
 
 def overview() -> str:

@@ -6,7 +6,6 @@ The prober is forked first, from a small process; what is heavy (pydantic, struc
 import errno
 import os
 import signal
-import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -22,7 +21,8 @@ from guard.volume.examine import Examiner, ProberFailed
 from guard.volume.prober import Prober
 
 if TYPE_CHECKING:
-    from guard.settings import CheckSettings, Reporting, VolumeSettings
+    from guard.arguments import Arguments
+    from guard.settings import Reporting, VolumeSettings
     from guard.wording import Ending, Say
 
 VOLUME_COMMANDS = ("check", "adopt", "accept", "hold", "release")
@@ -54,7 +54,7 @@ def run(arguments: Sequence[str]) -> int:
             return _on_volume(command, flags, app, prober, interrupt)
         except Interrupted:
             return interrupt.status or TERMINATED
-        except Exception:
+        except Exception:  # noqa: BLE001 - the last line of defence: a bug is said and has a status
             return _unforeseen(traceback.format_exc())
 
 
@@ -78,30 +78,29 @@ def _explain(arguments: Sequence[str]) -> int:
     return _answer(explain.text(outcome), Outcome.OK)
 
 
-def _on_volume(
-    command: str, flags: list[str], app: list[str] | None, prober: Prober, interrupt: Interrupt
-) -> int:
-    from guard import arguments, settings
+def _on_volume(command: str, flags: list[str], app: list[str] | None, prober: Prober, interrupt: Interrupt) -> int:
+    from guard import settings
 
     model = settings.MODELS[command]
-    problems: list[str] = []
-    given: dict[str, str] = {}
-    extras: dict[str, str] = {}
-    try:
-        given, extras = arguments.parse(command, flags)
-    except arguments.ArgumentsError as error:
-        problems.append(f"guard {command}: {error}")
+    parsed = _parsed(command, flags)
+    problems = list(parsed.problems)
     warnings = _unknown_settings(problems, lenient=app is not None)
-    found, wrong = settings.load(model, given)
+    found, wrong = settings.load(model, parsed.settings)
     problems += wrong
     if app is not None and command != "check":
         problems.append(f"guard {command} takes no -- APP")
     elif app is not None:
         problems += _unusable_app(app)
     if problems or found is None:
-        return _unusable(problems, given)
+        return _unusable(problems, parsed.settings)
     assert isinstance(found, settings.VolumeSettings)
-    return _judge(command, found, extras, app, warnings, prober, interrupt)
+    return _judge(command, found, parsed.extras, app, warnings, prober, interrupt)
+
+
+def _parsed(command: str, flags: list[str]) -> "Arguments":
+    from guard.arguments import parse
+
+    return parse(command, flags)
 
 
 def _unknown_settings(problems: list[str], *, lenient: bool) -> list[str]:
@@ -109,7 +108,7 @@ def _unknown_settings(problems: list[str], *, lenient: bool) -> list[str]:
     from guard.settings import unknown_names
 
     near = 2  # edits: so close to a setting of ours that it was meant to be one
-    others = []
+    others: list[str] = []
     for name, nearest, distance in unknown_names(os.environ):
         sentence = f"unknown setting {name}: the nearest known one is {nearest}"
         (others if lenient and distance > near else problems).append(sentence)
@@ -143,8 +142,8 @@ def _judge(
         say(Happening(Event.VOLUME_OK, f"Left alone: {warning}.", Severity.WARNING))
     observing = isinstance(found, CheckSettings) and not found.enforce
     expected = found.expectation()
-    if command != "check":
-        expected = replace(expected, writable=True)
+    if command != "check":  # these write, and what is there now is what they are about: no floor by setting
+        expected = replace(expected, writable=True, loss=replace(expected.loss, min_files=0))
     examiner = Examiner(expected, prober, interrupt)
     try:
         ending = _command(command, found, extras, examiner, say)
@@ -152,7 +151,7 @@ def _judge(
         return _bug(str(failed), found, say, observing=observing)
     except Interrupted:
         raise
-    except Exception:
+    except Exception:  # noqa: BLE001 - a bug is said and has a status
         return _bug(traceback.format_exc(), found, say, observing=observing)
     passed = ending.outcome is Outcome.OK or observing
     if not (passed and app):
@@ -163,9 +162,7 @@ def _judge(
     return 0 if passed else ending.outcome.status
 
 
-def _command(
-    command: str, found: "VolumeSettings", extras: dict[str, str], examiner: Examiner, say: "Say"
-) -> "Ending":
+def _command(command: str, found: "VolumeSettings", extras: dict[str, str], examiner: Examiner, say: "Say") -> "Ending":
     from guard.wording import Whereabouts
 
     where = Whereabouts(found.pod, found.node, found.namespace)

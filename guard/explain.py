@@ -11,7 +11,12 @@ def find(name: str) -> Outcome | None:
 def text(outcome: Outcome) -> str:
     """Everything there is to say of an outcome."""
     row = outcome.value
-    lines = [f"{row.label} (exit status {row.status}, {row.severity.name})", "", f"When: {row.when}.", f"What to do: {row.remedy}"]
+    lines = [
+        f"{row.label} (exit status {row.status}, {row.severity.name})",
+        "",
+        f"When: {row.when}.",
+        f"What to do: {row.remedy}",
+    ]
     if outcome in MENDING:
         lines.append("Waiting: `guard check` looks again for GUARD_WAIT, since this may mend.")
     elif outcome in MENDING_BY_PROPAGATION:

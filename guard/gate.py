@@ -52,7 +52,7 @@ def check(examiner: Examiner, wait: float, where: Whereabouts, say: Say) -> Endi
         return Ending(Outcome.OK, f"ok: {passed.message}\n")
     commands = remedies(examination, where)
     fields = {**_fields(examination, where), "remedy": list(commands) or None}
-    message = " ".join([sentence(examination), *commands])
+    message = " ".join([sentence(examination), *(f"To do so: {command}" for command in commands)])
     outcome = judgement.outcome
     say(Happening(Event.VOLUME_REFUSED, message, outcome.severity, fields, operation, first=not waiting, last=True))
     return Ending(outcome, termination(examination, commands))
@@ -97,7 +97,9 @@ def _passed(examination: Examination, where: Whereabouts, operation: str, *, fir
     assert loss is not None
     ledger = usable_ledger(look)
     files = f"{census.files} files" if census.exact else f"at least {census.files} files"
-    told = [f'{look.path} is "{examination.volume}" ({look.kind.value}, {look.mount.fstype}, {look.mount.device}) with {files}']
+    told = [
+        f'{look.path} is "{examination.volume}" ({look.kind.value}, {look.mount.fstype}, {look.mount.device}) with {files}'
+    ]
     fields = {**facts(examination), **where.fields(), "outcome": Outcome.OK.label, "status": Outcome.OK.status}
     if ledger is None or ledger.reference.files == 0:
         told.append("no baseline yet: nothing is protected until files are there and the watcher has recorded them")

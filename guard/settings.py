@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -108,7 +108,7 @@ def setting(name: str, default: Any, reason: str, *, shown: str | None = None, *
         shown: The default as a user would write it.
         limits: What pydantic checks.
     """
-    extra = {"shown": shown if shown is not None else _written(default)}
+    extra: dict[str, JsonValue] = {"shown": shown if shown is not None else _written(default)}
     return Field(default, validation_alias=name, description=reason, json_schema_extra=extra, **limits)
 
 
@@ -131,19 +131,31 @@ class Reporting(BaseSettings):
     )
     log_level: Level = setting("GUARD_LOG_LEVEL", Severity.INFO, "The least severity that is logged.", shown="info")
     termination_log: str = setting(
-        "GUARD_TERMINATION_LOG", "/dev/termination-log", "Where the kubelet reads the reason of an exit; skipped where absent."
+        "GUARD_TERMINATION_LOG",
+        "/dev/termination-log",
+        "Where the kubelet reads the reason of an exit; skipped where absent.",
     )
-    pod: str | None = setting("GUARD_POD", None, "This pod's name (downward API), for log lines and ledger.", max_length=253)
-    node: str | None = setting("GUARD_NODE", None, "This pod's node (downward API), for log lines and ledger.", max_length=253)
+    pod: str | None = setting(
+        "GUARD_POD", None, "This pod's name (downward API), for log lines and ledger.", max_length=253
+    )
+    node: str | None = setting(
+        "GUARD_NODE", None, "This pod's node (downward API), for log lines and ledger.", max_length=253
+    )
     namespace: str | None = setting("GUARD_NAMESPACE", None, "This pod's namespace (downward API).", max_length=253)
 
 
 class VolumeSettings(Reporting):
     """What every command needs that touches the volume."""
 
-    path: AbsolutePath = setting("GUARD_PATH", "/app/skills", "The directory that is guarded, absolute; links are resolved.")
+    path: AbsolutePath = setting(
+        "GUARD_PATH", "/app/skills", "The directory that is guarded, absolute; links are resolved."
+    )
     volume: str = setting(
-        "GUARD_VOLUME", ..., "The name that the volume's marker must carry, compared exactly.", min_length=1, max_length=253
+        "GUARD_VOLUME",
+        ...,
+        "The name that the volume's marker must carry, compared exactly.",
+        min_length=1,
+        max_length=253,
     )
     kinds: Kinds = setting(
         "GUARD_KINDS",
@@ -169,7 +181,9 @@ class JudgingSettings(VolumeSettings):
     """What every command needs that judges the content."""
 
     min_files: int = setting("GUARD_MIN_FILES", 0, "Fewer files than this are a loss, whatever the ledger says.", ge=0)
-    max_loss: Share = setting("GUARD_MAX_LOSS", 0.8, "Share of all files (and of most entries) above which a loss is a wipe.")
+    max_loss: Share = setting(
+        "GUARD_MAX_LOSS", 0.8, "Share of all files (and of most entries) above which a loss is a wipe."
+    )
     shrink: Share = setting("GUARD_SHRINK", 0.3, "Share of all files from which a loss is worth a warning.")
     window: Duration = setting(
         "GUARD_WINDOW", 604800.0, "Age at which the reference gives way to a smaller baseline.", shown="7d"
@@ -197,7 +211,9 @@ class WatchSettings(JudgingSettings):
     interval: PositiveDuration = setting("GUARD_INTERVAL", 10.0, "Time between two cheap looks.", shown="10s")
     settle: PositiveDuration = setting("GUARD_SETTLE", 2.0, "Quiet time before the content is judged.", shown="2s")
     on_wipe: Literal["log", "unready"] = setting(
-        "GUARD_ON_WIPE", "log", "unready: /readyz fails while the volume is wiped; a single replica then gets no traffic."
+        "GUARD_ON_WIPE",
+        "log",
+        "unready: /readyz fails while the volume is wiped; a single replica then gets no traffic.",
     )
     listen: str = setting("GUARD_LISTEN", "0.0.0.0:9808", "Address of /livez, /readyz and /metrics; off for none.")
 
@@ -265,7 +281,9 @@ def _sentence(problem: Any, model: type[Reporting]) -> str:
     return f"{name}={problem['input']!r}: {message[:1].lower()}{message[1:]}"
 
 
-_SERVICE_LINK = re.compile(r"GUARD(_[A-Z0-9_]+)?_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT|PORT_[A-Z0-9_]+)", re.ASCII)
+_SERVICE_LINK = re.compile(
+    r"GUARD(_[A-Z0-9_]+)?_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT|PORT_[A-Z0-9_]+)", re.ASCII
+)
 
 
 def unknown_names(environment: Iterable[str]) -> list[tuple[str, str, int]]:

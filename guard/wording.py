@@ -116,7 +116,12 @@ def facts(examination: Examination) -> Mapping[str, Any]:
         found |= {"volume": look.marker.volume, "marker_id": look.marker.marker_id}
     if look.mount is not None:
         mount = look.mount
-        found |= {"kind": look.kind.value, "device": mount.device, "fstype": mount.fstype, "source": mount.source or None}
+        found |= {
+            "kind": look.kind.value,
+            "device": mount.device,
+            "fstype": mount.fstype,
+            "source": mount.source or None,
+        }
     if census is not None and not census.fault:
         found["files" if census.exact else "files_at_least"] = census.files
         if census.unreadable:

@@ -22,6 +22,8 @@ _PRODUCER = "volume-guard"
 LINE_LIMIT = 8 * 1024
 _MESSAGE_LIMIT = 2048
 _NAMES_LIMIT = 20
+#: Fields that are the guard's own words, not a stranger's: they may be as long as the message.
+_OWN_TEXTS = frozenset({"traceback"})
 
 Format = Literal["auto", "json", "console"]
 
@@ -66,6 +68,7 @@ def _line(happening: Happening) -> dict[str, Any]:
         "event": happening.event.label,
     }
     line |= {name: _shown(value) for name, value in happening.fields.items() if value is not None}
+    line |= {name: bounded(happening.fields[name], _MESSAGE_LIMIT) for name in _OWN_TEXTS & happening.fields.keys()}
     if happening.operation:
         line[OPERATION] = {
             "id": happening.operation,
@@ -78,7 +81,7 @@ def _line(happening: Happening) -> dict[str, Any]:
 
 def _shown(value: Any) -> Any:
     if isinstance(value, str):
-        return bounded(value, _MESSAGE_LIMIT if "\n" in value else 1024) if len(value) > 128 else bounded(value)
+        return bounded(value)
     if isinstance(value, Mapping):
         return {bounded(str(name)): _shown(one) for name, one in list(value.items())[:_NAMES_LIMIT]}
     if isinstance(value, list | tuple):
@@ -104,11 +107,14 @@ def _json(logger: WrappedLogger, method: str, line: EventDict) -> str:
 
 
 def _console() -> Any:
-    render = structlog.dev.ConsoleRenderer(event_key="message", timestamp_key="time", colors=_is_terminal(), sort_keys=False)
+    render = structlog.dev.ConsoleRenderer(
+        event_key="message", timestamp_key="time", colors=_is_terminal(), sort_keys=False
+    )
 
     def render_line(logger: WrappedLogger, method: str, line: EventDict) -> str:
-        shown = {name: value for name, value in line.items() if name not in {OPERATION, "event"}}
-        shown["level"] = str(shown.pop("severity")).lower()
+        # The sentence says it all to a person; the fields are for scripts.
+        shown = {name: value for name, value in line.items() if name in {"time"} | _OWN_TEXTS}
+        shown["level"] = str(line["severity"]).lower()
         shown["message"] = f"{line['event']}: {line['message']}"
         return render(logger, method, shown)
 

@@ -149,7 +149,9 @@ class _Walk:
                 os.close(folder)
         self.tally.entries[path] = self.tally.files - before
 
-    def _enter(self, stack: list[tuple[int, str, int, Generator[str, None, None]]], parent: int, name: str, path: str) -> None:
+    def _enter(
+        self, stack: list[tuple[int, str, int, Generator[str, None, None]]], parent: int, name: str, path: str
+    ) -> None:
         folder = self._open(parent, name, path)
         if folder is not None:
             stack.append((folder, path, self.tally.files, self._names(folder, path)))

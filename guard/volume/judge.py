@@ -204,7 +204,9 @@ def _marker_findings(expected: Expectation, look: Look) -> Iterator[Finding]:
             f"To write a new one and keep this beside it: guard adopt --replace {broken.digest}"
             if broken.digest else f"Look at {look.path}/{GUARD_FOLDER} and move it away by hand."
         )  # fmt: skip
-        yield Finding(Outcome.MARKER_INVALID, f"{look.path} carries a marker that is {broken.reason}{name}", wanted, hint)
+        yield Finding(
+            Outcome.MARKER_INVALID, f"{look.path} carries a marker that is {broken.reason}{name}", wanted, hint
+        )
     elif look.marker.volume != expected.volume:
         yield Finding(
             Outcome.MARKER_MISMATCH,

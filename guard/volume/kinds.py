@@ -25,16 +25,57 @@ EPHEMERAL_KINDS = frozenset({Kind.MEMORY, Kind.EMPTY_DIR, Kind.CONFIG, Kind.OVER
 
 #: File systems on a device of their own.
 _BLOCK = frozenset(
-    "ext2 ext3 ext4 xfs btrfs zfs f2fs jfs nilfs2 bcachefs reiserfs ocfs2 gfs2 vfat exfat ntfs ntfs3 hfsplus "
-    "squashfs erofs iso9660 udf".split()
+    {
+        "ext2",
+        "ext3",
+        "ext4",
+        "xfs",
+        "btrfs",
+        "zfs",
+        "f2fs",
+        "jfs",
+        "nilfs2",
+        "bcachefs",
+        "reiserfs",
+        "ocfs2",
+        "gfs2",
+        "vfat",
+        "exfat",
+        "ntfs",
+        "ntfs3",
+        "hfsplus",
+        "squashfs",
+        "erofs",
+        "iso9660",
+        "udf",
+    }
 )
 #: File systems of a server.
 _NETWORK = frozenset(
-    "nfs nfs4 cifs smb3 smbfs ceph lustre 9p afs gpfs beegfs beegfs_nodev glusterfs orangefs pvfs2 panfs wekafs coda".split()
+    {
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "ceph",
+        "lustre",
+        "9p",
+        "afs",
+        "gpfs",
+        "beegfs",
+        "beegfs_nodev",
+        "glusterfs",
+        "orangefs",
+        "pvfs2",
+        "panfs",
+        "wekafs",
+        "coda",
+    }
 )
 #: Root file systems of containers, and what image volumes look like.
-_OVERLAY = frozenset("overlay overlayfs aufs unionfs fuse.fuse-overlayfs fuse-overlayfs".split())
-_MEMORY = frozenset("tmpfs ramfs hugetlbfs".split())
+_OVERLAY = frozenset({"overlay", "overlayfs", "aufs", "unionfs", "fuse.fuse-overlayfs", "fuse-overlayfs"})
+_MEMORY = frozenset({"tmpfs", "ramfs", "hugetlbfs"})
 
 #: The kubelet's folders for volumes that it fills itself (pkg/volume/*, `kubernetes.io~<plugin>` in a mount's root).
 _CONFIG_FOLDERS = frozenset(
@@ -45,7 +86,7 @@ _EMPTY_DIR_FOLDER = "kubernetes.io~empty-dir"
 #: Files that the kubelet binds into every container from its own folder, so from the node's disk.
 _NODE_FILES = ("/etc/hosts", "/dev/termination-log")
 
-#: How a mounts's container is found: .../pods/<uid>/containers/<name>/<hash> is the root of its termination log.
+#: How this container's name is found: .../pods/<uid>/containers/<name>/<hash> is the root of its termination log.
 _TERMINATION_LOG = "/dev/termination-log"
 
 
@@ -73,8 +114,11 @@ def classify(mount: Mount, table: MountTable) -> tuple[Kind, str]:
     if mount.device in node_devices(table):
         return Kind.NODE_DISK, f"device {mount.device} is the node's own disk (folder {mount.root})"
     if _kubelet_folder(folders):
-        return Kind.NODE_DISK, f"its root {mount.root} is the kubelet's own folder: nothing was mounted there on the node"
-    if mount.fstype == "fuse" or mount.fstype == "fuseblk" or mount.fstype.startswith("fuse."):
+        return (
+            Kind.NODE_DISK,
+            f"its root {mount.root} is the kubelet's own folder: nothing was mounted there on the node",
+        )
+    if mount.fstype in {"fuse", "fuseblk"} or mount.fstype.startswith("fuse."):
         return Kind.FUSE, f"{mount.fstype} of {mount.source or 'no source'}"
     return _by_type(mount)
 
@@ -83,7 +127,10 @@ def _by_type(mount: Mount) -> tuple[Kind, str]:
     # gVisor shows every mount as a 9p or other file system of source `none`; Kata shows virtiofs. What lies behind
     # cannot be told from inside.
     if mount.source in {"", "none"} or (mount.fstype == "9p" and "trans=virtio" in mount.super_options):
-        return Kind.UNKNOWN, f"{mount.fstype} of source {mount.source or 'nothing'} tells nothing (a sandboxed runtime?)"
+        return (
+            Kind.UNKNOWN,
+            f"{mount.fstype} of source {mount.source or 'nothing'} tells nothing (a sandboxed runtime?)",
+        )
     if mount.fstype in _BLOCK:
         return Kind.BLOCK, f"{mount.fstype} on its own device {mount.device}"
     if mount.fstype in _NETWORK:

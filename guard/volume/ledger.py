@@ -84,7 +84,6 @@ def parse(text: bytes) -> Ledger:
     )
 
 
-
 def render(ledger: Ledger) -> bytes:
     """The ledger as it stands on the volume: never larger than what is read back (the smallest entries go first)."""
     return document.render_object(

@@ -20,7 +20,7 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 _ABSENT = {errno.ENOENT: "no such path", errno.ENOTDIR: "not a directory", errno.ELOOP: "links that lead nowhere"}
 
 
-class Unreachable(Exception):
+class Unreachable(Exception):  # noqa: N818 - named as its outcome
     """A call on the path failed; carries the fault."""
 
     def __init__(self, fault: Fault) -> None:
@@ -187,14 +187,17 @@ def readdocument(folder: int, name: str, limit: int) -> bytes | None:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
-        chunks = []
-        room = limit + 1
-        while room and (chunk := _call(lambda: os.read(descriptor, room), f"reading {GUARD_FOLDER}/{name}")):
-            chunks.append(chunk)
-            room -= len(chunk)
-        return b"".join(chunks)
+        return _call(lambda: _read_at_most(descriptor, limit + 1), f"reading {GUARD_FOLDER}/{name}")
     finally:
         os.close(descriptor)
+
+
+def _read_at_most(descriptor: int, room: int) -> bytes:
+    chunks = []
+    while room and (chunk := os.read(descriptor, room)):
+        chunks.append(chunk)
+        room -= len(chunk)
+    return b"".join(chunks)
 
 
 def digest(text: bytes) -> str:
@@ -208,7 +211,12 @@ def _not_regular(found: os.stat_result, name: str) -> Invalid:
 
 
 def _what(found: os.stat_result) -> str:
-    kinds_of_file = {stat.S_IFREG: "a file", stat.S_IFLNK: "a link", stat.S_IFDIR: "a directory", stat.S_IFIFO: "a FIFO"}
+    kinds_of_file = {
+        stat.S_IFREG: "a file",
+        stat.S_IFLNK: "a link",
+        stat.S_IFDIR: "a directory",
+        stat.S_IFIFO: "a FIFO",
+    }
     return kinds_of_file.get(stat.S_IFMT(found.st_mode), "a device or socket")
 
 

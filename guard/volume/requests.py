@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from guard.volume import census, hold, ledger, look, marker, mounts, store
-from guard.volume.facts import Census, Fault, Look
+from guard.volume.facts import GUARD_FOLDER, Census, Fault, Look
 from guard.volume.hold import Hold
 from guard.volume.ledger import Ledger
 from guard.volume.marker import Marker
@@ -180,7 +180,7 @@ def _writing(seen: Seen, write: Callable[[int], Written | Overtaken]) -> Written
         with _folder(seen) as folder:
             return Overtaken() if folder is None else write(folder)
     except OSError as error:
-        return Fault(error.errno or errno.EIO, f"writing in {seen.path}/{look.GUARD_FOLDER}")
+        return Fault(error.errno or errno.EIO, f"writing in {seen.path}/{GUARD_FOLDER}")
 
 
 @contextmanager

@@ -189,6 +189,6 @@ def _sweep(folder: int) -> None:
     before = time.time() - _ABANDONED
     with suppress(OSError), os.scandir(folder) as names:
         for entry in names:
-            if entry.name.startswith(".") and entry.name.endswith(_TEMPORARY):
-                if entry.stat(follow_symlinks=False).st_mtime < before:
-                    _discard(folder, entry.name)
+            temporary = entry.name.startswith(".") and entry.name.endswith(_TEMPORARY)
+            if temporary and entry.stat(follow_symlinks=False).st_mtime < before:
+                _discard(folder, entry.name)

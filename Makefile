@@ -1,0 +1,52 @@
+# Two commands: `make demo` shows the main job on a real mount, `make test` runs every test that needs no cluster.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test lint unit linux bench lock clean
+
+demo: $(VENV)/runtime
+	@PYTHON=$(BIN)/python sh tests/demo.sh
+
+test: lint unit linux
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --quiet --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+unit: $(VENV)/dev
+	$(BIN)/coverage run -m pytest -q tests/unit
+	$(BIN)/coverage report --include '$(PURE)' --fail-under 95
+
+# Pure rooms: values in, values out, so every branch can be tested.
+PURE := guard/outcome.py,guard/event.py,guard/volume/document.py,guard/volume/facts.py,guard/volume/hold.py,guard/volume/judge.py,guard/volume/kinds.py,guard/volume/ledger.py,guard/volume/loss.py,guard/volume/marker.py,guard/volume/mountinfo.py
+
+linux: $(VENV)/dev
+	@sh tests/packages.sh
+	$(BIN)/pytest -q tests/linux
+
+# By hand, or in CI for show: prints ratios of one run.
+bench: $(VENV)/dev
+	$(BIN)/python tests/bench/gate.py
+
+# After a change of dependencies. No URL stands in the lock: hashes pin, whichever index serves.
+lock: $(VENV)/dev
+	$(PIP) uv
+	$(BIN)/uv pip compile --quiet pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url \
+		--python-version 3.11 --custom-compile-command "make lock" -o requirements/dev.txt
+
+$(VENV)/runtime: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "volume-guard needs Python 3.11 or newer"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "python3 -m venv failed: on Debian, apt-get install python3-venv"; exit 1; }
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/dev: requirements/dev.txt $(VENV)/runtime
+	$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage build dist

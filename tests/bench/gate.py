@@ -1,0 +1,106 @@
+"""What the gate costs, beside what it has to load and beside what it replaces. Prints ratios of one run; judges nothing.
+
+CPU of all processes of a command, median of several runs. Needs root (loop-mounted ext4) for the real figures.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+RUNS = 9
+PYTHON = sys.executable
+
+FLOOR = """
+import sys
+import structlog
+from pydantic_settings import BaseSettings
+class Settings(BaseSettings):
+    a: str = "x"; b: int = 1; c: float = 0.1; d: bool = True; e: str = "x"
+    f: int = 1; g: float = 0.1; h: bool = True; i: str = "x"; j: int = 1
+    k: float = 0.1; l: bool = True; m: str = "x"; n: int = 1; o: float = 0.1
+settings = Settings()
+log = structlog.wrap_logger(structlog.PrintLogger(sys.stderr), processors=[structlog.processors.JSONRenderer()])
+log.info("ok", path=settings.a)
+"""
+
+
+def cpu(command: Sequence[str]) -> float:
+    """CPU seconds of one run, its waited-for children included."""
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise SystemExit(f"bench: {command} ended with {child.returncode}")
+    return usage.ru_utime + usage.ru_stime
+
+
+def compare(name: str, one: Sequence[str], other: Sequence[str], runs: int = RUNS) -> None:
+    """Prints medians of two commands run in turn, and the median of their ratios."""
+    pairs = [(cpu(one), cpu(other)) for _ in range(runs + 1)][1:]
+    left, right = (statistics.median(side) for side in zip(*pairs, strict=True))
+    ratio = statistics.median(a / b for a, b in pairs)
+    print(f"{name:72} {left * 1000:8.0f} ms {right * 1000:8.0f} ms   ratio {ratio:.2f}")
+
+
+def grow(root: Path, folders: int, files: int) -> None:
+    """Makes a tree of folders with files."""
+    for number in range(folders):
+        folder = root / f"tenant-{number % 20:02}" / f"skill-{number:05}"
+        folder.mkdir(parents=True)
+        descriptor = os.open(folder, os.O_RDONLY)
+        for file in range(files):
+            os.mknod(f"file-{file:05}.md", 0o100644, dir_fd=descriptor)
+        os.close(descriptor)
+
+
+def main() -> None:
+    """Measures on a volume of 1,000 files, then of 1,000,000 where --large is given."""
+    if os.geteuid() != 0:
+        raise SystemExit("bench: needs root for a loop-mounted volume")
+    if os.environ.get("BENCH_INSIDE") != "1":
+        inside = ["unshare", "--mount", "--propagation", "private", PYTHON, *sys.argv]
+        os.execvpe(inside[0], inside, os.environ | {"BENCH_INSIDE": "1"})
+    large = "--large" in sys.argv
+    with tempfile.TemporaryDirectory() as work:
+        disk, volume = Path(work, "disk"), Path(work, "volume")
+        volume.mkdir()
+        subprocess.run(["truncate", "-s", "3G", disk], check=True)
+        subprocess.run(["mkfs.ext4", "-q", "-N", "1200000" if large else "4000", disk], check=True)
+        subprocess.run(["mount", "-o", "loop", disk, volume], check=True)
+        try:
+            measure(volume, large=large)
+        finally:
+            subprocess.run(["umount", volume], check=True)
+
+
+def measure(volume: Path, *, large: bool) -> None:
+    """Prints every comparison."""
+    os.environ |= {"GUARD_VOLUME": "bench", "GUARD_PATH": str(volume), "GUARD_WAIT": "0"}
+    os.environ.pop("GUARD_TERMINATION_LOG", None)
+    check = [PYTHON, "-m", "guard", "check"]
+    grow(volume, 1000 if large else 10, 1000 if large else 100)
+    cpu([PYTHON, "-m", "guard", "adopt"])
+    if not large:
+        compare("check, 1,000 files : its imports and one Settings() (goal 1.10)", check, [PYTHON, "-c", FLOOR])
+        Path(volume, "same").write_text("x")
+        shell = ["sh", "-c", f"mountpoint -q {volume} && cmp -s {volume}/same {volume}/same"]
+        compare("check, 1,000 files : sh -c 'mountpoint -q P && cmp -s A B'", check, shell)
+        return
+    find = ["sh", "-c", f"find {volume} | wc -l"]
+    compare("check, 1M files : find | wc -l (goal 0.75)", check, find, runs=5)
+    count = [PYTHON, "-c", COUNT, str(volume)]
+    compare("count alone, 1M files, interpreter included : find | wc -l (goal 0.85)", count, find, runs=5)
+
+
+COUNT = """
+import sys
+from guard.volume import census, look
+print(census.count(look.open_root(sys.argv[1]), census.Order(), lambda names: None).files)
+"""
+
+if __name__ == "__main__":
+    main()

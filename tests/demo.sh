@@ -1,0 +1,76 @@
+#!/bin/sh
+# The incident and its end, on a real mount in a mount namespace of its own: nothing stays behind.
+# As root on a loop-mounted ext4; otherwise on tmpfs in a user namespace, where memory has to be allowed.
+set -eu
+PYTHON=$(cd "$(dirname "$PYTHON")" && pwd)/$(basename "$PYTHON")
+export PYTHON
+
+if [ "${1:-}" != inside ]; then
+    if [ "$(id -u)" = 0 ]; then
+        exec unshare --mount --propagation private sh "$0" inside
+    elif unshare --user --map-root-user --mount true 2>/dev/null; then
+        GUARD_KINDS=memory exec unshare --user --map-root-user --mount sh "$0" inside
+    fi
+    echo "demo: needs root, or unprivileged user namespaces, to mount a volume; neither is to be had here" >&2
+    exit 1
+fi
+
+work=$(mktemp -d)
+trap 'umount "$work/app/skills" 2>/dev/null; rm -rf "$work"' EXIT
+skills=$work/app/skills
+mkdir -p "$skills"
+export GUARD_PATH="$skills" GUARD_WAIT=0 GUARD_LOG_FORMAT=console GUARD_POD=demo-pod GUARD_NODE=demo-node
+unset GUARD_VOLUME
+
+say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+guard() {
+    printf '$ guard %s\n' "$*"
+    status=0
+    "$PYTHON" -m guard "$@" || status=$?
+    printf 'exit status %s\n' "$status"
+}
+expect() {
+    [ "$status" = "$1" ] || { echo "demo: expected exit status $1, got $status" >&2; exit 1; }
+}
+
+say "1. The incident: no volume. The team's own check passes on the empty directory, the gate does not."
+[ -d "$skills" ] && echo "[ -d /app/skills ] passes"
+GUARD_KINDS='' guard check --volume claude-skills-dev
+expect 10
+
+say "2. A real volume, never used before: it has to be adopted once."
+if [ -n "${GUARD_KINDS:-}" ]; then
+    echo "(no root: tmpfs stands in for the disk, so GUARD_KINDS=$GUARD_KINDS)"
+    mount -t tmpfs demo "$skills"
+else
+    truncate -s 32M "$work/disk" && mkfs.ext4 -q "$work/disk" && mount -o loop "$work/disk" "$skills"
+fi
+guard check --volume claude-skills-dev
+expect 20
+guard adopt --volume claude-skills-dev
+expect 0
+
+say "3. Users upload skills; the volume is the right one and the gate passes."
+for skill in pdf docx xlsx; do
+    mkdir -p "$skills/tenant-a/$skill" && echo "# $skill" >"$skills/tenant-a/$skill/SKILL.md"
+done
+guard accept --volume claude-skills-dev
+expect 0
+guard check --volume claude-skills-dev
+expect 0
+
+say "4. Another team's gate on this volume is refused."
+guard check --volume claude-skills-prod
+expect 21
+
+say "5. The volume is wiped: the gate knows."
+rm -rf "$skills"/tenant-a
+guard check --volume claude-skills-dev
+expect 30
+
+say "6. Somebody decides that empty is right."
+guard accept --volume claude-skills-dev
+expect 0
+guard check --volume claude-skills-dev
+expect 0
+say "That is all: six answers, each with an exit status of its own."
