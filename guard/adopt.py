@@ -17,14 +17,14 @@ from guard.volume.judge import Expectation, judge, usable_ledger
 from guard.volume.ledger import Ledger, Reference
 from guard.volume.loss import kept_files
 from guard.volume.marker import Marker
-from guard.volume.requests import Accept, Adopt, Announce, Overtaken, Release, Written
+from guard.volume.writes import Accept, Adopt, Announce, Overtaken, Release, Seen, Written
 from guard.wording import Ending, Say, Whereabouts, facts, remedies, sentence, termination
 
 #: Another command may be faster, and what it wrote is then judged.
 _ATTEMPTS = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Adoption:
     """Everything these commands share.
 
@@ -88,7 +88,7 @@ class Adoption:
         ledger = self._ledger(marker.marker_id, last.generation + 1 if last else 1, census, last)
         if last and last.reference.files > ledger.reference.files:
             ledger = replace(ledger, reference=last.reference)  # smaller, but no wipe: it stays a shrunk volume
-        written = self._write(Adopt(examination.seen, marker, ledger, named))
+        written = self._write(Adopt(_seen(examination), marker, ledger, named))
         if isinstance(written, Fault):
             return self._refused(self._rejudged(examination, written))
         if written is None:
@@ -122,7 +122,7 @@ class Adoption:
             return self._refused(self._rejudged(examination, census.fault))
         marker_id = look.marker.marker_id if isinstance(look.marker, Marker) else (last.marker_id if last else "")
         ledger = self._ledger(marker_id, last.generation + 1 if last else 1, census, last)
-        written = self._write(request(examination.seen, ledger))
+        written = self._write(request(_seen(examination), ledger))
         if isinstance(written, Fault):
             return self._refused(self._rejudged(examination, written))
         if written is None:
@@ -151,7 +151,7 @@ class Adoption:
             return self._refused(examination)
         by = self.where.pod or f"{os.uname().nodename} (uid {os.geteuid()})"
         hold = Hold(by[:NAME_LIMIT], _now(), reason[:REASON_LIMIT])
-        written = self._write(Announce(examination.seen, hold))
+        written = self._write(Announce(_seen(examination), hold))
         if isinstance(written, Fault):
             return self._refused(self._rejudged(examination, written))
         if written is None:
@@ -222,6 +222,13 @@ _REPLACEABLE = frozenset({Outcome.MARKER_MISMATCH, Outcome.MARKER_INVALID})
 _BLOCKING = (Outcome.READ_ONLY, Outcome.DATA_LOST)
 #: The shortest start of a broken marker's SHA-256 that names it.
 _SHORTEST_PREFIX = 6
+
+
+def _seen(examination: Examination) -> Seen:
+    """What was judged, for a write that must not go anywhere else."""
+    look = examination.look
+    assert look.mount is not None
+    return Seen(look.path, look.mount.mount_id, look.root_inode)
 
 
 def _release(*accepted: Any) -> Release:

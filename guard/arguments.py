@@ -12,7 +12,7 @@ from guard.settings import MODELS, Reporting, fields, flag
 _WIDTH = 110
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Command:
     """What the help of a command says.
 
@@ -85,7 +85,7 @@ class _Parser(argparse.ArgumentParser):
         raise _Unreadable(message)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Arguments:
     """What stood behind a command.
 

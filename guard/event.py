@@ -45,7 +45,7 @@ class Event(Enum):
         return self.value[1]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Happening:
     """One thing that happened, made once and handed to every listener.
 

@@ -19,7 +19,7 @@ class Severity(IntEnum):
     CRITICAL = 600
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Row:
     """One line of the outcome table.
 

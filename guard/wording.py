@@ -16,7 +16,7 @@ from guard.volume.marker import Marker
 _ENTRIES = 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Whereabouts:
     """Where this guard runs, from the downward API; None where it is not told."""
 
@@ -29,7 +29,7 @@ class Whereabouts:
         return {"pod": self.pod, "node": self.node, "namespace": self.namespace}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ending:
     """How a command ended.
 

@@ -28,7 +28,7 @@ _RACED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 _UNREADABLE = frozenset({errno.EACCES, errno.EPERM, errno.ENOKEY, errno.EMFILE, errno.ENFILE, errno.ENAMETOOLONG})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Order:
     """What to count.
 
@@ -43,7 +43,7 @@ class Order:
     sizes: bool = False
 
 
-@dataclass(slots=True)
+@dataclass
 class _Tally:
     files: int = 0
     empty: int = 0

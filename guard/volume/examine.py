@@ -18,7 +18,7 @@ from guard.volume.look import identity
 from guard.volume.loss import needed
 from guard.volume.marker import Marker
 from guard.volume.prober import Answer, Failure, Gone, Prober, Progress, Request
-from guard.volume.requests import Count, LookAt, Seen
+from guard.volume.requests import Count, LookAt
 
 #: Up to so many files a count is exact; above, the gate stops as soon as enough is there.
 EXACT_FILES = 100_000
@@ -42,7 +42,7 @@ class NoProgress(Exception):  # noqa: N818 - named for what happened
         self.told = told
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Examination:
     """One look and what it is worth."""
 
@@ -54,12 +54,6 @@ class Examination:
     def volume(self) -> str:
         """The name in the marker; empty where there is no valid one."""
         return self.look.marker.volume if isinstance(self.look.marker, Marker) else ""
-
-    @property
-    def seen(self) -> Seen:
-        """What was judged, for a write that must not go anywhere else."""
-        assert self.look.mount is not None
-        return Seen(self.look.path, self.look.mount.mount_id, self.look.root_inode)
 
 
 class Examiner:

@@ -17,7 +17,7 @@ GUARD_FOLDER = ".volume-guard"
 NOT_DATA = frozenset({GUARD_FOLDER, "lost+found"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Invalid:
     """A document on the volume that is there but is not what it should be.
 
@@ -30,7 +30,7 @@ class Invalid:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fault:
     """A system call on the path that failed.
 
@@ -58,7 +58,7 @@ class Fault:
         return self.number in {errno.EACCES, errno.EPERM}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Space:
     """What statvfs says, in the file system's own units.
 
@@ -82,7 +82,7 @@ class Writing(Enum):
     DENIED = "denied"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Identity:
     """Who looked, for messages about permission.
 
@@ -97,7 +97,7 @@ class Identity:
     groups: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Look:
     """Everything one look found, as far as it came.
 
@@ -142,7 +142,7 @@ class Look:
     hold: Hold | Invalid | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Census:
     """What one count found. Never `.volume-guard`, a top-level `lost+found`, or anything on another mount.
 

@@ -11,7 +11,7 @@ LIMIT = 64 * 1024
 REASON_LIMIT = 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Hold:
     """`.volume-guard/hold.json`.
 

@@ -14,7 +14,7 @@ from guard.volume.marker import Marker
 DURABLE_KINDS = frozenset({Kind.BLOCK, Kind.NETWORK, Kind.FUSE})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Expectation:
     """What the settings ask of the volume; rooms below `cli` know no setting but this.
 
@@ -35,7 +35,7 @@ class Expectation:
     probe_timeout: float = 10.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Finding:
     """One outcome that holds.
 
@@ -52,7 +52,7 @@ class Finding:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Judgement:
     """What a look is worth.
 

@@ -14,7 +14,7 @@ LIMIT = 1024 * 1024
 _ENTRIES_LIMIT = 768 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reference:
     """What losses are judged against.
 
@@ -31,7 +31,7 @@ class Reference:
     recorded: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ledger:
     """`.volume-guard/ledger.json`.
 

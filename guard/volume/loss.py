@@ -11,7 +11,7 @@ from guard.volume.ledger import Reference
 _MILLION = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LossRule:
     """The settings of the rule.
 
@@ -34,7 +34,7 @@ class Verdict(Enum):
     WIPED = "wiped"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EntryLoss:
     """One entry that lost files: its path, files before and after."""
 
@@ -43,7 +43,7 @@ class EntryLoss:
     after: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Loss:
     """A verdict with its numbers.
 

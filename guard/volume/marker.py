@@ -13,7 +13,7 @@ LIMIT = 64 * 1024
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Marker:
     """`.volume-guard/marker.json`. It names content, not a disk: a clone or snapshot passes by design.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 _ESCAPE = re.compile(r"\\([0-3][0-7]{2})")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Mount:
     """One line of mountinfo, unescaped.
 
@@ -41,7 +41,7 @@ class Mount:
         return any(tag.startswith(("shared:", "master:")) for tag in self.propagation)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MountTable:
     """All mounts of a mount namespace, in the kernel's order.
 

@@ -43,7 +43,7 @@ def compare(name: str, one: Sequence[str], other: Sequence[str], runs: int = RUN
     pairs = [(cpu(one), cpu(other)) for _ in range(runs + 1)][1:]
     left, right = (statistics.median(side) for side in zip(*pairs, strict=True))
     ratio = statistics.median(a / b for a, b in pairs)
-    print(f"{name:72} {left * 1000:8.0f} ms {right * 1000:8.0f} ms   ratio {ratio:.2f}")
+    sys.stdout.write(f"{name:72} {left * 1000:8.0f} ms {right * 1000:8.0f} ms   ratio {ratio:.2f}\n")
 
 
 def grow(root: Path, folders: int, files: int) -> None:
