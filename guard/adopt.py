@@ -9,6 +9,7 @@ from typing import Any
 
 from guard.event import Event, Happening
 from guard.outcome import Outcome, Severity
+from guard.report.text import bounded
 from guard.volume.document import NAME_LIMIT
 from guard.volume.examine import Examination, Examiner, NoProgress
 from guard.volume.facts import Census, Fault, Invalid
@@ -144,7 +145,7 @@ class Adoption:
             by = (
                 "by a hold that can't be read"
                 if isinstance(held, Invalid) or held is None
-                else f"by {held.by} since {held.since}"
+                else f"by {bounded(held.by)} since {held.since}"
             )
             return self._done(Event.VOLUME_HELD, examination, f"is held already, {by}; nothing was written", {})
         if examination.judgement.outcome is not Outcome.OK:
@@ -157,7 +158,9 @@ class Adoption:
         if written is None:
             return None
         fields = {"held_by": hold.by, "held_since": hold.since, "hold_reason": hold.reason}
-        return self._done(Event.VOLUME_HELD, examination, f"is held: {hold.reason}. End it with: guard release", fields)
+        return self._done(
+            Event.VOLUME_HELD, examination, f"is held: {bounded(hold.reason)}. End it with: guard release", fields
+        )
 
     def _without(self, *waived: Outcome) -> Examination:
         """An examination without the outcomes that this command is there to end, or does not mind."""

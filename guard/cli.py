@@ -8,7 +8,7 @@ import os
 import signal
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import guard
@@ -24,6 +24,16 @@ if TYPE_CHECKING:
     from guard.arguments import Arguments
     from guard.settings import Reporting, VolumeSettings
     from guard.wording import Ending, Say
+
+
+@dataclass(frozen=True)
+class Handover:
+    """The guard is done, and the process becomes the application."""
+
+    app: list[str]
+    termination_log: str
+    say: "Say"
+
 
 VOLUME_COMMANDS = ("check", "adopt", "accept", "hold", "release")
 COMMANDS = (*VOLUME_COMMANDS, "explain")
@@ -51,11 +61,13 @@ def run(arguments: Sequence[str]) -> int:
     with Interrupt() as interrupt:
         prober = Prober()
         try:
-            return _on_volume(command, flags, app, prober, interrupt)
+            ending = _on_volume(command, flags, app, prober, interrupt)
+            interrupt.check()
         except Interrupted:
             return interrupt.status or TERMINATED
         except Exception:  # noqa: BLE001 - the last line of defence: a bug is said and has a status
             return _unforeseen(traceback.format_exc())
+    return ending if isinstance(ending, int) else _become(ending)
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], list[str] | None]:
@@ -78,7 +90,9 @@ def _explain(arguments: Sequence[str]) -> int:
     return _answer(explain.text(outcome), Outcome.OK)
 
 
-def _on_volume(command: str, flags: list[str], app: list[str] | None, prober: Prober, interrupt: Interrupt) -> int:
+def _on_volume(
+    command: str, flags: list[str], app: list[str] | None, prober: Prober, interrupt: Interrupt
+) -> int | Handover:
     from guard import settings
 
     model = settings.MODELS[command]
@@ -87,6 +101,8 @@ def _on_volume(command: str, flags: list[str], app: list[str] | None, prober: Pr
     warnings = _unknown_settings(problems, lenient=app is not None)
     found, wrong = settings.load(model, parsed.settings)
     problems += wrong
+    if command == "hold" and not parsed.problems and not parsed.extras["reason"].strip():
+        problems.append("guard hold: REASON is empty")
     if app is not None and command != "check":
         problems.append(f"guard {command} takes no -- APP")
     elif app is not None:
@@ -132,7 +148,7 @@ def _judge(
     warnings: list[str],
     prober: Prober,
     interrupt: Interrupt,
-) -> int:
+) -> int | Handover:
     from guard.report import termination
     from guard.report.log import Log
     from guard.settings import CheckSettings
@@ -158,7 +174,7 @@ def _judge(
         termination.write(found.termination_log, ending.message)
     examiner.close()
     if passed and app:
-        return _become(app, found, say)
+        return Handover(app, found.termination_log, say)
     return 0 if passed else ending.outcome.status
 
 
@@ -184,15 +200,17 @@ def _command(command: str, found: "VolumeSettings", extras: dict[str, str], exam
     return commands[command]()
 
 
-def _become(app: list[str], found: "VolumeSettings", say: "Say") -> int:
+def _become(handover: Handover) -> int:
     """Becomes the application: same environment and streams, and the signals that Python changed put back."""
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
+    app = handover.app
     try:
         os.execvp(app[0], app)  # noqa: S606 - becoming APP is what was asked for
     except OSError as error:
         reason = errno.errorcode.get(error.errno or 0, "an error")
-        return _report_unusable([f"APP {app[0]!r} cannot be executed: {reason}"], found.termination_log, say)
+        problem = f"APP {app[0]!r} cannot be executed: {reason}"
+        return _report_unusable([problem], handover.termination_log, handover.say)
 
 
 def _bug(trace: str, found: "Reporting", say: "Say", *, observing: bool) -> int:

@@ -6,6 +6,7 @@ from typing import Any
 
 from guard.event import Event, Happening
 from guard.outcome import Outcome, Severity
+from guard.report.text import bounded
 from guard.volume.examine import Examination, Examiner
 from guard.volume.judge import ledger_warning, usable_ledger
 from guard.wording import Ending, Say, Whereabouts, facts, remedies, sentence, termination
@@ -98,7 +99,7 @@ def _passed(examination: Examination, where: Whereabouts, operation: str, *, fir
     ledger = usable_ledger(look)
     files = f"{census.files} files" if census.exact else f"at least {census.files} files"
     told = [
-        f'{look.path} is "{examination.volume}" ({look.kind.value}, {look.mount.fstype}, {look.mount.device}) with {files}'
+        f'{look.path} is "{bounded(examination.volume)}" ({look.kind.value}, {look.mount.fstype}, {look.mount.device}) with {files}'
     ]
     fields = {**facts(examination), **where.fields(), "outcome": Outcome.OK.label, "status": Outcome.OK.status}
     if ledger is None or ledger.reference.files == 0:
@@ -106,8 +107,8 @@ def _passed(examination: Examination, where: Whereabouts, operation: str, *, fir
     else:
         told.append(f"the reference has {ledger.reference.files}")
     if ledger is not None:
-        seen = f"last seen {ledger.written} with {ledger.files} files by {ledger.pod or 'a guard'}"
-        told.append(seen + (f" on {ledger.node}" if ledger.node else ""))
+        seen = f"last seen {ledger.written} with {ledger.files} files by {bounded(ledger.pod or 'a guard')}"
+        told.append(seen + (f" on {bounded(ledger.node)}" if ledger.node else ""))
         if ledger.node and where.node:
             fields["node_changed"] = ledger.node != where.node
             told.append(f"now on {where.node}" if fields["node_changed"] else "the same node")

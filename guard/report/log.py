@@ -12,7 +12,7 @@ from structlog.typing import EventDict, WrappedLogger
 from guard.event import Happening
 from guard.outcome import Severity
 from guard.report import stream
-from guard.report.text import bounded
+from guard.report.text import LIMIT, bounded
 
 #: Where Cloud Logging reads which lines belong together (LogEntryOperation).
 OPERATION = "logging.googleapis.com/operation"
@@ -23,7 +23,7 @@ LINE_LIMIT = 8 * 1024
 _MESSAGE_LIMIT = 2048
 _NAMES_LIMIT = 20
 #: Fields that are the guard's own words, not a stranger's: they may be as long as the message.
-_OWN_TEXTS = frozenset({"traceback"})
+_OWN_TEXTS = frozenset({"traceback", "remedy", "problems"})
 
 Format = Literal["auto", "json", "console"]
 
@@ -67,8 +67,9 @@ def _line(happening: Happening) -> dict[str, Any]:
         "message": bounded(happening.message, _MESSAGE_LIMIT),
         "event": happening.event.label,
     }
-    line |= {name: _shown(value) for name, value in happening.fields.items() if value is not None}
-    line |= {name: bounded(happening.fields[name], _MESSAGE_LIMIT) for name in _OWN_TEXTS & happening.fields.keys()}
+    for name, value in happening.fields.items():
+        if value is not None:
+            line[name] = _shown(value, _MESSAGE_LIMIT if name in _OWN_TEXTS else LIMIT)
     if happening.operation:
         line[OPERATION] = {
             "id": happening.operation,
@@ -79,13 +80,13 @@ def _line(happening: Happening) -> dict[str, Any]:
     return line
 
 
-def _shown(value: Any) -> Any:
+def _shown(value: Any, limit: int) -> Any:
     if isinstance(value, str):
-        return bounded(value)
+        return bounded(value, limit)
     if isinstance(value, Mapping):
-        return {bounded(str(name)): _shown(one) for name, one in list(value.items())[:_NAMES_LIMIT]}
+        return {bounded(str(name)): _shown(one, limit) for name, one in list(value.items())[:_NAMES_LIMIT]}
     if isinstance(value, list | tuple):
-        return [_shown(one) for one in value[:_NAMES_LIMIT]]
+        return [_shown(one, limit) for one in value[:_NAMES_LIMIT]]
     return value
 
 
@@ -113,7 +114,7 @@ def _console() -> Any:
 
     def render_line(logger: WrappedLogger, method: str, line: EventDict) -> str:
         # The sentence says it all to a person; the fields are for scripts.
-        shown = {name: value for name, value in line.items() if name in {"time"} | _OWN_TEXTS}
+        shown = {name: value for name, value in line.items() if name in {"time", "traceback"}}
         shown["level"] = str(line["severity"]).lower()
         shown["message"] = f"{line['event']}: {line['message']}"
         return render(logger, method, shown)

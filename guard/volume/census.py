@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ _LEAF_BYTES = 32 * 1024
 _LEAF_LINKS = 2
 #: The parent hears of progress at least every so many names.
 PROGRESS = 1000
+#: And, where even that takes long, as often as this.
+_PROGRESS_SECONDS = 0.5
 #: Unreadable folders that are listed by name; more are of no use to a reader.
 _UNREADABLE_LIMIT = 1000
 
@@ -97,6 +100,7 @@ class _Walk:
         self.progress = progress
         self.tally = _Tally()
         self.told = 0
+        self.told_at = time.monotonic()
         mount, table = mounts.in_force(root)
         self.mount_id = mount.mount_id if mount else -1
         self.foreign = frozenset(table.below(os.readlink(f"/proc/self/fd/{root}")))
@@ -162,6 +166,7 @@ class _Walk:
 
     def _open(self, parent: int, name: str, path: str) -> int | None:
         self.tally.folders += 1
+        self._tell()
         try:
             return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=parent)
         except OSError as error:
@@ -188,36 +193,43 @@ class _Walk:
         except OSError as error:  # opened, but its descriptor could not be doubled
             self._skip(error, path)
             return
-        files = 0
+        files = seen = 0
         with names:
             for entry in names:
+                seen += 1
                 if entry.is_dir(follow_symlinks=False):
                     below = _join(path, entry.name)
-                    if below not in self.foreign and not (path == "" and entry.name in NOT_DATA):
+                    if below not in self.foreign and (path or entry.name not in NOT_DATA):
                         yield entry.name
                 elif path or entry.name not in NOT_DATA:
                     files += 1
                     if self.order.sizes:
                         self._weigh(entry)
-                    if files >= PROGRESS:
-                        self._add(files)
-                        files = 0
+                if seen >= PROGRESS:
+                    self._add(files)
+                    files = seen = 0
         self._add(files)
 
     def _weigh(self, entry: os.DirEntry[str]) -> None:
+        self._tell()
         with suppress(FileNotFoundError):
             found = entry.stat(follow_symlinks=False)
             self.tally.bytes += found.st_size
             self.tally.empty += stat.S_ISREG(found.st_mode) and found.st_size == 0
 
     def _add(self, files: int) -> None:
+        """Called at least once a directory and every PROGRESS names."""
         self.tally.files += files
-        seen = self.tally.files + self.tally.folders
-        if seen - self.told >= PROGRESS:
-            self.told = seen
-            self.progress(seen)
+        self._tell()
         if self.order.enough is not None and self.tally.files > self.order.enough:
             raise _Enough
+
+    def _tell(self) -> None:
+        """Says that the count moves: after so many names, or, on a slow file system, after so long."""
+        seen, now = self.tally.files + self.tally.folders, time.monotonic()
+        if seen - self.told >= PROGRESS or now - self.told_at >= _PROGRESS_SECONDS:
+            self.told, self.told_at = seen, now
+            self.progress(seen)
 
 
 def _join(path: str, name: str) -> str:

@@ -146,7 +146,7 @@ class Examiner:
             self._prober.close()
 
     def _look(self) -> Look:
-        request = LookAt(self.expected.path, self.expected.writable)
+        request = LookAt(self.expected.path, self.expected.volume if self.expected.writable else None)
         try:
             look: Look = self.ask(request)
         except NoProgress as hung:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from guard.outcome import MENDING, MENDING_BY_PROPAGATION, PRECEDENCE, Outcome
+from guard.report.text import bounded
 from guard.volume.facts import GUARD_FOLDER, Census, Fault, Invalid, Look, Writing
 from guard.volume.kinds import EPHEMERAL_KINDS, Kind
 from guard.volume.ledger import Ledger, Reference
@@ -148,7 +149,7 @@ def _findings(expected: Expectation, look: Look, census: Census | None) -> Itera
 
 
 def _unreachable(look: Look, timeout: float, fault: Fault) -> Finding:
-    where = f" ({look.mount.fstype} of {look.mount.source or 'no source'})" if look.mount else ""
+    where = f" ({look.mount.fstype} of {bounded(look.mount.source) or 'no source'})" if look.mount else ""
     if not fault.number:
         found = f"{look.path}{where} made no progress for {timeout:g} s while {fault.doing}"
         return Finding(Outcome.UNREACHABLE, found, "an answer from the volume")
@@ -195,7 +196,7 @@ def _marker_findings(expected: Expectation, look: Look) -> Iterator[Finding]:
         seen = usable_ledger(look)
         found = f"{look.path} carries no marker"
         if seen:
-            found += f", but a ledger: {seen.files} files when {seen.pod or 'a guard'} last wrote it at {seen.written}"
+            found += f", but a ledger: {seen.files} files when {bounded(seen.pod or 'a guard')} last wrote it at {seen.written}"
         yield Finding(Outcome.MARKER_MISSING, found, wanted)
     elif isinstance(look.marker, Invalid):
         broken = look.marker
@@ -210,7 +211,7 @@ def _marker_findings(expected: Expectation, look: Look) -> Iterator[Finding]:
     elif look.marker.volume != expected.volume:
         yield Finding(
             Outcome.MARKER_MISMATCH,
-            f'{look.path} carries "{look.marker.volume}" (id {look.marker.marker_id})',
+            f'{look.path} carries "{bounded(look.marker.volume)}" (id {look.marker.marker_id})',
             wanted,
             f"If this disk is to become {expected.volume}: guard adopt --replace {look.marker.marker_id}",
         )
@@ -221,22 +222,24 @@ def _state_findings(expected: Expectation, look: Look) -> Iterator[Finding]:
         found = f"{look.path} is held, but its hold can't be read: {look.hold.reason}"
         yield Finding(Outcome.HELD, found, "no announced work")
     elif look.hold is not None:
-        found = f'{look.path} is held by {look.hold.by} since {look.hold.since}: "{look.hold.reason}"'
+        found = f'{look.path} is held by {bounded(look.hold.by)} since {look.hold.since}: "{bounded(look.hold.reason)}"'
         yield Finding(Outcome.HELD, found, "no announced work")
     if expected.writable and look.read_only:
         yield Finding(Outcome.READ_ONLY, f"{look.path} can't be written: {look.read_only}", "a writable volume")
 
 
 def _data_lost(look: Look, loss: Loss) -> Finding:
-    largest = ", ".join(f"{entry.name} {entry.before} to {entry.after}" for entry in loss.entries[:3])
+    largest = ", ".join(f"{bounded(entry.name)} {entry.before} to {entry.after}" for entry in loss.entries[:3])
     found = f"{look.path} holds {loss.after} files of {loss.before}: {loss.reason}"
     if largest:
         found += f" ({largest})"
     ledger = usable_ledger(look)
     expected = "the files of the reference"
     if ledger:
-        expected += f", recorded {ledger.reference.recorded}, last seen {ledger.written} by {ledger.pod or 'a guard'}"
-        expected += f" on {ledger.node}" if ledger.node else ""
+        expected += (
+            f", recorded {ledger.reference.recorded}, last seen {ledger.written} by {bounded(ledger.pod or 'a guard')}"
+        )
+        expected += f" on {bounded(ledger.node)}" if ledger.node else ""
     return Finding(Outcome.DATA_LOST, found, expected)
 
 
@@ -247,5 +250,5 @@ def _warnings(expected: Expectation, look: Look, census: Census | None) -> Itera
         who = look.identity
         yield f"uid {who.uid}, gid {who.gid} may not write {look.path}: whether the volume is writable was not seen"
     if census is not None and census.unreadable:
-        names = ", ".join(census.unreadable[:3])
+        names = ", ".join(map(bounded, census.unreadable[:3]))
         yield f"{len(census.unreadable)} folders could not be read and keep their last count: {names}"

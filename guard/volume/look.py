@@ -10,6 +10,7 @@ from typing import TypeVar
 from guard.volume import hold, kinds, ledger, marker, mounts, store
 from guard.volume.document import DocumentError
 from guard.volume.facts import GUARD_FOLDER, Fault, Identity, Invalid, Look, Space, Writing
+from guard.volume.marker import Marker
 from guard.volume.mountinfo import Mount
 
 _Document = TypeVar("_Document")
@@ -37,13 +38,13 @@ def open_root(path: str) -> int:
     return os.open(path, os.O_RDONLY | os.O_DIRECTORY)
 
 
-def look(path: str, said: Callable[[Look], None], *, try_writing: bool) -> Look:
+def look(path: str, said: Callable[[Look], None], *, writes_for: str | None) -> Look:
     """Collects the facts, the harmless ones first.
 
     Args:
         path: Absolute.
         said: Is told what is known so far before anything that may block: the report of a hung volume needs it.
-        try_writing: Whether a write is tried in `.volume-guard/`, where it exists.
+        writes_for: Try a write in `.volume-guard/` where the marker carries this name: another volume is left alone.
     """
     facts: dict[str, object] = {"path": path, "identity": identity()}
     try:
@@ -57,7 +58,7 @@ def look(path: str, said: Callable[[Look], None], *, try_writing: bool) -> Look:
         facts |= _mount_facts(pinned)
         said(Look(**facts))  # type: ignore[arg-type]
         try:
-            facts |= _volume_facts(pinned, facts, try_writing=try_writing)
+            facts |= _volume_facts(pinned, facts, writes_for=writes_for)
         except Unreachable as error:
             facts["fault"] = error.fault
     finally:
@@ -109,7 +110,7 @@ def _read_only(mount: Mount) -> str:
     return "the file system turned itself off for writing (emergency_ro)" if "emergency_ro" in options else ""
 
 
-def _volume_facts(pinned: int, known: dict[str, object], *, try_writing: bool) -> dict[str, object]:
+def _volume_facts(pinned: int, known: dict[str, object], *, writes_for: str | None) -> dict[str, object]:
     path = known["path"]
     if known.get("fault"):
         return {}
@@ -122,7 +123,9 @@ def _volume_facts(pinned: int, known: dict[str, object], *, try_writing: bool) -
         # One name must be read before a folder counts as readable: a dead server answers stat from its cache.
         _call(lambda: _first_name(root), f"listing {path}")
         facts |= _documents(root, f"{path}/{GUARD_FOLDER}")
-        if try_writing and not known["read_only"] and not facts.get("read_only"):
+        found = facts.get("marker")
+        ours = isinstance(found, Marker) and found.volume == writes_for
+        if ours and not known["read_only"] and not facts.get("read_only"):
             facts |= _try_writing(root)
     return facts
 

@@ -11,14 +11,19 @@ from guard.volume.facts import Census, Fault, Look
 
 @dataclass(frozen=True)
 class LookAt:
-    """A look at a path, without the count."""
+    """A look at a path, without the count.
+
+    Attributes:
+        path: Absolute.
+        writes_for: The name in the marker of a volume on which a write may be tried; None for none.
+    """
 
     path: str
-    try_writing: bool
+    writes_for: str | None
 
     def run(self, said: Callable[[Any], None]) -> Look:
         """Looks; says the look as far as it came before anything that may block."""
-        return look.look(self.path, said, try_writing=self.try_writing)
+        return look.look(self.path, said, writes_for=self.writes_for)
 
 
 @dataclass(frozen=True)
