@@ -14,8 +14,9 @@ from guard.volume.facts import NOT_DATA, Census, Fault
 #: File systems where a directory with two links has no sub-directory (its own `.` and its name): the leaves of the tree
 #: need no look at each name's type. Elsewhere (btrfs, overlay, FUSE) the link count says nothing.
 _COUNTS_LINKS = frozenset({"ext2", "ext3", "ext4", "xfs", "tmpfs"})
-#: The largest such leaf that is listed in one call, in bytes of directory: bounds memory and the time without progress.
-_LEAF_BYTES = 32 * 1024
+#: The largest such leaf that is listed in one call, in bytes of directory (some 2,000 names): bounds memory, and the time
+#: without progress to 16 blocks of a local disk.
+_LEAF_BYTES = 64 * 1024
 #: Links of a directory without sub-directories: its name, and its own `.`.
 _LEAF_LINKS = 2
 #: The parent hears of progress at least every so many names.
