@@ -4,7 +4,7 @@ import argparse
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from guard.outcome import TERMINATED, Outcome
 from guard.settings import MODELS, Reporting, fields, flag
@@ -70,10 +70,33 @@ COMMANDS: Mapping[str, Command] = {
     "release": Command(
         "Ends the announced work and accepts what is there.", "[FLAG...]", _ALWAYS + _VOLUME, "guard release"
     ),
+    "doctor": Command(
+        "Reads Kubernetes objects, never a cluster: why would this volume be lost or reset?",
+        "FILE...|- [FLAG...] [--live FILE] [--logs FILE] [--output table|json] [--fail-on error|warning|info|never]",
+        (*_ALWAYS, Outcome.FINDINGS),
+        "kubectl get deploy,sts,ds,pod,pvc,pv,sc,node,events -o json | guard doctor k8s/ --live -",
+        (
+            ("FILE...", "Files or folders of manifests (YAML or JSON); - is standard input."),
+            ("--live", "The cluster's side: the same object on both sides is compared."),
+            ("--logs", "What the gate logged: kubectl logs POD -c volume-guard-gate."),
+            ("--output", "table for people (the default), json for scripts."),
+            ("--fail-on", "The mildest severity that ends with findings: error (the default), warning, info or never."),
+        ),
+    ),
 }
 
-#: Arguments that are no settings, by command: what argparse calls them.
-_EXTRAS: Mapping[str, tuple[str, ...]] = {"adopt": ("--replace",), "hold": ("reason",)}
+#: Arguments that are no settings, by command, as argparse declares them.
+_EXTRAS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "adopt": {"--replace": {}},
+    "hold": {"reason": {"nargs": "?"}},
+    "doctor": {
+        "files": {"nargs": "*", "default": []},
+        "--live": {"action": "append"},
+        "--logs": {"action": "append"},
+        "--output": {"choices": ("table", "json")},
+        "--fail-on": {"choices": ("error", "warning", "info", "never")},
+    },
+}
 
 
 class _Unreadable(ValueError):  # noqa: N818 - the sentence is what matters
@@ -96,7 +119,7 @@ class Arguments:
     """
 
     settings: dict[str, str]
-    extras: dict[str, str]
+    extras: dict[str, Any]
     problems: tuple[str, ...] = ()
 
 
@@ -105,17 +128,20 @@ def parse(command: str, arguments: Sequence[str]) -> Arguments:
     model = MODELS[command]
     parser = _Parser(prog=f"guard {command}", add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
     for name in fields(model):
-        parser.add_argument(flag(name), dest=name)
-    for extra in _EXTRAS.get(command, ()):
-        parser.add_argument(extra)
+        # Without `?` a missing value would hide every other flag, and all problems are told at once.
+        parser.add_argument(flag(name), dest=name, nargs="?", const=None)
+    for extra, declared in _EXTRAS.get(command, {}).items():
+        parser.add_argument(extra, **declared)
     try:
-        namespace, unknown = parser.parse_known_args(list(arguments))
+        namespace, unknown = parser.parse_known_intermixed_args(list(arguments))
     except _Unreadable as error:
         return Arguments({}, {}, (f"guard {command}: {error}",))
-    found: dict[str, str] = vars(namespace)
-    problems = tuple(f"guard {command} knows no {word}" for word in unknown)
+    found: dict[str, Any] = vars(namespace)
+    problems = [f"guard {command} knows no {word}" for word in unknown]
+    problems += [f"guard {command}: {flag(name)} has no value" for name, value in found.items() if value is None]
     extras = {name: value for name, value in found.items() if name not in fields(model)}
-    return Arguments({name: value for name, value in found.items() if name not in extras}, extras, problems)
+    settings = {name: value for name, value in found.items() if name not in extras and value is not None}
+    return Arguments(settings, extras, tuple(problems))
 
 
 def overview() -> str:
@@ -124,7 +150,7 @@ def overview() -> str:
     lines = ["Usage: guard COMMAND [FLAG...]", "", "Keeps an application off the wrong, missing or wiped volume.", ""]
     lines += [f"  {name:{width}}  {command.summary}" for name, command in COMMANDS.items()]
     lines += [
-        f"  {'explain':{width}}  An outcome in full, offline: guard explain data-lost, guard explain 30.",
+        f"  {'explain':{width}}  An outcome or rule in full, offline: guard explain data-lost, 30, VG101.",
         "",
         "guard COMMAND --help shows settings, exit statuses and an example; guard --version the version.",
     ]

@@ -6,6 +6,7 @@ The prober is forked first, from a small process; what is heavy (pydantic, struc
 import errno
 import os
 import signal
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -36,7 +37,7 @@ class Handover:
 
 
 VOLUME_COMMANDS = ("check", "adopt", "accept", "hold", "release")
-COMMANDS = (*VOLUME_COMMANDS, "explain")
+COMMANDS = (*VOLUME_COMMANDS, "doctor", "explain")
 _HELP = frozenset({"--help", "-h", "help"})
 
 
@@ -51,13 +52,15 @@ def run(arguments: Sequence[str]) -> int:
         return _answer(f"volume-guard {guard.__version__}\n", Outcome.OK)
     if command == "explain":
         return _explain(rest)
-    if command not in VOLUME_COMMANDS:
+    if command not in COMMANDS:
         return _unusable([f"unknown command {command!r}: known are {', '.join(COMMANDS)}"], {})
     flags, app = _split(rest)
     if not _HELP.isdisjoint(flags[:1]) or "--help" in flags:
         from guard.arguments import help_text
 
         return _answer(help_text(command), Outcome.OK)
+    if command == "doctor":
+        return _doctor(flags)
     with Interrupt() as interrupt:
         prober = Prober()
         try:
@@ -80,14 +83,57 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], list[str] | None]:
 
 def _explain(arguments: Sequence[str]) -> int:
     if len(arguments) == 1 and arguments[0] in _HELP:
-        return _answer("Usage: guard explain NAME|STATUS\n\n" + explain.listing(), Outcome.OK)
+        return _answer(
+            "Usage: guard explain NAME|STATUS|VG-ID\n\nExample: guard explain data-lost\n\n" + explain.listing(),
+            Outcome.OK,
+        )
     if len(arguments) != 1:
         return _unusable(["explain takes one name or exit status, such as data-lost or 30"], {})
-    outcome = explain.find(arguments[0])
+    from guard.doctor import catalogue
+
+    outcome, rule = explain.find(arguments[0]), catalogue.find_rule(arguments[0])
+    if rule is not None:
+        return _answer(catalogue.explain(rule), Outcome.OK)
     if outcome is None:
         known = ", ".join(one.label for one in Outcome)
         return _unusable([f"there is nothing to explain under {arguments[0]!r}: known are {known}"], {})
     return _answer(explain.text(outcome), Outcome.OK)
+
+
+def _doctor(flags: list[str]) -> int:
+    from guard import settings
+
+    parsed = _parsed("doctor", flags)
+    problems = list(parsed.problems)
+    _unknown_settings(problems, lenient=False)
+    found, wrong = settings.load(settings.DoctorSettings, parsed.settings)
+    problems += wrong
+    if not parsed.problems and not (parsed.extras["files"] or parsed.extras.get("live")):
+        problems.append("guard doctor: FILE is missing; - is standard input")
+    if problems or found is None:
+        return _unusable(problems, parsed.settings)
+    assert isinstance(found, settings.DoctorSettings)
+    import shutil
+
+    from guard.doctor.command import Options
+    from guard.doctor.command import run as diagnose
+
+    wanted = parsed.extras
+    options = Options(
+        files=tuple(wanted["files"]),
+        live=tuple(wanted.get("live", ())),
+        logs=tuple(wanted.get("logs", ())),
+        output=wanted.get("output", "table"),
+        fail_on=wanted.get("fail_on", "error"),
+        path=found.path,
+        colour=os.isatty(1) and "NO_COLOR" not in os.environ,
+        width=shutil.get_terminal_size((100, 24)).columns,
+    )
+    try:
+        outcome, text = diagnose(options, sys.stdin.buffer)
+    except Exception:  # noqa: BLE001 - a bug is said and has a status
+        return _unforeseen(traceback.format_exc())
+    return _answer(text, outcome)
 
 
 def _on_volume(
@@ -101,8 +147,8 @@ def _on_volume(
     warnings = _unknown_settings(problems, lenient=app is not None)
     found, wrong = settings.load(model, parsed.settings)
     problems += wrong
-    if command == "hold" and not parsed.problems and not parsed.extras["reason"].strip():
-        problems.append("guard hold: REASON is empty")
+    if command == "hold" and not str(parsed.extras.get("reason") or "").strip():
+        problems.append("guard hold: REASON is missing: why, for whoever reads the refusal")
     if app is not None and command != "check":
         problems.append(f"guard {command} takes no -- APP")
     elif app is not None:
@@ -206,11 +252,21 @@ def _become(handover: Handover) -> int:
         signal.signal(number, signal.SIG_DFL)
     app = handover.app
     try:
-        os.execvp(app[0], app)  # noqa: S606 - becoming APP is what was asked for
+        os.execvpe(app[0], app, _own_environment())  # noqa: S606 - becoming APP is what was asked for
     except OSError as error:
         reason = errno.errorcode.get(error.errno or 0, "an error")
         problem = f"APP {app[0]!r} cannot be executed: {reason}"
         return _report_unusable([problem], handover.termination_log, handover.say)
+
+
+def _own_environment() -> dict[bytes, bytes]:
+    """The environment as it came: in a container without a locale Python sets LC_CTYPE for itself (PEP 538)."""
+    environment = dict(os.environb)
+    with open("/proc/self/environ", "rb") as came:
+        names = {one.partition(b"=")[0] for one in came.read().split(b"\0")}
+    if b"LC_CTYPE" not in names:
+        environment.pop(b"LC_CTYPE", None)
+    return environment
 
 
 def _bug(trace: str, found: "Reporting", say: "Say", *, observing: bool) -> int:

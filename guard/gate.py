@@ -83,7 +83,7 @@ def _say_warnings(examination: Examination, where: Whereabouts, operation: str, 
     broken = ledger_warning(examination.look)
     if broken:
         message = (
-            f"The ledger of {examination.look.path} is not used: {broken}. Only GUARD_MIN_FILES counts until the watcher or "
+            f"The ledger of {examination.look.path} is not used: {bounded(broken, 512)}. Only GUARD_MIN_FILES counts until the watcher or "
             "guard accept writes a new one."
         )
         fields = {"path": examination.look.path, "reason": broken, **where.fields()}

@@ -22,6 +22,9 @@ _PRODUCER = "volume-guard"
 LINE_LIMIT = 8 * 1024
 _MESSAGE_LIMIT = 2048
 _NAMES_LIMIT = 20
+#: What a line too long keeps whole, and so many characters of everything else.
+_ALWAYS = ("severity", "time", "event", OPERATION)
+_CUT = 16
 #: Fields that are the guard's own words, not a stranger's: they may be as long as the message.
 _OWN_TEXTS = frozenset({"traceback", "remedy", "problems"})
 
@@ -95,16 +98,15 @@ def _json(logger: WrappedLogger, method: str, line: EventDict) -> str:
     text = json.dumps(line, ensure_ascii=False, separators=(", ", ": "))
     if len(text.encode()) <= LINE_LIMIT:
         return text
-    # Lists and texts are bounded, so only many long ones together come here: the longest go first.
+    # Lists and texts are bounded, so only many long ones together come here: the longest are cut first.
     short = dict(line)
     for name in sorted(line, key=lambda name: len(json.dumps(line[name], ensure_ascii=False)), reverse=True):
-        if name in {"severity", "time", "event", OPERATION}:
-            continue
-        short[name] = bounded(line[name]) if isinstance(line[name], str) else "… (too long)"
-        text = json.dumps(short, ensure_ascii=False, separators=(", ", ": "))
-        if len(text.encode()) <= LINE_LIMIT:
-            break
-    return text
+        if name not in _ALWAYS:
+            short[name] = f"{str(line[name])[:_CUT]}… (too long)"
+            text = json.dumps(short, ensure_ascii=False, separators=(", ", ": "))
+            if len(text.encode()) <= LINE_LIMIT:
+                return text
+    return json.dumps({name: short[name] for name in ("message", *_ALWAYS) if name in short}, ensure_ascii=False)
 
 
 def _console() -> Any:

@@ -8,6 +8,9 @@ from typing import Any
 #: Names in markers: Kubernetes' longest object name.
 NAME_LIMIT = 253
 
+#: So much of a key is quoted: in a ledger keys are foreign names.
+_KEY_SHOWN = 64
+
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -62,7 +65,7 @@ def integer(document: dict[str, Any], key: str, *, least: int = 0) -> int:
     """
     found = document.get(key)
     if not isinstance(found, int) or isinstance(found, bool) or not least <= found < 2**63:
-        raise DocumentError(f'"{key}" is not a whole number of at least {least}')
+        raise DocumentError(f'"{key[:_KEY_SHOWN]}" is not a whole number of at least {least}')
     return found
 
 

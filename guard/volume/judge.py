@@ -141,6 +141,10 @@ def _findings(expected: Expectation, look: Look, census: Census | None) -> Itera
     if fault:
         yield _unreachable(look, expected.probe_timeout, fault)
     if look.mount is None:
+        if fault is None:
+            yield Finding(
+                Outcome.UNREACHABLE, f"{look.path}: its mount could not be told", "a line in /proc/self/mountinfo"
+            )
         return
     yield from _mount_findings(expected, look)
     if not look.fault:

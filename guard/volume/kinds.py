@@ -112,6 +112,11 @@ def classify(mount: Mount, table: MountTable) -> tuple[Kind, str]:
         return Kind.MEMORY, f"{mount.fstype} is memory"
     if mount.fstype in _OVERLAY:
         return Kind.OVERLAY, f"{mount.fstype} is a container's or an image's file system"
+    if _sandboxed(mount):
+        return (
+            Kind.UNKNOWN,
+            f"{mount.fstype} of source {bounded(mount.source) or 'nothing'} tells nothing (a sandboxed runtime?)",
+        )
     if mount.device in node_devices(table):
         return Kind.NODE_DISK, f"device {mount.device} is the node's own disk (folder {bounded(mount.root)})"
     if _kubelet_folder(folders):
@@ -125,18 +130,19 @@ def classify(mount: Mount, table: MountTable) -> tuple[Kind, str]:
 
 
 def _by_type(mount: Mount) -> tuple[Kind, str]:
-    # gVisor shows every mount as a 9p or other file system of source `none`; Kata shows virtiofs. What lies behind
-    # cannot be told from inside.
-    if mount.source in {"", "none"} or (mount.fstype == "9p" and "trans=virtio" in mount.super_options):
-        return (
-            Kind.UNKNOWN,
-            f"{mount.fstype} of source {bounded(mount.source) or 'nothing'} tells nothing (a sandboxed runtime?)",
-        )
     if mount.fstype in _BLOCK:
         return Kind.BLOCK, f"{mount.fstype} on its own device {mount.device}"
     if mount.fstype in _NETWORK:
         return Kind.NETWORK, f"{mount.fstype} of {bounded(mount.source)}"
     return Kind.UNKNOWN, f"file system type {mount.fstype} is in no table"
+
+
+def _sandboxed(mount: Mount) -> bool:
+    # gVisor shows every mount as of source `none`, Kata shares folders over virtiofs (9p before): what lies behind, the
+    # node's disk or a volume, cannot be told from inside.
+    if mount.fstype == "virtiofs" or (mount.fstype == "9p" and "trans=virtio" in mount.super_options):
+        return True
+    return mount.source in {"", "none"} and mount.fstype in _BLOCK | _NETWORK
 
 
 def _kubelet_folder(folders: Iterable[str]) -> bool:

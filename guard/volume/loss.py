@@ -68,7 +68,8 @@ def needed(rule: LossRule, reference: Reference | None) -> int:
     """How many files must be there for a volume to be neither wiped nor shrunk."""
     files = reference.files if reference else 0
     shrunk = -(-round(rule.shrink * _MILLION) * files // _MILLION)  # so many lost, rounded up, are a shrink
-    return max(rule.min_files, min(files, files - shrunk + 1))
+    wiped = round(rule.max_loss * _MILLION) * files // _MILLION + 1  # and so many may be a wipe
+    return max(rule.min_files, min(files, files - min(shrunk, wiped) + 1))
 
 
 def kept_files(reference: Reference, census: Census) -> tuple[int, Mapping[str, int]]:
@@ -76,15 +77,14 @@ def kept_files(reference: Reference, census: Census) -> tuple[int, Mapping[str, 
     now = {name: census.entries.get(name, 0) for name in reference.entries}
     files = census.files
     for folder in census.unreadable:
-        hidden = [name for name in reference.entries if _within(folder, name) or _within(name, folder)]
-        if not hidden:
-            # Outside every entry of the reference: how much it held was never known apart from the whole.
-            if not reference.entries:
-                files = max(files, reference.files)
-            continue
-        for name in hidden:
-            files += max(0, reference.entries[name] - now[name])
-            now[name] = max(now[name], reference.entries[name])
+        above = not reference.entries or any(name.startswith(folder + "/") for name in reference.entries)
+        if above:
+            # Every entry lies below it, and what lies beside them was never counted apart.
+            return max(files, reference.files), {name: max(now[name], reference.entries[name]) for name in now}
+        for name in reference.entries:
+            if _within(folder, name):
+                files += max(0, reference.entries[name] - now[name])
+                now[name] = max(now[name], reference.entries[name])
     return files, now
 
 
@@ -103,7 +103,8 @@ def judge_loss(rule: LossRule, reference: Reference | None, census: Census) -> L
     if reference is None or reference.files == 0:
         return _floor(rule, before=0, after=census.files)
     after, now = kept_files(reference, census)
-    emptied = max(0, (census.empty or 0) - reference.empty)
+    grown = max(0, after - reference.files)  # new files may be empty: only what was there can become so
+    emptied = max(0, (census.empty or 0) - reference.empty - grown)
     lost = min(reference.files, max(0, reference.files - after) + emptied)
     entries = _losses(reference, now)
     if not census.exact:
@@ -134,10 +135,17 @@ def _more_than(part: int, share: float, whole: int) -> bool:
 def _most_entries_lost(rule: LossRule, reference: Reference, now: Mapping[str, int], emptied: int) -> bool:
     # An entry without files can lose none: it neither speaks for a wipe nor against it.
     holding = [(before, now[name]) for name, before in reference.entries.items() if before]
-    # Which entry an emptied file lies in is not counted apart: with truncation the whole speaks for its entries.
-    if len(holding) < 2 or emptied:  # noqa: PLR2004 - one entry is the whole
+    if len(holding) < 2:  # noqa: PLR2004 - one entry is the whole
         return True
-    gone = sum(_more_than(before - after, rule.max_loss, before) for before, after in holding)
+    # Which entry an emptied file lies in is not counted apart: they are laid where they make the most entries lost.
+    enough = round(rule.max_loss * _MILLION)
+    missing = sorted(max(0, enough * before // _MILLION + 1 - (before - after)) for before, after in holding)
+    gone = 0
+    for files in missing:
+        emptied -= files
+        if emptied < 0:
+            break
+        gone += 1
     return gone * 2 > len(holding)
 
 

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+#: A comma inside the value of an option stays escaped: it does not separate options.
+_COMMA = r"\054"
 _ESCAPE = re.compile(r"\\([0-3][0-7]{2})")
 
 
@@ -21,7 +23,7 @@ class Mount:
         propagation: The optional fields: `shared:N`, `master:N`, `propagate_from:N`, `unbindable`.
         fstype: File system type, with its subtype (`fuse.gcsfuse`).
         source: The device, server or bucket; may be empty.
-        super_options: Options of the superblock, as one string: a file system may put a comma or space in a value.
+        super_options: Options of the superblock, as one string, separated by commas.
     """
 
     mount_id: int
@@ -104,7 +106,7 @@ def parse_line(line: str) -> Mount:
         propagation=tuple(fields[6:separator]),
         fstype=unescape(fstype),
         source=unescape(source),
-        super_options=unescape(" ".join(super_options)),
+        super_options=unescape(" ".join(super_options).replace(_COMMA, r"\134054")),
     )
 
 
