@@ -95,6 +95,7 @@ def _shown(value: Any, limit: int) -> Any:
 
 def _json(logger: WrappedLogger, method: str, line: EventDict) -> str:
     del logger, method
+    line = {name: line[name] for name in ("severity", "time", "message", "event")} | dict(line)
     text = json.dumps(line, ensure_ascii=False, separators=(", ", ": "))
     if len(text.encode()) <= LINE_LIMIT:
         return text

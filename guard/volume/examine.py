@@ -89,13 +89,14 @@ class Examiner:
         return Examination(look, census, judge(self.expected, look, census))
 
     def count_all(self, examination: Examination) -> Census:
-        """Counts everything, whatever the judgement: for a command that writes a new reference.
+        """Counts everything, sizes too, whatever the judgement: for a command that writes a new reference.
 
         Raises:
             Interrupted: A signal asked for the end.
             ProberFailed: A bug, or the prober was killed.
         """
-        return self._count(examination.look, stop_early=False)
+        reference = reference_of(examination.look)
+        return self._ordered(Order(frozenset(reference.entries) if reference else frozenset(), sizes=True))
 
     def ask(self, request: Request) -> Any:
         """Has the prober do something; its deadline is time without progress.
@@ -162,7 +163,9 @@ class Examiner:
     def _count(self, look: Look, *, stop_early: bool) -> Census:
         reference = reference_of(look)
         enough = max(EXACT_FILES, needed(self.expected.loss, reference)) if stop_early else None
-        order = Order(frozenset(reference.entries) if reference else frozenset(), enough)
+        return self._ordered(Order(frozenset(reference.entries) if reference else frozenset(), enough))
+
+    def _ordered(self, order: Order) -> Census:
         try:
             census: Census = self.ask(Count(self.expected.path, order))
         except NoProgress as hung:

@@ -1,0 +1,439 @@
+"""Settings: the contract's table literally, and everything that a person can get wrong, said at once."""
+
+import os
+from functools import cache
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from guard import arguments
+from guard.outcome import Severity
+from guard.settings import (
+    MODELS,
+    CheckSettings,
+    DoctorSettings,
+    Reporting,
+    WatchSettings,
+    duration,
+    edit_distance,
+    fields,
+    flag,
+    kinds,
+    known_names,
+    load,
+    unknown_names,
+)
+from guard.volume.judge import Expectation
+from guard.volume.kinds import Kind
+from guard.volume.loss import LossRule
+
+_ALL = frozenset(MODELS)
+_VOLUME = _ALL - {"doctor"}
+_CHECK = frozenset({"check"})
+_WATCH = frozenset({"watch"})
+
+#: Each setting's default as a user writes it, the value that the rooms get, and the commands that know it.
+TABLE: dict[str, tuple[str, object, frozenset[str]]] = {
+    "GUARD_PATH": ("/app/skills", "/app/skills", _ALL),
+    "GUARD_VOLUME": ("required", "v", _VOLUME),
+    "GUARD_KINDS": ("block,network,fuse", frozenset({Kind.BLOCK, Kind.NETWORK, Kind.FUSE}), _VOLUME),
+    "GUARD_WRITABLE": ("true", True, _VOLUME),
+    "GUARD_ENFORCE": ("true", True, _CHECK),
+    "GUARD_MIN_FILES": ("0", 0, _VOLUME),
+    "GUARD_MAX_LOSS": ("0.8", 0.8, _VOLUME),
+    "GUARD_SHRINK": ("0.3", 0.3, _VOLUME),
+    "GUARD_WINDOW": ("7d", 7 * 86400.0, _VOLUME),
+    "GUARD_PROBE_TIMEOUT": ("10s", 10.0, _VOLUME),
+    "GUARD_WAIT": ("60s", 60.0, _CHECK),
+    "GUARD_LOG_FORMAT": ("auto", "auto", _ALL),
+    "GUARD_LOG_LEVEL": ("info", Severity.INFO, _ALL),
+    "GUARD_TERMINATION_LOG": ("/dev/termination-log", "/dev/termination-log", _ALL),
+    "GUARD_POD": ("", None, _ALL),
+    "GUARD_NODE": ("", None, _ALL),
+    "GUARD_NAMESPACE": ("", None, _ALL),
+    "GUARD_INTERVAL": ("10s", 10.0, _WATCH),
+    "GUARD_SETTLE": ("2s", 2.0, _WATCH),
+    "GUARD_ON_WIPE": ("log", "log", _WATCH),
+    "GUARD_LISTEN": ("0.0.0.0:9808", "0.0.0.0:9808", _WATCH),
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.upper().startswith("GUARD"):
+            monkeypatch.delenv(name)
+
+
+def loaded(command: str = "check", **flags: str) -> Reporting:
+    found, problems = load(MODELS[command], {"GUARD_VOLUME": "v"} | flags)
+    assert problems == []
+    assert found is not None
+    return found
+
+
+def problems_of(command: str = "check", **flags: str) -> list[str]:
+    found, problems = load(MODELS[command], {"GUARD_VOLUME": "v"} | flags)
+    assert (found is None) is bool(problems)
+    return problems
+
+
+def set_to(name: str, text: str, command: str = "check") -> object:
+    return value(loaded(command, **{name: text}), name)
+
+
+def value(found: Reporting, name: str) -> object:
+    return next(
+        getattr(found, field) for field, info in type(found).model_fields.items() if info.validation_alias == name
+    )
+
+
+# The table.
+
+
+def test_the_commands_with_settings_are_those_of_the_contract() -> None:
+    assert set(MODELS) == {"check", "adopt", "accept", "hold", "release", "watch", "doctor"}
+
+
+@pytest.mark.parametrize("command", sorted(_ALL))
+def test_a_command_knows_the_settings_of_the_table_and_no_other(command: str) -> None:
+    assert set(fields(MODELS[command])) == {name for name, (_, _, commands) in TABLE.items() if command in commands}
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_every_setting_has_the_default_of_the_table_and_shows_it_as_it_is_written(name: str) -> None:
+    shown, default, commands = TABLE[name]
+    for command in commands:
+        assert value(loaded(command), name) == default
+        extra = fields(MODELS[command])[name].json_schema_extra
+        assert isinstance(extra, dict)
+        assert extra["shown"] == shown
+
+
+@pytest.mark.parametrize("name", [name for name, (shown, _, _) in TABLE.items() if shown not in {"", "required"}])
+def test_a_default_as_it_is_shown_can_be_written_and_means_the_same(name: str) -> None:
+    shown, default, commands = TABLE[name]
+    assert set_to(name, shown, min(commands)) == default
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_every_setting_says_why_it_exists(name: str) -> None:
+    for command in TABLE[name][2]:
+        reason = fields(MODELS[command])[name].description
+        assert reason is not None
+        assert reason.endswith(".")
+
+
+@pytest.mark.parametrize(("name", "expected"), [("GUARD_PATH", "--path"), ("GUARD_MIN_FILES", "--min-files")])
+def test_a_setting_has_the_flag_of_the_same_name(name: str, expected: str) -> None:
+    assert flag(name) == expected
+
+
+def test_the_rooms_get_an_expectation_of_what_was_set() -> None:
+    found = loaded(GUARD_PATH="/data", GUARD_KINDS="memory", GUARD_WRITABLE="false", GUARD_MAX_LOSS="0.9",
+                   GUARD_SHRINK="0.5", GUARD_MIN_FILES="7", GUARD_PROBE_TIMEOUT="3s")  # fmt: skip
+    assert isinstance(found, CheckSettings)
+    assert found.expectation() == Expectation(
+        "/data", "v", frozenset({Kind.MEMORY}), writable=False, loss=LossRule(0.9, 0.5, 7), probe_timeout=3.0
+    )
+
+
+# Where values come from.
+
+
+def test_flags_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUARD_WAIT", "5s")
+    assert set_to("GUARD_VOLUME", "v") == "v"
+    assert value(loaded(), "GUARD_WAIT") == 5.0
+    assert value(loaded(GUARD_WAIT="7s"), "GUARD_WAIT") == 7.0
+
+
+@pytest.mark.parametrize("name", sorted(set(TABLE) - {"GUARD_VOLUME"}))
+def test_empty_means_unset_in_the_environment_and_as_a_flag(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    _, default, commands = TABLE[name]
+    monkeypatch.setenv(name, "")
+    for command in commands:
+        assert value(loaded(command), name) == default
+        assert value(loaded(command, **{name: ""}), name) == default
+
+
+def test_an_empty_flag_leaves_the_environment_standing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUARD_VOLUME", "from-the-environment")
+    found, problems = load(CheckSettings, {"GUARD_VOLUME": ""})
+    assert problems == []
+    assert isinstance(found, CheckSettings)
+    assert found.volume == "from-the-environment"
+
+
+@pytest.mark.parametrize("name", ["guard_wait", "Guard_Wait", "WAIT", "wait", "GUARD_WAIT_"])
+def test_names_are_compared_exactly(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "1s")
+    assert value(loaded(), "GUARD_WAIT") == 60.0
+
+
+def test_variables_named_like_fields_are_somebody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
+    for field in CheckSettings.model_fields:
+        monkeypatch.setenv(field, "theirs")
+        if field != "path":
+            monkeypatch.setenv(field.upper(), "theirs")
+    found = loaded()
+    assert isinstance(found, CheckSettings)
+    assert (found.path, found.volume, found.wait) == ("/app/skills", "v", 60.0)
+
+
+# Values.
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("500ms", 0.5), ("10s", 10.0), ("5m", 300.0), ("2h", 7200.0), ("7d", 604800.0), ("0", 0.0), ("0s", 0.0),
+     ("1.5h", 5400.0), ("0.25s", 0.25), ("999999999d", 999999999 * 86400.0)],
+)  # fmt: skip
+def test_a_duration_is_read_in_its_unit(text: str, seconds: float) -> None:
+    assert duration(text) == pytest.approx(seconds)
+    assert set_to("GUARD_WAIT", text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["10", "1", "-1s", "+1s", "10 s", " 10s", "10s ", "10S", "10sec", "1h30m", "1e3s", "s", "1.s", ".5s", "inf", "nan",
+     "1,5s", "\uff11\uff10s", "10w", "9999999999s", "10s\n", "true"],
+)  # fmt: skip
+def test_a_duration_in_any_other_spelling_is_refused_with_the_right_ones(text: str) -> None:
+    (problem,) = problems_of(GUARD_WAIT=text)
+    assert problem.startswith(f"GUARD_WAIT={text!r}: ")
+    assert "500ms, 10s, 5m, 2h or 7d" in problem
+
+
+@pytest.mark.parametrize(("name", "command"), [("GUARD_PROBE_TIMEOUT", "check"), ("GUARD_INTERVAL", "watch"), ("GUARD_SETTLE", "watch")])  # fmt: skip
+@pytest.mark.parametrize("text", ["0", "0s", "0.0ms"])
+def test_a_deadline_of_nothing_is_refused(name: str, command: str, text: str) -> None:
+    (problem,) = problems_of(command, **{name: text})
+    assert problem == f"{name}={text!r}: must be longer than 0"
+
+
+def test_waiting_not_at_all_is_allowed() -> None:
+    assert set_to("GUARD_WAIT", "0") == 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("block", {Kind.BLOCK}),
+        ("block,network", {Kind.BLOCK, Kind.NETWORK}),
+        (" node-disk , empty-dir ,", {Kind.NODE_DISK, Kind.EMPTY_DIR}),
+        ("memory,config,overlay,unknown,fuse", {Kind.MEMORY, Kind.CONFIG, Kind.OVERLAY, Kind.UNKNOWN, Kind.FUSE}),
+        ("any", set(Kind)),
+        ("block,any", set(Kind)),
+        ("block,block", {Kind.BLOCK}),
+    ],
+)
+def test_kinds_are_a_list_with_commas(text: str, expected: set[Kind]) -> None:
+    assert kinds(text) == expected
+    assert set_to("GUARD_KINDS", text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["blok", "block;network", "Block", "block network", "any,blok", ",", " ", '["block"]', "all"]
+)
+def test_an_unknown_kind_is_refused_with_the_known_ones(text: str) -> None:
+    (problem,) = problems_of(GUARD_KINDS=text)
+    assert problem.startswith("GUARD_KINDS=")
+    assert "known are block, network, fuse, node-disk, memory, empty-dir, config, overlay, unknown, any" in problem
+
+
+@pytest.mark.parametrize("text", ["true", "false", "1", "0", "yes", "no"])
+def test_a_switch_is_read(text: str) -> None:
+    assert set_to("GUARD_ENFORCE", text) is (text in {"true", "1", "yes"})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "command"),
+    [
+        ("GUARD_PATH", "app/skills", "check"),
+        ("GUARD_PATH", "./skills", "doctor"),
+        ("GUARD_VOLUME", "x" * 254, "check"),
+        ("GUARD_WRITABLE", "maybe", "check"),
+        ("GUARD_ENFORCE", "perhaps", "check"),
+        ("GUARD_MIN_FILES", "-1", "check"),
+        ("GUARD_MIN_FILES", "many", "check"),
+        ("GUARD_MIN_FILES", "1.5", "check"),
+        ("GUARD_MAX_LOSS", "1.01", "check"),
+        ("GUARD_MAX_LOSS", "-0.1", "check"),
+        ("GUARD_MAX_LOSS", "80%", "check"),
+        ("GUARD_MAX_LOSS", "nan", "check"),
+        ("GUARD_SHRINK", "inf", "check"),
+        ("GUARD_LOG_FORMAT", "xml", "check"),
+        ("GUARD_LOG_LEVEL", "loud", "check"),
+        ("GUARD_POD", "p" * 254, "check"),
+        ("GUARD_ON_WIPE", "panic", "watch"),
+    ],
+)
+def test_a_malformed_value_is_refused_with_its_name_and_itself(name: str, text: str, command: str) -> None:
+    (problem,) = problems_of(command, **{name: text})
+    assert problem.startswith(f"{name}={text!r}: ")
+
+
+@pytest.mark.parametrize("text", ["0.0.0.0:9808", "127.0.0.1:0", "[::]:9808", "localhost:65535", "off"])
+def test_an_address_to_listen_on_is_host_and_port_or_off(text: str) -> None:
+    found = loaded("watch", GUARD_LISTEN=text)
+    assert isinstance(found, WatchSettings)
+    assert found.listen == text
+
+
+@pytest.mark.parametrize(
+    "text", ["9808", ":9808", "0.0.0.0:", "0.0.0.0:http", "0.0.0.0:65536", "OFF", "0.0.0.0:٩", "x:-1"]
+)
+def test_an_address_of_another_shape_is_refused(text: str) -> None:
+    (problem,) = problems_of("watch", GUARD_LISTEN=text)
+    assert "GUARD_LISTEN" in problem
+
+
+@pytest.mark.parametrize("text", ["x", "x" * 253, "데이터", " ", "a,b", "0", "true"])
+def test_the_volumes_name_is_taken_as_it_stands(text: str) -> None:
+    assert set_to("GUARD_VOLUME", text) == text
+
+
+@pytest.mark.parametrize("text", ["warning", "WARNING", "Warning"])
+def test_a_log_level_is_a_severity_in_any_case(text: str) -> None:
+    assert set_to("GUARD_LOG_LEVEL", text) is Severity.WARNING
+
+
+# Everything at once.
+
+
+@pytest.mark.parametrize("command", sorted(_VOLUME))
+def test_a_missing_volume_says_the_variable_the_flag_and_the_reason(command: str) -> None:
+    _, problems = load(MODELS[command], {})
+    assert problems == [
+        "GUARD_VOLUME is missing (or --volume): The name that the volume's marker must carry, compared exactly"
+    ]
+
+
+def test_the_doctor_needs_no_volume() -> None:
+    found, problems = load(DoctorSettings, {})
+    assert problems == []
+    assert isinstance(found, DoctorSettings)
+
+
+def test_everything_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUARD_WAIT", "soon")
+    monkeypatch.setenv("GUARD_KINDS", "blok")
+    found, problems = load(CheckSettings, {"GUARD_MIN_FILES": "few", "GUARD_PATH": "skills"})
+    assert found is None
+    assert sorted(problem.split("=")[0].split()[0] for problem in problems) == [
+        "GUARD_KINDS", "GUARD_MIN_FILES", "GUARD_PATH", "GUARD_VOLUME", "GUARD_WAIT",
+    ]  # fmt: skip
+
+
+def test_flags_and_words_of_a_command_are_read_apart() -> None:
+    found = arguments.parse("hold", ["--volume", "v", "restore of Monday", "--path=/data"])
+    assert found.settings == {"GUARD_VOLUME": "v", "GUARD_PATH": "/data"}
+    assert found.extras == {"reason": "restore of Monday"}
+    assert found.problems == ()
+
+
+def test_every_unknown_flag_is_said() -> None:
+    found = arguments.parse("check", ["--volume", "v", "--vol", "x", "--wai=1s"])
+    assert found.settings == {"GUARD_VOLUME": "v"}
+    assert " ".join(found.problems).count("guard check knows no --") == 2
+
+
+@pytest.mark.parametrize("words", [["--volume", "v", "--path"], ["--path", "--volume", "v"]])
+def test_a_flag_without_its_value_does_not_make_the_others_missing(words: list[str]) -> None:
+    found = arguments.parse("check", words)
+    assert len(found.problems) == 1
+    assert "--path" in found.problems[0]
+    assert found.settings.get("GUARD_VOLUME") == "v"
+
+
+# Unknown variables.
+
+
+def test_every_setting_of_every_command_is_known_to_all() -> None:
+    assert known_names() == set(TABLE)
+    assert unknown_names(TABLE) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest", "distance"),
+    [
+        ("GUARD_VOLUMES", "GUARD_VOLUME", 1),
+        ("GUARD_VOLUM", "GUARD_VOLUME", 1),
+        ("GUARD_KIND", "GUARD_KINDS", 1),
+        ("GUARD_PROBE_TIMOUT", "GUARD_PROBE_TIMEOUT", 1),
+        ("GUARD_ENFROCE", "GUARD_ENFORCE", 2),
+        ("GUARD_", "GUARD_POD", 3),
+        ("GUARD_MAXLOSS", "GUARD_MAX_LOSS", 1),
+    ],
+)
+def test_an_unknown_variable_is_named_with_the_nearest_known_one(name: str, nearest: str, distance: int) -> None:
+    assert unknown_names([name]) == [(name, nearest, distance)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "GUARD_SERVICE_HOST", "GUARD_SERVICE_PORT", "GUARD_SERVICE_PORT_HTTP", "GUARD_PORT", "GUARD_PORT_9808_TCP",
+        "GUARD_PORT_9808_TCP_ADDR", "GUARD_PORT_9808_TCP_PORT", "GUARD_PORT_9808_TCP_PROTO",
+        "GUARD_WATCH_SERVICE_HOST", "GUARD_WATCH_PORT_80_TCP_ADDR", "GUARD_METRICS_V2_SERVICE_PORT_WEB_UI",
+        "GUARD_VOLUME_PORT", "GUARD_VOLUME_SERVICE_HOST",
+    ],
+)  # fmt: skip
+def test_what_a_service_called_guard_injects_is_let_through(name: str) -> None:
+    assert unknown_names([name]) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "GUARD_SERVICE_HOSTS",
+        "GUARD_SERVICE",
+        "GUARD_PORTS",
+        "GUARD_REPORT",
+        "GUARD_port",
+        "GUARD_SUPPORT",
+        "GUARD_IMPORT",
+    ],
+)
+def test_what_only_looks_like_a_service_link_is_unknown(name: str) -> None:
+    assert [found[0] for found in unknown_names([name])] == [name]
+
+
+@pytest.mark.parametrize("name", ["PATH", "guard_volum", "Guard_Volum", "GUARDIAN_KEY", "GUARD", "MY_GUARD_VOLUM"])
+def test_variables_without_our_prefix_are_none_of_our_business(name: str) -> None:
+    assert unknown_names([name]) == []
+
+
+def test_all_unknown_variables_are_named_in_order() -> None:
+    assert [name for name, _, _ in unknown_names(["GUARD_Z", "PATH", "GUARD_A", "GUARD_VOLUME"])] == [
+        "GUARD_A",
+        "GUARD_Z",
+    ]
+
+
+def naive_distance(one: str, other: str) -> int:
+    """Levenshtein's definition, word by word."""
+
+    @cache
+    def between(i: int, j: int) -> int:
+        if not i or not j:
+            return i + j
+        return min(between(i - 1, j) + 1, between(i, j - 1) + 1, between(i - 1, j - 1) + (one[i - 1] != other[j - 1]))
+
+    return between(len(one), len(other))
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.text("GUARD_", max_size=8), st.text("GUARD_", max_size=8))
+def test_the_edit_distance_is_levenshteins(one: str, other: str) -> None:
+    assert edit_distance(one, other) == naive_distance(one, other)
+
+
+@settings(deadline=None, max_examples=80)
+@given(st.sampled_from(sorted(TABLE)), st.text(max_size=12))
+def test_any_text_in_any_setting_gives_settings_or_sentences_and_never_a_traceback(name: str, text: str) -> None:
+    found, problems = load(MODELS[min(TABLE[name][2])], {"GUARD_VOLUME": "v", name: text})
+    assert (found is None) is bool(problems)
+    assert all(name in problem for problem in problems)
