@@ -1,0 +1,106 @@
+"""The rule table as a whole: by id, as text for `guard explain`, as the reference page. Needs no YAML library."""
+
+from collections.abc import Mapping
+
+from guard.doctor.rule import Check, Rule
+from guard.doctor.rules import backups, claim, classes, drift, guarding, hiding, image, mount, path, sharing, text
+
+_THEMES = (mount, path, hiding, image, claim, classes, sharing, drift, text, guarding, backups)
+
+#: Every rule with its check, by id. The order is that of the reference page, and of findings of one severity.
+CHECKS: tuple[tuple[Rule, Check], ...] = tuple(
+    sorted((pair for theme in _THEMES for pair in theme.CHECKS), key=lambda pair: pair[0].id)
+)
+
+#: Every rule by id.
+RULES: Mapping[str, Rule] = {rule.id: rule for rule, _ in CHECKS}
+
+#: What the first digit of an id says.
+THEMES: Mapping[str, str] = {
+    "VG1": "What stands at the path",
+    "VG2": "Claims, volumes and classes",
+    "VG3": "File and cluster",
+    "VG4": "The text itself",
+    "VG5": "The guard",
+    "VG6": "Backups",
+}
+
+
+def find_rule(name: str) -> Rule | None:
+    """The rule of an id (`VG101`, in any case) or of a slug (`volume-not-mounted`)."""
+    return RULES.get(name.upper()) or next((rule for rule in RULES.values() if rule.slug == name.lower()), None)
+
+
+def explain(rule: Rule) -> str:
+    """A rule in full, for a terminal."""
+    parts = [
+        f"{rule.id} {rule.slug} ({rule.severity.value})",
+        rule.title,
+        f"Why: {rule.why}",
+        f"Fix: {rule.fix}",
+        *([f"Other advice: {rule.contradicts}"] if rule.contradicts else []),
+        f'Ignore: annotate the object with volume-guard/ignore-{rule.id}: "REASON"',
+        f"Reference: {rule.reference}",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+_HEAD = """\
+<!-- Generated from the rule table (guard.doctor.catalogue.reference_page); a test holds the two equal. -->
+# The doctor's rules
+
+`guard doctor` reads Kubernetes objects and says why a volume would be lost or reset. An *error* would lose or reset the
+volume or never mount it, a *warning* will bite, an *info* is advice. What the input does not show is *unknown*, never a
+finding. `guard explain VG101` (or `guard explain volume-not-mounted`) prints one rule.
+
+To ignore a rule for one object, annotate it (or its pod template); the reason is printed:
+`volume-guard/ignore-VG223: "scratch data, rebuilt in a minute"`.
+
+| id | name | severity | what is wrong |
+| --- | --- | --- | --- |
+"""
+
+_JSON = """\
+## JSON output
+
+`--output json` prints one object. Fields are only ever added; `schema` grows when an old reader would be wrong.
+
+| field | type | |
+| --- | --- | --- |
+| `schema` | number | 1 |
+| `path` | string | the guarded path that was asked for |
+| `outcome` | string | `ok`, `findings`, or `usage` when nothing could be read |
+| `read` | object | how much was read: `documents`, `objects`, `live` (of these, the cluster's) |
+| `checklist` | list | one entry for each guarded workload: `subject`, `path`, `items` |
+| `checklist[].items[]` | object | `id` (`class`, `bound`, `mounted`, `survives`, `off-spot`), `question`, `answer` (`yes`, `no`, `unknown`), `why`, `command` (what to run to know; empty when known) |
+| `findings` | list | worst and most causal first |
+| `findings[]` | object | `rule`, `slug`, `severity`, `title`, `message`, `why`, `fix`, `reference`, `other_advice` (empty: none), `owner` (the tool that would undo a fix; empty: none), `object`, `place`, `also` |
+| `object` | object or null | `kind`, `namespace`, `name`, `side` (`file`, `live`) |
+| `place`, `also[]` | object | `source` (file, `-` for standard input), `line` (from 1, or null) |
+| `ignored` | list | as `findings`, each with `reason` from the annotation |
+| `unknown` | list | `rule`, `slug`, `reason`, `command` |
+| `skipped` | list of strings | what was left out on purpose |
+"""
+
+
+def reference_page() -> str:
+    """The reference page `docs/rules.md`."""
+    rows = "".join(
+        f"| [{rule.id}](#{rule.id.lower()}-{rule.slug}) | {rule.slug} | {rule.severity.value} | {rule.title} |\n"
+        for rule in RULES.values()
+    )
+    sections = "".join(_theme(prefix, title) for prefix, title in THEMES.items())
+    return f"{_HEAD}{rows}\n{sections}{_JSON}"
+
+
+def _theme(prefix: str, title: str) -> str:
+    rules = (rule for rule in RULES.values() if rule.id.startswith(prefix))
+    return f"## {title}\n\n" + "".join(map(_section, rules))
+
+
+def _section(rule: Rule) -> str:
+    other = f"\n**Other advice.** {rule.contradicts}\n" if rule.contradicts else ""
+    return (
+        f"### {rule.id} {rule.slug}\n\n*{rule.severity.value}.* {rule.title}\n\n**Why.** {rule.why}\n\n**Fix.** {rule.fix}\n{other}\n"
+        f"[Reference]({rule.reference})\n\n"
+    )

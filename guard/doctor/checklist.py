@@ -1,0 +1,184 @@
+"""The incident's own checklist, answered for each guarded workload: yes, no, or unknown and what to run to know. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from guard.doctor.gate_log import GateWord
+from guard.doctor.guards import Part, part
+from guard.doctor.inventory import Inventory, applications
+from guard.doctor.kube import Kube, Side, Workload
+from guard.doctor.spot import Exposure, exposure
+from guard.doctor.tree import mappings, text
+
+_PVC = "PersistentVolumeClaim"
+
+
+class Answer(Enum):
+    """What is known."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of the checklist; `yes` is always the good answer.
+
+    Attributes:
+        id: Stable, for scripts.
+        question: As a statement that should be true.
+        answer: Whether it is.
+        why: The fact that tells.
+        command: What to run to know; empty where it is known.
+    """
+
+    id: str
+    question: str
+    answer: Answer
+    why: str
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Checklist:
+    """The checklist of one workload."""
+
+    subject: str
+    path: str
+    items: tuple[Item, ...]
+
+
+def checklists(inventory: Inventory, word: GateWord | None) -> tuple[Checklist, ...]:
+    """One checklist for each guarded workload, of the cluster's side where that was given."""
+    chosen: dict[tuple[str, str], Workload] = {}
+    for found in inventory.guarded:
+        key = found.kube.kind, found.kube.name
+        if key not in chosen or found.kube.side is Side.LIVE:
+            chosen[key] = found
+    return tuple(_checklist(inventory, found, word) for found in chosen.values())
+
+
+def _checklist(inventory: Inventory, found: Workload, word: GateWord | None) -> Checklist:
+    path = inventory.path_of(found)
+    name = _claim_name(inventory, found, path)
+    claim = inventory.find(_PVC, found.kube.namespace, name, Side.LIVE) if name else None
+    items = (
+        _has_class(found, name, claim),
+        _is_bound(found, name, claim),
+        _is_mounted(inventory, found, path),
+        _survives(found, word),
+        _off_spot(inventory, found),
+    )
+    return Checklist(f"{found.kube}", path, items)
+
+
+def _claim_name(inventory: Inventory, found: Workload, path: str) -> str:
+    """The claim that is meant: in force at the path on this side, else on the other, else the only one nobody uses."""
+    for side in (found, inventory.other_side(found)):
+        volumes = [side.pod.volume_at(box, path) for box in applications(side)] if side else []
+        name = next((volume.claim for volume in volumes if volume and volume.claim), "")
+        if name:
+            return name
+    near = {claim.name for claim in inventory.unused_claims if claim.namespace == found.kube.namespace}
+    names = {*near, *found.claims}
+    return names.pop() if len(names) == 1 else ""
+
+
+def _namespace(found: Workload) -> str:
+    return found.kube.namespace or "NAMESPACE"
+
+
+def _has_class(found: Workload, name: str, claim: Kube | None) -> Item:
+    question = "the claim names a storage class"
+    command = (
+        f"kubectl get pvc {name or '-A'} -n {_namespace(found)} -o yaml"
+        if name
+        else f"kubectl get pvc -n {_namespace(found)}"
+    )
+    for _, template in mappings(found.kube.body, "spec", "volumeClaimTemplates"):
+        named = text(template, "spec", "storageClassName")
+        return Item("class", question, Answer.YES if named else Answer.NO, named or "volumeClaimTemplates name none")
+    if claim is None:
+        return Item(
+            "class", question, Answer.UNKNOWN, f"claim {name} was not given" if name else "no claim was given", command
+        )
+    named = claim.text("spec", "storageClassName")
+    if named:
+        return Item("class", question, Answer.YES, f"{claim.name}: {named}")
+    if claim.text("spec", "volumeName"):
+        return Item("class", question, Answer.YES, f"{claim.name} names its volume: {claim.text('spec', 'volumeName')}")
+    return Item("class", question, Answer.NO, f"{claim.name} has no storageClassName")
+
+
+def _is_bound(found: Workload, name: str, claim: Kube | None) -> Item:
+    question = "the claim is bound"
+    phase = claim.text("status", "phase") if claim else ""
+    if claim is not None and phase:
+        bound = phase == "Bound"
+        why = f"{claim.name}: {phase}" + (f" to {claim.text('spec', 'volumeName')}" if bound else "")
+        return Item("bound", question, Answer.YES if bound else Answer.NO, why)
+    return Item(
+        "bound",
+        question,
+        Answer.UNKNOWN,
+        "the cluster's claim was not given",
+        f"kubectl get pvc {name} -n {_namespace(found)}".replace("  ", " "),
+    )
+
+
+def _is_mounted(inventory: Inventory, found: Workload, path: str) -> Item:
+    question = f"the pod mounts it at {path}"
+    pods = inventory.pods_of(found)
+    for runner in (found, *pods):
+        volumes = [volume for box in applications(runner) if (volume := runner.pod.volume_at(box, path))]
+        if not volumes:
+            return Item("mounted", question, Answer.NO, f"{runner.kube} ({runner.kube.side.value}) has no mount there")
+        lasting = [volume for volume in volumes if volume.lasts]
+        if not lasting:
+            return Item(
+                "mounted", question, Answer.NO, f"{runner.kube} has {volumes[0].kind or 'emptyDir'} there, not a claim"
+            )
+    if found.kube.side is Side.LIVE or pods:
+        return Item(
+            "mounted", question, Answer.YES, f"{found.kube}" + (f" and {len(pods)} of its pods" if pods else "")
+        )
+    kind = found.kube.kind.lower()
+    command = f"kubectl get {kind} {found.kube.name} -n {_namespace(found)} -o json | guard doctor {found.kube.source} --live -"
+    return Item("mounted", question, Answer.UNKNOWN, "the file has it; the applied object was not given", command)
+
+
+def _survives(found: Workload, word: GateWord | None) -> Item:
+    question = "the data survives a restart"
+    name = next((box.name for box in found.pod.all_containers if part(box) is Part.GATE), "GATE")
+    gate = f"kubectl logs {found.kube.kind.lower()}/{found.kube.name} -n {_namespace(found)} -c {name}"
+    if word is None:
+        return Item(
+            "survives",
+            question,
+            Answer.UNKNOWN,
+            "no gate's log was given",
+            f"{gate} > gate.log; guard doctor ... --logs gate.log",
+        )
+    if not word.passed:
+        return Item("survives", question, Answer.NO, word.message)
+    if not word.compared:
+        return Item(
+            "survives", question, Answer.UNKNOWN, f"no baseline yet: {word.message}", f"{gate} (after the next restart)"
+        )
+    return Item("survives", question, Answer.YES, word.message)
+
+
+def _off_spot(inventory: Inventory, found: Workload) -> Item:
+    question = "the pod is kept off spot nodes"
+    verdict, why, _ = exposure(found, inventory)
+    if verdict is Exposure.UNKNOWN:
+        return Item("off-spot", question, Answer.UNKNOWN, why, "kubectl get nodes -L cloud.google.com/gke-spot")
+    return Item("off-spot", question, Answer.NO if verdict is Exposure.YES else Answer.YES, why)
+
+
+def answers(lists: tuple[Checklist, ...]) -> Iterator[Item]:
+    """All items of all checklists."""
+    for checklist in lists:
+        yield from checklist.items

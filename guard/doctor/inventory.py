@@ -1,0 +1,331 @@
+"""Everything that was given, indexed for the rules: which object is which, and which workloads are the guarded ones. Pure."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from guard.doctor.guards import guarded_path, is_application, part
+from guard.doctor.kube import Container, Kube, Side, Workload, covers, workload
+from guard.doctor.text_parts import Duplicate
+from guard.doctor.tree import mappings, text
+
+_ORDINAL = re.compile(r"-[0-9]+$")
+
+#: Kinds whose pods serve; what runs to an end (Job, CronJob) is never the guarded application.
+SERVING = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Pod"})
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What an event about an object said."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """Two equal keys, and the object in which they stand (None where the document is no object)."""
+
+    duplicate: Duplicate
+    source: str
+    kube: Kube | None
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A text, or a part of one, that could not be read."""
+
+    source: str
+    line: int | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """All that was read, and what is asked.
+
+    Attributes:
+        objects: Every object, in the order given.
+        path: The guarded path.
+        repeated: Equal keys.
+        broken: What could not be read.
+    """
+
+    objects: tuple[Kube, ...]
+    path: str
+    repeated: tuple[Repeated, ...] = ()
+    broken: tuple[Broken, ...] = ()
+
+    @cached_property
+    def by_kind(self) -> Mapping[str, tuple[Kube, ...]]:
+        """Objects of each kind."""
+        found: dict[str, list[Kube]] = defaultdict(list)
+        for kube in self.objects:
+            found[kube.kind].append(kube)
+        return {kind: tuple(kubes) for kind, kubes in found.items()}
+
+    def of(self, *kinds: str) -> Iterator[Kube]:
+        """Objects of the kinds."""
+        for kind in kinds:
+            yield from self.by_kind.get(kind, ())
+
+    def live(self, kind: str) -> tuple[Kube, ...]:
+        """Objects of a kind that the cluster has."""
+        return tuple(kube for kube in self.of(kind) if kube.side is Side.LIVE)
+
+    @cached_property
+    def _by_name(self) -> Mapping[tuple[str, str], tuple[Kube, ...]]:
+        found: dict[tuple[str, str], list[Kube]] = defaultdict(list)
+        for kube in self.objects:
+            found[kube.kind, kube.name].append(kube)
+        return {key: tuple(kubes) for key, kubes in found.items()}
+
+    def named(self, kind: str, namespace: str, name: str) -> tuple[Kube, ...]:
+        """Objects of that name on both sides; an object without a namespace may be in any."""
+        found = self._by_name.get((kind, name), ())
+        return tuple(kube for kube in found if same_namespace(kube.namespace, namespace))
+
+    def every(self, kind: str, name: str) -> tuple[Kube, ...]:
+        """Objects of that name in any namespace."""
+        return self._by_name.get((kind, name), ())
+
+    def find(self, kind: str, namespace: str, name: str, side: Side) -> Kube | None:
+        """The object of that name, of `side` first; of the other side where that has none."""
+        found = sorted(self.named(kind, namespace, name), key=lambda kube: kube.side is not side)
+        return found[0] if found else None
+
+    def counterpart(self, kube: Kube) -> Kube | None:
+        """The same object on the other side."""
+        return next(
+            (other for other in self.named(kube.kind, kube.namespace, kube.name) if other.side is not kube.side), None
+        )
+
+    def other_side(self, found: Workload) -> Workload | None:
+        """The same workload on the other side."""
+        kube = self.counterpart(found.kube)
+        return self._runner_of.get(id(kube)) if kube else None
+
+    @cached_property
+    def _runner_of(self) -> Mapping[int, Workload]:
+        return {id(found.kube): found for found in self._runners}
+
+    @cached_property
+    def workloads(self) -> tuple[Workload, ...]:
+        """Everything that runs pods by its own right: what a controller made (a Deployment's pods) is left out."""
+        return tuple(found for found in self._runners if not self._is_made(found.kube) and not _is_past(found))
+
+    def _is_made(self, kube: Kube) -> bool:
+        """Whether a controller that was given as well made it."""
+        made_by = [_controller(kube), _deployment(kube)]
+        return any(name and self.named(kind, kube.namespace, name) for kind, name in made_by)
+
+    @cached_property
+    def _runners(self) -> tuple[Workload, ...]:
+        return tuple(found for found in map(workload, self.objects) if found is not None)
+
+    @cached_property
+    def _pods(self) -> Mapping[tuple[str, str], tuple[Workload, ...]]:
+        """Pods with a controller, by the kind and name of the workload that stands behind them."""
+        found: dict[tuple[str, str], list[Workload]] = defaultdict(list)
+        for pod in self._runners:
+            if pod.kube.kind != "Pod":
+                continue
+            kind, name = _deployment(pod.kube)
+            kind, name = (kind, name) if kind else _controller(pod.kube)
+            if kind:
+                found[kind, name].append(pod)
+        return {key: tuple(pods) for key, pods in found.items()}
+
+    def pods_of(self, owner: Workload) -> tuple[Workload, ...]:
+        """The pods given that belong to a workload."""
+        pods = self._pods.get((owner.kube.kind, owner.kube.name), ())
+        return tuple(pod for pod in pods if same_namespace(pod.kube.namespace, owner.kube.namespace))
+
+    @cached_property
+    def users(self) -> Mapping[str, tuple[Workload, ...]]:
+        """Workloads, and pods of any kind, by the name of the claims that they use."""
+        found: dict[str, list[Workload]] = defaultdict(list)
+        for runner in self._runners:
+            for claim in runner.claims:
+                found[claim].append(runner)
+            for template in runner.claim_templates:
+                found[f"{template}-{runner.kube.name}-N"].append(runner)
+        return {claim: tuple(runners) for claim, runners in found.items()}
+
+    def users_of(self, claim: Kube) -> tuple[Workload, ...]:
+        """What uses a claim. The cluster's claim is used by what runs there, where that was given: not by a file."""
+        users = self._all_users_of(claim)
+        if claim.side is Side.LIVE and claim.namespace in self._live_namespaces:
+            return tuple(user for user in users if user.kube.side is Side.LIVE)
+        return users
+
+    @cached_property
+    def _live_namespaces(self) -> frozenset[str]:
+        return frozenset(found.kube.namespace for found in self._runners if found.kube.side is Side.LIVE)
+
+    def _all_users_of(self, claim: Kube) -> tuple[Workload, ...]:
+        numbered = _ORDINAL.sub("-N", claim.name)  # <template>-<statefulset>-<ordinal>
+        users = (*self.users.get(claim.name, ()), *(self.users.get(numbered, ()) if numbered != claim.name else ()))
+        return tuple(user for user in users if same_namespace(user.kube.namespace, claim.namespace))
+
+    @cached_property
+    def claims_in(self) -> Mapping[str, tuple[Kube, ...]]:
+        """Claims by namespace."""
+        return _by_namespace(self.of("PersistentVolumeClaim"))
+
+    @cached_property
+    def unused_in(self) -> Mapping[str, tuple[Kube, ...]]:
+        """Unused claims by namespace."""
+        return _by_namespace(self.unused_claims)
+
+    @cached_property
+    def workloads_in(self) -> Mapping[str, tuple[Kube, ...]]:
+        """Objects that run pods by their own right, by namespace."""
+        return _by_namespace(found.kube for found in self.workloads)
+
+    @cached_property
+    def unused_claims(self) -> tuple[Kube, ...]:
+        """Claims that no workload and no pod given uses."""
+        return tuple(claim for claim in self.of("PersistentVolumeClaim") if not self.users_of(claim))
+
+    def workloads_with(self, claim: Kube) -> tuple[Workload, ...]:
+        """What uses a claim by its own right, on the claim's own side, or on the other where its side has none."""
+        users = [user for user in self._all_users_of(claim) if not self._is_made(user.kube)]
+        return tuple(user for user in users if user.kube.side is claim.side) or tuple(users)
+
+    def claim(self, user: Workload, name: str) -> Kube | None:
+        """The claim that a workload names."""
+        return self.find("PersistentVolumeClaim", user.kube.namespace, name, user.kube.side)
+
+    @cached_property
+    def claimants(self) -> tuple[tuple[Workload, Kube], ...]:
+        """Every workload with every claim that it uses and that was given."""
+        pairs = ((user, self.claim(user, name)) for user in self.workloads for name in dict.fromkeys(user.claims))
+        return tuple((user, claim) for user, claim in pairs if claim is not None)
+
+    @cached_property
+    def guarded(self) -> tuple[Workload, ...]:
+        """The workloads whose application keeps its data at the path.
+
+        Evidence is a mount at the path or below it, a variable with such a value, a container of the guard, or the same
+        object of the other side having one of these. Where nothing has any, a single serving workload is meant.
+        """
+        serving = [found for found in self.workloads if found.kube.kind in SERVING]
+        evident = {id(found.kube) for found in serving if self._is_evident(found)}
+        names = {
+            (found.kube.kind, found.kube.name): found.kube.namespace for found in serving if id(found.kube) in evident
+        }
+        for found in serving:
+            namespace = names.get((found.kube.kind, found.kube.name))
+            if namespace is not None and same_namespace(namespace, found.kube.namespace):
+                evident.add(id(found.kube))
+        if self._is_single(serving) and not evident:
+            return tuple(serving)
+        return tuple(found for found in serving if id(found.kube) in evident)
+
+    @cached_property
+    def assumed(self) -> bool:
+        """Whether the guarded workload is one only because it is the single one: nothing in it shows the path."""
+        return bool(self.guarded) and not any(self._is_evident(found) for found in self.guarded)
+
+    @staticmethod
+    def _is_single(serving: list[Workload]) -> bool:
+        return len({(found.kube.kind, found.kube.name) for found in serving}) == 1
+
+    def path_of(self, found: Workload) -> str:
+        """The guarded path of one workload: its gate's own where the application mounts nothing at the one asked for."""
+        if any(covers(mount.path, self.path) for app in applications(found) for mount in app.mounts):
+            return self.path
+        gate = next((box for box in found.pod.all_containers if part(box)), None)
+        return (guarded_path(gate) or self.path) if gate else self.path
+
+    @cached_property
+    def guarded_claims(self) -> tuple[tuple[Workload, Kube], ...]:
+        """The guarded workloads with the claim in force at the path, where both were given."""
+        found: list[tuple[Workload, Kube]] = []
+        for user in self.guarded:
+            path = self.path_of(user)
+            volumes = [user.pod.volume_at(box, path) for box in application(user, path)]
+            names = dict.fromkeys(volume.claim for volume in volumes if volume and volume.claim)
+            claims = [self.claim(user, name) for name in names]
+            found.extend((user, claim) for claim in claims if claim is not None)
+        return tuple(found)
+
+    def _is_evident(self, found: Workload) -> bool:
+        if any(part(container) for container in found.pod.all_containers):
+            return True
+        return any(points_at(container, self.path) for container in found.pod.containers)
+
+    def events_about(self, kind: str, namespace: str, name: str) -> tuple[Said, ...]:
+        """What the given events say about an object, in the order given."""
+        return self._events.get((kind, namespace, name), ())
+
+    @cached_property
+    def _events(self) -> Mapping[tuple[str, str, str], tuple[Said, ...]]:
+        found: dict[tuple[str, str, str], list[Said]] = defaultdict(list)
+        for event in self.of("Event"):
+            field = "involvedObject" if event.get("involvedObject") else "regarding"  # v1, events.k8s.io/v1
+            key = event.text(field, "kind"), event.text(field, "namespace"), event.text(field, "name")
+            found[key].append(Said(event.text("reason"), event.text("message") or event.text("note")))
+        return {key: tuple(said) for key, said in found.items()}
+
+
+def applications(found: Workload) -> tuple[Container, ...]:
+    """The containers in which the application may run."""
+    return tuple(container for container in found.pod.containers if is_application(container))
+
+
+def application(found: Workload, path: str) -> tuple[Container, ...]:
+    """The containers that have to do with the path; all where none shows it."""
+    candidates = applications(found)
+    return tuple(container for container in candidates if points_at(container, path)) or candidates
+
+
+def points_at(container: Container, path: str) -> bool:
+    """Whether a container mounts something at the path or below it, or has a variable with such a value."""
+    return any(covers(path, mount.path) for mount in container.mounts) or any(
+        covers(path, value) for value in container.env.values()
+    )
+
+
+def same_namespace(one: str, other: str) -> bool:
+    """Whether two objects can be in one namespace: a file may leave it to kubectl."""
+    return one == other or not one or not other
+
+
+def unique(kubes: Iterable[Kube]) -> Sequence[Kube]:
+    """Objects once each, by identity, in order."""
+    return list({id(kube): kube for kube in kubes}.values())
+
+
+def _is_past(found: Workload) -> bool:
+    """Whether it is an earlier revision, kept for a roll-back, or a pod that has ended."""
+    ended = found.kube.kind == "Pod" and found.kube.text("status", "phase") in {"Succeeded", "Failed"}
+    return ended or (found.kube.kind == "ReplicaSet" and found.replicas == 0)
+
+
+def _by_namespace(kubes: Iterable[Kube]) -> Mapping[str, tuple[Kube, ...]]:
+    found: dict[str, list[Kube]] = defaultdict(list)
+    for kube in kubes:
+        found[kube.namespace].append(kube)
+    return {namespace: tuple(members) for namespace, members in found.items()}
+
+
+def _controller(kube: Kube) -> tuple[str, str]:
+    """Kind and name of the controller that made an object; empty where nobody did."""
+    for _, reference in mappings(kube.body, "metadata", "ownerReferences"):
+        if reference.get("controller") is True:
+            return text(reference, "kind"), text(reference, "name")
+    return "", ""
+
+
+def _deployment(kube: Kube) -> tuple[str, str]:
+    """The Deployment behind a pod that a ReplicaSet made: <deployment>-<pod-template-hash>."""
+    kind, name = _controller(kube)
+    suffix = "-" + (text(kube.labels, "pod-template-hash") or "?")
+    if kind == "ReplicaSet" and name.endswith(suffix):
+        return "Deployment", name.removesuffix(suffix)
+    return "", ""

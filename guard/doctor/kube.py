@@ -1,0 +1,272 @@
+"""Kubernetes objects as the rules see them: typed views of foreign trees, which never trust a shape. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from posixpath import normpath
+from typing import Any
+
+from guard.doctor.rule import Place
+from guard.doctor.tree import Path, dig, line_of, mapping, mappings, text, texts, whole
+
+#: The kind of a volume that a StatefulSet makes from one of its volumeClaimTemplates.
+TEMPLATE = "volumeClaimTemplate"
+
+
+class Side(Enum):
+    """Where an object was found: what somebody means to apply, or what the cluster has."""
+
+    FILE = "file"
+    LIVE = "live"
+
+
+@dataclass(frozen=True, eq=False)
+class Kube:
+    """One object.
+
+    Attributes:
+        body: The tree.
+        source: The file it stands in.
+        line: The line on which it starts; None where lines are not known.
+        side: File or cluster.
+    """
+
+    body: Mapping[str, Any]
+    source: str
+    line: int | None
+    side: Side
+
+    @cached_property
+    def kind(self) -> str:
+        """Its kind: `Deployment`."""
+        return text(self.body, "kind")
+
+    @cached_property
+    def name(self) -> str:
+        """Its name; a generateName where it has none yet."""
+        return text(self.body, "metadata", "name") or text(self.body, "metadata", "generateName")
+
+    @cached_property
+    def namespace(self) -> str:
+        """Its namespace; empty for cluster-scoped objects and for files that leave it to kubectl."""
+        return text(self.body, "metadata", "namespace")
+
+    @cached_property
+    def uid(self) -> str:
+        """What tells an object from another of the same name: empty in files."""
+        return text(self.body, "metadata", "uid")
+
+    @property
+    def labels(self) -> Mapping[str, Any]:
+        """Its own labels, not those of its pods."""
+        return mapping(self.body, "metadata", "labels")
+
+    @property
+    def annotations(self) -> Mapping[str, Any]:
+        """Its own annotations, not those of its pods."""
+        return mapping(self.body, "metadata", "annotations")
+
+    @property
+    def full_name(self) -> str:
+        """`dev/claude-skills`, or the name alone."""
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+    def place(self, *path: str | int) -> Place:
+        """Where `path` of this object stands, or the deepest part of it that exists."""
+        return Place(self.source, line_of(self.body, path) or self.line)
+
+    def get(self, *path: str | int) -> Any:
+        """What lies at `path`; None where there is nothing."""
+        return dig(self.body, *path)
+
+    def text(self, *path: str | int) -> str:
+        """The string at `path`; empty where there is none."""
+        return text(self.body, *path)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.full_name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One volumeMount; `path` is normalised, so `/app/skills/` and `/app/skills` are equal."""
+
+    volume: str
+    path: str
+    sub_path: str
+    sub_path_expr: str
+    read_only: bool
+    at: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container; `words` is command and args in one row, `sidecar` an init container that runs on."""
+
+    name: str
+    image: str
+    words: tuple[str, ...]
+    env: Mapping[str, str]
+    mounts: tuple[Mount, ...]
+    sidecar: bool
+    at: Path
+
+    def mount_at(self, path: str) -> Mount | None:
+        """The mount in force at `path`: the deepest at it or above it."""
+        over = [mount for mount in self.mounts if covers(mount.path, path)]
+        return max(over, key=lambda mount: len(mount.path), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """One volume of a pod; `kind` is its field, such as `persistentVolumeClaim`; empty where it says none (emptyDir)."""
+
+    name: str
+    kind: str
+    claim: str
+    body: Mapping[str, Any]
+    at: Path
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it is a claim's, written or made from a StatefulSet's template."""
+        return bool(self.claim) or self.kind == TEMPLATE
+
+
+@dataclass(frozen=True, slots=True)
+class PodSpec:
+    """What a pod runs and mounts, and where it may run."""
+
+    containers: tuple[Container, ...]
+    inits: tuple[Container, ...]
+    volumes: Mapping[str, Volume]
+    body: Mapping[str, Any]
+    at: Path
+
+    @property
+    def all_containers(self) -> tuple[Container, ...]:
+        """Init containers first, as they start."""
+        return (*self.inits, *self.containers)
+
+    def volume_at(self, container: Container, path: str) -> Volume | None:
+        """The volume in force at `path` of a container."""
+        mount = container.mount_at(path)
+        return self.volumes.get(mount.volume) if mount else None
+
+    def claim_mounts(self, container: Container) -> list[Mount]:
+        """The mounts of a container that lead to a claim."""
+        found = ((mount, self.volumes.get(mount.volume)) for mount in container.mounts)
+        return [mount for mount, volume in found if volume and volume.lasts]
+
+
+@dataclass(frozen=True, eq=False)
+class Workload:
+    """An object that runs pods."""
+
+    kube: Kube
+    pod: PodSpec
+
+    @property
+    def replicas(self) -> int:
+        """How many pods it wants: 1 unless said otherwise."""
+        found = whole(self.kube.body, "spec", "replicas")
+        return 1 if found is None else found
+
+    @cached_property
+    def claims(self) -> tuple[str, ...]:
+        """Names of the claims that its pods use, without those that a StatefulSet makes from templates."""
+        return tuple(volume.claim for volume in self.pod.volumes.values() if volume.claim)
+
+    @cached_property
+    def claim_templates(self) -> tuple[str, ...]:
+        """Names of a StatefulSet's volumeClaimTemplates; each is a volume of its pods too."""
+        templates = mappings(self.kube.body, "spec", "volumeClaimTemplates")
+        return tuple(text(template, "metadata", "name") for _, template in templates)
+
+
+#: Where the pod's spec lies in each kind that runs pods.
+POD_PATHS: Mapping[str, Path] = {
+    "Pod": ("spec",),
+    "Deployment": ("spec", "template", "spec"),
+    "StatefulSet": ("spec", "template", "spec"),
+    "DaemonSet": ("spec", "template", "spec"),
+    "ReplicaSet": ("spec", "template", "spec"),
+    "ReplicationController": ("spec", "template", "spec"),
+    "Job": ("spec", "template", "spec"),
+    "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
+}
+
+
+def workload(kube: Kube) -> Workload | None:
+    """The object as a workload; None where its kind runs no pods."""
+    at = POD_PATHS.get(kube.kind)
+    if at is None:
+        return None
+    pod = _pod(mapping(kube.body, *at), at)
+    found = Workload(kube, pod)
+    if found.claim_templates:
+        made = {
+            name: Volume(name, TEMPLATE, "", {}, ("spec", "volumeClaimTemplates")) for name in found.claim_templates
+        }
+        pod = PodSpec(pod.containers, pod.inits, {**pod.volumes, **made}, pod.body, at)
+        found = Workload(kube, pod)
+    return found
+
+
+def covers(mount_path: str, path: str) -> bool:
+    """Whether a mount at `mount_path` holds `path`: at it, or above it."""
+    return path == mount_path or path.startswith(mount_path.rstrip("/") + "/")
+
+
+def below(inner: str, outer: str) -> bool:
+    """Whether `inner` lies strictly below `outer`."""
+    return inner != outer and covers(outer, inner)
+
+
+def clean_path(path: str) -> str:
+    """A path without doubled or trailing slashes, `.` and `..`; empty stays empty."""
+    return normpath("/" + path.lstrip("/")) if path.startswith("/") else path
+
+
+def _pod(body: Mapping[str, Any], at: Path) -> PodSpec:
+    return PodSpec(
+        containers=tuple(_containers(body, "containers", at)),
+        inits=tuple(_containers(body, "initContainers", at)),
+        volumes={volume.name: volume for volume in _volumes(body, at)},
+        body=body,
+        at=at,
+    )
+
+
+def _volumes(body: Mapping[str, Any], at: Path) -> Iterator[Volume]:
+    for index, item in mappings(body, "volumes"):
+        kind = next((key for key in item if key != "name"), "")
+        claim = text(item, "persistentVolumeClaim", "claimName")
+        yield Volume(text(item, "name"), kind, claim, item, (*at, "volumes", index))
+
+
+def _containers(body: Mapping[str, Any], field: str, at: Path) -> Iterator[Container]:
+    for index, item in mappings(body, field):
+        here = (*at, field, index)
+        yield Container(
+            name=text(item, "name"),
+            image=text(item, "image"),
+            words=(*texts(item, "command"), *texts(item, "args")),
+            env={text(entry, "name"): text(entry, "value") for _, entry in mappings(item, "env")},
+            mounts=tuple(_mounts(item, here)),
+            sidecar=field == "initContainers" and text(item, "restartPolicy") == "Always",
+            at=here,
+        )
+
+
+def _mounts(body: Mapping[str, Any], at: Path) -> Iterator[Mount]:
+    for index, item in mappings(body, "volumeMounts"):
+        yield Mount(
+            volume=text(item, "name"),
+            path=clean_path(text(item, "mountPath")),
+            sub_path=text(item, "subPath"),
+            sub_path_expr=text(item, "subPathExpr"),
+            read_only=dig(item, "readOnly") is True,
+            at=(*at, "volumeMounts", index),
+        )

@@ -1,0 +1,151 @@
+"""VG601 to VG604: is there a backup, is it gated, can it reach the disk, does it run. Pure."""
+
+import re
+from collections.abc import Iterator
+
+from guard.doctor.guards import Part, part
+from guard.doctor.inventory import Inventory, same_namespace, unique
+from guard.doctor.kube import Kube, Side, Workload
+from guard.doctor.rule import Finding, Rule, Severity, Unknown, Verdict
+from guard.doctor.tree import mapping, mappings, text, texts
+
+_PVC = "PersistentVolumeClaim"
+
+ABSENT = Rule(
+    "VG601", "backup-absent", Severity.WARNING,
+    "Nothing that was given backs up the claim.",
+    "What is deleted in the volume, or with it, is then gone for good.",
+    "Add a backup that a guard gates (guard check, then restic), or VolumeSnapshots with deletionPolicy Retain.",
+    "https://kubernetes.io/docs/concepts/storage/volume-snapshots/",
+)  # fmt: skip
+UNGATED = Rule(
+    "VG602", "backup-ungated", Severity.WARNING,
+    "The backup archives whatever is at the path, also an empty folder.",
+    "An archive of the empty or wrong volume succeeds, and retention then pushes the good ones out: the wipe reaches the backups.",
+    "Put `guard check` as the first init container of the backup pod: it then fails instead of archiving a wiped volume.",
+    "https://kubernetes.io/docs/concepts/workloads/pods/init-containers/",
+)  # fmt: skip
+OUT_OF_REACH = Rule(
+    "VG603", "backup-cannot-reach-disk", Severity.WARNING,
+    "The backup pod may be placed on another node than the disk.",
+    "A ReadWriteOnce volume is attached to one node. The scheduler does not look at that: on another node the pod waits in "
+    "ContainerCreating with a Multi-Attach error, and no backup is made.",
+    "Add a required podAffinity to the application's pods with topologyKey kubernetes.io/hostname.",
+    "https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#inter-pod-affinity-and-anti-affinity",
+)  # fmt: skip
+SUSPENDED = Rule(
+    "VG604", "backup-suspended", Severity.WARNING,
+    "The backup is switched off.",
+    "A CronJob with suspend: true starts no pod, and nothing reports that.",
+    "Set suspend to false, or remove the CronJob so that its absence shows.",
+    "https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#schedule-suspension",
+)  # fmt: skip
+
+#: Programs that copy data away.
+_ENGINE = re.compile(
+    r"\b(?:restic|kopia|borg|borgmatic|duplicity|velero|rclone|rsync|tar|zip|gsutil|gcloud storage|aws s3|mc mirror|az storage|pg_dump|backup)\b"
+)
+#: Kinds that back up claims, and where they name one; an empty way means: a whole namespace.
+_BACKUP_KINDS = {
+    "VolumeSnapshot": ("spec", "source", "persistentVolumeClaimName"),
+    "ReplicationSource": ("spec", "sourcePVC"),
+    "Schedule": (),
+    "BackupPlan": (),
+    "RecurringJob": (),
+}
+
+
+def backups_of(inventory: Inventory, claim: Kube) -> list[Kube]:
+    """What backs up a claim: jobs that mount it and copy, snapshots, replications, schedules of backup tools."""
+    jobs = [job.kube for job in _jobs(inventory, claim)]
+    others = [kube for kind, way in _BACKUP_KINDS.items() for kube in inventory.of(kind) if _is_for(kube, way, claim)]
+    return [*jobs, *others]
+
+
+def _is_for(kube: Kube, way: tuple[str, ...], claim: Kube) -> bool:
+    return not way or (kube.text(*way) == claim.name and same_namespace(kube.namespace, claim.namespace))
+
+
+def _jobs(inventory: Inventory, claim: Kube) -> list[Workload]:
+    users = [user for user in inventory.workloads_with(claim) if user.kube.kind in {"CronJob", "Job"}]
+    return [user for user in users if _copies(user)]
+
+
+def _copies(job: Workload) -> bool:
+    boxes = [box for box in job.pod.all_containers if part(box) is None or "--" in box.words]
+    return any(_ENGINE.search(" ".join((box.image, *box.words))) for box in boxes) or "backup" in job.kube.name
+
+
+def _absent(inventory: Inventory) -> Iterator[Verdict]:
+    for claim in unique(claim for _, claim in inventory.guarded_claims):
+        if backups_of(inventory, claim) or (claim.side is Side.FILE and inventory.counterpart(claim)):
+            continue
+        seen = [kube for kube in inventory.live("CronJob") if kube.namespace == claim.namespace]
+        if seen and claim.side is Side.LIVE:
+            names = ", ".join(kube.name for kube in seen[:3])
+            yield Finding(
+                f"no CronJob of the namespace ({names}), no snapshot and no backup schedule given uses this claim",
+                claim.place(),
+                claim,
+            )
+        else:
+            yield Unknown(
+                f"no backup of claim {claim.name} given",
+                f"kubectl get cronjob,volumesnapshot -n {claim.namespace or 'NAMESPACE'} -o yaml",
+            )
+
+
+def _guarded_jobs(inventory: Inventory) -> Iterator[tuple[Workload, Kube]]:
+    for claim in unique(claim for _, claim in inventory.guarded_claims):
+        for job in _jobs(inventory, claim):
+            yield job, claim
+
+
+def _ungated(inventory: Inventory) -> Iterator[Verdict]:
+    for job, claim in _guarded_jobs(inventory):
+        if not any(part(box) is Part.GATE and not box.sidecar for box in job.pod.all_containers):
+            yield Finding(
+                f"archives claim {claim.name} without `guard check` before it", job.kube.place(*job.pod.at), job.kube
+            )
+
+
+def _out_of_reach(inventory: Inventory) -> Iterator[Verdict]:
+    for job, claim in _guarded_jobs(inventory):
+        modes = texts(claim.body, "spec", "accessModes")
+        if (
+            modes
+            and not {"ReadWriteMany", "ReadOnlyMany"} & set(modes)
+            and "ReadWriteOncePod" not in modes
+            and not _follows(job)
+        ):
+            yield Finding(
+                f"claim {claim.name} is ReadWriteOnce, and nothing brings this pod to its node",
+                job.kube.place(*job.pod.at),
+                job.kube,
+            )
+
+
+def _follows(job: Workload) -> bool:
+    """Whether the pod is bound to a node, or must run where another pod runs."""
+    if "kubernetes.io/hostname" in mapping(job.pod.body, "nodeSelector") or job.pod.body.get("nodeName"):
+        return True
+    terms = mappings(job.pod.body, "affinity", "podAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
+    return any(text(term, "topologyKey") == "kubernetes.io/hostname" for _, term in terms)
+
+
+def _suspended(inventory: Inventory) -> Iterator[Verdict]:
+    for job, claim in _guarded_jobs(inventory):
+        if job.kube.get("spec", "suspend") is True:
+            yield Finding(
+                f"spec.suspend is true: claim {claim.name} is not backed up",
+                job.kube.place("spec", "suspend"),
+                job.kube,
+            )
+
+
+CHECKS = (
+    (ABSENT, _absent),
+    (UNGATED, _ungated),
+    (OUT_OF_REACH, _out_of_reach),
+    (SUSPENDED, _suspended),
+)

@@ -1,0 +1,182 @@
+"""VG207 to VG212: storage classes, and what happens to a volume when its claim goes. Pure."""
+
+from collections.abc import Iterator
+
+from guard.doctor.inventory import Inventory, unique
+from guard.doctor.kube import Kube, Side
+from guard.doctor.rule import Finding, Rule, Severity, Unknown, Verdict
+from guard.doctor.rules.backups import backups_of
+from guard.doctor.tree import text
+
+_PVC = "PersistentVolumeClaim"
+_CLASSES = "https://kubernetes.io/docs/concepts/storage/storage-classes/"
+_VOLUMES = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/"
+_DEFAULT_MARKS = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
+
+NO_CLASS = Rule(
+    "VG207", "no-storage-class", Severity.WARNING,
+    "The claim names no storage class.",
+    "It then gets the cluster's default class, which differs between clusters and changes with them; with no default it "
+    "stays Pending. What the volume is, and whether it is deleted with its claim, is then left to chance.",
+    "Name the class: storageClassName (on GKE standard-rwo or premium-rwo), best one of your own with reclaimPolicy Retain.",
+    _VOLUMES + "#class-1",
+)  # fmt: skip
+CLASS_MISSING = Rule(
+    "VG208", "storage-class-missing", Severity.ERROR,
+    "The claim names a storage class that the cluster does not have.",
+    "No volume is made; the claim stays Pending, and so does its pod.",
+    "kubectl get storageclass; name one of them, or create this one. A bound claim's class cannot be changed.",
+    _CLASSES,
+)  # fmt: skip
+TWO_DEFAULTS = Rule(
+    "VG209", "two-default-classes", Severity.WARNING,
+    "Several storage classes are marked as the default.",
+    "A claim without a class gets the one that was created last (before Kubernetes 1.26 it was refused): which disk that "
+    "is, and whether it survives its claim, depends on when it was created.",
+    'Keep one default: set the annotation storageclass.kubernetes.io/is-default-class to "false" on the others.',
+    _CLASSES + "#default-storageclass",
+)  # fmt: skip
+NO_DEFAULT = Rule(
+    "VG210", "no-default-class", Severity.ERROR,
+    "The claim names no storage class, and the cluster has no default one.",
+    "The claim stays Pending until a default class appears.",
+    "Name a class in the claim (storageClassName).",
+    _CLASSES + "#default-storageclass",
+)  # fmt: skip
+RECLAIM_DELETE = Rule(
+    "VG211", "reclaim-delete", Severity.WARNING,
+    "The disk is deleted together with its claim, and no backup is among the objects given.",
+    "reclaimPolicy Delete is the default of dynamic provisioning: a deleted, renamed or pruned claim takes the only copy "
+    "with it. A runbook that recreates the claim deletes the data.",
+    "kubectl patch pv NAME -p '{\"spec\":{\"persistentVolumeReclaimPolicy\":\"Retain\"}}' for what exists; a class with Retain for what comes.",
+    "https://kubernetes.io/docs/tasks/administer-cluster/change-pv-reclaim-policy/",
+)  # fmt: skip
+RELEASED = Rule(
+    "VG212", "released-volume", Severity.WARNING,
+    "A volume without a claim still holds what a claim once had.",
+    "Released means: the claim is gone, the data is not. It is not bound again by itself, so a new claim starts empty beside it.",
+    "Never delete it before you looked at it. To use it again: remove its spec.claimRef (or only uid and resourceVersion), "
+    "then make a claim with volumeName set to it.",
+    _VOLUMES + "#retain",
+    'k8sgpt says that a Released volume "should be cleaned up". It may be the only copy.',
+)  # fmt: skip
+
+
+def _no_class(inventory: Inventory) -> Iterator[Verdict]:
+    for claim in inventory.of(_PVC):
+        if not _leaves_the_class_open(claim):
+            continue
+        where = "kubectl get storageclass" if not inventory.live("StorageClass") else ""
+        yield Finding(
+            "spec.storageClassName is not set", claim.place("spec"), claim, fix=f"{NO_CLASS.fix} {where}".strip()
+        )
+
+
+def _leaves_the_class_open(claim: Kube) -> bool:
+    spec = claim.get("spec")
+    unset = isinstance(spec, dict) and spec.get("storageClassName") is None
+    return (
+        unset
+        and not claim.text("spec", "volumeName")
+        and not text(claim.annotations, "volume.beta.kubernetes.io/storage-class")
+    )
+
+
+def _class_missing(inventory: Inventory) -> Iterator[Verdict]:
+    existing = {kube.name for kube in inventory.of("StorageClass")}
+    by_hand = {kube.text("spec", "storageClassName") for kube in inventory.of("PersistentVolume")}
+    for claim in inventory.of(_PVC):
+        name = claim.text("spec", "storageClassName")
+        if not name or name in existing or name in by_hand or claim.text("status", "phase") == "Bound":
+            continue
+        if any(
+            other.text("status", "phase") == "Bound" for other in inventory.named(_PVC, claim.namespace, claim.name)
+        ):
+            continue
+        if inventory.live("StorageClass"):
+            message = f"storageClassName {name} does not exist; the cluster has {', '.join(sorted(existing))}"
+            yield Finding(message, claim.place("spec", "storageClassName"), claim)
+        else:
+            yield Unknown(
+                f"no StorageClass given, so whether {name} exists is open", f"kubectl get storageclass {name} -o yaml"
+            )
+
+
+def _is_default(kube: Kube) -> bool:
+    return any(text(kube.annotations, mark) == "true" for mark in _DEFAULT_MARKS)
+
+
+def _two_defaults(inventory: Inventory) -> Iterator[Verdict]:
+    for side in Side:
+        defaults = [kube for kube in inventory.of("StorageClass") if kube.side is side and _is_default(kube)]
+        if len({kube.name for kube in defaults}) > 1:
+            names = ", ".join(kube.name for kube in defaults)
+            yield Finding(
+                f"default classes: {names}",
+                defaults[0].place(),
+                defaults[0],
+                also=tuple(kube.place() for kube in defaults[1:]),
+            )
+
+
+def _no_default(inventory: Inventory) -> Iterator[Verdict]:
+    classes = inventory.live("StorageClass")
+    if not classes or any(_is_default(kube) for kube in inventory.of("StorageClass")):
+        return
+    for claim in inventory.of(_PVC):
+        if _leaves_the_class_open(claim):
+            names = ", ".join(kube.name for kube in classes)
+            yield Finding(
+                f"no storageClassName, and none of the classes {names} is the default", claim.place("spec"), claim
+            )
+
+
+def _reclaim_delete(inventory: Inventory) -> Iterator[Verdict]:
+    for claim in unique(claim for _, claim in inventory.guarded_claims):
+        if backups_of(inventory, claim):
+            continue
+        volume = _volume_of(inventory, claim)
+        if volume is not None:
+            if volume.text("spec", "persistentVolumeReclaimPolicy") == "Delete":
+                place = volume.place("spec", "persistentVolumeReclaimPolicy")
+                message = f"volume {volume.name} of claim {claim.full_name} has reclaimPolicy Delete"
+                yield Finding(message, place, volume, fix=RECLAIM_DELETE.fix.replace("NAME", volume.name))
+            continue
+        name = claim.text("spec", "storageClassName")
+        kinds = [kube for kube in inventory.of("StorageClass") if kube.name == name] if name else []
+        if not kinds:
+            yield Unknown(
+                f"no StorageClass and no volume of claim {claim.name} given, so its reclaimPolicy is open",
+                f"kubectl get storageclass {name or ''} -o yaml; kubectl get pv -o yaml".replace("  ", " "),
+            )
+        elif (kinds[0].text("reclaimPolicy") or "Delete") == "Delete":  # the default of a StorageClass
+            said = "reclaimPolicy Delete" if kinds[0].text("reclaimPolicy") else "no reclaimPolicy, which means Delete"
+            yield Finding(f"class {name} of this claim has {said}", kinds[0].place("reclaimPolicy"), claim)
+
+
+def _volume_of(inventory: Inventory, claim: Kube) -> Kube | None:
+    other = inventory.counterpart(claim)
+    name = claim.text("spec", "volumeName") or (other.text("spec", "volumeName") if other else "")
+    return inventory.find("PersistentVolume", "", name, Side.LIVE) if name else None
+
+
+def _released(inventory: Inventory) -> Iterator[Verdict]:
+    for volume in inventory.of("PersistentVolume"):
+        if volume.text("status", "phase") not in {"Released", "Failed"}:
+            continue
+        namespace, name = volume.text("spec", "claimRef", "namespace"), volume.text("spec", "claimRef", "name")
+        if any(claim.uid for claim in inventory.named(_PVC, namespace, name)):
+            continue  # claim-replaced says it, with the claim
+        policy = volume.text("spec", "persistentVolumeReclaimPolicy")
+        message = f"phase {volume.text('status', 'phase')}, last claim {namespace}/{name}, reclaimPolicy {policy}: it may hold the data"
+        yield Finding(message, volume.place("status", "phase"), volume)
+
+
+CHECKS = (
+    (NO_CLASS, _no_class),
+    (CLASS_MISSING, _class_missing),
+    (TWO_DEFAULTS, _two_defaults),
+    (NO_DEFAULT, _no_default),
+    (RECLAIM_DELETE, _reclaim_delete),
+    (RELEASED, _released),
+)

@@ -1,0 +1,220 @@
+"""VG301 to VG304: the file against the cluster, and who writes the cluster's side. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from guard.doctor.guards import part, volume_name
+from guard.doctor.inventory import Inventory, applications
+from guard.doctor.kube import Kube, Side, Workload, covers, workload
+from guard.doctor.ownership import owner_of
+from guard.doctor.rule import Finding, Rule, Severity, Verdict
+from guard.doctor.spot import SPOT_LABELS
+from guard.doctor.tree import mapping, texts
+
+MOUNTS_DIFFER = Rule(
+    "VG301", "live-mounts-differ", Severity.ERROR,
+    "The applied object mounts other volumes than the file says.",
+    "What runs is the applied object: a file in a repository protects nothing until it is applied, and stays so only while "
+    "nobody applies another source.",
+    "Find out which source was applied last (managedFields, the GitOps tool), make the two equal there, and apply that.",
+    "https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management",
+)  # fmt: skip
+SETTINGS_DIFFER = Rule(
+    "VG302", "live-settings-differ", Severity.WARNING,
+    "The applied object differs from the file in what decides over its volume.",
+    "Strategy, replicas, node selection, guard, class, access mode or reclaim policy of the running object are not the reviewed ones.",
+    "Apply the file, or bring the file to what runs. Class and access mode of an existing claim cannot be changed: do not "
+    "delete the claim to change them.",
+    "https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management",
+)  # fmt: skip
+UNDONE = Rule(
+    "VG303", "kubectl-apply-will-be-undone", Severity.WARNING,
+    "Another tool owns the applied object, so a fix by kubectl is undone.",
+    "Argo CD, Flux and Config Sync write their own source over the object at each sync, Helm at each upgrade. A fix (and a "
+    "guard) that stands only in the cluster, or in another repository, disappears then.",
+    "Make the change in the source that the tool reads.",
+    "https://argo-cd.readthedocs.io/en/stable/user-guide/resource_tracking/",
+)  # fmt: skip
+NOT_APPLIED = Rule(
+    "VG304", "not-applied", Severity.WARNING,
+    "The file has an object that the cluster has not.",
+    "It was never applied, was pruned, or has another name or namespace there.",
+    "kubectl apply -f FILE, or find out what removed it.",
+    "https://kubernetes.io/docs/tasks/manage-kubernetes-objects/declarative-config/",
+)  # fmt: skip
+
+#: Kinds whose absence in the cluster tells something.
+_COMPARED = (
+    "Deployment",
+    "StatefulSet",
+    "DaemonSet",
+    "CronJob",
+    "PersistentVolumeClaim",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+)
+
+
+#: Names in a sentence.
+_NAMES = 3
+
+
+def _pairs(inventory: Inventory) -> Iterator[tuple[Kube, Kube]]:
+    """Each live object with its file."""
+    for kube in inventory.objects:
+        if kube.side is Side.LIVE:
+            other = inventory.counterpart(kube)
+            if other is not None:
+                yield kube, other
+
+
+def _workload_pairs(inventory: Inventory) -> Iterator[tuple[Workload, Workload]]:
+    for live, file in _pairs(inventory):
+        here, there = workload(live), workload(file)
+        if here is not None and there is not None:
+            yield here, there
+
+
+def _mounts(found: Workload) -> dict[str, str]:
+    """What is mounted where in the application's containers."""
+    says: dict[str, str] = {}
+    for box in applications(found):
+        for mount in box.mounts:
+            volume = found.pod.volumes.get(mount.volume)
+            what = (
+                "nothing" if volume is None else f"claim {volume.claim}" if volume.claim else volume.kind or "emptyDir"
+            )
+            says[f"{mount.path} of {box.name}"] = what + (f", subPath {mount.sub_path}" if mount.sub_path else "")
+    return says
+
+
+def _mounts_of_both(inventory: Inventory, live: Workload, file: Workload) -> tuple[dict[str, str], dict[str, str]]:
+    """Both sides, without what admission webhooks add to live pods: tokens, sidecars and their mounts.
+
+    Of what only the cluster has, a claim counts, and what lies at or below the guarded path.
+    """
+    here, there = _mounts(live), _mounts(file)
+    path = inventory.path_of(live)
+    boxes = {box.name for box in applications(file)}
+    own = {
+        f"{mount.path} of {box.name}"
+        for box in applications(live)
+        for mount in box.mounts
+        if box.name in boxes and (covers(path, mount.path) or mount in live.pod.claim_mounts(box))
+    }
+    return {where: what for where, what in here.items() if where in there or where in own}, there
+
+
+def _mounts_differ(inventory: Inventory) -> Iterator[Verdict]:
+    for live, file in _workload_pairs(inventory):
+        differences = list(_differences(*_mounts_of_both(inventory, live, file)))
+        if differences and not _is_said_already(inventory, live, file):
+            yield Finding(
+                "; ".join(differences), live.kube.place(*live.pod.at, "containers"), live.kube,
+                also=(file.kube.place(*file.pod.at, "containers"),),
+            )  # fmt: skip
+
+
+def _is_said_already(inventory: Inventory, live: Workload, file: Workload) -> bool:
+    """Whether all that differs is the mount at the guarded path that one side lacks: volume-not-mounted says it better."""
+    path = inventory.path_of(live)
+    here, there = _mounts_of_both(inventory, live, file)
+    differing = {where for where in here.keys() | there.keys() if here.get(where) != there.get(where)}
+    one_lacks = any(box.mount_at(path) for box in applications(live)) != any(
+        box.mount_at(path) for box in applications(file)
+    )
+    return one_lacks and all(where.startswith(f"{path} of ") for where in differing)
+
+
+def _differences(live: dict[str, str], file: dict[str, str]) -> Iterator[str]:
+    for where in dict.fromkeys((*file, *live)):
+        if live.get(where) != file.get(where):
+            yield f"{where}: the cluster has {live.get(where, 'nothing')}, the file {file.get(where, 'nothing')}"
+
+
+def _settings_differ(inventory: Inventory) -> Iterator[Verdict]:
+    for live, file in _pairs(inventory):
+        differences = list(_differences(*_settings_of_both(live, file)))
+        if differences:
+            yield Finding("; ".join(differences), live.place("spec"), live, also=(file.place("spec"),))
+
+
+def _settings(kube: Kube) -> dict[str, str]:
+    """What decides over the volume, with the API server's defaults filled in."""
+    says: dict[str, str] = {}
+    found = workload(kube)
+    if kube.kind == "Deployment":
+        says["strategy"] = kube.text("spec", "strategy", "type") or "RollingUpdate"
+    if found is not None and found.kube.kind != "Pod":
+        selector = mapping(found.pod.body, "nodeSelector")
+        telling = sorted(key for key in selector if key in SPOT_LABELS or key == "kubernetes.io/hostname")
+        says["nodeSelector"] = ", ".join(f"{key}={selector[key]}" for key in telling) or "of no spot and no single node"
+        says["the guard's containers"] = ", ".join(
+            f"{box.name} ({kind.value} {volume_name(box)})" for box in found.pod.all_containers if (kind := part(box))
+        ) or "none"  # fmt: skip
+    if kube.kind == "PersistentVolumeClaim":
+        if kube.get("spec", "storageClassName") is not None:
+            says["storageClassName"] = kube.text("spec", "storageClassName")
+        says["accessModes"] = ", ".join(sorted(texts(kube.body, "spec", "accessModes")))
+        if kube.text("spec", "volumeName"):
+            says["volumeName"] = kube.text("spec", "volumeName")
+    if kube.kind == "StorageClass":
+        says["reclaimPolicy"] = kube.text("reclaimPolicy") or "Delete"
+    return says
+
+
+def _settings_of_both(live: Kube, file: Kube) -> tuple[dict[str, str], dict[str, str]]:
+    """Both sides, without what the file leaves open and the cluster fills in (class, volume)."""
+    here, there = _settings(live), _settings(file)
+    open_fields = {"storageClassName", "volumeName"} - there.keys()
+    return {where: what for where, what in here.items() if where not in open_fields}, there
+
+
+def _undone(inventory: Inventory) -> Iterator[Verdict]:
+    guarded = {id(found.kube) for found in inventory.guarded}
+    for kube in inventory.objects:
+        owner = owner_of(kube) if kube.side is Side.LIVE else None
+        if owner is None:
+            continue
+        file = inventory.counterpart(kube)
+        found = workload(kube)
+        differs = file is not None and _differs(inventory, kube, file)
+        path = inventory.path_of(found) if found else ""
+        bare = found is not None and id(kube) in guarded and not any(box.mount_at(path) for box in applications(found))
+        if differs or bare:
+            yield Finding(
+                owner.sentence,
+                kube.place("metadata"),
+                kube,
+                fix=f"Find the source and make the change there: {owner.find}",
+            )
+
+
+def _differs(inventory: Inventory, live: Kube, file: Kube) -> bool:
+    settings, reviewed = _settings_of_both(live, file)
+    here, there = workload(live), workload(file)
+    if settings != reviewed or here is None or there is None:
+        return settings != reviewed
+    mounts, meant = _mounts_of_both(inventory, here, there)
+    return mounts != meant
+
+
+def _not_applied(inventory: Inventory) -> Iterator[Verdict]:
+    for kind in _COMPARED:
+        seen: dict[str, list[str]] = defaultdict(list)
+        for other in inventory.live(kind):
+            seen[other.namespace].append(other.name)
+            seen[""].append(other.name)
+        for kube in inventory.of(kind) if seen else ():
+            there = seen.get(kube.namespace)
+            if kube.side is Side.FILE and there and inventory.counterpart(kube) is None:
+                names = ", ".join(sorted(there)[:_NAMES])
+                yield Finding(f"not in the cluster, which has {names}", kube.place(), kube)
+
+
+CHECKS = (
+    (MOUNTS_DIFFER, _mounts_differ),
+    (SETTINGS_DIFFER, _settings_differ),
+    (UNDONE, _undone),
+    (NOT_APPLIED, _not_applied),
+)

@@ -1,0 +1,129 @@
+"""VG110, VG111, VG113 and VG114: what hides a mount, splits it or empties it. Pure."""
+
+import re
+from collections.abc import Iterator
+
+from guard.doctor.inventory import Inventory, applications
+from guard.doctor.kube import Container, Mount, Workload, below, clean_path
+from guard.doctor.rule import Finding, Rule, Severity, Verdict
+from guard.doctor.tree import text
+
+_VOLUMES = "https://kubernetes.io/docs/concepts/storage/volumes/"
+
+SAME_PATH = Rule(
+    "VG110", "two-mounts-at-one-path", Severity.ERROR,
+    "Two volumes are mounted at one path of one container.",
+    "The API server refuses equal mountPaths; written differently (a slash at the end) both pass, and one hides the other.",
+    "Keep one volumeMount for each path.",
+    "https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#volumes-1",
+)  # fmt: skip
+MOUNTED_OVER = Rule(
+    "VG111", "mounted-over", Severity.WARNING,
+    "Another volume is mounted below the guarded path.",
+    "It hides what the volume has at that place, and what is written there goes to the other volume: into an emptyDir "
+    "it is lost with the pod.",
+    "Mount the other volume outside the guarded path, or let the application use a subfolder of the claim.",
+    _VOLUMES + "#using-subpath",
+)  # fmt: skip
+SUB_PATH_PER_POD = Rule(
+    "VG113", "subpath-per-pod", Severity.ERROR,
+    "The subfolder of the volume is named after the pod.",
+    "subPathExpr with the pod's name or uid gives each new pod a new, empty folder; the old data stays beside it, unseen.",
+    "Use a fixed subPath, or a StatefulSet, whose pods keep their names.",
+    _VOLUMES + "#using-subpath-expanded-environment",
+)  # fmt: skip
+DELETES_AT_START = Rule(
+    "VG114", "start-deletes-data", Severity.ERROR,
+    "A container deletes everything in the volume when it starts.",
+    "It runs at every restart and every new pod: the volume is reset by its own pod.",
+    "Remove the command, or seed only what is missing (test for a file of yours first).",
+    "https://kubernetes.io/docs/concepts/workloads/pods/init-containers/",
+)  # fmt: skip
+
+_PER_POD = re.compile(r"\$\(([A-Za-z0-9_]+)\)")
+_RECURSIVE_RM = re.compile(
+    r"\brm\s+(?:-[a-zA-Z-]+\s+)*-{1,2}(?:[a-zA-Z]*[rR][a-zA-Z]*)\s+(?:-[a-zA-Z-]+\s+)*([^;&|\n]+)"
+)
+_FIND_DELETE = re.compile(r"\bfind\s+(\S+)[^;&|\n]*\s-delete\b")
+
+
+def _same_path(inventory: Inventory) -> Iterator[Verdict]:
+    for found in inventory.workloads:
+        for box in found.pod.all_containers:
+            seen: dict[str, Mount] = {}
+            for mount in box.mounts:
+                first = seen.setdefault(mount.path, mount)
+                if first is not mount:
+                    message = f"container {box.name} mounts {first.volume} and {mount.volume} at {mount.path}"
+                    yield Finding(message, found.kube.place(*mount.at), found.kube, also=(found.kube.place(*first.at),))
+
+
+def _mounted_over(inventory: Inventory) -> Iterator[Verdict]:
+    for found in inventory.guarded:
+        path = inventory.path_of(found)
+        for box in applications(found):
+            held = box.mount_at(path)
+            for mount in box.mounts:
+                volume = found.pod.volumes.get(mount.volume)
+                if held and volume and below(mount.path, path) and mount.volume != held.volume:
+                    kind = volume.kind or "emptyDir"
+                    message = f"{mount.path} in container {box.name} is volume {mount.volume} ({kind}), mounted over a part of {held.volume}"
+                    yield Finding(message, found.kube.place(*mount.at), found.kube)
+
+
+def _sub_path_per_pod(inventory: Inventory) -> Iterator[Verdict]:
+    for found in inventory.workloads:
+        if found.kube.kind == "StatefulSet":
+            continue
+        for box in applications(found):
+            for mount in found.pod.claim_mounts(box):
+                names = _PER_POD.findall(mount.sub_path_expr)
+                if any(_is_per_pod(found, box, name) for name in names):
+                    message = f"{mount.path} in container {box.name} is the folder {mount.sub_path_expr} of claim {found.pod.volumes[mount.volume].claim}: a new one for each pod"
+                    yield Finding(message, found.kube.place(*mount.at, "subPathExpr"), found.kube)
+
+
+def _is_per_pod(found: Workload, box: Container, name: str) -> bool:
+    env = found.kube.get(*box.at, "env")
+    for entry in env if isinstance(env, list) else ():
+        if text(entry, "name") == name:
+            return text(entry, "valueFrom", "fieldRef", "fieldPath") in {
+                "metadata.name",
+                "metadata.uid",
+                "status.podIP",
+            }
+    return False
+
+
+def _deletes_at_start(inventory: Inventory) -> Iterator[Verdict]:
+    for found in inventory.workloads:
+        if found.kube.kind in {"Job", "CronJob"}:
+            continue
+        for box in found.pod.all_containers:
+            script = " ".join((*box.words, *_post_start(found, box)))
+            for mount in found.pod.claim_mounts(box):
+                if mount.path in _deleted(script):
+                    message = f"container {box.name} deletes all of {mount.path} (claim {found.pod.volumes[mount.volume].claim or mount.volume}) when it starts"
+                    yield Finding(message, found.kube.place(*box.at, "command"), found.kube)
+
+
+def _post_start(found: Workload, box: Container) -> list[str]:
+    command = found.kube.get(*box.at, "lifecycle", "postStart", "exec", "command")
+    return [word for word in command if isinstance(word, str)] if isinstance(command, list) else []
+
+
+def _deleted(script: str) -> set[str]:
+    """Folders that a script empties or removes whole."""
+    targets = [word for match in _RECURSIVE_RM.finditer(script) for word in match[1].split()]
+    targets += [match[1] for match in _FIND_DELETE.finditer(script)]
+    bare = (target.strip("\"'") for target in targets)
+    whole = (re.sub(r"/(?:\*|\.\*|\{[^}]*\}|\.\[[^]]*\]\*)*$", "", target) for target in bare)
+    return {clean_path(target) for target in whole if target.startswith("/")}
+
+
+CHECKS = (
+    (SAME_PATH, _same_path),
+    (MOUNTED_OVER, _mounted_over),
+    (SUB_PATH_PER_POD, _sub_path_per_pod),
+    (DELETES_AT_START, _deletes_at_start),
+)

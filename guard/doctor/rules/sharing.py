@@ -1,0 +1,137 @@
+"""VG221 to VG225: one disk, and how many pods on which nodes want it. Pure."""
+
+from collections.abc import Iterator
+
+from guard.doctor.inventory import SERVING, Inventory
+from guard.doctor.kube import Kube, Workload
+from guard.doctor.rule import Finding, Rule, Severity, Verdict
+from guard.doctor.rules.claim import access_modes
+from guard.doctor.spot import Exposure, exposure
+from guard.doctor.tree import texts, whole
+
+_MODES = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/#access-modes"
+
+ROLLING_UPDATE = Rule(
+    "VG221", "rolling-update-of-one-disk", Severity.WARNING,
+    "A Deployment with a ReadWriteOnce volume is updated by RollingUpdate.",
+    "RollingUpdate (the default) starts the new pod before the old one ends. On another node the new pod waits for the disk "
+    "that the old one holds, and the old one waits for the new one; on the same node both write at once.",
+    "spec.strategy.type: Recreate",
+    "https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#recreate-deployment",
+    "kube-linter (no-rolling-update-strategy) and kube-score (deployment-strategy) want RollingUpdate: right for stateless "
+    "pods, not for one disk.",
+)  # fmt: skip
+REPLICAS = Rule(
+    "VG222", "replicas-share-one-disk", Severity.ERROR,
+    "Several replicas share one ReadWriteOnce claim.",
+    "Only pods on the disk's node can mount it: the others wait in ContainerCreating for ever, or all are on one node and "
+    "write over each other.",
+    "replicas: 1; or a ReadWriteMany class (NFS, Filestore); or a StatefulSet with volumeClaimTemplates, if each may have its own data.",
+    _MODES,
+    "kube-linter (minimum-three-replicas) and kube-score (deployment-replicas) want more replicas: right for stateless "
+    "pods, not for one disk.",
+)  # fmt: skip
+SPOT = Rule(
+    "VG223", "one-disk-on-spot-nodes", Severity.WARNING,
+    "A pod with a ReadWriteOnce volume runs on spot nodes.",
+    "A spot node is stopped within seconds whenever the provider needs it. The disk must be detached from the dead node "
+    "first, so each stop is minutes without the volume, and a write can be cut off in the middle.",
+    "Remove the spot node selector and keep the pod off spot nodes: nodeAffinity cloud.google.com/gke-spot DoesNotExist.",
+    "https://cloud.google.com/kubernetes-engine/docs/concepts/spot-vms",
+)  # fmt: skip
+ONE_POD = Rule(
+    "VG224", "one-pod-volume-shared", Severity.ERROR,
+    "A ReadWriteOncePod claim is used by more than one workload.",
+    "ReadWriteOncePod lets one single pod of the cluster mount it. A backup job beside the running application stays "
+    "Pending, so no backup is ever made.",
+    "Use ReadWriteOnce (with podAffinity for the job), or back up inside the application's pod or by VolumeSnapshots.",
+    _MODES,
+)  # fmt: skip
+AUTOSCALED = Rule(
+    "VG225", "autoscaled-over-one-disk", Severity.WARNING,
+    "An autoscaler may give a workload with a ReadWriteOnce claim more than one replica.",
+    "At the first peak a second pod starts that cannot mount the disk, or writes beside the first one.",
+    "maxReplicas: 1, or remove the HorizontalPodAutoscaler.",
+    _MODES,
+)  # fmt: skip
+
+
+def _is_one_disk(claim: Kube) -> bool:
+    modes = set(texts(claim.body, "spec", "accessModes"))
+    return bool(modes) and modes <= {"ReadWriteOnce", "ReadWriteOncePod"}
+
+
+def _one_disk_users(inventory: Inventory, *kinds: str) -> Iterator[tuple[Workload, Kube]]:
+    for user, claim in inventory.claimants:
+        if user.kube.kind in kinds and _is_one_disk(claim):
+            yield user, claim
+
+
+def _rolling_update(inventory: Inventory) -> Iterator[Verdict]:
+    for user, claim in _one_disk_users(inventory, "Deployment"):
+        strategy = user.kube.text("spec", "strategy", "type")
+        if strategy == "Recreate" or user.replicas == 0:
+            continue
+        said = "strategy RollingUpdate" if strategy else "no strategy, which means RollingUpdate"
+        yield Finding(
+            f"{said}, with ReadWriteOnce claim {claim.name}", user.kube.place("spec", "strategy", "type"), user.kube
+        )
+
+
+def _replicas(inventory: Inventory) -> Iterator[Verdict]:
+    for user, claim in _one_disk_users(inventory, "Deployment", "ReplicaSet", "ReplicationController", "StatefulSet"):
+        if user.replicas > 1:
+            message = f"{user.replicas} replicas share ReadWriteOnce claim {claim.name}"
+            yield Finding(message, user.kube.place("spec", "replicas"), user.kube)
+
+
+def _spot(inventory: Inventory) -> Iterator[Verdict]:
+    for user in inventory.workloads:
+        one_disk = [
+            name
+            for name in user.pod.volumes
+            if set(access_modes(inventory, user, name)) & {"ReadWriteOnce", "ReadWriteOncePod"}
+        ]
+        if user.kube.kind not in SERVING or not one_disk:
+            continue
+        found, why, at = exposure(user, inventory)
+        if found is Exposure.YES:
+            yield Finding(f"{why}; volume {one_disk[0]} is ReadWriteOnce", user.kube.place(*at), user.kube)
+
+
+def _one_pod(inventory: Inventory) -> Iterator[Verdict]:
+    for claim in inventory.of("PersistentVolumeClaim"):
+        if "ReadWriteOncePod" not in texts(claim.body, "spec", "accessModes"):
+            continue
+        users = {str(user.kube): user for user in inventory.workloads_with(claim)}
+        if len(users) > 1:
+            place = claim.place("spec", "accessModes")
+            yield Finding(f"ReadWriteOncePod, used by {', '.join(sorted(users))}", place, claim)
+
+
+def _autoscaled(inventory: Inventory) -> Iterator[Verdict]:
+    users = {
+        (user.kube.kind, user.kube.name, user.kube.namespace): claim
+        for user, claim in _one_disk_users(inventory, "Deployment", "StatefulSet")
+    }
+    for scaler in inventory.of("HorizontalPodAutoscaler"):
+        target = (
+            scaler.text("spec", "scaleTargetRef", "kind"),
+            scaler.text("spec", "scaleTargetRef", "name"),
+            scaler.namespace,
+        )
+        most = whole(scaler.body, "spec", "maxReplicas") or 0
+        if target in users and most > 1:
+            message = (
+                f"maxReplicas {most} for {target[0]} {target[1]}, which mounts ReadWriteOnce claim {users[target].name}"
+            )
+            yield Finding(message, scaler.place("spec", "maxReplicas"), scaler)
+
+
+CHECKS = (
+    (ROLLING_UPDATE, _rolling_update),
+    (REPLICAS, _replicas),
+    (SPOT, _spot),
+    (ONE_POD, _one_pod),
+    (AUTOSCALED, _autoscaled),
+)

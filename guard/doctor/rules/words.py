@@ -1,0 +1,23 @@
+"""Whether two names are about the same thing: their words, without those that every volume has. Pure."""
+
+import re
+from functools import lru_cache
+
+#: Words that say "a volume", not which.
+_GENERIC = frozenset({
+    "data", "storage", "store", "volume", "vol", "pvc", "pv", "claim", "disk", "path", "dir", "directory", "root",
+    "home", "folder", "app", "application", "dev", "test", "prod", "staging", "stage", "main", "default", "mnt",
+    "var", "lib", "opt", "srv", "usr", "file", "files", "db",
+})  # fmt: skip
+_WORD = re.compile(r"[a-z]+", re.ASCII)
+
+
+@lru_cache(maxsize=4096)
+def words(name: str) -> frozenset[str]:
+    """The telling words of a name, in lower case: `claude-skills-storage` -> {claude, skills}."""
+    return frozenset(_WORD.findall(name.lower())) - _GENERIC
+
+
+def shared(one: str, *others: str) -> frozenset[str]:
+    """Telling words that `one` shares with any of the others."""
+    return words(one) & frozenset().union(*(words(other) for other in others))

@@ -1,0 +1,112 @@
+"""A FUSE file system that misbehaves, spoken to /dev/fuse directly (include/uapi/linux/fuse.h): for tests of the gate.
+
+    fuse_server.py hung|slow MOUNTPOINT VOLUME
+
+hung answers nothing after the mount. slow holds a marker of VOLUME and SLOW_FILES names at the top, and takes its time for
+each chunk of them. Killed, it leaves a mount whose every call gives ENOTCONN.
+"""
+
+import ctypes
+import errno
+import json
+import os
+import stat
+import struct
+import sys
+import time
+
+SLOW_FILES = 4000
+#: Seconds for each page of names, some 120 of them.
+SLOW_CHUNK = 0.06
+
+_LOOKUP, _GETATTR, _OPEN, _READ, _STATFS, _INIT, _OPENDIR, _READDIR = 1, 3, 14, 15, 17, 26, 27, 28
+_RELEASES = frozenset({18, 29})
+_UNANSWERED = frozenset({2, 36, 42})  # FORGET, INTERRUPT, BATCH_FORGET
+_ROOT, _FOLDER, _MARKER, _FILE = 1, 2, 3, 1000
+_FOREVER = 3600
+_PAGE = 4096
+
+
+class Tree:
+    """Names and content: a marker in its folder, and many empty files."""
+
+    def __init__(self, volume: str) -> None:
+        identity = "0b9c7f0e-6f4e-4b6e-9d2b-3c1f5a7d9e11"
+        marker = {"schema": 1, "volume": volume, "id": identity, "created": "2026-01-02T03:04:05Z"}
+        self.marker = json.dumps(marker).encode()
+        files = [(f"file{number:04}".encode(), _FILE + number) for number in range(SLOW_FILES)]
+        self.folders = {_ROOT: [(b".volume-guard", _FOLDER), *files], _FOLDER: [(b"marker.json", _MARKER)]}
+
+    def attributes(self, node: int) -> bytes:
+        """struct fuse_attr."""
+        mode = stat.S_IFDIR | 0o755 if node in self.folders else stat.S_IFREG | 0o644
+        size = len(self.marker) if node == _MARKER else 0
+        return struct.pack("<6Q10I", node, size, 0, 0, 0, 0, 0, 0, 0, mode, 1, 0, 0, 0, 4096, 0)
+
+    def chunk(self, node: int, offset: int, size: int) -> bytes:
+        """As many struct fuse_dirent as fit."""
+        found = b""
+        for number, (name, child) in enumerate(self.folders[node][offset:], start=offset + 1):
+            kind = (stat.S_IFDIR if child in self.folders else stat.S_IFREG) >> 12
+            entry = struct.pack("<QQII", child, number, len(name), kind) + name
+            entry += bytes(-len(entry) % 8)
+            if len(found) + len(entry) > size:
+                break
+            found += entry
+        return found
+
+    def answer(self, operation: int, node: int, body: bytes) -> bytes | int:
+        """The answer's body, or an errno."""
+        if operation == _LOOKUP:
+            child = dict(self.folders.get(node, [])).get(body.rstrip(b"\0"))
+            if child is None:
+                return errno.ENOENT
+            return struct.pack("<4Q2I", child, 0, _FOREVER, _FOREVER, 0, 0) + self.attributes(child)
+        if operation == _GETATTR:
+            return struct.pack("<Q2I", _FOREVER, 0, 0) + self.attributes(node)
+        if operation in {_OPEN, _OPENDIR}:
+            return struct.pack("<Q2I", 0, 0, 0)
+        if operation == _READDIR:
+            _, offset, size = struct.unpack_from("<QQI", body)
+            if node == _ROOT:
+                time.sleep(SLOW_CHUNK)
+            return self.chunk(node, offset, min(size, _PAGE))
+        if operation == _READ:
+            _, offset, size = struct.unpack_from("<QQI", body)
+            return self.marker[offset : offset + size]
+        if operation == _STATFS:
+            return struct.pack("<5Q4I24x", 1000, 500, 500, 1000, 500, 4096, 255, 4096, 0)
+        return b"" if operation in _RELEASES else errno.ENOSYS
+
+
+def mount(device: int, path: str) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    options = f"fd={device},rootmode=40000,user_id=0,group_id=0,allow_other"
+    if libc.mount(b"bucket", os.fsencode(path), b"fuse.bucketfs", 0, options.encode()):
+        raise OSError(ctypes.get_errno(), "mounting a FUSE file system")
+
+
+def serve(device: int, tree: Tree, *, hung: bool) -> None:
+    while True:
+        request = os.read(device, 1 << 18)
+        _, operation, unique, node = struct.unpack_from("<IIQQ", request)
+        if operation == _INIT:
+            answer: bytes | int = struct.pack("<4I2H2I2HI28x", 7, 31, 1 << 16, 0, 12, 9, 1 << 16, 1, 0, 0, 0)
+        elif hung or operation in _UNANSWERED:
+            continue
+        else:
+            answer = tree.answer(operation, node, request[40:])
+        error, body = (-answer, b"") if isinstance(answer, int) else (0, answer)
+        os.write(device, struct.pack("<IiQ", 16 + len(body), error, unique) + body)
+
+
+def main() -> None:
+    mode, path, volume = sys.argv[1:]
+    device = os.open("/dev/fuse", os.O_RDWR)
+    mount(device, path)
+    os.write(1, b"mounted\n")
+    serve(device, Tree(volume), hung=mode == "hung")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""`adopt`, `accept`, `hold` and `release` on real mounts: what they write, and what they never touch."""
+
+import json
+import re
+import subprocess
+
+import pytest
+
+from tests.linux.sandbox import Sandbox
+
+pytestmark = pytest.mark.mounts
+
+#: Everything outside the guard's own folder, as far as a write could change it.
+_TREE = "cd $P; find . -path ./.volume-guard -prune -o ! -path . -printf '%p %i %m %u %g %s %T@ %C@\\n' | sort"
+#: The guard's own documents; whether writing works is tried beside them, which changes the folder's time.
+_OWN = "cd $P/.volume-guard; stat -c '%n %i %y %z' *; sha256sum *"
+
+
+def _ledger(sandbox: Sandbox) -> dict[str, object]:
+    found: dict[str, object] = json.loads(sandbox.sh("cat $P/.volume-guard/ledger.json"))
+    return found
+
+
+def _documents(sandbox: Sandbox) -> list[str]:
+    return sandbox.sh("ls -A $P/.volume-guard").split()
+
+
+def test_adoption_writes_marker_and_ledger_for_the_group_and_touches_nothing_else(volume: Sandbox) -> None:
+    volume.sh("mkdir -p $P/a $P/b; echo text >$P/a/1; echo text >$P/b/2")
+    before = volume.sh(_TREE)
+    ended = volume.guard("adopt", GUARD_POD="skills-0", GUARD_NODE="node-1")
+    assert (ended.status, ended.last["event"], ended.last["files"]) == (0, "volume.adopted", 2)
+    assert volume.sh(_TREE) == before
+    assert _documents(volume) == ["ledger.json", "marker.json"]
+    assert volume.sh("cd $P; stat -c %a .volume-guard .volume-guard/*").split() == ["775", "664", "664"]
+    ledger = _ledger(volume)
+    assert (ledger["generation"], ledger["pod"], ledger["node"]) == (1, "skills-0", "node-1")
+
+
+def test_adopting_again_writes_nothing(adopted: Sandbox) -> None:
+    before = adopted.sh(_OWN)
+    assert adopted.guard("adopt").status == 0
+    assert adopted.sh(_OWN) == before
+
+
+def test_a_foreign_marker_stands_until_its_id_is_named_as_the_refusal_prints_it(adopted: Sandbox) -> None:
+    before = adopted.sh(_OWN)
+    refused = adopted.guard("adopt", GUARD_VOLUME="skills-prod")
+    assert refused.status == 21
+    assert adopted.sh(_OWN) == before
+    printed = re.search(r"guard adopt --replace (\S+)", refused.termination)
+    assert printed
+    assert adopted.guard("adopt", "--replace", printed[1], GUARD_VOLUME="skills-prod").status == 0
+    marker = json.loads(adopted.sh("cat $P/.volume-guard/marker.json"))
+    assert marker["volume"] == "skills-prod"
+    assert _documents(adopted) == ["ledger.json", f"marker.{printed[1]}.json", "marker.json"]
+    assert adopted.guard("check", GUARD_VOLUME="skills-prod").status == 0
+
+
+def test_a_broken_marker_stands_until_its_digest_is_named_as_the_refusal_prints_it(adopted: Sandbox) -> None:
+    adopted.sh("echo broken >$P/.volume-guard/marker.json")
+    refused = adopted.guard("adopt")
+    assert refused.status == 22
+    printed = re.search(r"guard adopt --replace (\S+)", refused.termination)
+    assert printed
+    assert adopted.guard("adopt", "--replace", "123456").status == 22
+    assert adopted.guard("adopt", "--replace", printed[1]).status == 0
+    assert adopted.sh(f"cat $P/.volume-guard/marker.{printed[1]}.json") == "broken\n"
+    assert adopted.guard("check").status == 0
+
+
+def test_a_wipe_that_took_the_marker_too_is_not_laundered_by_adopting(adopted: Sandbox) -> None:
+    adopted.sh("rm -r $P/tenant $P/.volume-guard/marker.json")
+    assert adopted.guard("check").status == 20
+    assert adopted.guard("adopt").status == 30
+    assert _documents(adopted) == ["ledger.json"]
+    assert adopted.guard("accept").status == 0
+    assert adopted.guard("adopt").status == 0
+    assert adopted.guard("check").status == 0
+
+
+def test_of_ten_adoptions_at_once_one_wins_and_all_end_well(volume: Sandbox) -> None:
+    volume.sh("mkdir $P/a; touch $P/a/1")
+    environment = volume.environment({})
+    started = [
+        volume.start(volume.command("adopt"), env=environment, stderr=subprocess.PIPE, text=True) for _ in range(10)
+    ]
+    ended = [(process.communicate(timeout=60)[1], process.returncode) for process in started]
+    assert [status for _, status in ended] == [0] * 10, ended
+    assert _documents(volume) == ["ledger.json", "marker.json"]
+    marker = json.loads(volume.sh("cat $P/.volume-guard/marker.json"))["id"]
+    assert {json.loads(line)["marker_id"] for line, _ in ended} == {marker}
+    assert _ledger(volume)["marker"] == marker
+
+
+def test_accept_makes_what_is_there_the_reference_of_the_next_generation(adopted: Sandbox) -> None:
+    adopted.sh("rm -r $P/tenant/*; mkdir $P/tenant/new; touch $P/tenant/new/1")
+    assert adopted.guard("check").status == 30
+    before = adopted.sh(_TREE)
+    accepted = adopted.guard("accept")
+    assert (accepted.status, accepted.last["severity"]) == (0, "NOTICE")
+    assert (accepted.last["reference_before"], accepted.last["reference_files"]) == (10, 1)
+    assert adopted.sh(_TREE) == before
+    assert _ledger(adopted)["generation"] == 2
+    assert _documents(adopted) == ["ledger.json", "marker.json"]
+    assert adopted.guard("check").status == 0
+
+
+def test_a_hold_refuses_with_its_reason_until_release_accepts_what_is_there(adopted: Sandbox) -> None:
+    assert adopted.guard("hold", "restore of Monday", GUARD_POD="restore-job").status == 0
+    refused = adopted.guard("check")
+    assert refused.status == 23
+    assert "held by restore-job since" in refused.termination
+    assert '"restore of Monday"' in refused.termination
+    again = adopted.guard("hold", "another")
+    assert (again.status, again.last["hold_reason"]) == (0, "restore of Monday")
+    adopted.sh("rm -r $P/tenant/docx")
+    released = adopted.guard("release")
+    assert (released.status, released.last["reference_files"]) == (0, 4)
+    assert _documents(adopted) == ["ledger.json", "marker.json"]
+    ended = adopted.guard("check")
+    assert (ended.status, ended.last["severity"]) == (0, "INFO")
+
+
+@pytest.mark.parametrize(
+    "command", [("adopt",), ("accept",), ("hold", "why"), ("release",)], ids=lambda found: found[0]
+)
+def test_no_command_writes_on_what_is_no_volume(sandbox: Sandbox, command: tuple[str, ...]) -> None:
+    assert sandbox.guard(*command).status == 10
+    assert sandbox.sh("ls -A $P") == ""
+
+
+@pytest.mark.parametrize("command", [("accept",), ("hold", "why")], ids=lambda found: found[0])
+def test_a_foreign_volume_is_neither_accepted_nor_held(adopted: Sandbox, command: tuple[str, ...]) -> None:
+    before = adopted.sh(_OWN)
+    assert adopted.guard(*command, GUARD_VOLUME="skills-prod").status == 21
+    assert adopted.sh(_OWN) == before

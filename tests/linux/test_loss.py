@@ -1,0 +1,100 @@
+"""Data that is gone, on real mounts: what is a loss, what is an ordinary deletion, and what merely can't be seen."""
+
+import pytest
+
+from tests.linux.sandbox import Sandbox
+
+pytestmark = pytest.mark.mounts
+
+#: Distroless images' `nonroot`: a uid that owns nothing here.
+_NOBODY = 65532
+
+
+def test_one_of_two_skills_deleted_passes_and_is_said(adopted: Sandbox) -> None:
+    adopted.sh("rm -r $P/tenant/docx")
+    ended = adopted.guard("check")
+    assert (ended.status, ended.last["severity"]) == (0, "WARNING")
+    assert ended.last["entries"] == {"tenant/docx": [6, 0]}
+    assert "shrunk from 10 to 4 files" in ended.last["message"]
+
+
+@pytest.mark.parametrize("script", ["rm $P/tenant/*/*", "rm -r $P/tenant; mkdir $P/lost+found; touch $P/lost+found/1"])
+def test_everything_deleted_is_a_loss(adopted: Sandbox, script: str) -> None:
+    adopted.sh(script)
+    ended = adopted.guard("check")
+    assert (ended.status, ended.last["files"]) == (30, 0)
+    assert "holds 0 files of 10" in ended.termination
+    assert "by first-pod on node-1" in ended.termination
+
+
+def test_files_on_another_mount_below_neither_count_nor_hide_a_loss(adopted: Sandbox) -> None:
+    adopted.sh(
+        "mkdir $P/tenant/other; mount -t tmpfs other $P/tenant/other; cd $P/tenant/other; touch 1 2 3 4 5 6 7 8 9"
+    )
+    assert adopted.guard("check").last["files"] == 10
+    adopted.sh("rm -r $P/tenant/pdf $P/tenant/docx")
+    assert adopted.guard("check").status == 30
+
+
+def test_names_that_a_terminal_would_obey_are_escaped_wherever_they_are_said(volume: Sandbox) -> None:
+    hostile = "$(printf 'a\\n\\033[31mb\\377')"
+    volume.sh(f'mkdir "$P/{hostile}" $P/tame; touch "$P/{hostile}/1" $P/tame/1')
+    assert volume.guard("adopt").status == 0
+    volume.sh(f'rm "$P/{hostile}/1"')
+    shrunk = volume.guard("check")
+    assert (shrunk.status, len(shrunk.lines)) == (0, 1)
+    volume.sh("rm $P/tame/1")
+    wiped = volume.guard("check")
+    assert wiped.status == 30
+    for text in (shrunk.stderr, wiped.stderr, wiped.termination):
+        assert "\033" not in text
+        assert "31mb" in text
+
+
+@pytest.mark.root
+def test_a_wiped_ext4_disk_with_its_lost_and_found_is_a_loss(adopted_disk: Sandbox) -> None:
+    adopted_disk.sh("mount -o loop $W/disk $P; test -d $P/lost+found; rm -r $P/tenant")
+    assert adopted_disk.guard("check").status == 30
+
+
+@pytest.mark.root
+def test_folders_that_another_uid_cannot_read_are_not_lost(adopted: Sandbox) -> None:
+    adopted.sh("chmod 700 $P/tenant/docx")
+    ended = adopted.guard_as(_NOBODY, "check")
+    assert (ended.status, ended.last["severity"]) == (0, "WARNING"), ended.stderr
+    assert ended.last["unreadable"] == ["tenant/docx"]
+    assert "lost_files" not in ended.last
+
+
+@pytest.mark.root
+def test_a_tree_that_another_uid_cannot_read_at_all_is_not_lost(adopted: Sandbox) -> None:
+    adopted.sh("chmod 700 $P/tenant")
+    ended = adopted.guard_as(_NOBODY, "check")
+    assert (ended.status, ended.last["unreadable"]) == (0, ["tenant"])
+
+
+@pytest.mark.root
+def test_a_volume_closed_to_this_uid_is_unreachable_and_names_what_is_missing(adopted: Sandbox) -> None:
+    adopted.sh("chmod 700 $P")
+    ended = adopted.guard_as(_NOBODY, "check")
+    assert ended.status == 15
+    assert f"uid {_NOBODY}, gid {_NOBODY}" in ended.termination
+    assert "fsGroup" in ended.termination
+
+
+@pytest.mark.root
+def test_another_uid_is_passed_and_refused_like_root(adopted: Sandbox) -> None:
+    adopted.sh(f"chgrp -R {_NOBODY} $P; chmod -R g+w $P; chmod g+s $P")  # as the kubelet does for an fsGroup
+    passed = adopted.guard_as(_NOBODY, "check")
+    assert (passed.status, passed.last["severity"]) == (0, "INFO"), passed.stderr
+    refused = adopted.guard_as(_NOBODY, "check", GUARD_VOLUME="skills-prod")
+    assert (refused.status, refused.termination.splitlines()[0]) == (21, "marker-mismatch")
+
+
+@pytest.mark.root
+def test_another_uid_adopts_what_its_group_may_write(volume: Sandbox) -> None:
+    volume.sh(f"chgrp {_NOBODY} $P; chmod 2775 $P; mkdir $P/a; touch $P/a/1")
+    adopted = volume.guard_as(_NOBODY, "adopt")
+    assert adopted.status == 0, adopted.stderr
+    assert volume.guard("check").status == 0
+    assert volume.sh("stat -c '%U %a' $P/.volume-guard").split() != ["root", "2775"]

@@ -1,0 +1,63 @@
+"""The corpus: cases/<rule>/<fail|pass|unknown>-<what>.yaml, each named for its verdict."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from guard.doctor.catalogue import RULES
+from guard.doctor.diagnosis import Diagnosis, diagnose
+from guard.doctor.inventory import Inventory
+from guard.doctor.objects import load
+
+CASES = Path(__file__).parent / "cases"
+ALL = sorted(CASES.glob("VG*/*.yaml"))
+
+
+def diagnosis_of(case: Path) -> Diagnosis:
+    loaded = load((str(case),), (), io.BytesIO())
+    return diagnose(Inventory(tuple(loaded.objects), "/app/skills", tuple(loaded.repeated), tuple(loaded.broken)))
+
+
+def name_of(case: Path) -> str:
+    return f"{case.parent.name}/{case.stem}"
+
+
+@pytest.mark.parametrize("case", ALL, ids=name_of)
+def test_a_case_gets_the_verdict_in_its_name(case: Path) -> None:
+    rule, verdict = case.parent.name, case.stem.partition("-")[0]
+    diagnosis = diagnosis_of(case)
+    failed = rule in {found.rule.id for found in diagnosis.findings}
+    unknown = rule in {rule.id for rule, _ in diagnosis.unknown}
+    expected = {"fail": (True, False), "pass": (False, False), "unknown": (False, True)}
+    assert (failed, unknown) == expected[verdict]
+
+
+@pytest.mark.parametrize("case", sorted(CASES.glob("clean/*.yaml")), ids=name_of)
+def test_objects_that_are_right_give_no_finding_of_any_rule(case: Path) -> None:
+    assert [f"{found.rule.id}: {found.finding.message}" for found in diagnosis_of(case).findings] == []
+
+
+def test_the_manifests_of_this_project_give_no_finding() -> None:
+    diagnosis = diagnosis_of(Path(__file__).parents[3] / "k8s")
+    assert [f"{found.rule.id}: {found.finding.message}" for found in diagnosis.findings] == []
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_has_a_failing_and_a_passing_case(rule: str) -> None:
+    verdicts = {case.stem.partition("-")[0] for case in (CASES / rule).glob("*.yaml")}
+    assert {"fail", "pass"} <= verdicts
+
+
+def test_the_corpus_holds_at_least_sixty_cases() -> None:
+    assert len(ALL) >= 60
+
+
+@pytest.mark.parametrize("case", sorted(CASES.glob("*/*.yaml")), ids=name_of)
+def test_every_finding_points_at_a_line_of_its_file(case: Path) -> None:
+    lines = case.read_text().count("\n")
+    for found in diagnosis_of(case).findings:
+        for place in (found.finding.place, *found.finding.also):
+            assert place.source == str(case)
+            assert place.line is not None
+            assert 1 <= place.line <= lines + 1

@@ -1,0 +1,232 @@
+"""Reading: any mix of inputs, every object with its line, and broken input that spoils nothing else."""
+
+import io
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from guard.doctor import objects
+from guard.doctor.inventory import Inventory
+from guard.doctor.kube import Side
+from guard.doctor.objects import Loaded, load
+from guard.doctor.yaml_text import MAX_DEPTH
+
+GOOD = "kind: ConfigMap\nmetadata: {name: good}\n"
+
+
+def read(text: str | bytes) -> Loaded:
+    content = text.encode() if isinstance(text, str) else text
+    return load(("-",), (), io.BytesIO(content))
+
+
+def names(loaded: Loaded) -> list[str]:
+    return [kube.name for kube in loaded.objects]
+
+
+def reasons(loaded: Loaded) -> list[str]:
+    return [f"{broken.line}: {broken.reason}" for broken in loaded.broken]
+
+
+class TestShapes:
+    def test_every_document_of_a_file_keeps_its_lines(self) -> None:
+        loaded = read("# one\nkind: A\nmetadata:\n  name: a\n---\n\nkind: B\nmetadata:\n  name: b\n")
+        assert [str(kube.place("metadata", "name")) for kube in loaded.objects] == ["-:4", "-:9"]
+
+    def test_the_items_of_a_list_are_objects(self) -> None:
+        loaded = read("kind: List\nitems:\n- kind: A\n  metadata: {name: a}\n- kind: B\n  metadata: {name: b}\n")
+        assert [(kube.name, kube.line) for kube in loaded.objects] == [("a", 3), ("b", 5)]
+
+    def test_the_items_of_a_typed_list_get_their_kind_from_it(self) -> None:
+        loaded = read('{"kind": "PodList", "items": [{"metadata": {"name": "a"}}]}')
+        assert [(kube.kind, kube.name) for kube in loaded.objects] == [("Pod", "a")]
+
+    def test_the_items_of_a_json_list_keep_the_line_on_which_they_start(self) -> None:
+        items = [{"kind": "A", "metadata": {"name": "a"}}, {"kind": "B", "metadata": {"name": "b"}}]
+        loaded = read(json.dumps({"kind": "List", "items": items}, indent=1))
+        assert [(kube.name, kube.line) for kube in loaded.objects] == [("a", 4), ("b", 10)]
+
+    def test_json_documents_may_follow_each_other(self) -> None:
+        assert names(read('{"kind": "A", "metadata": {"name": "a"}}\n{"kind": "B", "metadata": {"name": "b"}}')) == [
+            "a",
+            "b",
+        ]
+
+    def test_yaml_that_starts_like_json_is_yaml(self) -> None:
+        assert names(read("{kind: A, metadata: {name: a}}\n---\nkind: B\nmetadata: {name: b}\n")) == ["a", "b"]
+
+    def test_anchors_and_merges_are_resolved(self) -> None:
+        loaded = read("kind: A\nmetadata: &m {name: a, labels: {x: y}}\nmore: *m\nspec:\n  <<: *m\n  name: own\n")
+        (kube,) = loaded.objects
+        assert kube.text("more", "name") == "a"
+        assert (kube.text("spec", "name"), kube.text("spec", "labels", "x")) == ("own", "y")
+
+    def test_scalars_are_what_the_api_server_takes_them_for(self) -> None:
+        (kube,) = read('kind: A\na: 1\nb: "1"\nc: true\nd: ~\ne: 1.5\nf: 1.2.3\ng: on\nh: 0x\ni: |\n  text\n').objects
+        assert [kube.get(key) for key in "abcdefghi"] == [1, "1", True, None, 1.5, "1.2.3", "on", "0x", "text\n"]
+
+    def test_an_object_with_a_uid_is_the_clusters_unless_the_cluster_is_given_apart(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.yaml"
+        path.write_text("kind: A\nmetadata: {name: a, uid: u}\n")
+        alone = load((str(path),), (), io.BytesIO())
+        apart = load((str(path),), ("-",), io.BytesIO(GOOD.encode()))
+        assert [kube.side for kube in alone.objects] == [Side.LIVE]
+        assert [kube.side for kube in apart.objects] == [Side.FILE, Side.LIVE]
+
+    def test_utf_16_of_a_powershell_redirect_is_read(self) -> None:
+        assert names(read(GOOD.encode("utf-16"))) == ["good"]
+
+    def test_a_byte_order_mark_is_no_part_of_the_first_key(self) -> None:
+        assert names(read(b"\xef\xbb\xbf" + GOOD.encode())) == ["good"]
+
+    def test_windows_line_ends_change_nothing(self) -> None:
+        assert [(kube.name, kube.line) for kube in read(f"---\n{GOOD}---\n{GOOD}".replace("\n", "\r\n")).objects] == [
+            ("good", 1),
+            ("good", 4),
+        ]
+
+    def test_what_is_no_object_is_left_out_and_said(self) -> None:
+        loaded = read("just text\n---\n- 1\n---\na: 1\n---\n" + GOOD)
+        assert names(loaded) == ["good"]
+        assert len(loaded.skipped) == 3
+
+
+class TestFolders:
+    def test_a_folder_gives_its_yaml_and_json_files_by_name(self, tmp_path: Path) -> None:
+        (tmp_path / "sub").mkdir()
+        (tmp_path / "b.yaml").write_text(GOOD.replace("good", "b"))
+        (tmp_path / "a.json").write_text('{"kind": "A", "metadata": {"name": "a"}}')
+        (tmp_path / "sub" / "c.yml").write_text(GOOD.replace("good", "c"))
+        (tmp_path / "README.md").write_text("# not this\n")
+        assert names(load((str(tmp_path),), (), io.BytesIO())) == ["a", "b", "c"]
+
+    def test_a_kustomizations_folder_holds_patches_and_is_left_to_kustomize(self, tmp_path: Path) -> None:
+        (tmp_path / "a.yaml").write_text(GOOD)
+        (tmp_path / "overlay").mkdir()
+        (tmp_path / "overlay" / "kustomization.yaml").write_text("resources: []\n")
+        (tmp_path / "overlay" / "patch.yaml").write_text("kind: Deployment\nmetadata: {name: patch}\n")
+        loaded = load((str(tmp_path),), (), io.BytesIO())
+        assert names(loaded) == ["good"]
+        assert "kubectl kustomize" in loaded.skipped[0]
+
+    def test_a_charts_folder_holds_templates_and_is_left_to_helm(self, tmp_path: Path) -> None:
+        (tmp_path / "Chart.yaml").write_text("name: x\n")
+        (tmp_path / "templates").mkdir()
+        (tmp_path / "templates" / "a.yaml").write_text("kind: {{ .Values.kind }}\n")
+        loaded = load((str(tmp_path),), (), io.BytesIO())
+        assert loaded.broken == []
+        assert "helm template" in loaded.skipped[0]
+
+    def test_a_folder_without_objects_is_said(self, tmp_path: Path) -> None:
+        assert "no .yaml, .yml, .json file" in load((str(tmp_path),), (), io.BytesIO()).broken[0].reason
+
+    def test_a_missing_file_does_not_keep_the_others_from_being_read(self, tmp_path: Path) -> None:
+        loaded = load((str(tmp_path / "gone.yaml"), "-"), (), io.BytesIO(GOOD.encode()))
+        assert names(loaded) == ["good"]
+        assert "No such file" in loaded.broken[0].reason
+
+    def test_a_pipe_is_read_like_a_file(self) -> None:
+        end, other = os.pipe()
+        os.write(other, GOOD.encode())
+        os.close(other)
+        try:
+            assert names(load((f"/dev/fd/{end}",), (), io.BytesIO())) == ["good"]
+        finally:
+            os.close(end)
+
+
+class TestHostileInput:
+    def test_a_broken_document_leaves_the_others_readable(self) -> None:
+        loaded = read(f"{GOOD}---\nkind: [\n---\n{GOOD}")
+        assert names(loaded) == ["good", "good"]
+        assert reasons(loaded)[0].startswith("5: not YAML")
+
+    def test_broken_json_says_where(self) -> None:
+        assert reasons(read('{"kind": "A",\n "metadata": {"name" \n}'))[0].startswith("3: not JSON")
+
+    @pytest.mark.parametrize("text", ["[" * 100_000, "- " * 100_000, "{a: " * 100_000, "? " * 100_000])
+    def test_deep_nesting_is_refused_with_its_place(self, text: str) -> None:
+        (reason,) = reasons(read(f"kind: A\nx:\n  {text}"))
+        assert reason.startswith("3: ")
+
+    def test_deep_nesting_in_json_is_refused(self) -> None:
+        loaded = read('{"kind":"A","x":' + "[" * 200_000 + "]" * 200_000 + "}")
+        assert names(loaded) == []
+        assert "nested" in reasons(loaded)[0]
+
+    def test_a_depth_below_the_limit_is_read(self) -> None:
+        assert names(read(GOOD + "x: " + "[" * (MAX_DEPTH - 2) + "]" * (MAX_DEPTH - 2) + "\n")) == ["good"]
+
+    def test_lists_in_lists_in_lists_end(self) -> None:
+        node: object = {"kind": "A", "metadata": {"name": "deep"}}
+        for _ in range(150):
+            node = {"kind": "List", "items": [node]}
+        loaded = read(json.dumps(node))
+        assert names(loaded) == []
+        assert len(loaded.skipped) == 1
+
+    def test_an_alias_bomb_is_refused_and_the_rest_read(self) -> None:
+        bomb = "kind: A\na0: &a0 [x]\n" + "".join(
+            f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)
+        )
+        loaded = read(f"{bomb}---\n{GOOD}")
+        assert names(loaded) == ["good"]
+        assert "alias bomb" in reasons(loaded)[0]
+
+    def test_a_wide_alias_bomb_is_refused(self) -> None:
+        wide = "kind: A\na: &a [" + "x, " * 5000 + "]\nb: [" + "*a, " * 5000 + "]\n"
+        assert "alias bomb" in reasons(read(wide))[0]
+
+    def test_an_alias_of_itself_is_refused(self) -> None:
+        assert "alias *a" in reasons(read("kind: A\na: &a [*a]\n"))[0]
+
+    @pytest.mark.parametrize("content", [b"\x00\x01\x02" * 100, b"\x7fELF" + bytes(1000), bytes(range(256)) * 10])
+    def test_binary_is_refused_in_a_clear_line(self, content: bytes) -> None:
+        (reason,) = reasons(read(content))
+        assert "binary" in reason
+
+    def test_text_that_is_not_utf_8_is_refused_with_its_line(self) -> None:
+        assert reasons(read(b"kind: A\nname: caf\xe9\n")) == ["2: not UTF-8 text: byte 0xe9"]
+
+    def test_control_characters_are_refused_with_their_line(self) -> None:
+        assert reasons(read("kind: A\nname: \x07\n"))[0].startswith(("1: ", "2: "))
+
+    def test_input_above_the_limit_is_refused_not_swallowed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(objects, "MAX_JSON", 1024 * 1024)
+        assert "larger than 1 MiB" in reasons(read(b"#" * (1024 * 1024 + 1)))[0]
+
+    def test_yaml_of_100_mb_is_refused_in_a_clear_line(self) -> None:
+        loaded = read(b"kind: A\nx: abcdefghij\n---\n" * 4_000_000)
+        assert "give it as JSON" in reasons(loaded)[0]
+
+    def test_endless_digits_are_a_text(self) -> None:
+        assert names(read(f"{GOOD}x: {'9' * 10_000}\n")) == ["good"]
+        loaded = read('{"kind": "A", "metadata": {"name": "a"}, "x": ' + "9" * 10_000 + "}")
+        assert (names(loaded), reasons(loaded)) == (["a"], [])
+
+    def test_equal_keys_in_json_are_found(self) -> None:
+        loaded = read('{"kind": "A", "metadata": {"name": "a", "name": "b"}}')
+        assert [repeated.duplicate.path for repeated in loaded.repeated] == [("name",)]
+        assert names(loaded) == ["b"]
+
+    def test_equal_keys_are_found_with_their_way_and_both_lines(self) -> None:
+        loaded = read("kind: A\nspec:\n  list:\n  - x: 1\n    y: 2\n    x: 3\n")
+        (repeated,) = loaded.repeated
+        assert (repeated.duplicate.path, repeated.duplicate.first, repeated.duplicate.second) == (
+            ("spec", "list", 0, "x"),
+            4,
+            6,
+        )
+        assert repeated.kube is loaded.objects[0]
+
+
+def test_the_inventory_of_nothing_has_nothing() -> None:
+    assert Inventory((), "/app/skills").guarded == ()
+
+
+def test_the_recursion_limit_is_left_as_it_was() -> None:
+    before = sys.getrecursionlimit()
+    read("[" * 10_000)
+    assert sys.getrecursionlimit() == before

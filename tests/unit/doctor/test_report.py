@@ -1,0 +1,166 @@
+"""The report: a table for people, JSON whose fields are documented and stay."""
+
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from guard.doctor.command import Options, run
+from guard.outcome import Outcome
+
+CASES = Path(__file__).parent / "cases"
+DOCS = Path(__file__).parents[3] / "docs" / "rules.md"
+BROKEN = "VG101/fail-applied-deployment-without-volume"
+ESCAPE = re.compile(r"\x1b\[[0-9]+m")
+
+
+def said(case: str, **options: object) -> str:
+    return run(Options((str(CASES / f"{case}.yaml"),), **options), io.BytesIO())[1]  # type: ignore[arg-type]
+
+
+def as_json(case: str) -> dict[str, object]:
+    return json.loads(said(case, output="json"))  # type: ignore[no-any-return]
+
+
+class TestTable:
+    def test_the_checklist_stands_on_top_and_the_cause_right_below_it(self) -> None:
+        blocks = said(BROKEN).split("\n\n")
+        assert blocks[0].startswith(
+            "Deployment dev/claude-skills, /app/skills\n  yes     the claim names a storage class"
+        )
+        assert blocks[1].startswith("error   VG101 volume-not-mounted")
+
+    @pytest.mark.parametrize("width", [60, 100, 160])
+    def test_no_line_of_words_is_wider_than_the_terminal(self, width: int) -> None:
+        headings = re.compile(r"(error|warning|info) +VG[0-9]{3} |Deployment | +[^ ]+\.yaml:")
+        for line in said(BROKEN, width=width).splitlines():
+            assert len(line) <= width or headings.match(line)
+
+    def test_colour_is_only_added_never_needed(self) -> None:
+        plain, coloured = said(BROKEN), said(BROKEN, colour=True)
+        assert "\x1b" not in plain
+        assert ESCAPE.sub("", coloured) == plain
+        assert "\x1b[31merror" in coloured
+
+    def test_what_is_right_is_said_in_one_line_of_noughts(self) -> None:
+        assert "0 error, 0 warning, 0 info" in said("clean/cluster")
+
+    def test_what_is_unknown_comes_with_the_command_to_know(self) -> None:
+        assert "VG208 storage-class-missing" in said("VG208/unknown-no-class-given")
+        assert "kubectl get storageclass standard-rwo -o yaml" in said("VG208/unknown-no-class-given", width=300)
+
+    def test_advice_of_other_tools_that_contradicts_is_named_where_it_applies(self) -> None:
+        assert "kube-linter (no-rolling-update-strategy)" in said("VG221/fail-default-strategy", width=300)
+        assert "kube-linter (minimum-three-replicas)" in said("VG222/fail-three-replicas", width=300)
+        assert "kubescape C-0257" in said(BROKEN, width=300)
+        assert "k8sgpt" in said("VG212/fail-claim-is-gone", width=300)
+
+    def test_deleting_a_released_volume_is_never_advised(self) -> None:
+        for case in ("VG212/fail-claim-is-gone", "VG205/fail-released-old-volume"):
+            assert "delete pv" not in said(case, width=300)
+
+    def test_a_foreign_name_cannot_drive_the_terminal(self) -> None:
+        text = b'kind: Deployment\nmetadata: {name: "a\\e[2Jb"}\nspec: {template: {spec: {containers: [{name: x}]}}}\n'
+        table = run(Options(("-",)), io.BytesIO(text))[1]
+        assert "\x1b" not in table
+        assert "\\x1b[2J" in table
+
+
+class TestJson:
+    def test_its_top_level_is_the_documented_one(self) -> None:
+        assert list(as_json(BROKEN)) == [
+            "schema", "path", "outcome", "read", "checklist", "findings", "ignored", "unknown", "skipped",
+        ]  # fmt: skip
+
+    def test_every_field_stands_in_the_reference_page(self) -> None:
+        page = DOCS.read_text()
+        page = page[page.index("## JSON output") :]
+        report = as_json("VG303/fail-argo")
+        named: set[str] = set()
+        nodes: list[object] = [report]
+        while nodes:
+            node = nodes.pop()
+            if isinstance(node, dict):
+                named |= node.keys()
+                nodes.extend(node.values())
+            elif isinstance(node, list):
+                nodes.extend(node)
+        assert {
+            name
+            for name in named
+            if f"`{name}`" not in page
+            and f"`{name}[]`" not in page
+            and f".{name}`" not in page
+            and f"{name}[]" not in page
+        } == set()
+
+    def test_a_finding_says_what_where_why_and_what_to_do(self) -> None:
+        first = as_json(BROKEN)["findings"][0]  # type: ignore[index]
+        assert first["rule"] == "VG101"
+        assert first["object"] == {"kind": "Deployment", "namespace": "dev", "name": "claude-skills", "side": "live"}
+        assert first["place"]["line"] > 1
+        assert all(first[field] for field in ("message", "why", "fix", "reference", "title", "slug"))
+
+    def test_it_is_plain_ascii_whatever_the_objects_hold(self) -> None:
+        text = "kind: Deployment\nmetadata: {name: 스킬}\nspec: {template: {spec: {containers: [{name: x}]}}}\n"
+        out = run(Options(("-",), output="json"), io.BytesIO(text.encode()))[1]
+        assert out.isascii()
+        assert json.loads(out)["findings"][0]["object"]["name"] == "스킬"
+
+
+class TestOutcome:
+    def test_an_error_is_a_finding(self) -> None:
+        assert run(Options((str(CASES / f"{BROKEN}.yaml"),)), io.BytesIO())[0] is Outcome.FINDINGS
+
+    def test_what_is_right_is_ok_even_when_asked_for_advice(self) -> None:
+        assert run(Options((str(CASES / "clean/file.yaml"),), fail_on="info"), io.BytesIO())[0] is Outcome.OK
+
+    def test_advice_counts_only_where_it_is_asked_for(self) -> None:
+        case = (str(CASES / "VG505/fail-enforce-false.yaml"),)
+        assert run(Options(case, fail_on="warning"), io.BytesIO())[0] is Outcome.OK
+        assert run(Options(case, fail_on="info"), io.BytesIO())[0] is Outcome.FINDINGS
+
+    @pytest.mark.parametrize("content", [b"", b"\x00", b"kind: [", b"# nothing\n"])
+    def test_nothing_readable_is_a_usage_error_that_says_why(self, content: bytes) -> None:
+        outcome, table = run(Options(("-",)), io.BytesIO(content))
+        assert outcome is Outcome.USAGE
+        assert table.strip()
+
+    def test_something_broken_beside_something_right_is_a_finding(self) -> None:
+        text = (CASES / "clean/file.yaml").read_bytes() + b"---\nkind: [\n"
+        assert run(Options(("-",)), io.BytesIO(text))[0] is Outcome.FINDINGS
+
+    def test_a_log_that_cannot_be_read_is_said(self) -> None:
+        outcome, table = run(Options((str(CASES / "clean/file.yaml"),), logs=("/nowhere/gate.log",)), io.BytesIO())
+        assert outcome is Outcome.FINDINGS
+        assert "/nowhere/gate.log" in table
+
+
+class TestIgnore:
+    def ignoring(self, rule: str, where: str) -> bytes:
+        text = (CASES / "VG223/fail-selector.yaml").read_text()
+        note = f'annotations: {{volume-guard/ignore-{rule}: "scratch, rebuilt in a minute"}}'
+        old = "metadata: {name: claude-skills, namespace: dev}" if where == "object" else "labels: {app: claude-skills}"
+        assert old in text
+        new = old[:-1] + f", {note}}}" if where == "object" else f"{old}\n      {note}"
+        return text.replace(old, new, 1).encode()
+
+    @pytest.mark.parametrize("where", ["object", "template"])
+    def test_an_annotation_takes_a_finding_out_and_its_reason_is_printed(self, where: str) -> None:
+        _, table = run(Options(("-",)), io.BytesIO(self.ignoring("VG223", where)))
+        assert (
+            "ignored VG223 one-disk-on-spot-nodes, Deployment dev/claude-skills: scratch, rebuilt in a minute"
+            in table.replace("\n        ", " ")
+        )
+        assert "0 error, 0 warning" in table
+
+    def test_it_takes_out_no_other_rule(self) -> None:
+        _, table = run(Options(("-",)), io.BytesIO(self.ignoring("VG221", "object")))
+        assert "1 warning" in table
+
+    def test_json_carries_the_reason(self) -> None:
+        _, out = run(Options(("-",), output="json"), io.BytesIO(self.ignoring("VG223", "object")))
+        (ignored,) = json.loads(out)["ignored"]
+        assert (ignored["rule"], ignored["reason"]) == ("VG223", "scratch, rebuilt in a minute")
