@@ -216,7 +216,7 @@ def _judge(
     except Exception:  # noqa: BLE001 - a bug is said and has a status
         return _bug(traceback.format_exc(), found, say, observing=observing)
     passed = ending.outcome is Outcome.OK or observing
-    if not (passed and app):
+    if ending.outcome is not Outcome.OK or not app:  # after a pass the file is the application's
         termination.write(found.termination_log, ending.message)
     examiner.close()
     if passed and app:

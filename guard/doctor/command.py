@@ -67,7 +67,7 @@ def run(options: Options, stdin: BinaryIO) -> tuple[Outcome, str]:
         live=sum(kube.side is Side.LIVE for kube in loaded.objects),
         checklists=checklists(inventory, word),
         diagnosis=diagnosis,
-        skipped=tuple(loaded.skipped),
+        skipped=(*loaded.skipped, *inventory.unread),
         colour=options.colour,
         width=options.width,
     )

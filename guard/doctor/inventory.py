@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from guard.doctor.guards import guarded_path, is_application, part
-from guard.doctor.kube import Container, Kube, Side, Workload, covers, workload
+from guard.doctor.kube import POD_PATHS, Container, Kube, Side, Workload, covers, workload
 from guard.doctor.text_parts import Duplicate
 from guard.doctor.tree import mappings, text
 
@@ -15,6 +15,14 @@ _ORDINAL = re.compile(r"-[0-9]+$")
 
 #: Kinds whose pods serve; what runs to an end (Job, CronJob) is never the guarded application.
 SERVING = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Pod"})
+
+
+#: Kinds that some rule reads; of all others only the text is checked.
+READ = frozenset({
+    *POD_PATHS, "PersistentVolumeClaim", "PersistentVolume", "StorageClass", "Node", "Event", "HorizontalPodAutoscaler",
+    "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "VolumeSnapshot", "ReplicationSource", "Schedule",
+    "BackupPlan", "RecurringJob",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,16 @@ class Inventory:
         for kube in self.objects:
             found[kube.kind].append(kube)
         return {kind: tuple(kubes) for kind, kubes in found.items()}
+
+    @cached_property
+    def unread(self) -> tuple[str, ...]:
+        """Kinds that no rule reads, each once with its first place, as sentences."""
+        kinds = ((kind, kubes) for kind, kubes in self.by_kind.items() if kind not in READ)
+        return tuple(
+            f"{kind}: no rule reads this kind ({kubes[0].place()}"
+            + (f" and {len(kubes) - 1} more)" if kubes[1:] else ")")
+            for kind, kubes in kinds
+        )
 
     def of(self, *kinds: str) -> Iterator[Kube]:
         """Objects of the kinds."""

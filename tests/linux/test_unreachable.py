@@ -34,7 +34,7 @@ def test_a_hung_volume_is_reported_within_the_probe_timeout_and_a_second(sandbox
     with _served(sandbox, "hung"):
         ended = sandbox.guard("check", GUARD_PROBE_TIMEOUT="1s")
     assert ended.status == 15
-    assert 1 <= ended.seconds < 3  # the interpreter's own start comes on top
+    assert 1 <= ended.seconds < 4  # the interpreter's own start comes on top
     assert (ended.last["event"], ended.last["kind"]) == ("volume.refused", "fuse")
     assert ended.termination.startswith("unreachable\n")
     assert "made no progress for 1 s" in ended.termination

@@ -7,7 +7,7 @@ from guard.doctor.guards import Part, enforces, guarded_path, part, volume_name,
 from guard.doctor.inventory import Inventory, applications
 from guard.doctor.kube import Container, Kube, Side, Workload
 from guard.doctor.rule import Finding, Rule, Severity, Unknown, Verdict
-from guard.doctor.tree import Path, text, texts
+from guard.doctor.tree import Path, mapping, text, texts
 
 _INIT = "https://kubernetes.io/docs/concepts/workloads/pods/init-containers/"
 _SIDECAR = "https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/"
@@ -102,8 +102,24 @@ def _is_init(found: Workload, box: Container) -> bool:
 
 def _missing(inventory: Inventory) -> Iterator[Verdict]:
     for found in inventory.guarded:
-        if not _boxes(found, Part.GATE) and not inventory.assumed:
+        if _boxes(found, Part.GATE) or inventory.assumed:
+            continue
+        pods = inventory.pods_of(found)
+        if pods and all(_boxes(pod, Part.GATE) for pod in pods):
+            continue  # an admission policy puts it into the pods, not into their template
+        if _asks_for_injection(found) and not pods:
+            yield Unknown(
+                f"{found.kube} asks by label for the guard, and none of its pods was given",
+                f"kubectl get pod -n {found.kube.namespace or 'NAMESPACE'} -o yaml",
+            )
+        else:
             yield Finding("no init container runs `guard check`", found.kube.place(*found.pod.at), found.kube)
+
+
+def _asks_for_injection(found: Workload) -> bool:
+    """Whether the pods carry a label of this project, by which a mutating policy may add the guard to them."""
+    labels = mapping(found.kube.body, *found.pod.at[:-1], "metadata", "labels")
+    return any(label.startswith("volume-guard") for label in labels)
 
 
 def _not_first(inventory: Inventory) -> Iterator[Verdict]:

@@ -57,6 +57,16 @@ class TestTable:
         assert "kubescape C-0257" in said(BROKEN, width=300)
         assert "k8sgpt" in said("VG212/fail-claim-is-gone", width=300)
 
+    def test_a_kind_that_no_rule_reads_is_said_once_with_its_first_place(self) -> None:
+        table = said("clean/unknown-kinds", width=300)
+        assert f"skipped Whatever: no rule reads this kind ({CASES / 'clean/unknown-kinds.yaml'}:2)" in table
+
+    def test_a_few_unknowns_of_a_rule_stand_for_all(self) -> None:
+        claim = "kind: PersistentVolumeClaim\nmetadata: {name: c%d, namespace: x}\nspec: {storageClassName: s%d}\n"
+        text = "---\n".join(claim % (number, number) for number in range(9))
+        table = run(Options(("-",)), io.BytesIO(text.encode()))[1]
+        assert "VG208 storage-class-missing: 4 more like these" in table
+
     def test_deleting_a_released_volume_is_never_advised(self) -> None:
         for case in ("VG212/fail-claim-is-gone", "VG205/fail-released-old-volume"):
             assert "delete pv" not in said(case, width=300)

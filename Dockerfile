@@ -1,0 +1,44 @@
+# The guard on a slim Python. Builds alike with docker, podman and buildah:
+#   docker build --tag ghcr.io/uengine-oss/volume-guard:0.1.0 .
+# The base needs Python 3.11 or newer with venv; from 3.15 on, imports are lazy.
+ARG PYTHON=docker.io/library/python:3.15-slim
+
+FROM ${PYTHON} AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+WORKDIR /src
+COPY requirements/build.txt requirements/image.txt requirements/
+# The builder's tools and what ships are two environments: nothing of the first gets into the image.
+RUN python -m venv /opt/build \
+ && /opt/build/bin/pip install --require-hashes --requirement requirements/build.txt \
+ && python -m venv --without-pip /opt/guard \
+ && /opt/build/bin/pip --python /opt/guard/bin/python install --no-compile --require-hashes --requirement requirements/image.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY guard/ guard/
+# The root file system is read-only where this runs: bytecode is written now or never. It is not checked against the
+# sources at each start, as neither can change.
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
+ && /opt/build/bin/pip --python /opt/guard/bin/python install --no-compile --no-deps --no-index dist/*.whl \
+ && python -m compileall -q --invalidation-mode unchecked-hash /opt/guard/lib
+
+FROM ${PYTHON}
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="volume-guard" \
+      org.opencontainers.image.description="Keeps an application off the wrong, missing or wiped volume, and tells when a volume is wiped." \
+      org.opencontainers.image.source="https://github.com/uengine-oss/volume-guard" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+# Slim images ship the standard library without bytecode; where it has some that is up to date, this changes nothing.
+RUN ["python", "-c", "import compileall, re, sysconfig; compileall.compile_dir(sysconfig.get_path('stdlib'), quiet=1, rx=re.compile(r'/(test|idlelib|tkinter|turtledemo|lib2to3|ensurepip|site-packages|dist-packages)/'))"]
+COPY --from=build /opt/guard /opt/guard
+# PYTHON_LAZY_IMPORTS: a module is loaded where it is first used (PEP 810); older Pythons ignore the variable.
+ENV PATH=/opt/guard/bin:${PATH} \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHON_LAZY_IMPORTS=all
+# An uncommon uid: inotify's instances are counted by uid on a node, over all its pods.
+USER 29808:29808
+# The home directory and the working directory of a uid without an entry in passwd.
+WORKDIR /
+# No VOLUME: containerd would mount an empty folder there, and hide the missing one.
+ENTRYPOINT ["guard"]
