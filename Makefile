@@ -26,7 +26,7 @@ PURE := guard/outcome.py,guard/event.py,guard/volume/document.py,guard/volume/fa
 
 linux: $(VENV)/dev
 	@sh tests/packages.sh
-	$(BIN)/pytest -q tests/linux
+	$(BIN)/pytest -q --numprocesses auto tests/linux
 
 # By hand, or in CI for show: prints ratios of one run.
 bench: $(VENV)/dev

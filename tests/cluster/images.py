@@ -1,0 +1,130 @@
+"""Builds the images of the tests without any registry: the base from Debian's packages, all else from Dockerfiles."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cluster.kubernetes import packages
+from tests.cluster.kubernetes.command import ClusterError, attempt, run
+from tests.cluster.kubernetes.layout import Layout
+
+REPOSITORY = Path(__file__).parents[2]
+APPLICATION_SOURCES = REPOSITORY / "tests" / "cluster" / "application"
+
+#: The names that the manifests in k8s/ use: they are applied as they are.
+GUARD = "ghcr.io/uengine-oss/volume-guard:0.1.0"
+APPLICATION = "ghcr.io/uengine-oss/claude-skills:1.0.0"
+GUARDED_APPLICATION = "localhost/claude-skills-guarded:1"
+CONTENT = "localhost/skill-content:1"
+
+#: Debian suites and their Python, the wanted one first: lazy imports came with 3.15.
+BASES = (("unstable", "3.15"), ("bookworm", "3.11"))
+#: What an official slim image has not, either.
+LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
+#: Behind a proxy with an authority of its own, a build needs what this machine trusts, and its pip configuration.
+OF_THE_MACHINE = ("/etc/ssl/certs", "/etc/pip.conf")
+
+
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """podman and buildah on a store of their own.
+
+    Attributes:
+        layout: Where the store and the archives stand.
+        say: Takes lines of progress.
+    """
+
+    layout: Layout
+    say: Callable[[str], None]
+
+    def podman(self, *words: str | Path) -> str:
+        """Runs podman on the store."""
+        return run("podman", *self._store, "--cgroup-manager=cgroupfs", "--runtime=runc", *words, env=self._environment)
+
+    def base(self) -> str:
+        """The name of the base image, made from Debian's packages once for a cache."""
+        packages.install_missing(packages.FOR_IMAGES)
+        self.layout.images.mkdir(parents=True, exist_ok=True)
+        for suite, python in BASES:
+            name = f"localhost/python-{suite}:{python}"
+            if self._exists(name):
+                return name
+            archive = self.layout.images / f"{suite}-{python}.tar"
+            if archive.exists() or self._bootstrap(suite, python, archive):
+                variable = "ENV=PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+                self.podman("import", "--change", variable, archive, name)
+                return name
+        raise ClusterError(f"none of Debian's suites gives a base image: {BASES}")
+
+    def guard(self) -> None:
+        """The project's own image, by its own Dockerfile."""
+        self._build(GUARD, REPOSITORY / "Dockerfile", REPOSITORY, f"PYTHON={self.base()}")
+
+    def guard_with_buildah(self, name: str) -> None:
+        """The same by the other builder."""
+        run(
+            "buildah", *self._store, "build", *self._options(f"PYTHON={self.base()}"),
+            "--tag", name, "--file", REPOSITORY / "Dockerfile", REPOSITORY, env=self._environment,
+        )  # fmt: skip
+
+    def application(self) -> None:
+        """The application's stand-in, the same with the guard in it, and an image of content only."""
+        folder = APPLICATION_SOURCES
+        self._build(APPLICATION, folder / "Dockerfile", folder, f"PYTHON={self.base()}")
+        arguments = (f"GUARD={GUARD}", f"APPLICATION={APPLICATION}")
+        self._build(GUARDED_APPLICATION, folder / "guarded.Dockerfile", folder, *arguments)
+        self._build(CONTENT, folder / "content.Dockerfile", folder)
+
+    def identity(self, name: str) -> str:
+        """The ID of an image: the digest of its configuration."""
+        return self.podman("image", "inspect", "--format={{.Id}}", name).strip()
+
+    def mebibytes(self, name: str) -> int:
+        """The unpacked size of an image."""
+        return int(self.podman("image", "inspect", "--format={{.Size}}", name)) >> 20
+
+    def archive(self, name: str) -> Path:
+        """Saves an image for containerd."""
+        file = self.layout.images / f"{name.rpartition('/')[2].replace(':', '-')}.oci.tar"
+        file.unlink(missing_ok=True)
+        self.podman("save", "--format=oci-archive", "--output", file, name)
+        return file
+
+    @property
+    def _store(self) -> tuple[str, str]:
+        return f"--root={self.layout.images}/store", f"--runroot={self.layout.images}/run"
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "CONTAINERS_CONF": str(Path(__file__).parent / "containers.conf")}
+
+    def _exists(self, name: str) -> bool:
+        existing = ("podman", *self._store, "image", "exists", name)
+        return attempt(*existing, env=self._environment).returncode == 0
+
+    def _bootstrap(self, suite: str, python: str, archive: Path) -> bool:
+        """Makes the root file system; False where the suite or its Python is not to be had."""
+        self.say(f"making a base image from Debian {suite} with Python {python}")
+        aside = archive.with_suffix(".part")
+        done = attempt(
+            "mmdebstrap", "--variant=essential", "--format=tar", f"--include=python{python}-venv,ca-certificates",
+            # A mirror that is frozen at a date is still signed, and as good for a test.
+            '--aptopt=Acquire::Check-Valid-Until "false"',
+            *(f"--dpkgopt=path-exclude={path}" for path in LEFT_OUT),
+            f'--customize-hook=ln -s python{python} "$1/usr/bin/python"',
+            suite, aside,
+        )  # fmt: skip
+        if done.returncode != 0:
+            self.say(f"Debian {suite}: {done.stderr.strip()[-300:]}")
+            return False
+        aside.rename(archive)
+        return True
+
+    def _build(self, name: str, dockerfile: Path, context: Path, *arguments: str) -> None:
+        self.say(f"building {name}")
+        self.podman("build", *self._options(*arguments), "--tag", name, "--file", dockerfile, context)
+
+    def _options(self, *arguments: str) -> list[str]:
+        machine = [f"--volume={path}:{path}:ro" for path in OF_THE_MACHINE if Path(path).exists()]
+        return ["--isolation=chroot", "--network=host", *machine, *(f"--build-arg={one}" for one in arguments)]

@@ -1,0 +1,157 @@
+"""k8s/ and the Dockerfiles, offline: strictly valid, the plain files equal to the rendered base, and clean of lint."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate  # type: ignore[import-untyped]
+import pytest
+import yaml
+
+from guard import __version__
+
+REPOSITORY = Path(__file__).parents[2]
+MANIFESTS = REPOSITORY / "k8s"
+OVERLAYS = MANIFESTS / "kustomize" / "overlays"
+PLAIN = sorted(MANIFESTS.glob("*.yaml"))
+#: Everything that is applied as it stands: all but what kustomize assembles.
+APPLIED = sorted(path for path in MANIFESTS.rglob("*.yaml") if MANIFESTS / "kustomize" not in path.parents)
+RENDERED = [MANIFESTS / "kustomize" / "base", *sorted(OVERLAYS.iterdir())]
+#: Native sidecars are on by default from 1.29; the newest is what the validator ships.
+VERSIONS = ("1.29", kubernetes_validate.latest_version())
+YAMLLINT = {"extends": "default", "rules": {"line-length": {"max": 120}}}
+
+Object = dict[str, Any]
+
+
+def _objects(text: str) -> list[Object]:
+    return [loaded for loaded in yaml.safe_load_all(text) if loaded is not None]
+
+
+def _kubectl() -> str:
+    """kubectl on PATH, or the test cluster's own."""
+    cache = Path(os.environ.get("VOLUME_GUARD_CACHE") or Path.home() / ".cache" / "volume-guard")
+    built = sorted(cache.glob("programs/kubernetes-*/kubectl"))
+    found = shutil.which("kubectl") or (str(built[-1]) if built else None)
+    if found is None:
+        pytest.skip("no kubectl to render with: neither on PATH nor built by `python -m tests.cluster.kubernetes up`")
+    return found
+
+
+def _render(folder: Path) -> list[Object]:
+    done = subprocess.run([_kubectl(), "kustomize", folder], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "", "kustomize warns"
+    return _objects(done.stdout)
+
+
+def _by_identity(objects: list[Object]) -> dict[tuple[str, str], Object]:
+    return {(one["kind"], one["metadata"]["name"]): one for one in objects}
+
+
+def _guards(objects: list[Object]) -> list[Object]:
+    """Every container of the guard."""
+    templates = [one["spec"]["template"]["spec"] for one in objects if "template" in one.get("spec", {})]
+    containers = [one for spec in templates for one in [*spec.get("initContainers", []), *spec["containers"]]]
+    return [one for one in containers if "/volume-guard:" in one["image"]]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("path", APPLIED, ids=lambda path: str(path.relative_to(MANIFESTS)))
+def test_a_manifest_is_strictly_valid(path: Path, version: str) -> None:
+    for one in _objects(path.read_text()):
+        kubernetes_validate.validate(one, version, strict=True)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("folder", RENDERED, ids=lambda folder: folder.name)
+def test_a_rendered_kustomization_is_strictly_valid(folder: Path, version: str) -> None:
+    rendered = _render(folder)
+    assert rendered
+    for one in rendered:
+        kubernetes_validate.validate(one, version, strict=True)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_misspelt_field_is_not_valid(version: str) -> None:
+    (deployment,) = _objects((MANIFESTS / "deployment.yaml").read_text())
+    deployment["spec"]["template"]["spec"]["initContainers"][1]["restartpolicy"] = "Always"
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(deployment, version, strict=True)
+
+
+def test_the_plain_files_are_the_rendered_base() -> None:
+    plain = [one for path in PLAIN for one in _objects(path.read_text())]
+    assert _by_identity(plain) == _by_identity(_render(MANIFESTS / "kustomize" / "base"))
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+def test_the_component_puts_gate_and_watcher_before_a_workload_s_own_init_containers(kind: str, tmp_path: Path) -> None:
+    (parameters,) = _objects((MANIFESTS / "kustomize" / "base" / "guard.yaml").read_text())
+    parameters |= {"volume": "orders", "path": "/var/lib/orders", "podVolume": "data", "user": 1000, "nonRoot": True}
+    own = {"name": "own", "image": "own:1"}
+    pod = {"initContainers": [own], "containers": [{"name": "app", "image": "app:1"}]}
+    labels = {"app": "orders"}
+    workload: Object = {
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "metadata": {"name": "orders"},
+        "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}},
+    }
+    component = os.path.relpath(MANIFESTS / "kustomize" / "component", tmp_path)
+    (tmp_path / "parameters.json").write_text(json.dumps(parameters))
+    (tmp_path / "workload.json").write_text(json.dumps(workload))
+    kustomization = {"resources": ["parameters.json", "workload.json"], "components": [component]}
+    (tmp_path / "kustomization.yaml").write_text(json.dumps(kustomization))
+
+    (rendered,) = _render(tmp_path)
+
+    first, second, last = rendered["spec"]["template"]["spec"]["initContainers"]
+    assert [first["name"], second["name"], last] == ["volume-guard-gate", "volume-guard-watch", own]
+    for container in (first, second):
+        settings = {entry["name"]: entry.get("value") for entry in container["env"]}
+        assert (settings["GUARD_VOLUME"], settings["GUARD_PATH"]) == ("orders", "/var/lib/orders")
+        assert container["volumeMounts"] == [{"name": "data", "mountPath": "/var/lib/orders"}]
+        assert container["securityContext"]["runAsUser"] == 1000
+        assert container["securityContext"]["runAsNonRoot"] is True
+
+
+@pytest.mark.parametrize("path", APPLIED, ids=lambda path: str(path.relative_to(MANIFESTS)))
+def test_the_guard_s_containers_are_of_this_version_and_have_no_privilege(path: Path) -> None:
+    for container in _guards(_objects(path.read_text())):
+        assert container["image"].endswith(f"/volume-guard:{__version__}")
+        security = container["securityContext"]
+        assert security["allowPrivilegeEscalation"] is False
+        assert security["readOnlyRootFilesystem"] is True
+        assert security["capabilities"] == {"drop": ["ALL"]}
+        assert security["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert "cpu" not in container["resources"]["limits"]
+
+
+def test_the_application_and_the_guard_see_the_same_volume_at_the_same_path() -> None:
+    (deployment,) = _objects((MANIFESTS / "deployment.yaml").read_text())
+    pod = deployment["spec"]["template"]["spec"]
+    gate, watcher = pod["initContainers"]
+    (application,) = pod["containers"]
+    assert gate["volumeMounts"] == watcher["volumeMounts"] == application["volumeMounts"]
+    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+
+
+def test_yamllint_is_content_with_every_yaml_file() -> None:
+    folders = [MANIFESTS, REPOSITORY / "tests" / "cluster"]
+    _run(sys.executable, "-m", "yamllint", "--strict", "--config-data", json.dumps(YAMLLINT), *folders)
+
+
+def test_hadolint_is_content_with_every_dockerfile() -> None:
+    dockerfiles = [REPOSITORY / "Dockerfile", *sorted((REPOSITORY / "tests" / "cluster").rglob("*Dockerfile"))]
+    assert len(dockerfiles) > 1
+    _run(Path(sys.executable).with_name("hadolint"), "--failure-threshold", "style", *dockerfiles)
+
+
+def _run(*argv: str | Path) -> None:
+    done = subprocess.run([str(word) for word in argv], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
