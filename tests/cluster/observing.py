@@ -82,6 +82,11 @@ def wait_succeeded(kubectl: Kubectl, pod: str, seconds: float = START) -> None:
     wait_until(f"pod {pod} Succeeded", look, seconds)
 
 
+def wait_complete(kubectl: Kubectl, job: str, seconds: float = START) -> None:
+    """Waits until a Job is complete."""
+    wait_until(f"Job {job} complete", lambda: kubectl.get("job", job).get("status", {}).get("succeeded"), seconds)
+
+
 def wait_event(kubectl: Kubectl, pod: str, container: str, event: str, seconds: float = START) -> Object:
     """Waits for the guard's first log line of this event: a container that has just restarted has none yet."""
 

@@ -23,9 +23,7 @@ def run_job(kubectl: Kubectl, made: Object) -> list[Object]:
     name = made["metadata"]["name"]
     kubectl("delete", "job", name, "--ignore-not-found")
     kubectl.apply(made)
-    wait_until(
-        f"Job {name} complete", lambda: kubectl.get("job", name).get("status", {}).get("succeeded"), observing.START
-    )
+    observing.wait_complete(kubectl, name)
     (pod,) = kubectl.every("pods", f"--selector=job-name={name}")
     return kubectl.events(pod["metadata"]["name"], "volume-guard")
 

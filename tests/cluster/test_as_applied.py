@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster import objects, observing
-from tests.cluster.conftest import Cluster
+from tests.cluster.conftest import Cluster, needs_watch
 from tests.cluster.kubectl import Kubectl
-from tests.cluster.waiting import wait_until
+
+pytestmark = needs_watch
 
 
 @pytest.fixture
@@ -39,6 +40,4 @@ def test_the_plain_files_give_an_application_that_waits_for_its_adoption_and_the
 
     dev("apply", f"--filename={objects.MANIFESTS}/jobs/check.yaml", f"--filename={objects.MANIFESTS}/jobs/accept.yaml")
     for job in ("volume-guard-adopt", "volume-guard-check", "volume-guard-accept"):
-        wait_until(
-            f"Job {job} complete", lambda job=job: dev.get("job", job)["status"].get("succeeded"), observing.START
-        )
+        observing.wait_complete(dev, job)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.cluster.kubernetes import certificates, control_plane, loading, nodes, packages, storage, sysctls
+from tests.cluster.kubernetes import certificates, control_plane, loading, machine, nodes, packages, storage, sysctls
 from tests.cluster.kubernetes.build import Programs, build
 from tests.cluster.kubernetes.command import ClusterError, attempt
 from tests.cluster.kubernetes.layout import LONGEST_STATE_PATH, Layout
@@ -53,6 +53,7 @@ def down(layout: Layout, say: Callable[[str], None]) -> None:
     for node in layout.nodes:
         nodes.stop(layout, programs, node)
     storage.stop(layout)
+    machine.clear_disks(layout.state)
     control_plane.stop(layout)
     sysctls.restore(layout)
     say("down")

@@ -1,9 +1,11 @@
 """What a node takes of the machine: mounts, cgroups, a bridge. Made here, and all of it taken away here."""
 
+import functools
 from pathlib import Path
 
 from tests.cluster.kubernetes.command import attempt, run
 from tests.cluster.kubernetes.layout import Node
+from tests.cluster.waiting import wait_until
 
 CGROUPS = Path("/sys/fs/cgroup")
 
@@ -25,16 +27,39 @@ def prepare(node: Node) -> None:
 
 def clear(node: Node) -> None:
     """Takes it all back, and what the pods left mounted."""
-    for point in reversed(mounted_below(node.folder)):
-        if attempt("umount", point).returncode != 0:
-            run("umount", "--lazy", point)
+    _unmount_below(node.folder)
     if attempt("ip", "link", "show", node.bridge).returncode == 0:
         run("ip", "link", "delete", node.bridge)
     for hierarchy in _hierarchies():
-        for cgroup in sorted((hierarchy / node.name).rglob("*/"), reverse=True):
+        top = hierarchy / node.name
+        if top.exists():
+            wait_until(f"no process in {top}", functools.partial(_removed, top), 10)
+
+
+def _removed(top: Path) -> bool:
+    """Removes cgroups, children first; False while one still holds a process that is ending."""
+    try:
+        for cgroup in sorted((path for path in top.rglob("*") if path.is_dir()), reverse=True):
             cgroup.rmdir()
-        if (hierarchy / node.name).exists():
-            (hierarchy / node.name).rmdir()
+        top.rmdir()
+    except OSError:
+        return False
+    return True
+
+
+def clear_disks(state: Path) -> None:
+    """Unmounts and detaches every disk whose image is below the state folder, those of tests that were killed, too."""
+    _unmount_below(state)
+    for line in run("losetup", "--list", "--noheadings", "--output=NAME,BACK-FILE").splitlines():
+        device, image = line.split(maxsplit=1)
+        if image.startswith(f"{state}/"):
+            run("losetup", "--detach", device)
+
+
+def _unmount_below(folder: Path) -> None:
+    for point in reversed(mounted_below(folder)):
+        if attempt("umount", point).returncode != 0:
+            run("umount", "--lazy", point)
 
 
 def mounted_below(folder: Path) -> list[str]:

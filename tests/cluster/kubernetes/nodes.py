@@ -47,9 +47,9 @@ def stop(layout: Layout, programs: Programs, node: Node) -> None:
     if containerd.pid() is not None:
         ctr = containerd_client(programs, node)
         for task in run(*ctr, "tasks", "list", "--quiet").split():
-            attempt(*ctr, "tasks", "delete", "--force", task)  # may have ended meanwhile
+            attempt(*ctr, "tasks", "delete", "--force", task)  # one that ends meanwhile is as good
         for container in run(*ctr, "containers", "list", "--quiet").split():
-            run(*ctr, "containers", "delete", container)
+            attempt(*ctr, "containers", "delete", container)  # the next start would find it: untidy, but no harm
     containerd.stop(10)
     for pid in _shims(layout, node):
         os.kill(pid, signal.SIGKILL)

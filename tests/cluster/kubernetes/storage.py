@@ -1,7 +1,5 @@
 """StorageClass `loop`: the real provisioner and attacher, and a driver whose disks attach to one node at a time."""
 
-from pathlib import Path
-
 from tests.cluster.kubernetes.build import Programs
 from tests.cluster.kubernetes.command import run
 from tests.cluster.kubernetes.layout import CONFIGURATION, Layout
@@ -37,18 +35,11 @@ def start(layout: Layout, programs: Programs) -> None:
 
 
 def stop(layout: Layout) -> None:
-    """Ends it and detaches every disk. The nodes must be stopped before: they have the disks mounted."""
+    """Ends its processes. The disks stay attached until nobody has them mounted any more: see `machine.clear_disks`."""
     for name in daemons(layout):
         Daemon(name, layout).stop(5)
-    for disk in layout.disks.glob("*.img"):
-        for device in _devices(disk):
-            run("losetup", "--detach", device)
 
 
 def daemons(layout: Layout) -> tuple[str, ...]:
     """Its processes' names."""
     return ("csi-attacher", "csi-provisioner", *(f"loop-{node.name}" for node in layout.nodes), "loop-controller")
-
-
-def _devices(disk: Path) -> list[str]:
-    return run("losetup", "--noheadings", "--output=NAME", f"--associated={disk}").split()
