@@ -1,7 +1,7 @@
 # The guard on a slim Python. Builds alike with docker, podman and buildah:
 #   docker build --tag ghcr.io/uengine-oss/volume-guard:0.1.0 .
 # The base needs Python 3.11 or newer with venv; from 3.15 on, imports are lazy.
-ARG PYTHON=docker.io/library/python:3.15-slim
+ARG PYTHON=python:3.15-slim
 
 FROM ${PYTHON} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
