@@ -6,6 +6,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,15 +105,34 @@ def _bring_up(command: str) -> list[str]:
     return [sys.executable, "-m", "tests.cluster.kubernetes", command]
 
 
-@pytest.fixture
-def kubectl(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Kubectl]:
-    """kubectl on a namespace of the test's own, which is deleted at its end, with its claims and their disks."""
-    word = "".join(letter if letter.isalnum() else "-" for letter in request.node.name.lower())
-    name = f"{word.removeprefix('test-')[:40]}-{uuid.uuid4().hex[:6]}"
+@contextmanager
+def namespace(cluster: Cluster, word: str) -> Iterator[Kubectl]:
+    """kubectl on a new namespace, which is deleted at the end, with its claims and their disks."""
+    readable = "".join(letter if letter.isalnum() else "-" for letter in word.lower())
+    name = f"{readable.removeprefix('test-')[:40]}-{uuid.uuid4().hex[:6]}"
     bound = cluster.kubectl.within(name)
     bound("create", "namespace", name)
     yield bound
     bound("delete", "namespace", name, "--wait=false")
+
+
+def adopt(cluster: Cluster, kubectl: Kubectl) -> Object:
+    """Makes a claim with two tenants' skills and the marker, and gives it as a pod's volume."""
+    volume = objects.of_claim("adopted")
+    fill = (objects.upload("acme", "reports", 40), objects.upload("beta", "letters", 60))
+    kubectl.apply(
+        objects.claim("adopted", cluster.storage_class),
+        objects.task("adoption", volume, *fill, objects.guard("adopt")),
+    )
+    observing.wait_succeeded(kubectl, "adoption")
+    return volume
+
+
+@pytest.fixture
+def kubectl(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Kubectl]:
+    """kubectl on a namespace of the test's own."""
+    with namespace(cluster, request.node.name) as bound:
+        yield bound
 
 
 @pytest.fixture
@@ -125,9 +145,4 @@ def new_claim(cluster: Cluster, kubectl: Kubectl) -> Object:
 @pytest.fixture
 def adopted_claim(cluster: Cluster, kubectl: Kubectl) -> Object:
     """A claim with two tenants' skills and the marker, as a pod's volume."""
-    kubectl.apply(objects.claim("adopted", cluster.storage_class))
-    volume = objects.of_claim("adopted")
-    fill = (objects.upload("acme", "reports", 40), objects.upload("beta", "letters", 60))
-    kubectl.apply(objects.task("adoption", volume, *fill, objects.guard("adopt")))
-    observing.wait_succeeded(kubectl, "adoption")
-    return volume
+    return adopt(cluster, kubectl)

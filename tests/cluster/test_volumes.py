@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.cluster import images, objects, observing
-from tests.cluster.conftest import LAYOUT, Cluster
+from tests.cluster.conftest import LAYOUT, Cluster, adopt, namespace
 from tests.cluster.kubectl import Kubectl, Object
 from tests.cluster.nodedisks import NodeDisks, local_volume, node_disks
 
@@ -45,24 +45,36 @@ CASES = (
 )
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_gate_tells_what_is_mounted(case: Case, kubectl: Kubectl, request: pytest.FixtureRequest) -> None:
-    if case.volume == CLAIM or "persistentVolumeClaim" in case.volume:
-        request.getfixturevalue("adopted_claim")
+@pytest.fixture(scope="module")
+def prepared(cluster: Cluster) -> Iterator[Kubectl]:
+    """kubectl on a namespace with an adopted claim and configuration to mount: none of the cases writes on them."""
     configured = {"metadata": {"name": "configured"}, "apiVersion": "v1"}
-    kubectl.apply(
-        {**configured, "kind": "ConfigMap", "data": {"SKILL.md": "hello"}},
-        {**configured, "kind": "Secret", "stringData": {"SKILL.md": "hello"}},
-    )
-    kubectl.apply(objects.pod("guarded", case.volume, mount=case.mount))
+    with namespace(cluster, "volumes") as kubectl:
+        kubectl.apply(
+            {**configured, "kind": "ConfigMap", "data": {"SKILL.md": "hello"}},
+            {**configured, "kind": "Secret", "stringData": {"SKILL.md": "hello"}},
+        )
+        adopt(cluster, kubectl)
+        yield kubectl
 
-    assert observing.ending(kubectl, "guarded", objects.GATE).status == case.status
+
+def _gate_status(kubectl: Kubectl, pod: Object) -> int:
+    """Runs a pod's gate where the claim is attached: two pods on two nodes would wait for each other's disk."""
+    pod["spec"]["nodeName"] = kubectl.get("pod", "adoption")["spec"]["nodeName"]
+    name = pod["metadata"]["name"]
+    kubectl.apply(pod)
+    status = observing.ending(kubectl, name, objects.GATE).status
+    kubectl("delete", "pod", name, "--wait=false")
+    return status
 
 
-def test_a_gate_that_needs_only_to_read_passes_a_read_only_claim(kubectl: Kubectl, adopted_claim: Object) -> None:
-    kubectl.apply(objects.pod("guarded", adopted_claim, mount={"readOnly": True}, writable="false"))
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_gate_tells_what_is_mounted(case: Case, prepared: Kubectl) -> None:
+    assert _gate_status(prepared, objects.pod(case.name, case.volume, mount=case.mount)) == case.status
 
-    assert observing.ending(kubectl, "guarded", objects.GATE).status == 0
+
+def test_a_gate_that_needs_only_to_read_passes_a_read_only_claim(prepared: Kubectl) -> None:
+    assert _gate_status(prepared, objects.pod("reading", CLAIM, mount={"readOnly": True}, writable="false")) == 0
 
 
 @pytest.fixture
