@@ -1,5 +1,6 @@
 """`guard adopt`, `accept`, `hold` and `release`: the only commands that change what a volume says of itself."""
 
+import errno
 import os
 import uuid
 from collections.abc import Callable
@@ -8,18 +9,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from guard.event import Event, Happening
-from guard.outcome import Outcome, Severity
+from guard.outcome import Outcome
 from guard.report.text import bounded
 from guard.volume.document import NAME_LIMIT
 from guard.volume.examine import Examination, Examiner, NoProgress
 from guard.volume.facts import Census, Fault, Invalid
 from guard.volume.hold import REASON_LIMIT, Hold
-from guard.volume.judge import Expectation, judge, usable_ledger
-from guard.volume.ledger import Ledger, Reference
-from guard.volume.loss import kept_files
+from guard.volume.judge import judge, usable_ledger
+from guard.volume.ledger import Ledger
+from guard.volume.loss import new_reference
 from guard.volume.marker import Marker
 from guard.volume.writes import Accept, Adopt, Announce, Overtaken, Release, Seen, Written
-from guard.wording import Ending, Say, Whereabouts, facts, remedies, sentence, termination
+from guard.wording import Ending, Say, Whereabouts, facts, refusal
 
 #: Another command may be faster, and what it wrote is then judged.
 _ATTEMPTS = 3
@@ -64,12 +65,12 @@ class Adoption:
             ending = command()
             if ending is not None:
                 return ending
-        examination = self.examiner.examine(stop_early=False)
-        fault = Fault(0, "being changed by another command each time it was to be written")
+        examination = self.examiner.examine()
+        fault = Fault(errno.EAGAIN, "writing what another command changed each time")
         return self._refused(self._rejudged(examination, fault))
 
     def _adopt(self, replacing: str | None) -> Ending | None:
-        examination = self._without(Outcome.HELD)
+        examination = _without(self.examiner.examine(), Outcome.HELD)
         outcome = examination.judgement.outcome
         standing = examination.look.marker
         # Behind the right marker, whether the data is there and can be written is the gate's question.
@@ -86,7 +87,7 @@ class Adoption:
             return self._refused(self._rejudged(examination, census.fault))
         marker = Marker(self.examiner.expected.volume, str(uuid.uuid4()), _now())
         last = usable_ledger(examination.look) if named is None else None
-        ledger = self._ledger(marker.marker_id, last.generation + 1 if last else 1, census, last)
+        ledger = self._ledger(marker.marker_id, census, last)
         if last and last.reference.files > ledger.reference.files:
             ledger = replace(ledger, reference=last.reference)  # smaller, but no wipe: it stays a shrunk volume
         written = self._write(Adopt(_seen(examination), marker, ledger, named))
@@ -96,33 +97,37 @@ class Adoption:
             return None
         what = f'is now "{marker.volume}" with {census.files} files'
         fields = {"volume": marker.volume, "marker_id": marker.marker_id, "set_aside": written.set_aside}
-        return self._done(Event.VOLUME_ADOPTED, examination, what, {**fields, **_counted(census, ledger)})
+        counted = replace(examination, census=census)
+        return self._done(Event.VOLUME_ADOPTED, counted, what, {**fields, **_recorded(ledger)})
 
     def _accept(self) -> Ending | None:
-        return self._renew(Accept, Event.VOLUME_ACCEPTED, "is accepted as it is")
+        examination = _without(self.examiner.examine(), Outcome.HELD, Outcome.DATA_LOST)
+        outcome, last = examination.judgement.outcome, usable_ledger(examination.look)
+        if outcome is Outcome.MARKER_MISSING and last is not None:
+            # What a wipe took the marker of: accepted first, adopted then.
+            done = "is accepted as it is; it still has no marker (guard adopt)"
+            return self._renew(examination, Accept, Event.VOLUME_ACCEPTED, done)
+        if outcome is not Outcome.OK:
+            return self._refused(examination)
+        return self._renew(examination, Accept, Event.VOLUME_ACCEPTED, "is accepted as it is")
 
     def _release(self) -> Ending | None:
-        examination = self._without(Outcome.HELD)
-        if examination.look.hold is None and examination.judgement.outcome in {Outcome.OK, Outcome.DATA_LOST}:
-            return self._done(Event.VOLUME_RELEASED, examination, "was not held; nothing was written", {})
-        return self._renew(_release, Event.VOLUME_RELEASED, "is released and accepted as it is")
-
-    def _renew(self, request: Callable[..., Any], event: Event, done: str) -> Ending | None:
-        examination = self._without(Outcome.HELD, Outcome.DATA_LOST)
-        look = examination.look
-        last = usable_ledger(look)
-        unmarked = (
-            examination.judgement.outcome is Outcome.MARKER_MISSING
-            and last is not None
-            and event is not (Event.VOLUME_RELEASED)
-        )
-        if examination.judgement.outcome is not Outcome.OK and not unmarked:
+        examination = _without(self.examiner.examine(), Outcome.HELD, Outcome.DATA_LOST)
+        if examination.judgement.outcome is not Outcome.OK:
             return self._refused(examination)
+        if examination.look.hold is None:
+            return self._done(Event.VOLUME_RELEASED, examination, "was not held; nothing was written", {})
+        return self._renew(examination, _release, Event.VOLUME_RELEASED, "is released and accepted as it is")
+
+    def _renew(
+        self, examination: Examination, request: Callable[[Seen, Ledger], Accept | Release], event: Event, done: str
+    ) -> Ending | None:
+        look, last = examination.look, usable_ledger(examination.look)
         census = self.examiner.count_all(examination)
         if census.fault:
             return self._refused(self._rejudged(examination, census.fault))
         marker_id = look.marker.marker_id if isinstance(look.marker, Marker) else (last.marker_id if last else "")
-        ledger = self._ledger(marker_id, last.generation + 1 if last else 1, census, last)
+        ledger = self._ledger(marker_id, census, last)
         written = self._write(request(_seen(examination), ledger))
         if isinstance(written, Fault):
             return self._refused(self._rejudged(examination, written))
@@ -133,13 +138,11 @@ class Adoption:
         message = f"{done}: {ledger.reference.files} files are the new reference"
         message += f" (before: {before})" if before is not None else ""
         message += f", generation {written.ledger.generation}"
-        if unmarked:
-            message += ". It still has no marker: guard adopt"
-        fields = {"reference_before": before, "set_aside": written.set_aside, **_counted(census, written.ledger)}
-        return self._done(event, examination, message, fields)
+        fields = {"reference_before": before, "set_aside": written.set_aside, **_recorded(written.ledger)}
+        return self._done(event, replace(examination, census=census), message, fields)
 
     def _hold(self, reason: str) -> Ending | None:
-        examination = self._without(Outcome.DATA_LOST, Outcome.MARKER_MISSING)
+        examination = _without(self.examiner.examine(), Outcome.DATA_LOST, Outcome.MARKER_MISSING)
         held = examination.look.hold
         if examination.judgement.outcome is Outcome.HELD:
             by = (
@@ -162,12 +165,6 @@ class Adoption:
             Event.VOLUME_HELD, examination, f"is held: {bounded(hold.reason)}. End it with: guard release", fields
         )
 
-    def _without(self, *waived: Outcome) -> Examination:
-        """An examination without the outcomes that this command is there to end, or does not mind."""
-        examination = self.examiner.examine(stop_early=False)
-        kept = tuple(one for one in examination.judgement.findings if one.outcome not in waived)
-        return replace(examination, judgement=replace(examination.judgement, findings=kept))
-
     def _write(self, request: Adopt | Accept | Release | Announce) -> Written | Fault | None:
         """Has it written; None where another command was faster."""
         try:
@@ -176,20 +173,12 @@ class Adoption:
             return Fault(0, "being written")
         return None if isinstance(answer, Overtaken) else answer
 
-    def _ledger(self, marker_id: str, generation: int, census: Census, last: Ledger | None) -> Ledger:
-        files, entries = census.files, dict(census.entries)
-        if last:
-            files, kept = kept_files(last.reference, census)
-            entries |= {
-                name: count for name, count in kept.items() if count and name in _hidden(census, last.reference)
-            }
+    def _ledger(self, marker_id: str, census: Census, last: Ledger | None) -> Ledger:
         now = _now()
         return Ledger(
             marker_id=marker_id,
-            generation=generation,
-            reference=Reference(
-                files, {name: count for name, count in entries.items() if count}, census.empty or 0, now
-            ),
+            generation=last.generation + 1 if last else 1,
+            reference=new_reference(last.reference if last else None, census, now),
             files=census.files,
             written=now,
             pod=self.where.pod,
@@ -200,8 +189,7 @@ class Adoption:
         look = replace(examination.look, fault=fault)
         if fault.read_only:
             look = replace(examination.look, read_only=f"{fault.code} while {fault.doing}")
-        expected: Expectation = replace(self.examiner.expected, writable=True)
-        return Examination(look, examination.census, judge(expected, look))
+        return Examination(look, examination.census, judge(self.examiner.expected, look))
 
     def _done(self, event: Event, examination: Examination, what: str, fields: dict[str, Any]) -> Ending:
         message = f"{examination.look.path} {what}."
@@ -211,13 +199,9 @@ class Adoption:
         return Ending(Outcome.OK, f"ok: {message}\n")
 
     def _refused(self, examination: Examination) -> Ending:
-        commands = remedies(examination, self.where)
-        outcome = examination.judgement.outcome
-        fields = {**facts(examination), **self.where.fields(), "outcome": outcome.label, "status": outcome.status}
-        operation = os.urandom(8).hex()
-        text = sentence(examination)
-        self.say(Happening(Event.VOLUME_REFUSED, text, Severity.ERROR, fields, operation, first=True, last=True))
-        return Ending(outcome, termination(examination, commands))
+        said, ending = refusal(examination, self.where, os.urandom(8).hex(), first=True)
+        self.say(said)
+        return ending
 
 
 _REPLACEABLE = frozenset({Outcome.MARKER_MISMATCH, Outcome.MARKER_INVALID})
@@ -234,8 +218,8 @@ def _seen(examination: Examination) -> Seen:
     return Seen(look.path, look.mount.mount_id, look.root_inode)
 
 
-def _release(*accepted: Any) -> Release:
-    return Release(Accept(*accepted))
+def _release(seen: Seen, ledger: Ledger) -> Release:
+    return Release(Accept(seen, ledger))
 
 
 def _replaced(standing: Marker | Invalid | None, replacing: str | None) -> str | None:
@@ -258,18 +242,14 @@ def _only(examination: Examination, outcome: Outcome) -> Examination:
     return replace(examination, judgement=replace(examination.judgement, findings=first + rest))
 
 
-def _hidden(census: Census, reference: Reference) -> frozenset[str]:
-    """Entries of the reference that could not be read whole: they keep their last count."""
-    return frozenset(
-        name
-        for name in reference.entries
-        for folder in census.unreadable
-        if folder == name or folder.startswith(name + "/") or name.startswith(folder + "/")
-    )
+def _without(examination: Examination, *waived: Outcome) -> Examination:
+    """The examination without the outcomes that a command is there to end, or does not mind."""
+    kept = tuple(one for one in examination.judgement.findings if one.outcome not in waived)
+    return replace(examination, judgement=replace(examination.judgement, findings=kept))
 
 
-def _counted(census: Census, ledger: Ledger) -> dict[str, Any]:
-    return {"files": census.files, "reference_files": ledger.reference.files, "generation": ledger.generation}
+def _recorded(ledger: Ledger) -> dict[str, Any]:
+    return {"reference_files": ledger.reference.files, "generation": ledger.generation}
 
 
 def _now() -> str:

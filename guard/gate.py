@@ -2,14 +2,13 @@
 
 import os
 import time
-from typing import Any
 
 from guard.event import Event, Happening
 from guard.outcome import Outcome, Severity
 from guard.report.text import bounded
 from guard.volume.examine import Examination, Examiner
 from guard.volume.judge import ledger_warning, usable_ledger
-from guard.wording import Ending, Say, Whereabouts, facts, remedies, sentence, termination
+from guard.wording import Ending, Say, Whereabouts, facts, judged, refusal, remedies, sentence
 
 #: Seconds between two looks while waiting: soon enough for whoever just ran `guard adopt`, and at most this share of
 #: the time is spent looking at a tree that takes long to count.
@@ -36,7 +35,7 @@ def check(examiner: Examiner, wait: float, where: Whereabouts, say: Say) -> Endi
     waiting = False
     while True:
         began = time.monotonic()
-        examination = examiner.examine(stop_early=True)
+        examination = examiner.examine()
         judgement = examination.judgement
         now = time.monotonic()
         if judgement.outcome is Outcome.OK or not judgement.may_mend(examination.look) or now >= until:
@@ -51,12 +50,9 @@ def check(examiner: Examiner, wait: float, where: Whereabouts, say: Say) -> Endi
         passed = _passed(examination, where, operation, first=not waiting)
         say(passed)
         return Ending(Outcome.OK, f"ok: {passed.message}\n")
-    commands = remedies(examination, where)
-    fields = {**_fields(examination, where), "remedy": list(commands) or None}
-    message = " ".join([sentence(examination), *(f"To do so: {command}" for command in commands)])
-    outcome = judgement.outcome
-    say(Happening(Event.VOLUME_REFUSED, message, outcome.severity, fields, operation, first=not waiting, last=True))
-    return Ending(outcome, termination(examination, commands))
+    refused, ending = refusal(examination, where, operation, first=not waiting)
+    say(refused)
+    return ending
 
 
 def _waiting(examination: Examination, left: float, where: Whereabouts, operation: str) -> Happening:
@@ -64,27 +60,15 @@ def _waiting(examination: Examination, left: float, where: Whereabouts, operatio
     message = f"Waiting up to {left:.0f} s: {sentence(examination)}"
     if commands:
         message += f" To mend it now: {commands[0]}"
-    fields = {**_fields(examination, where), "remedy": list(commands) or None}
-    return Happening(Event.VOLUME_WAITING, message, Severity.INFO, fields, operation, first=True)
-
-
-def _fields(examination: Examination, where: Whereabouts) -> dict[str, Any]:
-    outcomes = [finding.outcome for finding in examination.judgement.findings]
-    return {
-        **facts(examination),
-        **where.fields(),
-        "outcome": outcomes[0].label,
-        "status": outcomes[0].status,
-        "also": [outcome.label for outcome in outcomes[1:]] or None,
-    }
+    return Happening(Event.VOLUME_WAITING, message, Severity.INFO, judged(examination, where), operation, first=True)
 
 
 def _say_warnings(examination: Examination, where: Whereabouts, operation: str, say: Say) -> None:
     broken = ledger_warning(examination.look)
     if broken:
         message = (
-            f"The ledger of {examination.look.path} is not used: {bounded(broken, 512)}. Only GUARD_MIN_FILES counts until the watcher or "
-            "guard accept writes a new one."
+            f"The ledger of {examination.look.path} is not used: {bounded(broken, 512)}. "
+            "Only GUARD_MIN_FILES counts until the watcher or guard accept writes a new one."
         )
         fields = {"path": examination.look.path, "reason": broken, **where.fields()}
         say(Happening(Event.LEDGER_INVALID, message, Event.LEDGER_INVALID.severity, fields, operation))

@@ -1,10 +1,10 @@
-"""Words for a judgement: the sentence of a refusal, the text of a termination message, the fields of a line. Pure."""
+"""Words for a judgement: the sentence of a refusal, the text of a termination message, the fields of a line."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from guard.event import Happening
+from guard.event import Event, Happening
 from guard.outcome import MENDING_BY_PROPAGATION, Outcome
 from guard.report.text import printable
 from guard.volume.examine import Examination
@@ -44,6 +44,37 @@ class Ending:
 
 #: Takes happenings: the log, and whoever else listens.
 Say = Callable[[Happening], None]
+
+
+def refusal(examination: Examination, where: Whereabouts, operation: str, *, first: bool) -> tuple[Happening, Ending]:
+    """A refusal for the log and for `kubectl describe pod`.
+
+    Args:
+        examination: What was judged.
+        where: This pod.
+        operation: The run that this line belongs to.
+        first: Whether nothing was said before it.
+    """
+    commands = remedies(examination, where)
+    message = " ".join([sentence(examination), *(f"To do so: {command}" for command in commands)])
+    outcome = examination.judgement.outcome
+    said = Happening(
+        Event.VOLUME_REFUSED, message, outcome.severity, judged(examination, where), operation, first=first, last=True
+    )
+    return said, Ending(outcome, termination(examination, commands))
+
+
+def judged(examination: Examination, where: Whereabouts) -> dict[str, Any]:
+    """The fields of a line about a volume that is not right."""
+    outcomes = [finding.outcome for finding in examination.judgement.findings]
+    return {
+        **facts(examination),
+        **where.fields(),
+        "outcome": outcomes[0].label,
+        "status": outcomes[0].status,
+        "also": [outcome.label for outcome in outcomes[1:]] or None,
+        "remedy": list(remedies(examination, where)) or None,
+    }
 
 
 def sentence(examination: Examination) -> str:

@@ -54,6 +54,7 @@ class _Tally:
     bytes: int = 0
     folders: int = 0
     entries: dict[str, int] = field(default_factory=dict)
+    depth: int = 0
     unreadable: list[str] = field(default_factory=list)
 
 
@@ -82,6 +83,7 @@ def count(root: int, order: Order, progress: Callable[[int], None]) -> Census:
         files=tally.files,
         exact=exact,
         entries=tally.entries,
+        depth=tally.depth,
         empty=tally.empty if order.sizes else None,
         bytes=tally.bytes if order.sizes else None,
         folders=tally.folders,
@@ -127,6 +129,7 @@ class _Walk:
                 os.close(folder)
                 folder = below
             else:
+                self.tally.depth = len(chain) + 1 if names else 0
                 for name in names:
                     self._count_entry(folder, name, _join(path, name))
         finally:

@@ -3,6 +3,7 @@
 The path is never opened here. A prober that makes no progress is left behind, and one replacement waits in its place.
 """
 
+import errno
 import os
 import select
 import time
@@ -20,7 +21,7 @@ from guard.volume.marker import Marker
 from guard.volume.prober import Answer, Failure, Gone, Prober, Progress, Request
 from guard.volume.requests import Count, LookAt
 
-#: Up to so many files a count is exact; above, the gate stops as soon as enough is there.
+#: Up to so many files a look's count is exact; above, it stops as soon as enough is there.
 EXACT_FILES = 100_000
 #: How often a look is repeated where the mount changes while it is counted.
 _ATTEMPTS = 3
@@ -67,11 +68,8 @@ class Examiner:
         self._replaced = False
         self._mount_table: int | None = None
 
-    def examine(self, *, stop_early: bool) -> Examination:
-        """Looks, counts where the count can matter, and judges.
-
-        Args:
-            stop_early: Stop counting above EXACT_FILES as soon as enough of the reference is there.
+    def examine(self) -> Examination:
+        """Looks, counts until enough is there where the count can matter, and judges.
 
         Raises:
             Interrupted: A signal asked for the end.
@@ -79,12 +77,12 @@ class Examiner:
         """
         for attempt in range(_ATTEMPTS):
             look = self._look()
-            census = self._count(look, stop_early=stop_early) if worth_counting(self.expected, look) else None
+            census = self._count(look) if worth_counting(self.expected, look) else None
             changed = census is not None and not census.fault and not _same(look, census)
             if not changed or attempt == _ATTEMPTS - 1:
                 break
         if changed:
-            look = replace(look, fault=Fault(0, "looking at a mount that changes all the time"))
+            look = replace(look, fault=Fault(errno.EAGAIN, "looking at a mount that changes all the time"))
             census = None
         return Examination(look, census, judge(self.expected, look, census))
 
@@ -160,9 +158,9 @@ class Examiner:
             return replace(told, fault=Fault(0, doing))
         return Look(self.expected.path, identity=identity(), fault=Fault(0, doing))
 
-    def _count(self, look: Look, *, stop_early: bool) -> Census:
+    def _count(self, look: Look) -> Census:
         reference = reference_of(look)
-        enough = max(EXACT_FILES, needed(self.expected.loss, reference)) if stop_early else None
+        enough = max(EXACT_FILES, needed(self.expected.loss, reference))
         return self._ordered(Order(frozenset(reference.entries) if reference else frozenset(), enough))
 
     def _ordered(self, order: Order) -> Census:

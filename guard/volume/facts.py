@@ -149,7 +149,8 @@ class Census:
     Attributes:
         files: Names that are not directories.
         exact: False where the count stopped early: then there are at least so many.
-        entries: Files of each entry, and of each entry of the reference that was asked for.
+        entries: Files of each entry, and of each entry of the reference that was asked for, wherever it lies.
+        depth: How many levels down the entries lie now; 0 where there are none. Those of the reference may lie elsewhere.
         empty: Files of size 0; None where sizes were not read.
         bytes: Sum of sizes; None where sizes were not read.
         folders: Directories, the root not counted.
@@ -162,6 +163,7 @@ class Census:
     files: int
     exact: bool = True
     entries: Mapping[str, int] = field(default_factory=dict)
+    depth: int = 0
     empty: int | None = None
     bytes: int | None = None
     folders: int = 0

@@ -227,7 +227,7 @@ def _try_writing(root: int) -> dict[str, object]:
     try:
         store.try_writing(root)
     except FileNotFoundError:
-        return {}  # no folder of the guard yet: adoption will write
+        return {}  # the folder went away since the marker was read: the next look will say so
     except OSError as error:
         if error.errno == errno.EROFS:
             return {"read_only": "a write gave EROFS"}

@@ -88,6 +88,23 @@ def kept_files(reference: Reference, census: Census) -> tuple[int, Mapping[str, 
     return files, now
 
 
+def new_reference(last: Reference | None, census: Census, recorded: str) -> Reference:
+    """What is there now as the reference; entries that can't be read keep their last count.
+
+    Args:
+        last: The reference so far; None where there is none.
+        census: An exact count with sizes.
+        recorded: Now, RFC 3339.
+    """
+    # A count of the last reference's entries too can hold another depth: a folder and its own sub-folders, both.
+    entries = {name: files for name, files in census.entries.items() if name.count("/") + 1 == census.depth}
+    files = census.files
+    if last is not None:
+        files, now = kept_files(last, census)
+        entries |= {name: count for name, count in now.items() if count > census.entries.get(name, 0)}
+    return Reference(files, {name: count for name, count in entries.items() if count}, census.empty or 0, recorded)
+
+
 def _within(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder + "/")
 

@@ -7,7 +7,6 @@ its parent does.
 import os
 import pickle
 import resource
-import select
 import signal
 import struct
 import traceback
@@ -83,19 +82,9 @@ class Prober:
         """Sends a request; the prober must be idle.
 
         Raises:
-            BrokenPipeError: The prober is gone; `receive` says how.
+            BrokenPipeError: The prober is gone; `take` says how.
         """
         _write(self._requests, request)
-
-    def receive(self, timeout: float) -> Progress | Answer | Failure | Gone | None:
-        """The next thing the prober says, None if it says nothing for `timeout` seconds."""
-        message = self._next()
-        if message is not None:
-            return message
-        poll = select.poll()
-        poll.register(self.replies, select.POLLIN)
-        poll.poll(max(0.0, timeout) * 1000)
-        return self.take()
 
     def take(self) -> Progress | Answer | Failure | Gone | None:
         """What the prober has said already, None if nothing whole is there. Never waits."""

@@ -18,6 +18,15 @@ def test_one_of_two_skills_deleted_passes_and_is_said(adopted: Sandbox) -> None:
     assert "shrunk from 10 to 4 files" in ended.last["message"]
 
 
+def test_accepting_the_loss_of_a_tenant_does_not_count_the_other_s_skills_twice(adopted: Sandbox) -> None:
+    adopted.sh("mkdir -p $P/other/skill; touch $P/other/skill/1")
+    assert adopted.guard("accept").status == 0
+    adopted.sh("rm -r $P/other; cd $P/tenant/docx; touch $(seq 50)")
+    assert adopted.guard("accept").status == 0
+    adopted.sh("rm -r $P/tenant/docx")
+    assert adopted.guard("check").status == 0
+
+
 @pytest.mark.parametrize("script", ["rm $P/tenant/*/*", "rm -r $P/tenant; mkdir $P/lost+found; touch $P/lost+found/1"])
 def test_everything_deleted_is_a_loss(adopted: Sandbox, script: str) -> None:
     adopted.sh(script)

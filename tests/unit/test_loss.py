@@ -1,7 +1,7 @@
 """The loss rule: the contract's sentences as examples, then against a naive restatement in exact fractions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from guard.volume.facts import Census
 from guard.volume.ledger import Reference
-from guard.volume.loss import LossRule, Verdict, judge_loss, needed
+from guard.volume.loss import LossRule, Verdict, judge_loss, needed, new_reference
 
 AT = "2026-11-24T18:27:01Z"
 RULE = LossRule()
@@ -292,6 +292,25 @@ def test_so_many_files_are_enough_to_be_neither_wiped_nor_shrunk(rule: LossRule,
 
 def test_without_a_reference_only_the_floor_is_needed() -> None:
     assert (needed(RULE, None), needed(LossRule(min_files=7), None)) == (0, 7)
+
+
+# What is there now becomes the reference.
+
+
+def test_the_new_reference_has_the_entries_of_the_depth_at_which_they_lie_now() -> None:
+    now = replace(census({"a": 100, "a/s1": 10, "a/s2": 90}), depth=2)
+    assert new_reference(reference({"a": 100, "b": 10}), now, AT).entries == {"a/s1": 10, "a/s2": 90}
+
+
+def test_the_new_reference_keeps_the_last_count_of_what_cannot_be_read() -> None:
+    now = replace(census({"a": 7}, unreadable=("b",)), depth=1)
+    renewed = new_reference(reference({"a": 100, "b": 10}), now, AT)
+    assert (renewed.files, renewed.entries) == (17, {"a": 7, "b": 10})
+
+
+def test_a_first_reference_is_the_count_itself() -> None:
+    now = replace(census({"a": 7, "b": 0}, loose=1, empty=2), depth=1)
+    assert new_reference(None, now, AT) == Reference(8, {"a": 7}, 2, AT)
 
 
 # Histories against one reference.
