@@ -23,7 +23,7 @@ from guard.volume.prober import Prober
 
 if TYPE_CHECKING:
     from guard.arguments import Arguments
-    from guard.settings import Reporting, VolumeSettings
+    from guard.settings import VolumeSettings
     from guard.wording import Ending, Say
 
 
@@ -209,12 +209,12 @@ def _judge(
     examiner = Examiner(expected, prober, interrupt)
     try:
         ending = _command(command, found, extras, examiner, say)
-    except ProberFailed as failed:
-        return _bug(str(failed), found, say, observing=observing)
     except Interrupted:
         raise
+    except ProberFailed as failed:
+        ending = _bug(str(failed), say)
     except Exception:  # noqa: BLE001 - a bug is said and has a status
-        return _bug(traceback.format_exc(), found, say, observing=observing)
+        ending = _bug(traceback.format_exc(), say)
     passed = ending.outcome is Outcome.OK or observing
     if ending.outcome is not Outcome.OK or not app:  # after a pass the file is the application's
         termination.write(found.termination_log, ending.message)
@@ -269,25 +269,26 @@ def _own_environment() -> dict[bytes, bytes]:
     return environment
 
 
-def _bug(trace: str, found: "Reporting", say: "Say", *, observing: bool) -> int:
-    from guard.report import termination
+def _bug(trace: str, say: "Say") -> "Ending":
+    from guard.wording import Ending
 
     outcome = Outcome.INTERNAL_ERROR
     last = trace.strip().rsplit("\n", 1)[-1]
     message = f"{outcome.label}: a bug in the guard: {last}. {outcome.value.remedy}"
     fields = {"outcome": outcome.label, "status": outcome.status, "traceback": trace[-4000:]}
     say(Happening(Event.VOLUME_REFUSED, message, outcome.severity, fields))
-    termination.write(found.termination_log, message + "\n")
-    return 0 if observing else outcome.status
+    return Ending(outcome, message + "\n")
 
 
 def _unforeseen(trace: str) -> int:
     """A bug before the settings are known: said as well as it can be."""
+    from guard.report import termination
     from guard.report.log import Log
     from guard.settings import Reporting
 
-    found = Reporting.model_construct()
-    return _bug(trace, found, Log().say, observing=False)
+    ending = _bug(trace, Log().say)
+    termination.write(Reporting.model_construct().termination_log, ending.message)
+    return ending.outcome.status
 
 
 def _unusable(problems: list[str], flags: dict[str, str]) -> int:

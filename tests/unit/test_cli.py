@@ -1,0 +1,32 @@
+"""Where an outcome becomes an exit status, for what a command line can't bring about: a bug of the guard's own."""
+
+import pytest
+
+from guard import cli
+from guard.interrupt import Interrupt
+from guard.settings import CheckSettings
+from guard.volume.prober import Prober
+
+
+def judged(monkeypatch: pytest.MonkeyPatch, *, enforce: bool, app: list[str] | None) -> int | cli.Handover:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(cli, "_command", fail)
+    found = CheckSettings.model_validate({"GUARD_VOLUME": "skills", "GUARD_ENFORCE": enforce})
+    with Interrupt() as interrupt:
+        return cli._judge("check", found, {}, app, [], Prober(), interrupt)
+
+
+def test_a_bug_ends_with_its_own_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert judged(monkeypatch, enforce=True, app=["true"]) == 1
+
+
+def test_a_bug_does_not_keep_an_observed_application_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    ending = judged(monkeypatch, enforce=False, app=["true"])
+    assert isinstance(ending, cli.Handover)
+    assert ending.app == ["true"]
+
+
+def test_a_bug_of_an_observing_gate_does_not_stop_the_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert judged(monkeypatch, enforce=False, app=None) == 0
