@@ -3,9 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 from guard.outcome import Severity
+
+
+class Topic(Protocol):
+    """What a line is about: an event of the table below, or of a program beside the guard that reports the same way."""
+
+    @property
+    def label(self) -> str:
+        """The name that users script against."""
+
+    @property
+    def severity(self) -> Severity:
+        """The severity unless the happening says otherwise."""
 
 
 class Event(Enum):
@@ -59,7 +71,7 @@ class Happening:
         last: The last line of its operation.
     """
 
-    event: Event
+    event: Topic
     message: str
     severity: Severity
     fields: Mapping[str, Any] = field(default_factory=dict)
