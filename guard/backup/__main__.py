@@ -73,7 +73,7 @@ def _run(arguments: Sequence[str], found: CheckSettings, interrupt: Interrupt, s
     if wanted.command == "archive":
         return archive.run(_night(wanted, found), restic, _pausing(interrupt), say)
     if wanted.command == "restore":
-        return Restore(found.path, wanted.snapshot, Guard(interrupt), restic, interrupt, say).run()
+        return Restore(found.path, wanted.snapshot, found.loss_rule(), Guard(interrupt), restic, interrupt, say).run()
     age = timedelta(seconds=_seconds("--max-age", wanted.max_age))
     return drill.run(drill.Drill(wanted.into, found.loss_rule(), age, datetime.now(UTC)), restic, say)
 

@@ -14,7 +14,6 @@ from guard.backup.result import BackupEvent, Failed, Result
 from guard.backup.retention import Policy, Shrunk
 from guard.backup.say import Voice
 from guard.backup.snapshot import Snapshot
-from guard.volume.facts import Census
 from guard.volume.loss import LossRule
 
 
@@ -59,8 +58,8 @@ def run(night: Night, restic: Restic, pause: Callable[[float], None], say: Voice
     say(BackupEvent.CHECKED, f"The repository is whole, and share {part} of its data was read back.", share=part)
     if lost is not None:
         found = (
-            f"snapshot {new.short} has {lost.loss.after} files where {lost.before.short} of {lost.before.time} "
-            f"has {lost.loss.before}: {lost.loss.reason}"
+            f"snapshot {new.short} has {lost.loss.after} files where {lost.before.shown} has {lost.loss.before}: "
+            f"{lost.loss.reason}"
         )
         raise Failed(Result.SNAPSHOT_SHRUNK, found)
     kept = _forget(night, restic, say)
@@ -86,24 +85,22 @@ def _archive(night: Night, restic: Restic, say: Voice) -> tuple[Snapshot, Shrunk
         seconds=told.get("total_duration"),
     )
 
-    def census_of(snapshot: Snapshot) -> Census:
-        return restic.tree(snapshot).census()
-
-    lost = retention.shrunk(night.rule, snapshots, new, census_of)
+    lost = retention.shrunk(night.rule, snapshots, new, restic.census)
     if lost is None:
         count = len(retention.compared(snapshots, new))
-        against = f"{count} snapshots before it" if count else "none: it is the first"
+        against = f"the last {count} before it" if count else "none: there is none before it that is not pinned"
         say(BackupEvent.COMPARED, f"Snapshot {new.short} kept the data, compared with {against}.", compared=count)
+    else:
+        # At once: whatever comes next, no restore takes it for a good one.
+        new = restic.tag(new, retention.SHRUNK)
     return new, lost
 
 
 def _pin(restic: Restic, new: Snapshot, lost: Shrunk, say: Voice) -> None:
-    # The new one first: killed in between, the next run passes over it and pins the right one.
-    restic.tag(new, retention.SHRUNK)
-    restic.tag(lost.before, retention.PINNED)
+    pinned = restic.tag(lost.before, retention.PINNED)
     say(
         BackupEvent.PINNED,
-        f"Snapshot {new.short} lost the data of {lost.before.short} ({lost.loss.before} files, now {lost.loss.after}): the "
+        f"Snapshot {new.short} lost the data of {pinned.shown} ({lost.loss.before} files, now {lost.loss.after}): the "
         f"older one is tagged {retention.PINNED} and stays until the tag is removed, the new one is tagged {retention.SHRUNK}.",
         files=lost.loss.after,
         files_before=lost.loss.before,

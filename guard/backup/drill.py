@@ -12,7 +12,7 @@ from guard.backup.restic import Restic
 from guard.backup.result import BackupEvent, Failed, Result
 from guard.backup.say import Voice
 from guard.backup.snapshot import Node, Snapshot
-from guard.volume.facts import NOT_DATA, Census
+from guard.volume.facts import NOT_DATA
 from guard.volume.loss import LossRule
 
 #: Differences that are named; more are counted.
@@ -118,10 +118,7 @@ def run(drill: Drill, restic: Restic, say: Voice) -> str:
     comparison = _restored(drill, restic, newest)
     seconds = round(time.monotonic() - began, 1)
     _judge(drill, restic, snapshots, newest, comparison.files)
-    message = (
-        f"Snapshot {newest.short} of {newest.time:%Y-%m-%d %H:%M} UTC restores in {seconds} s as it is listed: "
-        f"{comparison.files} files"
-    )
+    message = f"Snapshot {newest.shown} restores in {seconds} s as it is listed: {comparison.files} files"
     say(
         BackupEvent.DRILLED, f"{message}.", snapshot=newest.snapshot_id, files=comparison.files, restore_seconds=seconds
     )
@@ -145,25 +142,19 @@ def _restored(drill: Drill, restic: Restic, newest: Snapshot) -> _Comparison:
 
 
 def _judge(drill: Drill, restic: Restic, snapshots: tuple[Snapshot, ...], newest: Snapshot, files: int) -> None:
-    def census_of(snapshot: Snapshot) -> Census:
-        return restic.tree(snapshot).census()
-
     if retention.SHRUNK in newest.tags:
-        raise Failed(Result.SNAPSHOT_SHRUNK, f"the newest snapshot, {newest.short}, is tagged {retention.SHRUNK}")
+        raise Failed(Result.SNAPSHOT_SHRUNK, f"the newest snapshot, {newest.shown}, is tagged {retention.SHRUNK}")
     if files < drill.rule.min_files:
         found = (
-            f"the newest snapshot, {newest.short}, has {files} files, fewer than GUARD_MIN_FILES={drill.rule.min_files}"
+            f"the newest snapshot, {newest.shown}, has {files} files, fewer than GUARD_MIN_FILES={drill.rule.min_files}"
         )
         raise Failed(Result.SNAPSHOT_SHRUNK, found)
-    lost = retention.shrunk(drill.rule, snapshots, newest, census_of)
+    lost = retention.shrunk(drill.rule, snapshots, newest, restic.census)
     if lost is not None:
         found = (
-            f"the newest snapshot, {newest.short}, has {lost.loss.after} files, {lost.before.short} before it has "
+            f"the newest snapshot, {newest.shown}, has {lost.loss.after} files, {lost.before.short} before it has "
             f"{lost.loss.before}: {lost.loss.reason}"
         )
         raise Failed(Result.SNAPSHOT_SHRUNK, found)
     if retention.stale(newest, drill.now, drill.max_age):
-        age = drill.now - newest.time
-        raise Failed(
-            Result.BACKUP_STALE, f"the newest snapshot, {newest.short}, is {age} old, allowed are {drill.max_age}"
-        )
+        raise Failed(Result.BACKUP_STALE, f"the newest snapshot is {newest.shown}, older than {drill.max_age}")

@@ -9,7 +9,7 @@ import json
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from guard.backup import process
@@ -18,7 +18,7 @@ from guard.backup.retention import Policy
 from guard.backup.snapshot import ListingError, Node, Snapshot, Tree, parse_node, parse_snapshots
 from guard.interrupt import Interrupt
 from guard.report import stream
-from guard.volume.facts import NOT_DATA
+from guard.volume.facts import NOT_DATA, Census
 
 #: restic's own word for "some files could not be read; the snapshot is there".
 _INCOMPLETE = 3
@@ -102,6 +102,10 @@ class Restic:
         self.each_node(snapshot, tree.add)
         return tree
 
+    def census(self, snapshot: Snapshot) -> Census:
+        """The same as the gate counts a volume."""
+        return self.tree(snapshot).census()
+
     def each_node(self, snapshot: Snapshot, take: Callable[[Node], None]) -> None:
         """Gives every name that a snapshot lists, one at a time: a listing can be larger than memory."""
 
@@ -140,10 +144,13 @@ class Restic:
         elif ran.status != 0:
             raise self._failed(ran, "checking the repository")
 
-    def tag(self, snapshot: Snapshot, tag: str) -> None:
-        """Adds a tag. The snapshot gets another ID."""
+    def tag(self, snapshot: Snapshot, tag: str) -> Snapshot:
+        """Adds a tag; the snapshot as it is called from then on."""
+        changed: dict[str, Any] = {}
         doing = f"tagging snapshot {snapshot.short} as {tag}"
-        self._must(doing, "tag", "--json", f"--add={tag}", snapshot.snapshot_id)
+        self._must(doing, "tag", "--json", f"--add={tag}", snapshot.snapshot_id, take=_taking("changed", changed))
+        renamed = str(changed.get("new_snapshot_id") or snapshot.snapshot_id)
+        return replace(snapshot, snapshot_id=renamed, tags=snapshot.tags | {tag})
 
     def forget(self, policy: Policy, path: str) -> int:
         """Forgets by the policy and prunes; how many snapshots went.

@@ -17,6 +17,7 @@ from guard.interrupt import Interrupt
 from guard.outcome import Outcome
 from guard.report.text import bounded
 from guard.volume.facts import NOT_DATA
+from guard.volume.loss import LossRule
 
 
 class Refused(Exception):  # noqa: N818 - an outcome of the gate, kept as it is
@@ -39,7 +40,8 @@ class Restore:
 
     Attributes:
         path: GUARD_PATH.
-        snapshot: The start of a snapshot's ID, or `latest`.
+        snapshot: The start of a snapshot's ID, or `latest`: the newest that kept the data.
+        rule: The rule of loss.
         guard: Runs the guard's commands.
         restic: The repository.
         interrupt: Ends what runs.
@@ -48,6 +50,7 @@ class Restore:
 
     path: str
     snapshot: str
+    rule: LossRule
     guard: Guard
     restic: Restic
     interrupt: Interrupt
@@ -64,7 +67,7 @@ class Restore:
         self.restic.remove_stale_locks()
         chosen = self._chosen()
         self._judge_target()
-        self._must(self.guard("hold", f"restore of snapshot {chosen.short} of {chosen.time:%Y-%m-%d %H:%M} UTC"))
+        self._must(self.guard("hold", f"restore of snapshot {chosen.shown}"))
         # A new claim becomes the volume before anything is on it: held, and not without a marker, is then what the gate
         # says of a restore that was interrupted. Where a ledger is left of before the wipe it can be adopted only later.
         early = self.guard("adopt")
@@ -75,12 +78,12 @@ class Restore:
         self.say(
             BackupEvent.RESTORED,
             f"Snapshot {chosen.short} is restored to {self.path} and read back: {restored.get('total_files')} names, "
-            f"{restored.get('total_bytes')} bytes.",
+            f"{restored.get('total_bytes', 0)} bytes.",
             snapshot=chosen.snapshot_id,
-            bytes=restored.get("total_bytes"),
+            bytes=restored.get("total_bytes", 0),
         )
         self._must(self.guard("adopt"))
-        self._judge_restored()
+        self._judge_restored(chosen)
         released = self.guard("release")
         self._must(released)
         return f"{self.path} is restored from snapshot {chosen.short}. {released.message}"
@@ -88,7 +91,11 @@ class Restore:
     def _chosen(self) -> Snapshot:
         snapshots = self.restic.snapshots()
         latest = self.snapshot == "latest"
-        chosen = retention.newest(snapshots) if latest else retention.named(snapshots, self.snapshot)
+        chosen = (
+            retention.newest_whole(self.rule, snapshots, self.restic.census)
+            if latest
+            else retention.named(snapshots, self.snapshot)
+        )
         if chosen is None:
             what = (
                 "a snapshot that kept its data"
@@ -109,9 +116,13 @@ class Restore:
             remedy = "Nothing was written. If it is the right volume, adopt it first: k8s/jobs/adopt.yaml"
             raise Refused(seen.status, f"{Outcome.MARKER_MISSING.label}: {found}. {remedy}.")
 
-    def _judge_restored(self) -> None:
+    def _judge_restored(self, chosen: Snapshot) -> None:
         """Released is only what the gate would then pass: a snapshot of a wiped volume stays held."""
         seen = self.guard("check", "--wait=0s", "--writable=true", "--enforce=true")
+        if seen.only(Outcome.HELD, Outcome.DATA_LOST) and seen.has(Outcome.DATA_LOST):
+            found = f"with snapshot {chosen.shown} {self.path} still has lost its data (its line is above)"
+            remedy = "It stays held. Restore an older snapshot, by its ID; if this is what there is: guard release"
+            raise Refused(Outcome.DATA_LOST.status, f"{Outcome.DATA_LOST.label}: {found}. {remedy}.")
         if not seen.only(Outcome.HELD):
             raise Refused(seen.status)
 

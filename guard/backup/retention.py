@@ -19,7 +19,7 @@ PINNED = "pinned"
 SHRUNK = "shrunk"
 
 #: So many snapshots back a new one is compared: a run that was killed before it compared leaves one uncompared.
-_DEPTH = 4
+DEPTH = 4
 
 #: restic's durations: 1y5m7d2h, where m is months.
 _DURATION = re.compile(r"(?=.)(\d{1,4}y)?(\d{1,4}m)?(\d{1,5}d)?(\d{1,5}h)?", re.ASCII)
@@ -73,7 +73,7 @@ def compared(snapshots: Sequence[Snapshot], new: Snapshot) -> tuple[Snapshot, ..
     for one in sorted(snapshots, key=lambda one: (one.time, one.snapshot_id), reverse=True):
         if one.snapshot_id == new.snapshot_id or (one.time, one.snapshot_id) > (new.time, new.snapshot_id):
             continue
-        if PINNED in one.tags or len(found) == _DEPTH:
+        if PINNED in one.tags or len(found) == DEPTH:
             break
         if SHRUNK not in one.tags:
             found.append(one)
@@ -92,7 +92,7 @@ def shrunk(
         census_of: Counts a snapshot. Two with the same tree are counted once.
 
     Returns:
-        The newest snapshot that has what is lost; None where nothing is.
+        The newest snapshot that has what is lost, and had not lost it itself; None where nothing is.
     """
     counted: dict[str, Census] = {}
 
@@ -101,13 +101,12 @@ def shrunk(
             counted[snapshot.tree] = census_of(snapshot)
         return counted[snapshot.tree]
 
-    for before in compared(snapshots, new):
-        if before.tree == new.tree:
-            continue
-        loss = loss_between(rule, census(before), census(new))
-        if loss.verdict is Verdict.WIPED:
-            return Shrunk(before, loss)
-    return None
+    before, later = None, new
+    for one in compared(snapshots, new):
+        # From what lost nothing yet, on to what that one lost: killed runs can leave a wipe in two steps.
+        if one.tree != later.tree and loss_between(rule, census(one), census(later)).verdict is Verdict.WIPED:
+            before = later = one
+    return Shrunk(before, loss_between(rule, census(before), census(new))) if before else None
 
 
 def loss_between(rule: LossRule, before: Census, after: Census) -> Loss:
@@ -115,10 +114,14 @@ def loss_between(rule: LossRule, before: Census, after: Census) -> Loss:
     return judge_loss(rule, new_reference(None, before, ""), after)
 
 
-def newest(snapshots: Sequence[Snapshot]) -> Snapshot | None:
-    """What a restore takes where nothing is named: the newest that is not known to have lost the data."""
-    good = [one for one in snapshots if SHRUNK not in one.tags]
-    return max(good, key=lambda one: (one.time, one.snapshot_id), default=None)
+def newest_whole(
+    rule: LossRule, snapshots: Sequence[Snapshot], census_of: Callable[[Snapshot], Census]
+) -> Snapshot | None:
+    """What a restore takes where nothing is named: the newest that kept the data, whoever made it; None for none."""
+    for one in sorted(snapshots, key=lambda one: (one.time, one.snapshot_id), reverse=True):
+        if SHRUNK not in one.tags and shrunk(rule, snapshots, one, census_of) is None:
+            return one
+    return None
 
 
 def named(snapshots: Sequence[Snapshot], prefix: str) -> Snapshot | None:

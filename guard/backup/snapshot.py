@@ -36,6 +36,11 @@ class Snapshot:
         """As restic shows it."""
         return self.snapshot_id[:8]
 
+    @property
+    def shown(self) -> str:
+        """For a sentence."""
+        return f"{self.short} of {self.time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
 
 def parse_snapshots(text: str) -> tuple[Snapshot, ...]:
     """Reads `restic snapshots --json`; the oldest first.
