@@ -38,10 +38,11 @@ class _Parser(argparse.ArgumentParser):
         raise Failed(Result.USAGE, message)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m guard.backup", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--lock-wait", default="2m", help="How long to wait for another's lock on the repository (2m).")
-    commands = parser.add_subparsers(dest="command", required=True)
+def parser() -> argparse.ArgumentParser:
+    """What stands behind `python -m guard.backup`; it raises Failed on whatever it can't take."""
+    words = _Parser(prog="python -m guard.backup", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    words.add_argument("--lock-wait", default="2m", help="How long to wait for another's lock on the repository (2m).")
+    commands = words.add_subparsers(dest="command", required=True)
     night = commands.add_parser("archive", help="Archives, compares, checks, forgets.")
     night.add_argument("--keep-within", default="30d", help="In restic's notation, where m is months (30d).")
     night.add_argument("--keep-last", type=int, default=14, help="And at least so many (14).")
@@ -57,14 +58,14 @@ def _parser() -> argparse.ArgumentParser:
     trial.add_argument("--into", required=True, help="An empty folder with room for the data.")
     trial.add_argument("--max-age", default="2d", help="How old the newest snapshot may be (2d).")
     commands.add_parser("init", help="Makes the repository, once.")
-    return parser
+    return words
 
 
 def _run(arguments: Sequence[str], found: CheckSettings, interrupt: Interrupt, say: Voice) -> str:
-    wanted = _parser().parse_args(arguments)
+    wanted = parser().parse_args(arguments)
     if not _LOCK_WAIT.fullmatch(wanted.lock_wait):
         raise Failed(Result.USAGE, f"--lock-wait {wanted.lock_wait!r} is not a time such as 30s or 2m")
-    restic = Restic(interrupt, found.volume, wanted.lock_wait)
+    restic = Restic(interrupt, found.volume, say, wanted.lock_wait)
     if wanted.command == "init":
         made = restic.init()
         message = "The repository is made." if made else "The repository is there already and opens; nothing was made."

@@ -6,18 +6,17 @@ file which vanishes while it is archived is no error (0.18), since the applicati
 """
 
 import json
-import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from guard.backup import process
-from guard.backup.result import Failed, Result, of_engine
+from guard.backup.result import BackupEvent, Failed, Result, of_engine
 from guard.backup.retention import Policy
+from guard.backup.say import Voice
 from guard.backup.snapshot import ListingError, Node, Snapshot, Tree, parse_node, parse_snapshots
 from guard.interrupt import Interrupt
-from guard.report import stream
 from guard.volume.facts import NOT_DATA, Census
 
 #: restic's own word for "some files could not be read; the snapshot is there".
@@ -47,12 +46,14 @@ class Restic:
     Args:
         interrupt: Ends what runs.
         volume: GUARD_VOLUME: the snapshots' host, whichever pod makes them.
+        say: Takes what restic complains of.
         lock_wait: How long restic waits for another's lock, in its notation.
     """
 
-    def __init__(self, interrupt: Interrupt, volume: str, lock_wait: str = "2m") -> None:
+    def __init__(self, interrupt: Interrupt, volume: str, say: Voice, lock_wait: str = "2m") -> None:
         self._interrupt = interrupt
         self._volume = volume
+        self._say = say
         self._lock_wait = f"--retry-lock={lock_wait}"
 
     def init(self) -> bool:
@@ -188,31 +189,29 @@ class Restic:
     def _run(self, *words: str, take: process.Take | None = None) -> Ran:
         last: deque[str] = deque(maxlen=_QUOTED_LINES)
 
+        def complain(said: str) -> None:
+            if said:
+                last.append(said)
+                self._say(BackupEvent.ENGINE, f"restic {words[0]}: {said}")
+
         def out(line: bytes) -> None:
             if said := _complaint(line):
-                _pass_on(line)
-                last.append(said)
+                complain(said)
             elif take is not None:
                 take(line)
 
         def err(line: bytes) -> None:
-            _pass_on(line)
-            last.append(_complaint(line) or line.decode("utf-8", "replace").strip()[:_QUOTED])
+            complain(_complaint(line) or " ".join(line.decode("utf-8", "replace").split())[:_QUOTED])
 
         try:
             status = process.run(("restic", *words, self._lock_wait), self._interrupt, out=out, err=err)
         except OSError as error:
             raise Failed(Result.USAGE, f"restic can't be started: {error.strerror}") from None
-        return Ran(status, "; ".join(word for word in last if word) or f"restic ended with status {status}")
+        return Ran(status, "; ".join(last) or f"restic ended with status {status}")
 
     @staticmethod
     def _failed(ran: Ran, doing: str) -> Failed:
         return Failed(of_engine(ran.status), f"{doing} failed (restic's status {ran.status}): {ran.words}")
-
-
-def _pass_on(line: bytes) -> None:
-    """What restic says goes to the log as they are."""
-    stream.write(sys.stderr.fileno(), line + b"\n")
 
 
 def _object(line: bytes) -> dict[str, Any]:

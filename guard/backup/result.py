@@ -83,6 +83,7 @@ class Result(Enum):
 class BackupEvent(Enum):
     """What a log line of the backup is about."""
 
+    ENGINE = ("backup.engine", Severity.WARNING)
     ARCHIVED = ("backup.archived", Severity.INFO)
     COMPARED = ("backup.compared", Severity.INFO)
     PINNED = ("backup.pinned", Severity.WARNING)

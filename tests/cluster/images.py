@@ -1,10 +1,13 @@
 """Builds the images of the tests without any registry: the base from Debian's packages, all else from Dockerfiles."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import restic
 from tests.cluster.kubernetes import packages
 from tests.cluster.kubernetes.command import ClusterError, attempt, run
 from tests.cluster.kubernetes.layout import Layout
@@ -17,6 +20,8 @@ GUARD = "ghcr.io/uengine-oss/volume-guard:0.1.0"
 APPLICATION = "ghcr.io/uengine-oss/claude-skills:1.0.0"
 GUARDED_APPLICATION = "localhost/claude-skills-guarded:1"
 CONTENT = "localhost/skill-content:1"
+BACKUP = "ghcr.io/uengine-oss/volume-guard-backup:0.1.0"
+_RESTIC = "localhost/restic:debian"
 
 #: Debian suites and their Python, the wanted one first: lazy imports came with 3.15.
 BASES = (("unstable", "3.15"), ("bookworm", "3.11"))
@@ -75,6 +80,16 @@ class Builder:
         arguments = (f"GUARD={GUARD}", f"APPLICATION={APPLICATION}")
         self._build(GUARDED_APPLICATION, folder / "guarded.Dockerfile", folder, *arguments)
         self._build(CONTENT, folder / "content.Dockerfile", folder)
+
+    def backup(self) -> None:
+        """The guard with restic, by its own Dockerfile; restic is what Debian builds."""
+        with tempfile.TemporaryDirectory() as root:
+            shutil.copy(restic.fetch(self.say), Path(root) / "restic")
+            dockerfile = Path(root) / "Dockerfile"
+            dockerfile.write_text("FROM scratch\nCOPY restic /usr/bin/restic\n")
+            self._build(_RESTIC, dockerfile, Path(root))
+        folder = REPOSITORY / "k8s" / "backup"
+        self._build(BACKUP, folder / "Dockerfile", folder, f"GUARD={self.identity(GUARD)}", f"RESTIC={_RESTIC}")
 
     def identity(self, name: str) -> str:
         """The ID of an image: the digest of its configuration."""

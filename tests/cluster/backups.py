@@ -1,0 +1,199 @@
+"""k8s/backup on the test cluster: what is applied, one run of it, what it left. Decides nothing."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from tests.cluster import objects, observing
+from tests.cluster.conftest import Cluster
+from tests.cluster.kubectl import Kubectl, Object
+from tests.cluster.waiting import wait_until
+
+BACKUP, DRILL, INIT, RESTORE = (
+    "claude-skills-backup",
+    "claude-skills-restore-drill",
+    "claude-skills-backup-init",
+    "claude-skills-restore",
+)
+DATA, REPOSITORY, SECRET = "claude-skills-storage", "claude-skills-backup", "claude-skills-backup"
+TOOLS = "tools"
+#: A run starts a pod, and restic derives its key a dozen times: seconds each, on two cores that do everything else too.
+RUN = 240.0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How a Job ended.
+
+    Attributes:
+        condition: Complete or Failed.
+        reason: Of the condition.
+        statuses: The exit status of each of its pods, the oldest first; None for one that was deleted.
+        lines: The log lines of its last pod.
+        message: The termination message of its last pod.
+    """
+
+    condition: str
+    reason: str
+    statuses: tuple[int, ...]
+    lines: list[Object]
+    message: str
+
+    def events(self) -> list[str]:
+        """What its lines are about, less what restic says."""
+        return [line["event"] for line in self.lines if line["event"] != "backup.engine"]
+
+    @property
+    def last(self) -> Object:
+        """The line that says how it ended."""
+        return self.lines[-1]
+
+
+def manifest(name: str, cluster: Cluster) -> Object:
+    """A manifest of k8s/backup for a namespace of the test's own; a CronJob runs only when a test says so."""
+    loaded: Object = yaml.safe_load((objects.MANIFESTS / "backup" / f"{name}.yaml").read_text())
+    del loaded["metadata"]["namespace"]
+    if loaded["kind"] == "CronJob":
+        loaded["spec"]["suspend"] = True
+    for volume in pod_of(loaded)["volumes"]:
+        if "ephemeral" in volume:
+            template = volume["ephemeral"]["volumeClaimTemplate"]["spec"]
+            template["storageClassName"] = cluster.storage_class
+            template["resources"]["requests"]["storage"] = "64Mi"
+    return loaded
+
+
+def job_of(one: Object) -> Object:
+    """The Job's spec in a Job or CronJob."""
+    spec: Object = one["spec"]
+    return spec["jobTemplate"]["spec"] if one["kind"] == "CronJob" else spec
+
+
+def pod_of(one: Object) -> Object:
+    """The pod's spec in a Job or CronJob."""
+    spec: Object = job_of(one)["template"]["spec"]
+    return spec
+
+
+def with_words(one: Object, *words: str) -> Object:
+    """The same with more arguments for the program."""
+    pod_of(one)["containers"][0]["args"] += words
+    return one
+
+
+def prepare(cluster: Cluster, kubectl: Kubectl) -> None:
+    """The application on an adopted claim, a repository made as k8s/backup/README.md says, and a pod with tools."""
+    kubectl.apply(
+        objects.claim(DATA, cluster.storage_class),
+        objects.claim(REPOSITORY, cluster.storage_class),
+        objects.task(
+            "adoption", objects.of_claim(DATA),
+            objects.upload("acme", "reports", 40), objects.upload("beta", "letters", 60), objects.guard("adopt"),
+        ),
+    )  # fmt: skip
+    kubectl("create", "secret", "generic", SECRET, "--from-literal=RESTIC_PASSWORD=correct horse battery staple")
+    observing.wait_succeeded(kubectl, "adoption")
+    kubectl("delete", "pod", "adoption", "--wait=false")
+    kubectl.apply(objects.deployment(objects.of_claim(DATA), without=(objects.WATCHER,), wait="10m"))
+    pod = observing.wait_application(kubectl)
+    kubectl.apply(_tools(pod["spec"]["nodeName"]))
+    observing.wait_ready(kubectl, TOOLS)
+    kubectl.apply(manifest("init", cluster))
+    assert wait_end(kubectl, INIT).condition == "Complete"
+    kubectl.apply(with_words(manifest("backup", cluster), "--settle=0s"), manifest("drill", cluster))
+
+
+def _tools(node: str) -> Object:
+    """A pod beside the application in which a test asks restic, wipes and damages."""
+    program = yaml.safe_load((objects.MANIFESTS / "backup" / "restore.yaml").read_text())
+    spec = pod_of(program)
+    spec["containers"][0] |= {"name": TOOLS, "command": ["sleep", "infinity"], "args": []}
+    spec |= {"nodeName": node, "terminationGracePeriodSeconds": 1, "restartPolicy": "Always"}
+    del spec["affinity"]
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": TOOLS}, "spec": spec}
+
+
+def tools(kubectl: Kubectl, script: str) -> str:
+    """Runs shell lines in the pod with tools; stops at the first that fails."""
+    done = kubectl.execute(TOOLS, TOOLS, "sh", "-euc", script)
+    assert done.returncode == 0, f"{script}: {done.stderr}"
+    return done.stdout
+
+
+def snapshots(kubectl: Kubectl) -> list[dict[str, Any]]:
+    """What the repository has, the oldest first."""
+    found: list[dict[str, Any]] = json.loads(tools(kubectl, "restic snapshots --json --no-lock"))
+    return sorted(found, key=lambda one: one["time"])
+
+
+def start(kubectl: Kubectl, cronjob: str, name: str) -> None:
+    """Starts one run of a CronJob, as a person does."""
+    kubectl("create", "job", f"--from=cronjob/{cronjob}", name)
+
+
+def run(kubectl: Kubectl, cronjob: str, name: str) -> Run:
+    """One run of a CronJob to its end."""
+    start(kubectl, cronjob, name)
+    return wait_end(kubectl, name)
+
+
+def run_job(kubectl: Kubectl, job: Object) -> Run:
+    """Runs a Job anew, to its end."""
+    name = job["metadata"]["name"]
+    kubectl("delete", "job", name, "--ignore-not-found")
+    kubectl.apply(job)
+    return wait_end(kubectl, name)
+
+
+def wait_end(kubectl: Kubectl, job: str) -> Run:
+    """Waits for a Job's end."""
+
+    def look() -> Object | None:
+        conditions = kubectl.get("job", job).get("status", {}).get("conditions", [])
+        ended = (one for one in conditions if one["type"] in {"Complete", "Failed"} and one["status"] == "True")
+        return next(ended, None)
+
+    condition = wait_until(f"the end of Job {job}", look, RUN)
+    pods = pods_of(kubectl, job)
+    container = pods[-1]["spec"]["containers"][0]["name"]
+    endings = [observing.ending(kubectl, pod["metadata"]["name"], container) for pod in pods]
+    lines = kubectl.events(pods[-1]["metadata"]["name"], container)
+    statuses = tuple(ending.status for ending in endings)
+    return Run(condition["type"], condition.get("reason", ""), statuses, lines, endings[-1].message)
+
+
+def pods_of(kubectl: Kubectl, job: str) -> list[Object]:
+    """A Job's pods, the oldest first."""
+    pods = kubectl.every("pods", f"--selector=job-name={job}")
+    return sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+
+
+def wait_line(kubectl: Kubectl, job: str, event: str) -> str:
+    """Waits until the Job's only pod has said something, and returns the pod's name."""
+
+    def look() -> str | None:
+        for pod in pods_of(kubectl, job):
+            name: str = pod["metadata"]["name"]
+            container = pod["spec"]["containers"][0]["name"]
+            if any(line["event"] == event for line in kubectl.events(name, container)):
+                return name
+        return None
+
+    return wait_until(f"{event} in the log of Job {job}", look, RUN)
+
+
+def kill(kubectl: Kubectl, pod: str) -> None:
+    """Takes a pod away as a node that dies does: nothing in it can put its things in order."""
+    kubectl("delete", "pod", pod, "--grace-period=0", "--force")
+
+
+def files_of(kubectl: Kubectl) -> int:
+    """Files of the application's volume."""
+    return int(tools(kubectl, f"find {objects.PATH} -mindepth 2 -type f -not -path '*/.volume-guard/*' | wc -l"))
+
+
+def wipe(kubectl: Kubectl) -> None:
+    """The application's data goes, as by rm -rf /app/skills/*."""
+    tools(kubectl, f"rm -rf {objects.PATH}/*")
