@@ -97,21 +97,22 @@ def prepare(cluster: Cluster, kubectl: Kubectl) -> None:
     observing.wait_succeeded(kubectl, "adoption")
     kubectl("delete", "pod", "adoption", "--wait=false")
     kubectl.apply(objects.deployment(objects.of_claim(DATA), without=(objects.WATCHER,), wait="10m"))
-    pod = observing.wait_application(kubectl)
-    kubectl.apply(_tools(pod["spec"]["nodeName"]))
+    observing.wait_application(kubectl)
+    kubectl.apply(_tools(manifest("backup", cluster)))
     observing.wait_ready(kubectl, TOOLS)
     kubectl.apply(manifest("init", cluster))
     assert wait_end(kubectl, INIT).condition == "Complete"
     kubectl.apply(with_words(manifest("backup", cluster), "--settle=0s"), manifest("drill", cluster))
 
 
-def _tools(node: str) -> Object:
-    """A pod beside the application in which a test asks restic, wipes and damages."""
-    program = yaml.safe_load((objects.MANIFESTS / "backup" / "restore.yaml").read_text())
-    spec = pod_of(program)
-    spec["containers"][0] |= {"name": TOOLS, "command": ["sleep", "infinity"], "args": []}
-    spec |= {"nodeName": node, "terminationGracePeriodSeconds": 1, "restartPolicy": "Always"}
-    del spec["affinity"]
+def _tools(backup: Object) -> Object:
+    """A pod beside the application, placed and privileged as the backup, in which a test asks restic, wipes and damages."""
+    spec = pod_of(backup)
+    container = spec["containers"][0]
+    container |= {"name": TOOLS, "command": ["sleep", "infinity"], "args": []}
+    for mount in container["volumeMounts"]:
+        mount.pop("readOnly", None)
+    spec |= {"terminationGracePeriodSeconds": 1, "restartPolicy": "Always"}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": TOOLS}, "spec": spec}
 
 

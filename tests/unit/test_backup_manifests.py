@@ -1,4 +1,4 @@
-"""k8s/backup/, offline: the same image, privileges, volume and exit statuses as the program and the gate have."""
+"""k8s/backup/, offline: image, privileges, volume and exit statuses are those of the program and the gate."""
 
 import re
 from pathlib import Path
@@ -18,6 +18,7 @@ MANIFESTS = Path(__file__).parents[2] / "k8s"
 BACKUP = MANIFESTS / "backup"
 #: The containers that run restic, each with what it is asked to do.
 PROGRAMS = ("backup.yaml", "init.yaml", "restore.yaml", "drill.yaml")
+IMAGES = (*PROGRAMS, "restic.yaml")
 Object = dict[str, Any]
 
 _NAMES = {"type": "object", "additionalProperties": {"type": "string"}}
@@ -68,7 +69,7 @@ def job_of(one: Object) -> Object:
 
 def pod_of(name: str) -> Object:
     (one,) = objects(name)
-    pod: Object = job_of(one)["template"]["spec"]
+    pod: Object = one["spec"] if one["kind"] == "Pod" else job_of(one)["template"]["spec"]
     return pod
 
 
@@ -88,7 +89,7 @@ def application() -> Object:
     return pod
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("name", IMAGES)
 def test_a_backup_container_is_of_this_version_and_has_no_privilege(name: str) -> None:
     container, pod = container_of(name), pod_of(name)
     assert container["image"].endswith(f"/volume-guard-backup:{__version__}")
@@ -122,6 +123,22 @@ def test_backup_and_restore_work_on_the_application_s_volume_at_its_path_by_its_
     (mount,) = (one for one in container["volumeMounts"] if one["name"] == "skills")
     assert mount == {**gate["volumeMounts"][0], **({"readOnly": True} if name == "backup.yaml" else {})}
     assert application()["volumes"][0] in pod_of(name)["volumes"]
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_every_container_of_the_backup_opens_the_same_repository(name: str) -> None:
+    container, wanted = container_of(name), container_of("backup.yaml")
+    for setting in ("RESTIC_REPOSITORY", "RESTIC_PASSWORD_FILE"):
+        assert settings_of(container)[setting] == settings_of(wanted)[setting]
+    for volume in ("repository", "password", "temporary"):
+        (mount,), (same,) = (
+            [one for one in box["volumeMounts"] if one["name"] == volume] for box in (container, wanted)
+        )
+        assert mount == same
+        (source,), (same,) = (
+            [one for one in pod_of(each)["volumes"] if one["name"] == volume] for each in (name, "backup.yaml")
+        )
+        assert source == same
 
 
 def test_the_backup_s_gate_enforces_and_follows_the_disk() -> None:
