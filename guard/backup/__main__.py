@@ -41,23 +41,28 @@ class _Parser(argparse.ArgumentParser):
 def parser() -> argparse.ArgumentParser:
     """What stands behind `python -m guard.backup`; it raises Failed on whatever it can't take."""
     words = _Parser(prog="python -m guard.backup", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    words.add_argument("--lock-wait", default="2m", help="How long to wait for another's lock on the repository (2m).")
+    common = _Parser(add_help=False)
+    common.add_argument("--lock-wait", default="2m", help="How long to wait for another's lock on the repository (2m).")
     commands = words.add_subparsers(dest="command", required=True)
-    night = commands.add_parser("archive", help="Archives, compares, checks, forgets.")
+
+    def command(name: str, purpose: str) -> _Parser:
+        return commands.add_parser(name, help=purpose, parents=[common])
+
+    night = command("archive", "Archives, compares, checks, forgets.")
     night.add_argument("--keep-within", default="30d", help="In restic's notation, where m is months (30d).")
     night.add_argument("--keep-last", type=int, default=14, help="And at least so many (14).")
     night.add_argument("--read-parts", type=int, default=7, help="All data is read back within so many days (7).")
     night.add_argument(
         "--settle", default="60s", help="Time after which a snapshot that lost the data is taken anew (60s)."
     )
-    back = commands.add_parser("restore", help="Holds the volume, restores, releases it.")
+    back = command("restore", "Holds the volume, restores, releases it.")
     back.add_argument(
-        "--snapshot", default="latest", help="The start of its ID, or latest: the newest not tagged shrunk."
+        "--snapshot", default="latest", help="The start of its ID, or latest: the newest that kept the data."
     )
-    trial = commands.add_parser("drill", help="Restores the newest snapshot into an empty folder and compares.")
+    trial = command("drill", "Restores the newest snapshot into an empty folder and compares.")
     trial.add_argument("--into", required=True, help="An empty folder with room for the data.")
     trial.add_argument("--max-age", default="2d", help="How old the newest snapshot may be (2d).")
-    commands.add_parser("init", help="Makes the repository, once.")
+    command("init", "Makes the repository, once.")
     return words
 
 

@@ -1,9 +1,14 @@
 """k8s/backup on the test cluster: what is applied, one run of it, what it left. Decides nothing."""
 
 import json
+import os
+import signal
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.cluster import objects, observing
@@ -30,7 +35,7 @@ class Run:
     Attributes:
         condition: Complete or Failed.
         reason: Of the condition.
-        statuses: The exit status of each of its pods, the oldest first; None for one that was deleted.
+        statuses: The exit status of each of its pods, the oldest first; 137 where it was killed.
         lines: The log lines of its last pod.
         message: The termination message of its last pod.
     """
@@ -62,6 +67,8 @@ def manifest(name: str, cluster: Cluster) -> Object:
             template = volume["ephemeral"]["volumeClaimTemplate"]["spec"]
             template["storageClassName"] = cluster.storage_class
             template["resources"]["requests"]["storage"] = "64Mi"
+    if name in {"backup", "restore", "drill"}:
+        pod_of(loaded)["containers"][0]["args"].append("--lock-wait=1s")
     return loaded
 
 
@@ -185,9 +192,15 @@ def wait_line(kubectl: Kubectl, job: str, event: str) -> str:
     return wait_until(f"{event} in the log of Job {job}", look, RUN)
 
 
-def kill(kubectl: Kubectl, pod: str) -> None:
-    """Takes a pod away as a node that dies does: nothing in it can put its things in order."""
-    kubectl("delete", "pod", pod, "--grace-period=0", "--force")
+def kill(cluster: Cluster, kubectl: Kubectl, pod: str) -> None:
+    """Kills all of a pod's programs at once, as a node that dies does: nothing in it can put its things in order."""
+    if not cluster.own:
+        pytest.skip("kills processes of the node: only where the cluster's nodes are this machine")
+    uid = kubectl.get("pod", pod)["metadata"]["uid"]
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if uid in (process / "cgroup").read_text() and b"/pause" not in (process / "cmdline").read_bytes():
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 def files_of(kubectl: Kubectl) -> int:

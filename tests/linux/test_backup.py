@@ -17,8 +17,8 @@ from tests import restic
 from tests.linux.sandbox import Ended, Sandbox, until
 
 pytestmark = [pytest.mark.mounts, pytest.mark.root]
-ARCHIVE = ("check", "--", sys.executable, "-m", "guard.backup", "archive", "--settle=0s")
-MODULE = [sys.executable, "-m", "guard.backup", "--lock-wait=1s"]
+ARCHIVE = ("check", "--", sys.executable, "-m", "guard.backup", "archive", "--settle=0s", "--lock-wait=1s")
+MODULE = (sys.executable, "-m", "guard.backup")
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Backups:
 
     def module(self, *words: str, **settings: str) -> Ended:
         """The program without the gate."""
-        return self.sandbox.run([*MODULE, *words], **settings)
+        return self.sandbox.run([*MODULE, *words, "--lock-wait=1s"], **settings)
 
     def restic(self, *words: str) -> str:
         return self.sandbox.sh(f"restic {' '.join(words)}", **self.sandbox.defaults)
@@ -241,7 +241,7 @@ def test_files_that_cannot_be_read_make_the_night_incomplete_and_nothing_is_forg
 
 def test_a_lock_that_a_killed_pod_left_postpones_only_the_forgetting(backups: Backups) -> None:
     killed_pod(backups)
-    done = backups.sandbox.run([*backups.sandbox.command("check", "--"), *MODULE, "archive", "--settle=0s"])
+    done = backups.night()
     assert done.status == 0, done.stderr
     assert [event for event in done.events() if event != "backup.engine"] == [
         "volume.ok", "backup.archived", "backup.compared", "backup.checked", "backup.postponed",
