@@ -51,7 +51,7 @@ class Person:
 
     def _type(self, line: str) -> str:
         for word, meaning in self._words.items():
-            line = line.replace(word, meaning)  # noqa: PLW2901 - the same line, filled in
+            line = line.replace(word, meaning)
         path = f"{Path(self._kubectl.program).parent}:{os.environ['PATH']}"
         done = subprocess.run(
             ["bash", "-euc", line], cwd=self._folder, check=False, capture_output=True, text=True, timeout=400,
