@@ -105,10 +105,10 @@ def prepare(cluster: Cluster, kubectl: Kubectl) -> None:
     kubectl("delete", "pod", "adoption", "--wait=false")
     kubectl.apply(objects.deployment(objects.of_claim(DATA), without=(objects.WATCHER,), wait="10m"))
     observing.wait_application(kubectl)
-    kubectl.apply(_tools(manifest("backup", cluster)))
-    observing.wait_ready(kubectl, TOOLS)
     kubectl.apply(manifest("init", cluster))
     assert wait_end(kubectl, INIT).condition == "Complete"
+    kubectl.apply(_tools(manifest("backup", cluster)))
+    observing.wait_ready(kubectl, TOOLS)
     kubectl.apply(with_words(manifest("backup", cluster), "--settle=0s"), manifest("drill", cluster))
 
 
