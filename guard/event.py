@@ -3,21 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any
 
 from guard.outcome import Severity
-
-
-class Topic(Protocol):
-    """What a line is about: an event of the table below, or of a program beside the guard that reports the same way."""
-
-    @property
-    def label(self) -> str:
-        """The name that users script against."""
-
-    @property
-    def severity(self) -> Severity:
-        """The severity unless the happening says otherwise."""
 
 
 class Event(Enum):
@@ -71,7 +59,7 @@ class Happening:
         last: The last line of its operation.
     """
 
-    event: Topic
+    event: Event
     message: str
     severity: Severity
     fields: Mapping[str, Any] = field(default_factory=dict)

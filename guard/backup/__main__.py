@@ -59,6 +59,9 @@ def parser() -> argparse.ArgumentParser:
     back.add_argument(
         "--snapshot", default="latest", help="The start of its ID, or latest: the newest that kept the data."
     )
+    back.add_argument(
+        "--over-data", action="store_true", help="Also where the volume has its data: back to an older state."
+    )
     trial = command("drill", "Restores the newest snapshot into an empty folder and compares.")
     trial.add_argument("--into", required=True, help="An empty folder with room for the data.")
     trial.add_argument("--max-age", default="2d", help="How old the newest snapshot may be (2d).")
@@ -79,7 +82,16 @@ def _run(arguments: Sequence[str], found: CheckSettings, interrupt: Interrupt, s
     if wanted.command == "archive":
         return archive.run(_night(wanted, found), restic, _pausing(interrupt), say)
     if wanted.command == "restore":
-        return Restore(found.path, wanted.snapshot, found.loss_rule(), Guard(interrupt), restic, interrupt, say).run()
+        return Restore(
+            found.path,
+            wanted.snapshot,
+            wanted.over_data,
+            found.loss_rule(),
+            Guard(interrupt),
+            restic,
+            interrupt,
+            say,
+        ).run()
     age = timedelta(seconds=_seconds("--max-age", wanted.max_age))
     return drill.run(drill.Drill(wanted.into, found.loss_rule(), age, datetime.now(UTC)), restic, say)
 

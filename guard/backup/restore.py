@@ -41,6 +41,7 @@ class Restore:
     Attributes:
         path: GUARD_PATH.
         snapshot: The start of a snapshot's ID, or `latest`: the newest that kept the data.
+        over_data: Also over a volume that has its data: its newer files would be replaced by older ones.
         rule: The rule of loss.
         guard: Runs the guard's commands.
         restic: The repository.
@@ -50,6 +51,7 @@ class Restore:
 
     path: str
     snapshot: str
+    over_data: bool
     rule: LossRule
     guard: Guard
     restic: Restic
@@ -110,6 +112,11 @@ class Restore:
         seen = self.guard("check", "--wait=0s", "--writable=true", "--enforce=true")
         if not seen.only(Outcome.OK, Outcome.HELD, Outcome.DATA_LOST, Outcome.MARKER_MISSING):
             raise Refused(seen.status)
+        if seen.only(Outcome.OK) and not self.over_data and (names := self._names()):
+            # A restore that somebody's sync applied must not take the day's work back.
+            raise Failed(
+                Result.VOLUME_WHOLE, f"{self.path} is the right volume and has its data: {bounded(', '.join(names))}"
+            )
         unmarked = seen.has(Outcome.MARKER_MISSING) and not seen.has(Outcome.HELD)
         if unmarked and not seen.has(Outcome.DATA_LOST) and (names := self._names()):
             found = f"{self.path} has no marker and is not empty ({bounded(', '.join(names))}): it may be another disk"

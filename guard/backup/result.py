@@ -30,7 +30,7 @@ class Result(Enum):
     USAGE = Row("usage", 2, again=False, remedy="Correct the arguments and settings that are listed.")
     REPOSITORY_MISSING = Row(
         "repository-missing", 50, again=False,
-        remedy="Nothing was made: an empty folder here may be a claim that is not mounted. A new repository is made once, by init.yaml.",
+        remedy="Nothing was made: an empty folder here may be a claim that is not mounted. A new repository is made once, by jobs/init.yaml.",
     )  # fmt: skip
     REPOSITORY_LOCKED = Row(
         "repository-locked", 51, again=True,
@@ -67,6 +67,10 @@ class Result(Enum):
     SNAPSHOT_ABSENT = Row(
         "snapshot-absent", 59, again=False,
         remedy="The repository has no such snapshot of this volume: restic snapshots lists what it has.",
+    )  # fmt: skip
+    VOLUME_WHOLE = Row(
+        "volume-whole", 60, again=False,
+        remedy="Nothing was written. To go back to an older state all the same, stop the application and say --over-data.",
     )  # fmt: skip
 
     @property

@@ -2,10 +2,10 @@
 
 import os
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from guard.backup.result import BackupEvent
-from guard.event import Happening
+from guard.event import Event, Happening
 from guard.outcome import Severity
 from guard.wording import Say, Whereabouts
 
@@ -31,4 +31,6 @@ class Voice:
     ) -> None:
         """Says one thing."""
         told = {"volume": self.volume, **fields, **self.where.fields()}
-        self.say(Happening(event, message, severity or event.severity, told, self.operation, last=last))
+        # The log asks a label and a severity of it, and BackupEvent has both: the guard's own table stays closed.
+        topic = cast("Event", event)
+        self.say(Happening(topic, message, severity or event.severity, told, self.operation, last=last))

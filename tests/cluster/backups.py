@@ -67,7 +67,7 @@ def manifest(name: str, cluster: Cluster) -> Object:
             template = volume["ephemeral"]["volumeClaimTemplate"]["spec"]
             template["storageClassName"] = cluster.storage_class
             template["resources"]["requests"]["storage"] = "64Mi"
-    if name in {"backup", "restore", "drill"}:
+    if name in {"backup", "jobs/restore", "drill"}:
         pod_of(loaded)["containers"][0]["args"].append("--lock-wait=1s")
     return loaded
 
@@ -105,7 +105,7 @@ def prepare(cluster: Cluster, kubectl: Kubectl) -> None:
     kubectl("delete", "pod", "adoption", "--wait=false")
     kubectl.apply(objects.deployment(objects.of_claim(DATA), without=(objects.WATCHER,), wait="10m"))
     observing.wait_application(kubectl)
-    kubectl.apply(manifest("init", cluster))
+    kubectl.apply(manifest("jobs/init", cluster))
     assert wait_end(kubectl, INIT).condition == "Complete"
     kubectl.apply(_tools(manifest("backup", cluster)))
     observing.wait_ready(kubectl, TOOLS)

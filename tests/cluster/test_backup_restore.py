@@ -43,7 +43,7 @@ def test_after_a_restore_the_waiting_application_starts_and_the_gate_has_the_num
 ) -> None:
     pod = wiped(backed_up)
 
-    ended = backups.run_job(backed_up, backups.manifest("restore", cluster))
+    ended = backups.run_job(backed_up, backups.manifest("jobs/restore", cluster))
 
     assert (ended.condition, ended.statuses) == ("Complete", (0,)), ended.lines
     assert ended.message.startswith("ok: /app/skills is restored from snapshot")
@@ -57,7 +57,7 @@ def test_a_restore_that_is_killed_leaves_the_gate_at_held_and_run_again_it_compl
     stage: str, backed_up: Kubectl, cluster: Cluster
 ) -> None:
     pod = wiped(backed_up)
-    restore = backups.manifest("restore", cluster)
+    restore = backups.manifest("jobs/restore", cluster)
     restore["spec"]["backoffLimit"] = 0
     backed_up("delete", "job", backups.RESTORE, "--ignore-not-found")
     backed_up.apply(restore)
@@ -69,10 +69,19 @@ def test_a_restore_that_is_killed_leaves_the_gate_at_held_and_run_again_it_compl
     assert (looked.returncode, '"outcome": "held"' in looked.stderr) == (23, True), looked.stderr
     assert observing.never_started(backed_up.get("pod", pod), objects.APPLICATION)
 
-    ended = backups.run_job(backed_up, backups.manifest("restore", cluster))
+    ended = backups.run_job(backed_up, backups.manifest("jobs/restore", cluster))
     assert (ended.condition, ended.statuses) == ("Complete", (0,)), ended.lines
     observing.wait_ready(backed_up, pod)
     assert said(backed_up, pod, "volume.ok")[0]["files"] == 100
+
+
+def test_a_restore_that_is_applied_by_mistake_leaves_a_volume_alone_that_has_its_data(
+    backed_up: Kubectl, cluster: Cluster
+) -> None:
+    ended = backups.run_job(backed_up, backups.manifest("jobs/restore", cluster))
+    assert (ended.reason, ended.statuses) == ("PodFailurePolicy", (60,))
+    assert ended.message.startswith("volume-whole")
+    assert "hold.json" not in backups.tools(backed_up, f"ls -A {objects.PATH}/.volume-guard")
 
 
 def test_while_the_volume_is_held_no_backup_is_made(backed_up: Kubectl, cluster: Cluster) -> None:
@@ -90,7 +99,7 @@ def test_while_the_volume_is_held_no_backup_is_made(backed_up: Kubectl, cluster:
 
 
 def test_the_restore_is_refused_on_another_volume(backed_up: Kubectl, cluster: Cluster) -> None:
-    restore = backups.manifest("restore", cluster)
+    restore = backups.manifest("jobs/restore", cluster)
     objects.set_environment(backups.pod_of(restore)["containers"][0], {"volume": "claude-skills-prod"})
     ended = backups.run_job(backed_up, restore)
     # No snapshot has this name either; the repository is asked first, and nothing was held.

@@ -302,6 +302,19 @@ def test_a_wiped_volume_is_restored_and_the_gate_passes_with_the_numbers_of_befo
     assert backups.sandbox.sh("cat $P/acme/pdf/7") == "acme/pdf 7\n"
 
 
+def test_a_volume_that_has_its_data_is_left_alone_unless_an_older_state_is_asked_for(backups: Backups) -> None:
+    assert backups.night().status == 0
+    backups.sandbox.sh("echo newer > $P/acme/pdf/7; echo new > $P/acme/pdf/new")
+
+    refused = backups.module("restore")
+
+    assert (refused.status, refused.last["result"]) == (60, "volume-whole")
+    assert backups.sandbox.sh("cat $P/acme/pdf/7") == "newer\n"
+    assert backups.sandbox.guard("check").status == 0
+    assert backups.module("restore", "--over-data").status == 0
+    assert backups.sandbox.sh("cat $P/acme/pdf/7 $P/acme/pdf/new") == "acme/pdf 7\nnew\n"
+
+
 def test_a_volume_whose_marker_went_with_the_data_is_restored_and_adopted(backups: Backups) -> None:
     assert backups.night().status == 0
     backups.sandbox.sh("rm -rf $P/* $P/.volume-guard/marker.json")

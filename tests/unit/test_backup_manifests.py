@@ -17,8 +17,8 @@ from guard.outcome import MENDING, Outcome
 MANIFESTS = Path(__file__).parents[2] / "k8s"
 BACKUP = MANIFESTS / "backup"
 #: The containers that run restic, each with what it is asked to do.
-PROGRAMS = ("backup.yaml", "init.yaml", "restore.yaml", "drill.yaml")
-IMAGES = (*PROGRAMS, "restic.yaml")
+PROGRAMS = ("backup.yaml", "jobs/init.yaml", "jobs/restore.yaml", "drill.yaml")
+IMAGES = (*PROGRAMS, "jobs/restic.yaml")
 Object = dict[str, Any]
 
 _NAMES = {"type": "object", "additionalProperties": {"type": "string"}}
@@ -113,7 +113,7 @@ def test_the_program_takes_the_arguments_of_its_manifest(name: str) -> None:
         Policy(wanted.keep_within, wanted.keep_last)
 
 
-@pytest.mark.parametrize("name", ["backup.yaml", "restore.yaml"])
+@pytest.mark.parametrize("name", ["backup.yaml", "jobs/restore.yaml"])
 def test_backup_and_restore_work_on_the_application_s_volume_at_its_path_by_its_name(name: str) -> None:
     gate = application()["initContainers"][0]
     container = container_of(name)
@@ -159,7 +159,7 @@ def test_a_schedule_has_a_time_zone_a_deadline_and_never_two_at_once(name: str) 
     assert job_of(cron)["activeDeadlineSeconds"] > 0
 
 
-@pytest.mark.parametrize("name", ["backup.yaml", "restore.yaml", "drill.yaml", "snapshots/snapshots.yaml"])
+@pytest.mark.parametrize("name", ["backup.yaml", "jobs/restore.yaml", "drill.yaml", "snapshots/snapshots.yaml"])
 def test_a_job_fails_at_once_on_exactly_what_another_try_cannot_change(name: str) -> None:
     (one,) = (one for one in objects(name) if one["kind"] in {"CronJob", "Job"})
     job = job_of(one)
