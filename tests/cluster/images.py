@@ -21,6 +21,7 @@ APPLICATION = "ghcr.io/uengine-oss/claude-skills:1.0.0"
 GUARDED_APPLICATION = "localhost/claude-skills-guarded:1"
 CONTENT = "localhost/skill-content:1"
 BACKUP = "ghcr.io/uengine-oss/volume-guard-backup:0.1.0"
+KUBECTL = "registry.k8s.io/kubectl:v1.33.0"
 _RESTIC = "localhost/restic:debian"
 
 #: Debian suites and their Python, the wanted one first: lazy imports came with 3.15.
@@ -83,13 +84,13 @@ class Builder:
 
     def backup(self) -> None:
         """The guard with restic, by its own Dockerfile; restic is what Debian builds."""
-        with tempfile.TemporaryDirectory() as root:
-            shutil.copy(restic.fetch(self.say), Path(root) / "restic")
-            dockerfile = Path(root) / "Dockerfile"
-            dockerfile.write_text("FROM scratch\nCOPY restic /usr/bin/restic\n")
-            self._build(_RESTIC, dockerfile, Path(root))
+        self._of_one_file(_RESTIC, restic.fetch(self.say), "/usr/bin/restic")
         folder = REPOSITORY / "k8s" / "backup"
         self._build(BACKUP, folder / "Dockerfile", folder, f"GUARD={self.identity(GUARD)}", f"RESTIC={_RESTIC}")
+
+    def kubectl(self, program: Path) -> None:
+        """An image like the project's own of kubectl: nothing but the program."""
+        self._of_one_file(KUBECTL, program, "/bin/kubectl", 'ENTRYPOINT ["/bin/kubectl"]')
 
     def identity(self, name: str) -> str:
         """The ID of an image: the digest of its configuration."""
@@ -139,6 +140,13 @@ class Builder:
     def _build(self, name: str, dockerfile: Path, context: Path, *arguments: str) -> None:
         self.say(f"building {name}")
         self.podman("build", *self._options(*arguments), "--tag", name, "--file", dockerfile, context)
+
+    def _of_one_file(self, name: str, program: Path, path: str, *more: str) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copy(program, Path(folder) / "program")
+            dockerfile = Path(folder) / "Dockerfile"
+            dockerfile.write_text("\n".join(["FROM scratch", f"COPY program {path}", *more]) + "\n")
+            self._build(name, dockerfile, Path(folder))
 
     def _options(self, *arguments: str) -> list[str]:
         machine = [f"--volume={path}:{path}:ro" for path in OF_THE_MACHINE if Path(path).exists()]
