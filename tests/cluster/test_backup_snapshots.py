@@ -22,8 +22,8 @@ CRON = "claude-skills-snapshots"
 
 
 @pytest.fixture(scope="module")
-def snapshot_kinds(cluster: Cluster, builder: images.Builder) -> None:
-    """The snapshotter's kinds in the API, and an image of kubectl on the nodes."""
+def with_snapshots(cluster: Cluster, builder: images.Builder) -> Cluster:
+    """The cluster with the snapshotter's kinds in its API, and an image of kubectl on its nodes."""
     if not cluster.own:
         pytest.skip("brings CustomResourceDefinitions and an image into the cluster: only into one of our own")
     packages.need_go()
@@ -37,14 +37,15 @@ def snapshot_kinds(cluster: Cluster, builder: images.Builder) -> None:
     identities = {images.KUBECTL: builder.identity(images.KUBECTL)}
     kubernetes.load(LAYOUT, [builder.archive(name) for name in loading.missing(LAYOUT, identities)], say)
     loading.remember(LAYOUT, identities)
+    return cluster
 
 
 @pytest.fixture
-def prepared(cluster: Cluster, snapshot_kinds: None) -> Iterator[Kubectl]:
+def prepared(with_snapshots: Cluster) -> Iterator[Kubectl]:
     """A running application, and k8s/backup/snapshots."""
-    with namespace(cluster, "snapshots") as kubectl:
+    with namespace(with_snapshots, "snapshots") as kubectl:
         kubectl.apply(
-            objects.claim(backups.DATA, cluster.storage_class),
+            objects.claim(backups.DATA, with_snapshots.storage_class),
             objects.task(
                 "adoption",
                 objects.of_claim(backups.DATA),
