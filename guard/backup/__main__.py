@@ -77,7 +77,7 @@ def _run(arguments: Sequence[str], found: CheckSettings, interrupt: Interrupt, s
     if wanted.command == "init":
         made = restic.init()
         message = "The repository is made." if made else "The repository is there already and opens; nothing was made."
-        say(BackupEvent.READY, message)
+        say(BackupEvent.READY, message, last=True)
         return message
     if wanted.command == "archive":
         return archive.run(_night(wanted, found), restic, _pausing(interrupt), say)

@@ -115,8 +115,8 @@ def _forget(night: Night, restic: Restic, say: Voice) -> str:
         if failed.result is not Result.REPOSITORY_LOCKED:
             raise
         # The backup is made and checked: a lock that a killed pod left costs one night's tidying, no more.
-        say(BackupEvent.POSTPONED, f"Nothing was forgotten tonight: {failed.found}.")
+        say(BackupEvent.POSTPONED, f"Nothing was forgotten tonight: {failed.found}.", last=True)
         return "forgetting is postponed, the repository is locked"
     message = f"{removed} snapshots are forgotten by the policy ({' '.join(night.policy.words())})"
-    say(BackupEvent.FORGOTTEN, f"{message}.", forgotten=removed)
+    say(BackupEvent.FORGOTTEN, f"{message}.", forgotten=removed, last=True)
     return message

@@ -120,7 +120,12 @@ def run(drill: Drill, restic: Restic, say: Voice) -> str:
     _judge(drill, restic, snapshots, newest, comparison.files)
     message = f"Snapshot {newest.shown} restores in {seconds} s as it is listed: {comparison.files} files"
     say(
-        BackupEvent.DRILLED, f"{message}.", snapshot=newest.snapshot_id, files=comparison.files, restore_seconds=seconds
+        BackupEvent.DRILLED,
+        f"{message}.",
+        snapshot=newest.snapshot_id,
+        files=comparison.files,
+        restore_seconds=seconds,
+        last=True,
     )
     return f"{message}."
 
