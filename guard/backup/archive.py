@@ -46,14 +46,17 @@ def run(night: Night, restic: Restic, pause: Callable[[float], None], say: Voice
         Failed: Anything but a whole backup of a volume that kept its data.
         Interrupted: A signal asked for the end.
     """
-    restic.remove_stale_locks()
-    new, lost = _archive(night, restic, say)
-    if lost is not None:
-        pause(night.settle)
-        new, lost = _archive(night, restic, say)
-    if lost is not None:
-        _pin(restic, new, lost, say)
     part = retention.share(night.today, night.parts)
+    restic.remove_stale_locks()
+    try:
+        new, lost = _archive(night, restic, say)
+        if lost is not None:
+            pause(night.settle)
+            new, lost = _archive(night, restic, say)
+        if lost is not None:
+            _pin(restic, new, lost, say)
+    except Failed as failed:
+        raise _cause(failed, restic, part) from None
     restic.check(part)
     say(BackupEvent.CHECKED, f"The repository is whole, and share {part} of its data was read back.", share=part)
     if lost is not None:
@@ -64,6 +67,16 @@ def run(night: Night, restic: Restic, pause: Callable[[float], None], say: Voice
         raise Failed(Result.SNAPSHOT_SHRUNK, found)
     kept = _forget(night, restic, say)
     return f"{night.path} is archived as snapshot {new.short} and checked; {kept}."
+
+
+def _cause(failed: Failed, restic: Restic, part: str) -> Failed:
+    """What really ended the archiving: a damaged repository can look like files that can't be read, or like anything."""
+    if failed.result in {Result.ARCHIVE_INCOMPLETE, Result.ENGINE_FAILED}:
+        try:
+            restic.check(part)
+        except Failed as found:
+            return found if found.result is Result.REPOSITORY_DAMAGED else failed
+    return failed
 
 
 def _archive(night: Night, restic: Restic, say: Voice) -> tuple[Snapshot, Shrunk | None]:

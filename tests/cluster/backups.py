@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,25 +179,29 @@ def pods_of(kubectl: Kubectl, job: str) -> list[Object]:
     return sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
 
 
-def wait_line(kubectl: Kubectl, job: str, event: str) -> str:
-    """Waits until the Job's only pod has said something, and returns the pod's name."""
+def kill_after(cluster: Cluster, kubectl: Kubectl, job: str, event: str) -> None:
+    """Kills all programs of a Job's first pod once it has said something, as a node that dies does.
 
-    def look() -> str | None:
-        for pod in pods_of(kubectl, job):
-            name: str = pod["metadata"]["name"]
-            container = pod["spec"]["containers"][0]["name"]
-            if any(line["event"] == event for line in kubectl.events(name, container)):
-                return name
-        return None
-
-    return wait_until(f"{event} in the log of Job {job}", look, RUN)
-
-
-def kill(cluster: Cluster, kubectl: Kubectl, pod: str) -> None:
-    """Kills all of a pod's programs at once, as a node that dies does: nothing in it can put its things in order."""
+    Nothing in the pod can put its things in order. Its log is followed: what comes after the line may take a second only.
+    """
     if not cluster.own:
         pytest.skip("kills processes of the node: only where the cluster's nodes are this machine")
-    uid = kubectl.get("pod", pod)["metadata"]["uid"]
+
+    def running() -> Object | None:
+        found = pods_of(kubectl, job)
+        return found[0] if found and found[0]["status"]["phase"] != "Pending" else None
+
+    pod = wait_until(f"the first pod of Job {job}", running, RUN)["metadata"]
+    follow = (kubectl.program, f"--namespace={kubectl.namespace}", "logs", "--follow", pod["name"])
+    environment = {**os.environ, "KUBECONFIG": str(kubectl.kubeconfig)}
+    with subprocess.Popen(follow, env=environment, stdout=subprocess.PIPE, text=True) as log:
+        assert log.stdout is not None
+        said = next((line for line in log.stdout if f'"event": "{event}"' in line), None)
+        _kill_processes(pod["uid"])
+    assert said is not None, f"the pod ended without {event}"
+
+
+def _kill_processes(uid: str) -> None:
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if uid in (process / "cgroup").read_text() and b"/pause" not in (process / "cmdline").read_bytes():

@@ -108,7 +108,7 @@ def test_a_run_that_is_killed_at_any_stage_is_made_up_for_by_the_next_pod(
     job = f"killed-after-{stage.replace('.', '-')}"
 
     backups.start(backed_up, backups.BACKUP, job)
-    backups.kill(cluster, backed_up, backups.wait_line(backed_up, job, stage))
+    backups.kill_after(cluster, backed_up, job, stage)
     ended = backups.wait_end(backed_up, job)
 
     assert (ended.condition, ended.statuses) == ("Complete", (137, 0)), ended.lines

@@ -61,7 +61,7 @@ def test_a_restore_that_is_killed_leaves_the_gate_at_held_and_run_again_it_compl
     restore["spec"]["backoffLimit"] = 0
     backed_up("delete", "job", backups.RESTORE, "--ignore-not-found")
     backed_up.apply(restore)
-    backups.kill(cluster, backed_up, backups.wait_line(backed_up, backups.RESTORE, stage))
+    backups.kill_after(cluster, backed_up, backups.RESTORE, stage)
     killed = backups.wait_end(backed_up, backups.RESTORE)
     assert (killed.condition, killed.statuses) == ("Failed", (137,)), killed.lines
 
