@@ -118,6 +118,8 @@ def test_recreate_claim_as_printed_keeps_the_disk_and_the_data(person: Person, k
     assert new["metadata"]["uid"] != old["metadata"]["uid"]
     assert new["spec"]["volumeName"] == volume
     assert [out for line, out in printed.items() if line.endswith("persistentVolumeReclaimPolicy}'")] == ["Retain"]
+    (described,) = (out for line, out in printed.items() if line.startswith("kubectl describe pvc"))
+    assert re.search(r"^Used By: +<none>$", described, re.MULTILINE)
     after = passed(kubectl)
     assert (after["files"], after["marker_id"], after["reference_files"]) == (100, before["marker_id"], 100)
     # Nobody else's: the disk of a test goes with it.
