@@ -18,29 +18,36 @@ REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__f
 sys.path.insert(0, REPOSITORY)
 
 from tests.linux.sandbox import Sandbox  # noqa: E402 - found by the line above
-from tests.linux.watching import Watcher, armed, wait_until  # noqa: E402
+from tests.linux.watching import armed, wait_until  # noqa: E402
 
 #: Seconds that the watcher at rest is measured.
 REST = 60
-_TICK = os.sysconf("SC_CLK_TCK")
 #: As the watcher runs by default, and nothing else.
 DEFAULTS = {"GUARD_INTERVAL": "10s", "GUARD_SETTLE": "2s"}
 
 
 def main(wanted: list[str]) -> None:
     """Runs what is asked for, or all but the long ones."""
-    words = wanted or ["rest", "mount", "wipe"]
-    while words:
-        name = words.pop(0)
-        if name == "churn":
-            churn(float(words.pop(0)))
-        else:
-            {"rest": rest, "mount": mount, "wipe": lambda: wipe(100_000), "large": lambda: wipe(1_000_000)}[name]()
+    words = iter(wanted or ["rest", "mount", "wipe"])
+    for name in words:
+        match name:
+            case "rest":
+                rest()
+            case "mount":
+                mount()
+            case "wipe":
+                wipe(100_000)
+            case "large":
+                wipe(1_000_000)
+            case "churn":
+                churn(float(next(words)))
+            case _:
+                raise SystemExit(f"{name} is no benchmark: rest, mount, wipe, large, churn SECONDS")
 
 
 def rest() -> None:
     """2,000 files, and an application that reads 100 of them a second."""
-    with volume(2_000) as sandbox, armed(sandbox, **DEFAULTS) as watcher:
+    with volume(2_000) as sandbox, armed(sandbox, None, **DEFAULTS) as watcher:
         read = "while :; do for i in $(seq 10); do cat $P/tenant/$i/1 >/dev/null; done; sleep 0.1; done"
         with sandbox.start(["sh", "-c", read], env={**os.environ, "P": sandbox.path}) as reader:
             watcher.listen_for(15)  # the first ledger is written
@@ -55,7 +62,7 @@ def rest() -> None:
         show("at rest, wake-ups a minute, all threads", f"{woken:.0f}", "60")
         show("at rest, share of a core", f"{share:.3%}", "0.05 %")
         show("PSS of all processes : import structlog, watchdog.observers", f"{memory / floor:.2f}", "1.4")
-        print(f"    {memory / 1024:.1f} MiB : {floor / 1024:.1f} MiB")
+        say(f"    {memory / 1024:.1f} MiB : {floor / 1024:.1f} MiB")
         assert watcher.events == ["watch.started"], watcher.events
 
 
@@ -76,19 +83,16 @@ def mount() -> None:
 
 def wipe(files: int) -> None:
     """`rm -rf` of a whole tree."""
-    with volume(files) as sandbox, armed(sandbox, **DEFAULTS) as watcher:
+    with volume(files) as sandbox, armed(sandbox, None, **DEFAULTS) as watcher:
         watcher.listen_for(20 if files > 500_000 else 5)
         pids = family(watcher.process.pid)
         before, said = cpu(pids), len(watcher.lines)
-        began = time.time()
+        time.time()
         sandbox.sh("rm -rf $P/tenant")
         over = time.time()
         line = watcher.wait_for("volume.wiped", 120, after=said)
         late = datetime.fromisoformat(line["time"]).timestamp() - over
         spent = cpu(pids) - before
-        print(
-            f"    rm -rf of {files:,} files took {over - began:.1f} s; before {line['before']:,}, after {line['after']}"
-        )
         show(f"verdict after the end of rm -rf of {files:,} files, s", f"{late:.2f}", "2.5")
         show(f"CPU until then, s ({files:,} files)", f"{spent:.2f}", "0.5" if files == 100_000 else "none")
         assert (line["before"], line["after"]) == (files, 0)
@@ -96,9 +100,9 @@ def wipe(files: int) -> None:
 
 def churn(seconds: float) -> None:
     """Create, rename and delete at full speed beside a volume of 2,000 files."""
-    with volume(2_000) as sandbox, armed(sandbox, **DEFAULTS) as watcher:
+    with volume(2_000) as sandbox, armed(sandbox, None, **DEFAULTS) as watcher:
         pids = family(watcher.process.pid)
-        threads = count_threads(pids)
+        count_threads(pids)
         before, began = cpu(pids), time.monotonic()
         with sandbox.start([sys.executable, "-c", CHURN, sandbox.path, str(seconds)]) as process:
             watcher.listen_for(seconds)
@@ -106,9 +110,6 @@ def churn(seconds: float) -> None:
         share = (cpu(pids) - before) / (time.monotonic() - began)
         show(f"{seconds:.0f} s of churn, share of a core", f"{share:.1%}", "10 %")
         wait_until(lambda: watcher.shows("tripwire_armed", 1), 120)
-        print(
-            f"    threads before {threads}, after {count_threads(family(watcher.process.pid))}; lines: {watcher.events}"
-        )
         assert watcher.events == ["watch.started"], watcher.lines
 
 
@@ -134,7 +135,7 @@ def volume(files: int) -> Iterator[Sandbox]:
         sandbox.defaults["GUARD_KINDS"] = "memory"
         sandbox.sh("mount -t tmpfs -o mode=755,size=4g,nr_inodes=3m volume $P")
         subprocess.run(
-            sandbox._enter + [sys.executable, "-c", FILL, f"{sandbox.path}/tenant", str(files // each), str(each)],  # noqa: SLF001
+            [*sandbox._enter, sys.executable, "-c", FILL, f"{sandbox.path}/tenant", str(files // each), str(each)],
             check=True,
         )
         adopted = sandbox.guard("adopt")
@@ -160,19 +161,13 @@ def family(pid: int) -> list[int]:
 
 
 def cpu(pids: list[int]) -> float:
-    """Seconds of CPU of all of them, dead children too."""
+    """Seconds of CPU of all their threads."""
     total = 0.0
     for pid in pids:
-        with open(f"/proc/{pid}/schedstat", encoding="ascii") as own:
-            total += int(own.read().split()[0]) / 1e9 if len(os.listdir(f"/proc/{pid}/task")) == 1 else _ticks(pid)
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as own:
+                total += int(own.read().split()[0]) / 1e9
     return total
-
-
-def _ticks(pid: int) -> float:
-    return sum(
-        int(open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii").read().split()[0]) / 1e9  # noqa: SIM115
-        for task in os.listdir(f"/proc/{pid}/task")
-    )
 
 
 def wakeups(pids: list[int]) -> int:
@@ -210,9 +205,15 @@ def imports_pss() -> int:
     return found
 
 
+def say(line: str) -> None:
+    """One line."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
 def show(what: str, found: str, goal: str) -> None:
     """One line: what, how much, and how much it may be."""
-    print(f"{what}: {found} (goal {goal})", flush=True)
+    say(f"{what}: {found} (goal {goal})")
 
 
 if __name__ == "__main__":
