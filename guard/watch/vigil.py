@@ -362,6 +362,7 @@ class Vigil:
             elif worse or counting.is_less(stock):
                 counting.settling.suspect(moment, Sign.LOOK)
             else:
+                self._shrunk = None
                 self._keep(moment, census, stock.space)
         due = self.keeper is not None and self.keeper.wants_sizes(moment)
         counting.weigh(stock, wiped=self._troubled(Condition.CONTENT), due=due)
