@@ -203,9 +203,9 @@ def test_where_too_many_are_left_to_be_cheap_it_waits(counting: Counting) -> Non
     assert not mostly_gone(counting, inodes=41)
 
 
-def test_a_strict_setting_does_not_make_an_expensive_count_urgent(counting: Counting) -> None:
-    assert not mostly_gone(counting, inodes=71, max_loss=0.1)
-    assert mostly_gone(counting, inodes=70, max_loss=0.1)
+@pytest.mark.parametrize(("inodes", "urgent"), [(71, False), (70, True)])
+def test_however_strict_the_setting_is_half_must_be_gone(counting: Counting, inodes: int, urgent: bool) -> None:
+    assert mostly_gone(counting, inodes=inodes, max_loss=0.1) is urgent
 
 
 def test_inodes_of_a_disk_that_others_use_make_no_count_urgent(counting: Counting) -> None:
