@@ -157,7 +157,7 @@ class Vigil:
     @property
     def healthy(self) -> bool:
         """Whether nothing is known to be wrong, and the volume answers."""
-        if self._standing is None or self.incident.troubled(None):
+        if self.look is None or self.incident.troubled(None):
             return False
         return all(self.status(condition) != "false" for condition in Condition)
 

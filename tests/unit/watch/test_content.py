@@ -258,7 +258,7 @@ def test_a_third_lost_is_shrunk_and_said_once() -> None:
 
 
 def test_it_is_said_again_when_as_much_again_is_lost_and_not_for_less() -> None:
-    tenants = {name: 10 for name in "abcdefghij"}
+    tenants = dict.fromkeys("abcdefghij", 10)
     world, volume, watch = watched(tenants)
     told = []
     for left in range(9, 2, -1):
@@ -279,7 +279,7 @@ def test_it_is_said_again_after_the_data_was_back() -> None:
 
 
 def test_erosion_in_steps_is_still_a_loss() -> None:
-    tenants = {name: 10 for name in "abcdefghij"}
+    tenants = dict.fromkeys("abcdefghij", 10)
     world, volume, watch = watched(tenants)
     for left in range(9, -1, -1):
         volume.set(dict(list(tenants.items())[:left]))

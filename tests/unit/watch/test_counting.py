@@ -21,7 +21,9 @@ def moment(seconds: float) -> Moment:
     return Moment(START + seconds, WALL)
 
 
-def stock(files: int = 100, *, blocks: int = 1000, inodes: int = 120, seconds: float = 0.01, empty: int | None = None) -> Stock:
+def stock(
+    files: int = 100, *, blocks: int = 1000, inodes: int = 120, seconds: float = 0.01, empty: int | None = None
+) -> Stock:
     return Stock(Census(files, entries={"a": files}, empty=empty), Space(blocks, inodes, 7), seconds)
 
 

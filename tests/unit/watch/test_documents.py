@@ -11,7 +11,18 @@ from guard.volume.ledger import Ledger
 from guard.volume.marker import Marker
 from guard.watch.keeping import WRITE_AT_LEAST
 from guard.watch.standing import Condition
-from tests.unit.watch.simulation import AT, INTERVAL, MARKER_ID, NAME, OTHER_ID, Volume, Watch, World, ledger_of, watched
+from tests.unit.watch.simulation import (
+    AT,
+    INTERVAL,
+    MARKER_ID,
+    NAME,
+    OTHER_ID,
+    Volume,
+    Watch,
+    World,
+    ledger_of,
+    watched,
+)
 
 TWO = {"a": 60, "b": 40}
 HOUR = 3600.0

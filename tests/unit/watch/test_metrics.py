@@ -10,7 +10,9 @@ def metric(*samples: tuple[dict[str, str], float], sentence: str = "How many.") 
 
 
 def test_a_family_has_its_help_its_type_and_its_samples() -> None:
-    page = render([metric(({}, 3.0)), Metric("b_total", "counter", "Lines.", (({"event": "x"}, 1.0), ({"event": "y"}, 0.0)))])
+    page = render(
+        [metric(({}, 3.0)), Metric("b_total", "counter", "Lines.", (({"event": "x"}, 1.0), ({"event": "y"}, 0.0)))]
+    )
     assert page == (
         "# HELP volume_guard_files How many.\n# TYPE volume_guard_files gauge\nvolume_guard_files 3\n"
         '# HELP b_total Lines.\n# TYPE b_total counter\nb_total{event="x"} 1\nb_total{event="y"} 0\n'
@@ -38,7 +40,8 @@ def test_a_help_text_escapes_backslash_and_line_break_but_no_quote() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(0.0, "0"), (1.0, "1"), (1764093600.25, "1764093600.250"), (1e15, "1000000000000000"), (-2.5, "-2.500")]
+    ("value", "shown"),
+    [(0.0, "0"), (1.0, "1"), (1764093600.25, "1764093600.250"), (1e15, "1000000000000000"), (-2.5, "-2.500")],
 )
 def test_a_whole_number_has_no_point_and_any_other_has_milliseconds(value: float, shown: str) -> None:
     assert render([metric(({}, value))]).endswith(f"volume_guard_files {shown}\n")
