@@ -64,7 +64,9 @@ def _guards(objects: list[Object]) -> list[Object]:
 @pytest.mark.parametrize("path", APPLIED, ids=lambda path: str(path.relative_to(MANIFESTS)))
 def test_a_manifest_is_strictly_valid(path: Path, version: str) -> None:
     for one in _objects(path.read_text()):
-        if not one["apiVersion"].startswith("snapshot.storage.k8s.io/"):  # not of Kubernetes itself: test_backup_manifests
+        if not one["apiVersion"].startswith(
+            "snapshot.storage.k8s.io/"
+        ):  # not of Kubernetes itself: test_backup_manifests
             kubernetes_validate.validate(one, version, strict=True)
 
 
