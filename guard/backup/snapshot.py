@@ -43,14 +43,14 @@ class Snapshot:
 
 
 def parse_snapshots(text: str) -> tuple[Snapshot, ...]:
-    """Reads `restic snapshots --json`; the oldest first.
+    """Reads `restic snapshots --json`; the oldest first. One of several folders is not a volume's, and left out.
 
     Raises:
         ListingError: Anything else.
     """
     try:
         found = json.loads(text)
-        snapshots = [_snapshot(one) for one in found]
+        snapshots = [_snapshot(one) for one in found if len(one["paths"]) == 1]
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise ListingError(f"the list of snapshots can't be read: {error!r} in {text[:200]!r}") from None
     return tuple(sorted(snapshots, key=lambda one: (one.time, one.snapshot_id)))

@@ -5,9 +5,12 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests import restic
+from tests.linux.backups import Backups
 from tests.linux.sandbox import AS_ROOT, Sandbox
 
 
@@ -106,3 +109,31 @@ def adopted_disk(sandbox: Sandbox, adopted_ext4_image: str) -> Sandbox:
     """A sandbox with an adopted ext4 disk, not mounted yet: `mount -o loop $W/disk` mounts it."""
     shutil.copy(adopted_ext4_image, f"{sandbox.work}/disk")
     return sandbox
+
+
+@pytest.fixture(scope="session")
+def restic_program() -> Path:
+    found = restic.find()
+    if found is None:
+        pytest.skip("no restic 0.18 or newer: `python -m tests.restic` fetches it")
+    return found
+
+
+@pytest.fixture
+def backups(sandbox: Sandbox, ext4_image: str, restic_program: Path) -> Iterator[Backups]:
+    """An adopted ext4 disk with 120 files of three skills, and a new repository."""
+    shutil.copy(ext4_image, f"{sandbox.work}/disk")
+    sandbox.defaults |= {
+        "PATH": f"{restic_program.parent}:{os.environ['PATH']}",
+        "RESTIC_REPOSITORY": f"{sandbox.work}/repository",
+        "RESTIC_PASSWORD": "correct horse",
+        "RESTIC_CACHE_DIR": f"{sandbox.work}/cache",
+    }
+    sandbox.sh("""mount -o loop $W/disk $P; mkdir $W/scratch $P/acme $P/beta
+        for skill in acme/pdf acme/docx beta/xlsx; do mkdir $P/$skill
+            for file in $(seq 40); do echo $skill $file > $P/$skill/$file; done; done""")
+    made = Backups(sandbox)
+    assert sandbox.guard("adopt").status == 0
+    assert made.module("init").status == 0
+    yield made
+    sandbox.sh("umount $P")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.backup import retention
@@ -115,6 +115,7 @@ def test_a_policy_that_keeps_nothing_is_refused() -> None:
         Policy("30d", 0)
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.dates(), st.integers(1, 60))
 def test_all_of_the_data_is_read_back_within_as_many_days_as_there_are_shares(day: date, parts: int) -> None:
     start = min(day, date.max - timedelta(days=parts))
@@ -122,12 +123,14 @@ def test_all_of_the_data_is_read_back_within_as_many_days_as_there_are_shares(da
     assert shares == {f"{number}/{parts}" for number in range(1, parts + 1)}
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.integers(-100, 100), st.integers(1, 50))
 def test_a_backup_is_stale_when_it_is_older_than_it_may_be(hours: int, allowed: int) -> None:
     found = retention.stale(snapshot(0, 1), FIRST + timedelta(hours=hours), timedelta(hours=allowed))
     assert found is (hours > allowed)
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.lists(st.tuples(st.integers(0, 40), st.sets(st.sampled_from([PINNED, SHRUNK]))), min_size=1, max_size=12))
 def test_what_is_to_be_pinned_is_older_not_pinned_not_shrunk_and_has_what_the_new_one_lost(
     nights: list[tuple[int, set[str]]],
@@ -183,6 +186,7 @@ nights = st.lists(
 )
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(nights)
 def test_whatever_is_killed_or_accepted_the_last_data_before_every_wipe_stays(history: list[tuple[int, str]]) -> None:
     repository = Repository()

@@ -1,0 +1,84 @@
+"""A volume, a repository beside it, and the backup run on them as its manifests do. It judges nothing."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from tests.linux.sandbox import Ended, Sandbox, until
+
+ARCHIVE = ("check", "--", sys.executable, "-m", "guard.backup", "archive", "--settle=0s", "--lock-wait=1s")
+MODULE = (sys.executable, "-m", "guard.backup")
+
+
+@dataclass
+class Backups:
+    """A volume with data, and a repository beside it."""
+
+    sandbox: Sandbox
+
+    def night(self, *flags: str, **settings: str) -> Ended:
+        """One run of the backup, behind the gate."""
+        return self.sandbox.guard(*ARCHIVE, *flags, **settings)
+
+    def module(self, *words: str, **settings: str) -> Ended:
+        """The program without the gate."""
+        return self.sandbox.run([*MODULE, *words, "--lock-wait=1s"], **settings)
+
+    def restic(self, *words: str) -> str:
+        return self.sandbox.sh(f"restic {' '.join(words)}", **self.sandbox.defaults)
+
+    def snapshots(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self.restic("snapshots", "--json", "--no-lock"))
+        return found
+
+    def tags(self) -> list[str]:
+        return [",".join(one.get("tags") or ()) for one in self.snapshots()]
+
+    def archive_at(self, days: int) -> None:
+        """A snapshot as of so many days from now, made by restic alone: before today where negative."""
+        time = f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%d %H:%M:%S}"
+        self.restic("backup", "-q", "--host=skills", f"--time='{time}'", "--exclude=$P/.volume-guard", "$P")
+
+    def background(self, *words: str, **settings: str) -> subprocess.Popen[bytes]:
+        """Starts a command that is to be stopped before its end."""
+        environment = self.sandbox.environment(settings)
+        return self.sandbox.start(
+            list(words), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+
+    def files(self) -> int:
+        return int(self.sandbox.sh("find $P -mindepth 2 -type f -not -path '*/.volume-guard/*' | wc -l"))
+
+
+def slow_restic(backups: Backups, command: str, limit: str) -> str:
+    """A PATH with a restic that moves its data slowly: the same program, one flag more."""
+    path = backups.sandbox.defaults["PATH"]
+    script = Path(backups.sandbox.work) / "slow" / "restic"
+    script.parent.mkdir()
+    added = f'case $1 in {command}) set -- "$@" {limit} ;; esac'
+    script.write_text(f'#!/bin/sh\n{added}\nexec {shutil.which("restic", path=path)} "$@"\n')
+    script.chmod(0o755)
+    return f"{script.parent}:{path}"
+
+
+def locks(backups: Backups) -> list[str]:
+    """The locks that are written in full: until then restic calls them otherwise."""
+    return [name for name in backups.sandbox.sh("ls $W/repository/locks").split() if len(name) == 64]
+
+
+def killed_pod(backups: Backups) -> None:
+    """Leaves the lock of a backup that another host's kernel killed."""
+    backups.sandbox.sh("mkdir $W/other; head -c 30M /dev/urandom > $W/other/large")
+    script = "hostname pod-before; exec restic backup -q --limit-upload 2000 $0"
+    run = backups.background("unshare", "--uts", "sh", "-c", script, f"{backups.sandbox.work}/other")
+    until(lambda: locks(backups), 20)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    assert locks(backups)

@@ -1,0 +1,56 @@
+"""Restore drills with real restic: a good snapshot passes, a bad or an old one is found."""
+
+import pytest
+
+from tests.linux.backups import Backups
+from tests.linux.sandbox import Ended
+
+pytestmark = [pytest.mark.mounts, pytest.mark.root]
+
+
+def drill(backups: Backups, *flags: str, **settings: str) -> Ended:
+    backups.sandbox.sh("rm -rf $W/scratch; mkdir $W/scratch")
+    return backups.module("drill", f"--into={backups.sandbox.work}/scratch", *flags, **settings)
+
+
+def test_a_drill_restores_the_newest_snapshot_compares_it_and_says_how_long_it_took(backups: Backups) -> None:
+    backups.sandbox.sh(
+        "ln -s pdf $P/acme/link; mkfifo $P/acme/fifo; touch \"$P/acme/$(printf 'bad\\377name')\"; mkdir $P/acme/empty"
+    )
+    assert backups.night().status == 0
+    done = drill(backups)
+    assert (done.status, done.last["event"], done.last["files"]) == (0, "backup.drilled", 123), done.stderr
+    assert done.last["restore_seconds"] >= 0
+
+
+def test_a_drill_finds_a_snapshot_of_a_wiped_volume_whoever_made_it(backups: Backups) -> None:
+    assert backups.night().status == 0
+    backups.sandbox.sh("rm -rf $P/*")
+    backups.restic("backup", "-q", "--host=skills", "--exclude=$P/.volume-guard", "$P")
+    found = drill(backups)
+    assert (found.status, found.last["result"]) == (56, "snapshot-shrunk")
+
+
+def test_a_drill_finds_data_that_is_gone_from_the_repository(backups: Backups) -> None:
+    assert backups.night().status == 0
+    backups.sandbox.sh("rm -rf $W/cache; rm -f $(find $W/repository/data -type f)")
+    found = drill(backups)
+    assert (found.status, found.last["result"]) == (57, "drill-differs")
+
+
+def test_a_drill_finds_that_no_backup_was_made_for_too_long(backups: Backups) -> None:
+    backups.archive_at(-3)
+    found = drill(backups, "--max-age=2d")
+    assert (found.status, found.last["result"]) == (58, "backup-stale")
+
+
+def test_a_drill_without_any_snapshot_or_with_too_few_files_fails(backups: Backups) -> None:
+    assert drill(backups).status == 59
+    assert backups.night().status == 0
+    assert drill(backups, GUARD_MIN_FILES="121").status == 56
+
+
+def test_a_drill_never_restores_over_files(backups: Backups) -> None:
+    backups.sandbox.sh("touch $W/scratch/mine")
+    refused = backups.module("drill", f"--into={backups.sandbox.work}/scratch")
+    assert (refused.status, refused.last["result"]) == (2, "usage")

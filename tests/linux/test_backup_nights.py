@@ -1,0 +1,192 @@
+"""Nights of the backup with real restic, on a real disk: every one as it may go."""
+
+import signal
+
+import pytest
+
+from tests.linux.backups import ARCHIVE, MODULE, Backups, killed_pod, locks, slow_restic
+from tests.linux.sandbox import until
+
+pytestmark = [pytest.mark.mounts, pytest.mark.root]
+
+
+def test_a_week_of_nights_archives_compares_checks_and_forgets_by_the_policy(backups: Backups) -> None:
+    # Nights of the past, as restic dates them: only the policy decides which of them stay.
+    for days in range(20, 2, -2):
+        backups.archive_at(-days)
+    nights = [one["time"] for one in backups.snapshots()]
+    assert len(nights) == 9
+
+    done = backups.night("--keep-within=1d", "--keep-last=3")
+
+    assert done.status == 0, done.stderr
+    assert done.events() == [
+        "volume.ok", "backup.archived", "backup.compared", "backup.checked", "backup.forgotten",
+    ]  # fmt: skip
+    assert done.last["forgotten"] == 7
+    kept = [one["time"] for one in backups.snapshots()]
+    assert (len(kept), kept[:2]) == (3, nights[-2:])
+    assert done.termination.startswith("ok: ")
+
+
+def test_what_is_archived_is_the_data_and_nothing_of_the_guard_s(backups: Backups) -> None:
+    backups.sandbox.sh("mkdir -p $P/lost+found $P/acme/lost+found; touch $P/lost+found/1 $P/acme/lost+found/kept")
+    assert backups.night().status == 0
+    listed = backups.restic("ls", "latest").split()
+    assert backups.sandbox.path + "/acme/lost+found/kept" in listed
+    assert not [name for name in listed if ".volume-guard" in name or name.startswith(f"{backups.sandbox.path}/lost")]
+
+
+def test_a_wiped_volume_is_neither_archived_nor_anything_forgotten_night_after_night(backups: Backups) -> None:
+    assert backups.night().status == 0
+    before = backups.snapshots()
+    backups.sandbox.sh("rm -rf $P/acme $P/beta")
+
+    for _ in range(2):
+        refused = backups.night("--keep-within=1h", "--keep-last=1")
+        assert (refused.status, refused.last["outcome"]) == (30, "data-lost")
+
+    assert backups.snapshots() == before
+
+
+@pytest.mark.parametrize(
+    ("damage", "status"),
+    [("umount $P", 10), ("mount -t tmpfs none $P", 11), ("rm $P/.volume-guard/marker.json", 20)],
+    ids=["not-mounted", "memory", "unmarked"],
+)
+def test_the_gate_s_own_exit_status_is_kept(damage: str, status: int, backups: Backups) -> None:
+    backups.sandbox.sh(damage)
+    refused = backups.night()
+    if status == 10:
+        backups.sandbox.sh("mount -o loop $W/disk $P")
+    elif status == 11:
+        backups.sandbox.sh("umount $P")
+    assert (refused.status, backups.snapshots()) == (status, [])
+
+
+def test_a_wipe_between_gate_and_archive_pins_the_snapshot_before_and_forgets_nothing(backups: Backups) -> None:
+    assert backups.night().status == 0
+    backups.sandbox.sh("rm -rf $P/acme $P/beta")
+
+    # Without the gate: what it would be if the files went right after it had passed.
+    raced = backups.module("archive", "--settle=0s", "--keep-within=1h", "--keep-last=1")
+
+    assert (raced.status, raced.last["result"]) == (56, "snapshot-shrunk")
+    assert "what to do:" in raced.termination
+    assert "backup.forgotten" not in raced.events()
+    assert backups.tags() == ["pinned", "shrunk", "shrunk"]
+
+    # And if someone accepts the empty volume: the nights go on, and what is pinned stays.
+    assert backups.sandbox.guard("accept").status == 0
+    backups.archive_at(+30)
+    later = backups.night("--keep-within=1h", "--keep-last=1")
+    assert later.status == 0, later.stderr
+    assert backups.tags()[0] == "pinned"
+
+
+def test_an_update_that_takes_all_away_for_a_moment_is_archived_anew_and_is_no_alarm(backups: Backups) -> None:
+    assert backups.night().status == 0
+    backups.sandbox.sh("mkdir $W/aside; mv $P/acme $P/beta $W/aside")
+    run = backups.background(*MODULE, "archive", "--settle=20s")
+    until(lambda: len(backups.snapshots()) == 2 and "shrunk" in backups.tags()[1], 30)
+    backups.sandbox.sh("mv $W/aside/* $P")
+
+    assert run.wait(60) == 0
+
+    assert backups.tags() == ["", "shrunk", ""]
+
+
+def test_a_gate_that_is_told_to_let_everything_pass_is_no_gate_for_a_backup(backups: Backups) -> None:
+    backups.sandbox.sh("rm -rf $P/acme $P/beta")
+    refused = backups.night(GUARD_ENFORCE="false")
+    assert (refused.status, refused.last["result"]) == (2, "usage")
+    assert backups.snapshots() == []
+
+
+@pytest.mark.parametrize("flags", [("--keep-within=30s",), ("--keep-last=0",), ("--settle=x",), ("--keep=1",)])
+def test_arguments_that_mean_nothing_end_the_run_before_anything_is_archived(
+    flags: tuple[str, ...], backups: Backups
+) -> None:
+    refused = backups.night(*flags)
+    assert (refused.status, refused.last["result"]) == (2, "usage")
+    assert refused.termination.startswith("usage")
+    assert backups.snapshots() == []
+
+
+def test_a_repository_is_made_by_init_alone_and_never_over_a_missing_one(backups: Backups) -> None:
+    assert backups.module("init").last["message"].startswith("The repository is there already")
+    backups.sandbox.sh("mv $W/repository $W/elsewhere; mkdir $W/repository")
+    missing = backups.night()
+    assert (missing.status, missing.last["result"]) == (50, "repository-missing")
+    assert backups.sandbox.sh("ls -A $W/repository") == ""
+
+
+def test_a_wrong_password_is_told_apart_and_changes_nothing(backups: Backups) -> None:
+    refused = backups.night(RESTIC_PASSWORD="wrong")
+    assert (refused.status, refused.last["result"]) == (52, "password-wrong")
+
+
+@pytest.mark.parametrize("cache", ["kept", "gone"])
+def test_a_damaged_repository_is_found_by_the_check_and_nothing_is_forgotten(cache: str, backups: Backups) -> None:
+    assert backups.night().status == 0
+    backups.sandbox.sh("""for pack in $(find $W/repository/data -type f); do chmod u+w $pack
+        printf 'rust rust rust' | dd of=$pack bs=1 seek=40 conv=notrunc status=none; done""")
+    if cache == "gone":  # as in each new pod: the folders of the last snapshot come from the damaged repository
+        backups.sandbox.sh("rm -rf $W/cache")
+
+    found = backups.night("--read-parts=1", "--keep-within=1h", "--keep-last=1")
+
+    assert (found.status, found.last["result"]) == (53, "repository-damaged"), found.stderr
+    assert "backup.forgotten" not in found.events()
+    assert len(backups.snapshots()) == 2
+
+
+def test_a_full_repository_fails_says_so_and_keeps_every_good_snapshot(backups: Backups) -> None:
+    assert backups.night().status == 0
+    backups.sandbox.sh("""mv $W/repository $W/small; mkdir $W/repository; mount -t tmpfs -o size=1m none $W/repository
+        cp -a $W/small/. $W/repository; head -c 3M /dev/urandom > $P/acme/large""")
+    before = backups.snapshots()
+
+    full = backups.night()
+
+    assert (full.status, full.last["result"]) == (54, "engine-failed")
+    assert "no space left" in full.last["message"]
+    assert backups.snapshots() == before
+    backups.sandbox.sh("mount -o remount,size=64m $W/repository")
+    again = backups.night()
+    backups.sandbox.sh("umount $W/repository; rmdir $W/repository; mv $W/small $W/repository")
+    assert again.status == 0, again.stderr
+
+
+def test_files_that_cannot_be_read_make_the_night_incomplete_and_nothing_is_forgotten(backups: Backups) -> None:
+    assert backups.night().status == 0
+    backups.sandbox.sh("chmod 0000 $P/beta/xlsx/7")
+    # Root without its capabilities, as in the pod: it reads what its mode allows.
+    words = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *backups.sandbox.command(*ARCHIVE)]
+    partial = backups.sandbox.run(words)
+    assert (partial.status, partial.last["result"]) == (55, "archive-incomplete")
+    assert "xlsx/7" in partial.last["message"]
+    assert "backup.forgotten" not in partial.events()
+
+
+def test_a_lock_that_a_killed_pod_left_postpones_only_the_forgetting(backups: Backups) -> None:
+    killed_pod(backups)
+    done = backups.night()
+    assert done.status == 0, done.stderr
+    assert [event for event in done.events() if event != "backup.engine"] == [
+        "volume.ok", "backup.archived", "backup.compared", "backup.checked", "backup.postponed",
+    ]  # fmt: skip
+
+
+def test_a_backup_that_is_told_to_stop_stops_restic_leaves_no_lock_and_the_next_one_goes_on(backups: Backups) -> None:
+    backups.sandbox.sh("head -c 4M /dev/urandom > $P/acme/large")
+    slow = slow_restic(backups, "backup", "--limit-upload=200")
+    run = backups.background(*backups.sandbox.command(*ARCHIVE), PATH=slow)
+    until(lambda: locks(backups), 30)
+    run.send_signal(signal.SIGTERM)
+
+    assert run.wait(30) == 143
+
+    assert locks(backups) == []
+    assert backups.snapshots() == []
+    assert backups.night().status == 0
