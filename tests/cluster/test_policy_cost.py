@@ -1,0 +1,118 @@
+"""What the policies' expressions cost, counted by the API server's own code: far from its limits, whatever is applied."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.cluster import objects, policies
+from tests.cluster.conftest import LAYOUT, Cluster, say
+from tests.cluster.kubectl import Object
+from tests.cluster.kubernetes.build import module_version, policy_cost
+
+#: Share of each limit that must never be used: a policy over its budget is an error, and an error is a refusal.
+SHARE = 0.1
+#: The largest pod that anybody is likely to write.
+CONTAINERS, MOUNTS, VOLUMES = 40, 40, 100
+
+
+@pytest.fixture(scope="module")
+def program(cluster: Cluster) -> Path:
+    """Counts costs; of the same version as the API server."""
+    if not cluster.own:
+        pytest.skip("counts with the code of our own cluster's API server")
+    assert (
+        module_version("cost", "k8s.io/apiserver").lstrip("v").split(".", 1)[1]
+        == (module_version("kubernetes", "k8s.io/kubernetes").lstrip("v").split(".", 1)[1])
+    )
+    return policy_cost(LAYOUT, say)
+
+
+@pytest.fixture(scope="module")
+def found(cluster: Cluster) -> dict[str, Object]:
+    """Every policy of k8s/policy, by name."""
+    plain = [path.read_text() for folder in (policies.INJECT, policies.KEEP) for path in sorted(folder.glob("*.yaml"))]
+    texts = [cluster.kubectl("kustomize", str(policies.REQUIRE)), *plain]
+    loaded = [one for text in texts for one in yaml.safe_load_all(text)]
+    return {one["metadata"]["name"]: one for one in loaded if one["kind"].endswith("Policy")}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An object that a policy judges."""
+
+    name: str
+    policy: str
+    given: Callable[[], Object]
+
+
+def _of_the_project() -> Object:
+    return objects.manifest("deployment.yaml")
+
+
+def _largest() -> Object:
+    """The project's Deployment with as much in it as could ever be: every container with a mount of every kind."""
+    deployment = _of_the_project()
+    spec = deployment["spec"]["template"]["spec"]
+    spec["volumes"] += [{"name": f"volume-{n}", "emptyDir": {}} for n in range(VOLUMES)]
+    mounts = [{"name": f"volume-{n}", "mountPath": f"/var/lib/some/long/path/{n}/"} for n in range(MOUNTS)]
+    spec["containers"][0]["volumeMounts"] += mounts
+    others = [{"name": f"container-{n}", "image": "one:1", "volumeMounts": mounts} for n in range(CONTAINERS)]
+    spec["containers"] += others
+    spec["initContainers"] += [{**one, "name": f"init-{one['name']}"} for one in others]
+    return deployment
+
+
+def _pod(deployment: Object) -> Object:
+    template = deployment["spec"]["template"]
+    labels = template["metadata"]["labels"]
+    metadata = {"name": "claude-skills", "namespace": "dev", "labels": labels}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+
+
+def _bare(pod: Object) -> Object:
+    """Without the guard, which is then injected."""
+    pod["spec"]["initContainers"] = pod["spec"]["initContainers"][2:]
+    return pod
+
+
+def _parameters(inject: str = "false") -> Object:
+    parameters = policies.parameters(inject=inject)
+    parameters["metadata"]["namespace"] = "dev"
+    return parameters
+
+
+CASES = (
+    Case("the-project-s-deployment", "volume-guard-require", _of_the_project),
+    Case("the-largest-deployment", "volume-guard-require", _largest),
+    Case("the-project-s-pod", "volume-guard-inject", lambda: _bare(_pod(_of_the_project()))),
+    Case("the-largest-pod", "volume-guard-inject", lambda: _bare(_pod(_largest()))),
+    Case("parameters", "volume-guard-keep-parameters", _parameters),
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.policy}-on-{case.name}")
+def test_the_expressions_stay_far_below_the_api_server_s_limits(
+    case: Case, program: Path, found: dict[str, Object], figure: Callable[[str], None]
+) -> None:
+    inject = "true" if case.policy == "volume-guard-inject" else "false"
+    question = {"policy": found[case.policy], "params": _parameters(inject), "object": case.given(), "oldObject": None}
+    done = subprocess.run([program], input=json.dumps(question), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+
+    shares = []
+    for kind, what in (
+        ("conditions", "conditions"),
+        ("expressions", "all the rest"),
+        ("dearest", "dearest expression"),
+    ):
+        spent, limit = answer[kind], answer[f"{kind}Limit"]
+        assert spent > 0
+        assert spent < SHARE * limit, kind
+        shares.append(f"{what} {spent} of {limit} ({spent / limit:.2%})")
+    figure(f"{case.policy} on {case.name}: {', '.join(shares)}")
