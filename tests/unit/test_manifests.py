@@ -100,6 +100,25 @@ def test_a_rendered_kustomization_is_strictly_valid(folder: Path, version: str) 
         _validate(one, version)
 
 
+@pytest.mark.parametrize(("step", "actions"), [("warn", ["Warn", "Audit"]), ("deny", ["Deny", "Audit"])])
+def test_each_step_of_the_policies_binds_each_to_its_own_actions(step: str, actions: list[str]) -> None:
+    rendered = _by_identity(_render(MANIFESTS / "policy" / "require" / step))
+    kind = "ValidatingAdmissionPolicy"
+    bindings = {name: one["spec"] for (one_kind, name), one in rendered.items() if one_kind == f"{kind}Binding"}
+    # kustomize rewrites names that it takes for references: each binding must still mean the policy of its name.
+    assert {name: (spec["policyName"], spec["validationActions"]) for name, spec in bindings.items()} == {
+        "volume-guard-require": ("volume-guard-require", actions),
+        "volume-guard-tolerate": ("volume-guard-tolerate", ["Warn", "Audit"]),
+    }
+    conditions = {name: rendered[kind, name]["spec"]["matchConditions"] for name in bindings}
+    strict, lenient = conditions.values()
+    assert strict[0] == lenient[0]
+    assert (strict[1]["name"], lenient[1]["name"]) == ("of-a-new-pod-spec", "of-an-old-pod-spec-or-with-break-glass")
+    same = ("paramKind", "matchConstraints", "variables", "validations")
+    specs = [rendered[kind, name]["spec"] for name in bindings]
+    assert {key: specs[0][key] for key in same} == {key: specs[1][key] for key in same}
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_misspelt_field_is_not_valid(version: str) -> None:
     (deployment,) = _objects((MANIFESTS / "deployment.yaml").read_text())

@@ -84,11 +84,12 @@ def test_every_label_and_annotation_that_a_policy_looks_for_is_explained_to_peop
 
 
 def test_every_binding_names_a_policy_and_finds_parameters_by_the_label_that_the_example_and_the_doctor_use() -> None:
-    policies = {**_of("ValidatingAdmissionPolicy"), **_of("MutatingAdmissionPolicy"), "volume-guard-tolerate": {}}
+    policies = {**_of("ValidatingAdmissionPolicy"), **_of("MutatingAdmissionPolicy")}
     bindings = {**_of("ValidatingAdmissionPolicyBinding"), **_of("MutatingAdmissionPolicyBinding")}
     (example,) = _of("ConfigMap").values()
     assert {binding["spec"]["policyName"] for binding in bindings.values()} == set(policies)
     for name, binding in bindings.items():
+        assert binding["spec"]["policyName"] == name
         selector = binding["spec"].get("paramRef", {}).get("selector")
         if selector:
             assert selector == {"matchLabels": {doctor.LABEL: "true"}}, name
