@@ -1,4 +1,4 @@
-"""The admission policies of k8s/policy in a cluster: applied, taken away, in force. What they decide is the tests' matter."""
+"""The admission policies of k8s/policy in a cluster: applied, and in force. What they decide is the tests' matter."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,17 +23,8 @@ IN_FORCE = 30.0
 
 def apply(kubectl: Kubectl, folder: Path) -> None:
     """Applies a folder of manifests, or a kustomization."""
-    kubectl("apply", _option(folder))
-
-
-def remove(kubectl: Kubectl, folder: Path) -> None:
-    """Deletes what `apply` has made."""
-    kubectl("delete", "--ignore-not-found", "--wait=false", _option(folder))
-
-
-def _option(folder: Path) -> str:
     kustomized = (folder / "kustomization.yaml").exists()
-    return f"--kustomize={folder}" if kustomized else f"--filename={folder}"
+    kubectl("apply", f"--kustomize={folder}" if kustomized else f"--filename={folder}")
 
 
 def parameters(**changes: str | None) -> Object:
