@@ -42,7 +42,7 @@ def test_the_claim_stays_until_an_annotation_names_this_very_claim(kept: Kubectl
 
     kept("annotate", "pvc", CLAIM, "volume-guard/delete=true")
     assert "denied request" in _refused(kept, "delete", "pvc", CLAIM)
-    assert "denied request" in _refused(kept, "delete", "pvc", "--all", f"--field-selector=metadata.name={CLAIM}")
+    assert "denied request" in _refused(kept, "delete", "pvc", f"--field-selector=metadata.name={CLAIM}")
 
     kept("annotate", "--overwrite", *line.group(1).split()[1:])
     kept("delete", "pvc", CLAIM, "--wait=false")
