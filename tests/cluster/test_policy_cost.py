@@ -43,11 +43,12 @@ def found(cluster: Cluster) -> dict[str, Object]:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """An object that a policy judges."""
+    """An object that a policy judges, and what it was before; None: it is new."""
 
     name: str
     policy: str
     given: Callable[[], Object]
+    before: Callable[[], Object | None] = lambda: None
 
 
 def _of_the_project() -> Object:
@@ -89,6 +90,8 @@ def _parameters(inject: str = "false") -> Object:
 CASES = (
     Case("the-project-s-deployment", "volume-guard-require", _of_the_project),
     Case("the-largest-deployment", "volume-guard-require", _largest),
+    # The comparison of the two is the dearest where they are equal.
+    Case("the-largest-deployment-as-it-was", "volume-guard-tolerate", _largest, _largest),
     Case("the-project-s-pod", "volume-guard-inject", lambda: _bare(_pod(_of_the_project()))),
     Case("the-largest-pod", "volume-guard-inject", lambda: _bare(_pod(_largest()))),
     Case("parameters", "volume-guard-keep-parameters", _parameters),
@@ -100,11 +103,17 @@ def test_the_expressions_stay_far_below_the_api_server_s_limits(
     case: Case, program: Path, found: dict[str, Object], figure: Callable[[str], None]
 ) -> None:
     inject = "true" if case.policy == "volume-guard-inject" else "false"
-    question = {"policy": found[case.policy], "params": _parameters(inject), "object": case.given(), "oldObject": None}
+    question = {
+        "policy": found[case.policy],
+        "params": _parameters(inject),
+        "object": case.given(),
+        "oldObject": case.before(),
+    }
     done = subprocess.run([program], input=json.dumps(question), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
 
+    assert answer["expressions"] > 0
     shares = []
     for kind, what in (
         ("conditions", "conditions"),
@@ -112,7 +121,6 @@ def test_the_expressions_stay_far_below_the_api_server_s_limits(
         ("dearest", "dearest expression"),
     ):
         spent, limit = answer[kind], answer[f"{kind}Limit"]
-        assert spent > 0
         assert spent < SHARE * limit, kind
         shares.append(f"{what} {spent} of {limit} ({spent / limit:.2%})")
     figure(f"{case.policy} on {case.name}: {', '.join(shares)}")
