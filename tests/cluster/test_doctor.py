@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster import objects, observing
+from tests.cluster import objects, observing, policies
 from tests.cluster.conftest import REPOSITORY, Cluster, adopt, namespace
 from tests.cluster.kubectl import Kubectl, Object
 from tests.cluster.waiting import wait_until
 
 #: As README and `guard doctor --help` say it.
 DUMP = ("get", "deploy,sts,ds,pod,pvc,pv,sc,node,events", "--output=json")
+POLICIES = ("validatingadmissionpolicies", "validatingadmissionpolicybindings")
 CLAIM = objects.of_claim("adopted")
 
 
@@ -194,6 +195,23 @@ def test_a_claim_of_a_class_that_does_not_exist_is_told_as_the_reason_why_it_is_
     assert set(rules[:2]) == {"VG202", "VG208"}
 
 
+@pytest.mark.usefixtures("admission_policies")
+def test_this_project_s_own_policies_are_recognised_and_found_idle_while_they_only_warn(home: Kubectl) -> None:
+    _sync(home, _right())
+    observing.wait_application(home)
+    assert {"VG509", "VG510"} & {rule["rule"] for rule in _answer(_dump(home))["unknown"]} == {"VG509"}
+
+    judged = _answer(_dump(home, *POLICIES))
+    assert judged["findings"] == []
+    assert not {"VG509", "VG510"} & {rule["rule"] for rule in judged["unknown"]}
+
+    policies.apply(home, policies.WARN)
+    try:
+        assert [finding["rule"] for finding in _diagnosis(_dump(home, *POLICIES))] == ["VG510"]
+    finally:
+        policies.apply(home, policies.REQUIRE)
+
+
 def _is_the_deployment(said: Object | None) -> bool:
     return bool(said) and said is not None and said["kind"] == "Deployment"
 
@@ -227,9 +245,10 @@ def _settled(kubectl: Kubectl) -> bool:
     return seen and bool(pods) and {pod["metadata"]["labels"]["pod-template-hash"] for pod in pods} == current
 
 
-def _dump(kubectl: Kubectl) -> str:
-    """What the README's line gives; less the volumes of what else runs in this cluster."""
-    dumped = json.loads(kubectl(*DUMP))
+def _dump(kubectl: Kubectl, *more: str) -> str:
+    """What the README's line gives, and more kinds; less the volumes of what else runs in this cluster."""
+    command, kinds, output = DUMP
+    dumped = json.loads(kubectl(command, ",".join((kinds, *more)), output))
     dumped["items"] = [
         one
         for one in dumped["items"]
@@ -240,10 +259,16 @@ def _dump(kubectl: Kubectl) -> str:
 
 def _diagnosis(dumped: str, *words: str) -> list[Object]:
     """The doctor's findings."""
+    found: list[Object] = _answer(dumped, *words)["findings"]
+    return found
+
+
+def _answer(dumped: str, *words: str) -> Object:
+    """All that the doctor says."""
     done = subprocess.run(
         [sys.executable, "-m", "guard", "doctor", *(words or ("-",)), "--output=json"],
         cwd=REPOSITORY, input=dumped, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode in {0, 40}, done.stderr
-    found: list[Object] = json.loads(done.stdout)["findings"]
-    return found
+    answer: Object = json.loads(done.stdout)
+    return answer
