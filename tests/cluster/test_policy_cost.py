@@ -16,6 +16,8 @@ from tests.cluster.kubernetes.build import module_version, policy_cost
 
 #: Share of each limit that must never be used: a policy over its budget is an error, and an error is a refusal.
 SHARE = 0.1
+#: The versions in which the kinds became stable: no function that came later may be used.
+SINCE = {"ValidatingAdmissionPolicy": "1.30", "MutatingAdmissionPolicy": "1.36"}
 #: The largest pod that anybody is likely to write.
 CONTAINERS, MOUNTS, VOLUMES = 40, 40, 100
 
@@ -43,12 +45,13 @@ def found(cluster: Cluster) -> dict[str, Object]:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """An object that a policy judges, and what it was before; None: it is new."""
+    """An object that a policy judges, and what it was before; None: there is none, or was none."""
 
     name: str
     policy: str
-    given: Callable[[], Object]
+    given: Callable[[], Object | None]
     before: Callable[[], Object | None] = lambda: None
+    params: Callable[[], Object | None] = lambda: _parameters("false")
 
 
 def _of_the_project() -> Object:
@@ -81,10 +84,33 @@ def _bare(pod: Object) -> Object:
     return pod
 
 
-def _parameters(inject: str = "false") -> Object:
+def _parameters(inject: str) -> Object:
     parameters = policies.parameters(inject=inject)
     parameters["metadata"]["namespace"] = "dev"
     return parameters
+
+
+def _claim() -> Object:
+    claim = objects.claim("claude-skills-storage", "standard-rwo")
+    claim["metadata"] |= {"namespace": "dev", "uid": "1"}
+    return claim
+
+
+def _namespace() -> Object:
+    labels = {policies.PROTECTED: "true"}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "dev", "uid": "1", "labels": labels}}
+
+
+def _class() -> Object:
+    return {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "standard-rwo"}}
+
+
+def _none() -> None:
+    """Deleted, or without parameters."""
+
+
+def _injecting() -> Object:
+    return _parameters("true")
 
 
 CASES = (
@@ -92,22 +118,30 @@ CASES = (
     Case("the-largest-deployment", "volume-guard-require", _largest),
     # The comparison of the two is the dearest where they are equal.
     Case("the-largest-deployment-as-it-was", "volume-guard-tolerate", _largest, _largest),
-    Case("the-project-s-pod", "volume-guard-inject", lambda: _bare(_pod(_of_the_project()))),
-    Case("the-largest-pod", "volume-guard-inject", lambda: _bare(_pod(_largest()))),
-    Case("parameters", "volume-guard-keep-parameters", _parameters),
+    Case("the-project-s-pod", "volume-guard-inject", lambda: _bare(_pod(_of_the_project())), params=_injecting),
+    Case("the-largest-pod", "volume-guard-inject", lambda: _bare(_pod(_largest())), params=_injecting),
+    Case("a-deleted-claim", "volume-guard-keep-claim", _none, _claim),
+    Case("a-deleted-namespace", "volume-guard-keep-namespace", _none, _namespace, _none),
+    Case("new-parameters", "volume-guard-keep-parameters", _injecting, params=_none),
+    Case("a-new-claim", "volume-guard-reclaim", _claim, params=_class),
 )
 
 
+def test_every_policy_is_counted(found: dict[str, Object]) -> None:
+    assert {case.policy for case in CASES} == set(found)
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.policy}-on-{case.name}")
-def test_the_expressions_stay_far_below_the_api_server_s_limits(
+def test_the_expressions_compile_in_the_first_version_that_has_the_policies_and_stay_far_below_the_limits(
     case: Case, program: Path, found: dict[str, Object], figure: Callable[[str], None]
 ) -> None:
-    inject = "true" if case.policy == "volume-guard-inject" else "false"
+    policy = found[case.policy]
     question = {
-        "policy": found[case.policy],
-        "params": _parameters(inject),
+        "policy": policy,
+        "params": case.params(),
         "object": case.given(),
         "oldObject": case.before(),
+        "since": SINCE[policy["kind"]],
     }
     done = subprocess.run([program], input=json.dumps(question), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -113,13 +113,6 @@ def test_every_policy_fails_closed_but_the_one_that_only_warns() -> None:
     assert open_ones == ["volume-guard-reclaim"]
 
 
-def test_no_expression_needs_a_function_that_came_after_the_first_version_that_has_the_policies() -> None:
-    # Kubernetes 1.30 to 1.33 lack sort, flatten and the rest of the list library, 1.30 and 1.31 two-variable macros.
-    later = r"\.(?:sort|sortBy|flatten|distinct|slice|first|last|transformList|transformMap|optMapOrElse)\("
-    for name, policy in _of("ValidatingAdmissionPolicy").items():
-        assert re.findall(later, "\n".join(_expressions(policy))) == [], name
-
-
 def test_a_patch_s_value_is_never_a_list_of_objects() -> None:
     # API servers 1.36.0 to 1.36.4 panic on one.
     for policy in _of("MutatingAdmissionPolicy").values():

@@ -1,6 +1,6 @@
 // Command cost evaluates one admission policy with the API server's own code, and prints what its expressions cost.
-// Read from standard input, a JSON object: policy, params, object, oldObject (null for a new object).
-// Nothing is admitted or changed here.
+// Read from standard input, a JSON object: policy, params, object (null: deleted), oldObject (null: new), and since, the
+// Kubernetes version whose expressions are to be had: what came later does not compile. Nothing is admitted or changed.
 package main
 
 import (
@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/version"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/admission/plugin/cel"
 	"k8s.io/apiserver/pkg/admission/plugin/policy/mutating/patch"
@@ -32,6 +33,7 @@ type question struct {
 	Params    map[string]interface{} `json:"params"`
 	Object    map[string]interface{} `json:"object"`
 	OldObject map[string]interface{} `json:"oldObject"`
+	Since     string                 `json:"since"`
 }
 
 // answer has costs in the API server's units, each with its limit. Dearest is the highest of a single expression, with
@@ -95,7 +97,11 @@ func run(in io.Reader, out io.Writer) error {
 }
 
 func newBench(policy spec, asked question) (*bench, error) {
-	compiler, err := cel.NewCompositedCompiler(environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion()))
+	since, err := version.ParseMajorMinor(asked.Since)
+	if err != nil {
+		return nil, fmt.Errorf("since: %w", err)
+	}
+	compiler, err := cel.NewCompositedCompiler(environment.MustBaseEnvSet(since))
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +112,7 @@ func newBench(policy spec, asked question) (*bench, error) {
 	}
 	for _, one := range policy.Spec.Variables {
 		variable := &validating.Variable{Name: one.Name, Expression: one.Expression}
-		if wrong := compiler.CompileAndStoreVariable(variable, b.declared, environment.StoredExpressions).Error; wrong != nil {
+		if wrong := compiler.CompileAndStoreVariable(variable, b.declared, environment.NewExpressions).Error; wrong != nil {
 			return nil, fmt.Errorf("variable %s: %w", one.Name, wrong)
 		}
 	}
@@ -114,18 +120,25 @@ func newBench(policy spec, asked question) (*bench, error) {
 }
 
 func attributes(asked question) *admission.VersionedAttributes {
-	object := &unstructured.Unstructured{Object: asked.Object}
-	operation := admission.Create
-	var old runtime.Object
+	var object, old runtime.Object
+	operation, known := admission.Delete, &unstructured.Unstructured{Object: asked.OldObject}
 	if asked.OldObject != nil {
-		operation = admission.Update
-		old = &unstructured.Unstructured{Object: asked.OldObject}
+		old = known
 	}
-	kind := object.GroupVersionKind()
-	resource := schema.GroupVersionResource{Group: kind.Group, Version: kind.Version, Resource: strings.ToLower(kind.Kind) + "s"}
+	if asked.Object != nil {
+		operation, known = admission.Update, &unstructured.Unstructured{Object: asked.Object}
+		object = known
+	}
+	if asked.OldObject == nil {
+		operation = admission.Create
+	}
+	kind := known.GroupVersionKind()
+	resource := schema.GroupVersionResource{
+		Group: kind.Group, Version: kind.Version, Resource: strings.ToLower(kind.Kind) + "s",
+	}
 	who := &user.DefaultInfo{Name: "someone"}
 	plain := admission.NewAttributesRecord(
-		object, old, kind, object.GetNamespace(), object.GetName(), resource, "", operation, nil, false, who)
+		object, old, kind, known.GetNamespace(), known.GetName(), resource, "", operation, nil, false, who)
 	return &admission.VersionedAttributes{
 		Attributes:         plain,
 		VersionedKind:      kind,
@@ -185,7 +198,7 @@ func (b *bench) evaluate(policy spec) (*answer, error) {
 
 // conditions gives the cost of all of them, as the API server counts it: a variable is paid once.
 func (b *bench) conditions(expressions []cel.ExpressionAccessor, failed *[]string) (int64, error) {
-	compiled := b.compiler.CompileCondition(expressions, b.declared, environment.StoredExpressions)
+	compiled := b.compiler.CompileCondition(expressions, b.declared, environment.NewExpressions)
 	if wrong := compiled.CompilationErrors(); len(wrong) > 0 {
 		return 0, errors.Join(wrong...)
 	}
@@ -212,7 +225,7 @@ func (b *bench) mutation(expression string) (int64, error) {
 	declared := b.declared
 	declared.HasPatchTypes = true
 	compiled := b.compiler.CompileMutatingEvaluator(
-		&patch.JSONPatchCondition{Expression: expression}, declared, environment.StoredExpressions)
+		&patch.JSONPatchCondition{Expression: expression}, declared, environment.NewExpressions)
 	if wrong := compiled.CompilationErrors(); len(wrong) > 0 {
 		return 0, errors.Join(wrong...)
 	}
