@@ -20,7 +20,7 @@ from tests.cluster.kubernetes.layout import from_environment
 
 REPOSITORY = Path(__file__).parents[2]
 LAYOUT = from_environment()
-NAMES = (images.GUARD, images.APPLICATION, images.GUARDED_APPLICATION, images.CONTENT)
+NAMES = (images.GUARD, images.APPLICATION, images.GUARDED_APPLICATION, images.CONTENT, images.BACKUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,7 @@ def cluster(builder: images.Builder) -> Iterator[Cluster]:
             subprocess.run(_bring_up("up"), cwd=REPOSITORY, check=True)
         builder.guard()
         builder.application()
+        builder.backup()
         identities = {name: builder.identity(name) for name in NAMES}
         kubernetes.load(LAYOUT, [builder.archive(name) for name in loading.missing(LAYOUT, identities)], say)
         loading.remember(LAYOUT, identities)
