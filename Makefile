@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint unit linux bench lock clean
+.PHONY: demo test lint unit linux release-check bench lock clean
 
 demo: $(VENV)/runtime
 	@PYTHON=$(BIN)/python sh tests/demo.sh
@@ -27,6 +27,11 @@ PURE := guard/outcome.py,guard/event.py,guard/volume/document.py,guard/volume/fa
 linux: $(VENV)/dev
 	@sh tests/packages.sh
 	$(BIN)/pytest -q --numprocesses auto tests/linux
+
+# Before a release: builds wheel, source archive and (with buildah) image, tests these instead of the checkout, and
+# leaves in dist/ what passed.
+release-check: $(VENV)/dev
+	$(BIN)/pytest -q tests/release --keep dist
 
 # By hand, or in CI for show: prints ratios of one run.
 bench: $(VENV)/dev
