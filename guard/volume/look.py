@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from guard.volume import hold, kinds, ledger, marker, mounts, store
-from guard.volume.document import DocumentError
+from guard.volume.document import DocumentError, FutureSchemaError
 from guard.volume.facts import GUARD_FOLDER, Fault, Identity, Invalid, Look, Space, Writing
 from guard.volume.marker import Marker
 from guard.volume.mountinfo import Mount
@@ -172,7 +172,7 @@ def document(folder: int, name: str, limit: int, parse: Callable[[bytes], _Docum
     try:
         return parse(text)
     except DocumentError as error:
-        return Invalid(str(error), digest(text))
+        return Invalid(str(error), digest(text), future=isinstance(error, FutureSchemaError))
 
 
 def readdocument(folder: int, name: str, limit: int) -> bytes | None:
