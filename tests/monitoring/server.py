@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.linux.sandbox import until
 from tests.monitoring.programs import program
 
 #: Seconds after which Prometheus has not started.
@@ -57,9 +58,9 @@ class Prometheus:
         self._address = f"127.0.0.1:{free_port()}"
         jobs = [
             {
-                "job_name": target.job,
+                "job_name": target.address,
                 "honor_labels": True,
-                "static_configs": [{"targets": [target.address], "labels": dict(target.labels)}],
+                "static_configs": [{"targets": [target.address], "labels": {"job": target.job, **target.labels}}],
             }
             for target in targets
         ]
@@ -72,20 +73,17 @@ class Prometheus:
             f"--web.listen-address={self._address}",
             "--log.level=warn",
         ]
+        self._folder = folder
         self._log = (folder / "prometheus.log").open("w")
         self._process = subprocess.Popen([program("prometheus"), *words], stdout=self._log, stderr=subprocess.STDOUT)
 
     def __enter__(self) -> Self:
-        deadline = time.monotonic() + DEADLINE
-        while True:
-            try:
-                self._get("/-/ready")
-            except OSError as error:
-                assert self._process.poll() is None, Path(self._log.name).read_text()
-                assert time.monotonic() < deadline, f"Prometheus is not ready: {error}"
-                time.sleep(0.1)
-            else:
-                return self
+        try:
+            until(self._ready, DEADLINE)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -93,6 +91,13 @@ class Prometheus:
         self._process.terminate()
         self._process.wait(DEADLINE)
         self._log.close()
+
+    def _ready(self) -> bool:
+        assert self._process.poll() is None, (self._folder / "prometheus.log").read_text()
+        try:
+            return bool(self._get("/-/ready"))
+        except OSError:
+            return False
 
     def query(self, expression: str) -> list[Sample]:
         """An instant vector as of now."""
