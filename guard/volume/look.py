@@ -94,6 +94,8 @@ def _mount_facts(pinned: int) -> dict[str, object]:
         quoted = f"; unreadable lines: {table.malformed[:3]}" if table.malformed else ""
         facts["fault"] = Fault(errno.ENODATA, f"finding its mount ID in {mounts.MOUNTINFO}{quoted}")
         return facts
+    if mount.root.endswith("//deleted"):  # a bind of a folder that was removed: still a mount, of nothing
+        facts["real_path"] = real_path = real_path.removesuffix(" (deleted)")
     facts["is_mount_point"] = mount.mount_point == real_path
     facts["kind"], facts["kind_reason"] = kinds.classify(mount, table)
     facts["read_only"] = _read_only(mount)
