@@ -21,9 +21,9 @@ def test_the_tests_import_the_wheel_s_package(beside_the_tests: Path, environmen
     assert (beside_the_tests / where).resolve() == (beside_the_tests / "guard" / "__init__.py").resolve()
 
 
-@pytest.mark.parametrize("suite", ["unit", "linux"])
+@pytest.mark.parametrize("suite", ["unit", "linux", "monitoring"])
 def test_a_suite_passes_on_the_wheel(suite: str, beside_the_tests: Path, environment: dict[str, str]) -> None:
-    words = ("-q", "-p", "no:cacheprovider", "--numprocesses", "auto", f"tests/{suite}")
+    words = ("-q", "-p", "no:cacheprovider", "--numprocesses", "auto", "--dist", "loadfile", f"tests/{suite}")
     said = run(sys.executable, "-m", "pytest", *words, cwd=beside_the_tests, env=environment, deadline=1500)
     summary = said.strip().splitlines()[-1]
     assert " passed" in summary, summary
