@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from tests.monitoring.alerts import ALERTS, RUNBOOKS
 from tests.monitoring.cases_backup import BACKUPS
 from tests.monitoring.cases_kubernetes import KUBERNETES
 from tests.monitoring.cases_watcher import WATCHERS
@@ -17,10 +17,7 @@ from tests.monitoring.series import Case
 from tests.monitoring.wrapping import RULES
 
 ROOT = Path(__file__).parents[2]
-RUNBOOKS = "https://github.com/uengine-oss/volume-guard/blob/main/docs/runbooks/"
-GROUPS: list[dict[str, Any]] = yaml.safe_load(RULES.read_text())["groups"]
 CASES = [*WATCHERS, *KUBERNETES, *BACKUPS]
-ALERTS: dict[str, dict[str, Any]] = {rule["alert"]: rule for group in GROUPS for rule in group["rules"]}
 every_alert = pytest.mark.parametrize("name", ALERTS)
 
 

@@ -2,7 +2,7 @@
 
 import re
 
-from tests.monitoring.test_alerts import ALERTS, RUNBOOKS
+from tests.monitoring.alerts import ALERTS, RUNBOOKS
 from tests.monitoring.test_cloud_logging import CONDITION
 from tests.monitoring.wrapping import MONITORING
 

@@ -9,27 +9,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pytest
-import yaml
 
 from tests.linux import fuse_server
 from tests.linux.sandbox import until
+from tests.monitoring.alerts import AT_ONCE, EXPRESSIONS
 from tests.monitoring.server import Prometheus, free_port
 from tests.monitoring.watched import Watched, kube_state_metrics, running, target, watched
 from tests.monitoring.wrapping import RULES
 
 pytestmark = pytest.mark.mounts
 
-#: Every alert's expression; `for` is Prometheus' own matter, which promtool's cases cover.
-EXPRESSIONS = {
-    rule["alert"]: rule["expr"] for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]
-}
-#: Alerts without `for`: they are awaited as alerts that fire.
-AT_ONCE = {
-    rule["alert"]
-    for group in yaml.safe_load(RULES.read_text())["groups"]
-    for rule in group["rules"]
-    if "for" not in rule
-}
 #: Seconds that a watcher, a scrape and an evaluation may take on a busy machine.
 PATIENCE = 60.0
 
