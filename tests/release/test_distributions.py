@@ -1,6 +1,7 @@
 """The wheel and the source archive as files: the same bytes wherever they are built, complete, and truly described."""
 
 import hashlib
+import tarfile
 import time
 import tomllib
 import zipfile
@@ -36,6 +37,12 @@ def test_two_machines_build_the_same_source_archive(built: Distributions, built_
     assert digest(built.sdist) == digest(built_elsewhere.sdist)
 
 
+def test_the_source_archive_holds_everything_that_is_tracked(built: Distributions) -> None:
+    with tarfile.open(built.sdist) as archive:
+        held = {name.partition("/")[2] for name in archive.getnames()}
+    assert held == {*tracked(), "PKG-INFO"}
+
+
 def test_the_source_archive_builds_the_same_wheel(built: Distributions, built_from_sdist: Path) -> None:
     assert digest(built.wheel) == digest(built_from_sdist)
 
@@ -65,6 +72,7 @@ def test_the_metadata_is_that_of_the_project(metadata: Message) -> None:
     assert metadata["Requires-Python"] == PROJECT["requires-python"]
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata.get_all("License-File") == ["LICENSE"]
+    assert metadata.get_all("Project-URL") == [f"{name}, {url}" for name, url in PROJECT["urls"].items()]
     assert metadata.get_all("Classifier") == PROJECT["classifiers"]
     assert {one.replace(" ", "") for one in metadata.get_all("Requires-Dist", [])} == set(PROJECT["dependencies"])
 
