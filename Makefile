@@ -4,12 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint unit linux bench lock clean
+.PHONY: demo test lint unit linux monitoring release-check bench lock clean
 
 demo: $(VENV)/runtime
 	@PYTHON=$(BIN)/python sh tests/demo.sh
 
-test: lint unit linux
+test: lint unit linux monitoring
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check --quiet .
@@ -27,6 +27,16 @@ PURE := guard/outcome.py,guard/event.py,guard/volume/document.py,guard/volume/fa
 linux: $(VENV)/dev
 	@sh tests/packages.sh
 	$(BIN)/pytest -q --numprocesses auto tests/linux
+
+# Alerts, dashboard and log lines, in a Prometheus of this machine that scrapes a real watcher.
+monitoring: $(VENV)/dev
+	@sh tests/packages.sh
+	$(BIN)/pytest -q --numprocesses auto --dist loadfile tests/monitoring
+
+# Before a release: builds wheel, source archive and (with buildah) image, tests these instead of the checkout, and
+# leaves in dist/ what passed.
+release-check: $(VENV)/dev
+	$(BIN)/pytest -q tests/release --keep dist
 
 # By hand, or in CI for show: prints ratios of one run.
 bench: $(VENV)/dev
