@@ -110,7 +110,7 @@ def termination(examination: Examination, commands: tuple[str, ...]) -> str:
         lines.append(finding.hint)
     lines += [f"  {command}" for command in commands]
     lines += [f"also: {other.outcome.label}: {other.found}" for other in examination.judgement.findings[1:]]
-    lines.append(f"more: guard explain {finding.outcome.label}")
+    lines.append(f"more: guard explain {finding.outcome.label}, or {finding.outcome.runbook}")
     return "\n".join(printable(line) for line in lines) + "\n"
 
 
