@@ -7,7 +7,6 @@ status.
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
-
 #: Where the pages for the reader at 3 a.m. are: one for every outcome but ok, named for it.
 RUNBOOKS = "https://github.com/uengine-oss/volume-guard/blob/main/docs/runbooks"
 

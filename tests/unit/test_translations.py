@@ -1,0 +1,78 @@
+"""The Korean pages say what the English ones say: same headings, tables, commands, names and links, and no English left."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.unit import markdown
+
+REPOSITORY = Path(__file__).parents[2]
+RUNBOOKS = REPOSITORY / "docs" / "runbooks"
+KOREAN = RUNBOOKS / "ko"
+#: Every English page that has to have a Korean one, and where that is.
+PAIRS = {
+    REPOSITORY / "README.md": REPOSITORY / "README.ko.md",
+    **{page: KOREAN / page.name for page in sorted(RUNBOOKS.glob("*.md"))},
+}
+_HANGUL = re.compile("[가-힣]")
+
+
+def _name(value: Path) -> str:
+    return str(value.relative_to(REPOSITORY))
+
+
+pairs = pytest.mark.parametrize(("english", "korean"), PAIRS.items(), ids=_name)
+
+
+@pairs
+def test_a_page_and_its_translation_have_the_same_headings_and_tables(english: Path, korean: Path) -> None:
+    ours, theirs = markdown.read(english), markdown.read(korean)
+    assert theirs.levels() == ours.levels()
+    assert theirs.dimensions() == ours.dimensions()
+
+
+@pairs
+def test_a_page_and_its_translation_have_the_same_code(english: Path, korean: Path) -> None:
+    assert markdown.read(korean).blocks == markdown.read(english).blocks
+
+
+@pairs
+def test_a_page_and_its_translation_name_the_same_settings_events_and_files(english: Path, korean: Path) -> None:
+    assert markdown.read(korean).spans == markdown.read(english).spans
+
+
+@pairs
+def test_a_page_and_its_translation_link_to_the_same_pages(english: Path, korean: Path) -> None:
+    assert sorted(_targets(korean)) == sorted(_targets(english))
+
+
+def _targets(page: Path) -> list[str]:
+    """What a page links to, a translated page under its English name; anchors and the other language's twin aside."""
+    twins = {ours: theirs for theirs, ours in PAIRS.items()} | {theirs: theirs for theirs in PAIRS}
+    itself = twins[page]
+    found = []
+    for link in markdown.read(page).links:
+        target = link.partition("#")[0]
+        if "://" in target:
+            found.append(target)
+            continue
+        path = Path(os.path.normpath(page.parent / target)) if target else page
+        path = twins.get(path, path)
+        if path != itself:
+            found.append(_name(path))
+    return found
+
+
+@pairs
+def test_no_paragraph_and_no_heading_is_left_untranslated(english: Path, korean: Path) -> None:
+    read = markdown.read(korean)
+    paragraphs = [text for text in read.paragraphs if re.search("[A-Za-z]", markdown.bare(text))]
+    headings = [text for level, text in read.headings if level > 1]
+    assert [text for text in (*paragraphs, *headings) if not _HANGUL.search(text)] == []
+    assert english.name == korean.name or english.stem == korean.stem.removesuffix(".ko")
+
+
+def test_every_korean_page_has_its_english_one() -> None:
+    assert {page.name for page in KOREAN.glob("*.md")} == {page.name for page in RUNBOOKS.glob("*.md")}
