@@ -50,19 +50,23 @@ def test_a_page_and_its_translation_link_to_the_same_pages(english: Path, korean
 
 def _targets(page: Path) -> list[str]:
     """What a page links to, a translated page under its English name; anchors and the other language's twin aside."""
-    twins = {ours: theirs for theirs, ours in PAIRS.items()} | {theirs: theirs for theirs in PAIRS}
-    itself = twins[page]
     found = []
     for link in markdown.read(page).links:
         target = link.partition("#")[0]
         if "://" in target:
             found.append(target)
             continue
-        path = Path(os.path.normpath(page.parent / target)) if target else page
-        path = twins.get(path, path)
-        if path != itself:
+        path = _english(Path(os.path.normpath(page.parent / target)) if target else page)
+        if path != _english(page):
             found.append(_name(path))
     return found
+
+
+def _english(page: Path) -> Path:
+    """The English name of a page, whether it is there or not."""
+    if page.parent == KOREAN:
+        return RUNBOOKS / page.name
+    return REPOSITORY / "README.md" if page == REPOSITORY / "README.ko.md" else page
 
 
 @pairs
