@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 
 from guard import explain
 from guard.arguments import COMMANDS, parse
@@ -15,6 +16,7 @@ from tests.unit import markdown
 REPOSITORY = Path(__file__).parents[2]
 FOLDER = REPOSITORY / "docs" / "runbooks"
 INDEX = FOLDER / "README.md"
+ALERTS = REPOSITORY / "k8s" / "monitoring" / "prometheus" / "alerts.yaml"
 #: What is no alert and no outcome: done by a person, in steps.
 PROCEDURES = frozenset({"restore", "migrate", "recreate-claim"})
 RUNBOOK_PAGES = sorted(page for page in FOLDER.glob("*.md") if page != INDEX)
@@ -61,6 +63,23 @@ def test_every_runbook_can_be_reached_from_the_readme_by_way_of_the_index() -> N
 def test_the_index_has_every_status_with_its_page() -> None:
     by_status = {row[0]: row[1] for row in markdown.read(INDEX).tables[0][2:]}
     assert by_status == {str(one.status): f"[{one.label}]({one.label}.md)" for one in Outcome if one.runbook}
+
+
+@pytest.mark.skipif(not ALERTS.exists(), reason="k8s/monitoring is not in this tree")
+def test_every_alert_has_its_page_and_the_page_and_the_index_name_it() -> None:
+    rules = [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
+    pages = {rule["alert"]: rule["annotations"]["runbook_url"] for rule in rules if "alert" in rule}
+    assert pages
+    for alert, address in pages.items():
+        page = FOLDER / address.removeprefix(RUNBOOKS + "/")
+        assert f"`{alert}`" in page.read_text(), address
+    index = {row[1].strip("`"): f"{RUNBOOKS}/{row[0].partition('](')[2][:-1]}" for row in _alert_table()}
+    assert index == pages
+
+
+def _alert_table() -> list[tuple[str, ...]]:
+    """The rows of the index that name an alert."""
+    return [row for row in markdown.read(INDEX).tables[1] if row[1].startswith("`VolumeGuard")]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)
