@@ -96,7 +96,7 @@ def _commands(page: Path) -> Iterator[str]:
 def _run(kubectl: Kubectl, line: str, names: dict[str, str]) -> str:
     """Runs one line, a pipe into the doctor too; what went wrong, empty where nothing did."""
     longest_first = sorted(names, key=len, reverse=True)
-    words = re.compile("|".join(rf"(?<![\w/-]){re.escape(name)}(?![\w-])" for name in longest_first))
+    words = re.compile("|".join(rf"(?<![\w-]){re.escape(name)}(?![\w-])" for name in longest_first))
     filled = words.sub(lambda found: names[found[0]], line)
     asked, _, piped = filled.partition(" | guard ")
     done = kubectl.attempt(*_mild(shlex.split(asked)[1:]))
@@ -115,8 +115,8 @@ def _mild(words: list[str]) -> list[str]:
     match words:
         case ["delete" | "cordon" | "uncordon" | "scale", *_]:
             return [*words, "--dry-run=server"]
-        case ["replace", "--force", *rest]:  # names namespace dev, which another test makes
-            return ["create", *rest, "--dry-run=client"]
+        case ["replace", "--force", *rest]:  # in namespace dev, which another test makes
+            return ["create", *rest, "--namespace=dev", "--dry-run=client"]
         case ["create", "job", *rest]:  # several pages make one of the same name
             return ["create", "job", *rest, "--dry-run=server"]
         case ["wait", *_]:
