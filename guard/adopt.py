@@ -12,10 +12,10 @@ from guard.event import Event, Happening
 from guard.outcome import Outcome
 from guard.report.text import bounded
 from guard.volume.document import NAME_LIMIT
-from guard.volume.examine import Examination, Examiner, NoProgress
+from guard.volume.examine import Examiner, NoProgress
 from guard.volume.facts import Census, Fault, Invalid
 from guard.volume.hold import REASON_LIMIT, Hold
-from guard.volume.judge import judge, usable_ledger
+from guard.volume.judge import Examination, judge, usable_ledger
 from guard.volume.ledger import Ledger
 from guard.volume.loss import new_reference
 from guard.volume.marker import Marker

@@ -70,6 +70,12 @@ COMMANDS: Mapping[str, Command] = {
     "release": Command(
         "Ends the announced work and accepts what is there.", "[FLAG...]", _ALWAYS + _VOLUME, "guard release"
     ),
+    "watch": Command(
+        "The sidecar: knows a wipe within seconds, and ends with 0 when it is told to stop.",
+        "[FLAG...]",
+        _ALWAYS,
+        "GUARD_VOLUME=claude-skills-dev guard watch",
+    ),
     "doctor": Command(
         "Reads Kubernetes objects, never a cluster: why would this volume be lost or reset?",
         "FILE...|- [FLAG...] [--live FILE] [--logs FILE] [--output table|json] [--fail-on error|warning|info|never]",

@@ -10,7 +10,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import guard
 from guard import explain
@@ -23,7 +23,9 @@ from guard.volume.prober import Prober
 
 if TYPE_CHECKING:
     from guard.arguments import Arguments
-    from guard.settings import VolumeSettings
+    from guard.report.log import Format
+    from guard.settings import VolumeSettings, WatchSettings
+    from guard.watch.options import Options, Unusable
     from guard.wording import Ending, Say
 
 
@@ -37,7 +39,7 @@ class Handover:
 
 
 VOLUME_COMMANDS = ("check", "adopt", "accept", "hold", "release")
-COMMANDS = (*VOLUME_COMMANDS, "doctor", "explain")
+COMMANDS = (*VOLUME_COMMANDS, "watch", "doctor", "explain")
 _HELP = frozenset({"--help", "-h", "help"})
 
 
@@ -61,6 +63,8 @@ def run(arguments: Sequence[str]) -> int:
         return _answer(help_text(command), Outcome.OK)
     if command == "doctor":
         return _doctor(flags)
+    if command == "watch":
+        return _watch(flags, app)
     with Interrupt() as interrupt:
         prober = Prober()
         try:
@@ -134,6 +138,80 @@ def _doctor(flags: list[str]) -> int:
     except Exception:  # noqa: BLE001 - a bug is said and has a status
         return _unforeseen(traceback.format_exc())
     return _answer(text, outcome)
+
+
+def _watch(flags: list[str], app: list[str] | None) -> int:
+    """The sidecar: a signal is its ordinary end, so its status is 0."""
+    with Interrupt() as interrupt:
+        wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        prober = Prober()
+        try:
+            from guard.volume.prober import apart
+            from guard.watch.options import Unusable
+
+            # pydantic takes 15 MiB, and is not needed any more once the settings are read.
+            options = apart(_ReadWatchSettings(tuple(flags), app is not None))
+            if isinstance(options, Unusable):
+                prober.close()
+                return _report_unusable(list(options.problems), options.termination_log, _log(options.log_format))
+            from guard.watch.link import Link
+            from guard.watch.sidecar import Sidecar
+
+            Sidecar(options, Link(prober, options.expected.probe_timeout), wake, interrupt).run()
+        except Exception:  # noqa: BLE001 - the last line of defence: a bug is said and has a status
+            return _unforeseen(traceback.format_exc())
+    return Outcome.OK.status
+
+
+@dataclass(frozen=True)
+class _ReadWatchSettings:
+    """Reads the settings of `guard watch` in a process that ends right after."""
+
+    flags: tuple[str, ...]
+    has_app: bool
+
+    def run(self, said: Callable[[Any], None]) -> "Options | Unusable":
+        """Reads environment and flags."""
+        del said
+        from guard import settings
+        from guard.watch.options import Unusable
+
+        parsed = _parsed("watch", list(self.flags))
+        problems = list(parsed.problems)
+        _unknown_settings(problems, lenient=False)
+        found, wrong = settings.load(settings.WatchSettings, parsed.settings)
+        problems += wrong
+        if self.has_app:
+            problems.append("guard watch takes no -- APP")
+        if not problems and isinstance(found, settings.WatchSettings):
+            return _watch_options(found)
+        reporting, _ = settings.load(settings.Reporting, parsed.settings)
+        reporting = reporting or settings.Reporting.model_construct()
+        return Unusable(tuple(problems), reporting.log_format, reporting.termination_log)
+
+
+def _watch_options(found: "WatchSettings") -> "Options":
+    from guard.watch.options import Options
+    from guard.wording import Whereabouts
+
+    host, _, port = found.listen.rpartition(":")
+    return Options(
+        expected=found.expectation(),
+        window=found.window,
+        interval=found.interval,
+        settle=found.settle,
+        unready=found.on_wipe == "unready",
+        listen=None if found.listen == "off" else (host, int(port)),
+        log_format=found.log_format,
+        log_level=found.log_level,
+        where=Whereabouts(found.pod, found.node, found.namespace),
+    )
+
+
+def _log(log_format: "Format") -> "Say":
+    from guard.report.log import Log
+
+    return Log(log_format).say
 
 
 def _on_volume(

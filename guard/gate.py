@@ -6,8 +6,8 @@ import time
 from guard.event import Event, Happening
 from guard.outcome import Outcome, Severity
 from guard.report.text import bounded
-from guard.volume.examine import Examination, Examiner
-from guard.volume.judge import ledger_warning, usable_ledger
+from guard.volume.examine import Examiner
+from guard.volume.judge import Examination, ledger_warning, usable_ledger
 from guard.wording import Ending, Say, Whereabouts, facts, judged, refusal, remedies, sentence
 
 #: Seconds between two looks while waiting: soon enough for whoever just ran `guard adopt`, and at most this share of

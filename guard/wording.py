@@ -7,9 +7,8 @@ from typing import Any
 from guard.event import Event, Happening
 from guard.outcome import MENDING_BY_PROPAGATION, Outcome
 from guard.report.text import printable
-from guard.volume.examine import Examination
 from guard.volume.facts import Invalid, Look
-from guard.volume.judge import usable_ledger
+from guard.volume.judge import Examination, usable_ledger
 from guard.volume.marker import Marker
 
 #: Entries that are named in a line.

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -32,14 +32,22 @@ Format = Literal["auto", "json", "console"]
 
 
 class Log:
-    """Says happenings on standard error."""
+    """Says happenings on standard error.
 
-    def __init__(self, shape: Format = "auto", level: Severity = Severity.INFO) -> None:
+    Args:
+        shape: GUARD_LOG_FORMAT.
+        level: GUARD_LOG_LEVEL.
+        write: Takes each line with its end; unless said otherwise it goes out at once, with some patience.
+    """
+
+    def __init__(
+        self, shape: Format = "auto", level: Severity = Severity.INFO, write: Callable[[bytes], object] | None = None
+    ) -> None:
         self._level = level
         console = shape == "console" or (shape == "auto" and _is_terminal())
         renderer = _console() if console else _json
         self._logger = structlog.wrap_logger(
-            _StandardError(), processors=[renderer], wrapper_class=structlog.BoundLogger
+            _StandardError(write or _write), processors=[renderer], wrapper_class=structlog.BoundLogger
         )
 
     def say(self, happening: Happening) -> None:
@@ -51,9 +59,16 @@ class Log:
 class _StandardError:
     """What structlog hands the rendered line to."""
 
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self._write = write
+
     def msg(self, line: str) -> None:
         """Writes one line."""
-        stream.write(2, line.encode("utf-8", "backslashreplace") + b"\n")
+        self._write(line.encode("utf-8", "backslashreplace") + b"\n")
+
+
+def _write(line: bytes) -> None:
+    stream.write(2, line)
 
 
 def _is_terminal() -> bool:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from guard.volume import mounts
-from guard.volume.facts import NOT_DATA, Census, Fault
+from guard.volume.facts import NOT_DATA, Census, Fault, Order
 
 #: File systems where a directory with two links has no sub-directory (its own `.` and its name): the leaves of the tree
 #: need no look at each name's type. Elsewhere (btrfs, overlay, FUSE) the link count says nothing.
@@ -32,21 +32,6 @@ _RACED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 _UNREADABLE = frozenset({errno.EACCES, errno.EPERM, errno.ENOKEY, errno.EMFILE, errno.ENFILE, errno.ENAMETOOLONG})
 
 
-@dataclass(frozen=True)
-class Order:
-    """What to count.
-
-    Attributes:
-        entries: Entries of the reference whose counts are wanted, whatever the tree looks like now.
-        enough: Stop above this many files; None counts them all.
-        sizes: Read sizes too: one stat a file.
-    """
-
-    entries: frozenset[str] = frozenset()
-    enough: int | None = None
-    sizes: bool = False
-
-
 @dataclass
 class _Tally:
     files: int = 0
@@ -56,6 +41,7 @@ class _Tally:
     entries: dict[str, int] = field(default_factory=dict)
     depth: int = 0
     unreadable: list[str] = field(default_factory=list)
+    inodes: set[int] = field(default_factory=set)
 
 
 class _Enough(Exception):  # noqa: N818 - not an error
@@ -88,6 +74,7 @@ def count(root: int, order: Order, progress: Callable[[int], None]) -> Census:
         bytes=tally.bytes if order.sizes else None,
         folders=tally.folders,
         unreadable=tuple(tally.unreadable),
+        inodes=frozenset(tally.inodes),
         fault=fault,
         mount_id=walk.mount_id,
         root_inode=os.fstat(root).st_ino,
@@ -172,10 +159,13 @@ class _Walk:
         self.tally.folders += 1
         self._tell()
         try:
-            return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=parent)
+            folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=parent)
         except OSError as error:
             self._skip(error, path)
             return None
+        if self.order.inodes:
+            self.tally.inodes.add(os.fstat(folder).st_ino)
+        return folder
 
     def _skip(self, error: OSError, path: str) -> None:
         if error.errno in _RACED:

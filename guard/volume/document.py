@@ -18,6 +18,10 @@ class DocumentError(ValueError):
     """What is wrong with a document, as a clause for a person."""
 
 
+class FutureSchemaError(DocumentError):
+    """A newer guard wrote it: nothing is wrong with it, and it must not be replaced."""
+
+
 def parse_object(text: bytes, *, limit: int) -> dict[str, Any]:
     """Reads one JSON object.
 
@@ -49,11 +53,14 @@ def schema_of(document: dict[str, Any], *, newest: int) -> int:
     """The document's schema number.
 
     Raises:
-        DocumentError: Missing, not a number from 1, or newer than this guard knows.
+        DocumentError: Missing, or not a number from 1.
+        FutureSchemaError: Newer than this guard knows.
     """
     schema = integer(document, "schema", least=1)
     if schema > newest:
-        raise DocumentError(f"schema {schema} is of the future: this guard reads up to {newest}; use the newer guard")
+        raise FutureSchemaError(
+            f"schema {schema} is of the future: this guard reads up to {newest}; use the newer guard"
+        )
     return schema
 
 

@@ -7,17 +7,15 @@ import errno
 import os
 import select
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from guard.interrupt import Interrupt
 from guard.volume import mounts
-from guard.volume.census import Order
-from guard.volume.facts import Census, Fault, Look
-from guard.volume.judge import Expectation, Judgement, judge, reference_of, worth_counting
+from guard.volume.facts import Census, Fault, Look, Order
+from guard.volume.judge import Examination, Expectation, judge, reference_of, worth_counting
 from guard.volume.look import identity
 from guard.volume.loss import needed
-from guard.volume.marker import Marker
 from guard.volume.prober import Answer, Failure, Gone, Prober, Progress, Request
 from guard.volume.requests import Count, LookAt
 
@@ -41,20 +39,6 @@ class NoProgress(Exception):  # noqa: N818 - named for what happened
     def __init__(self, told: Any) -> None:
         super().__init__(told)
         self.told = told
-
-
-@dataclass(frozen=True)
-class Examination:
-    """One look and what it is worth."""
-
-    look: Look
-    census: Census | None
-    judgement: Judgement
-
-    @property
-    def volume(self) -> str:
-        """The name in the marker; empty where there is no valid one."""
-        return self.look.marker.volume if isinstance(self.look.marker, Marker) else ""
 
 
 class Examiner:

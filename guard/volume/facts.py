@@ -24,10 +24,12 @@ class Invalid:
     Attributes:
         reason: What is wrong with it, as a clause.
         digest: The first 12 hex digits of the SHA-256 of what was read: how a person names it to replace it.
+        future: A newer guard wrote it, with a schema that this one does not know.
     """
 
     reason: str
     digest: str
+    future: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ class Fault:
     def read_only(self) -> bool:
         """Whether the file system refuses every write."""
         return self.number == errno.EROFS
+
+    @property
+    def full(self) -> bool:
+        """Whether space or quota is what is missing. A full disk is not read-only."""
+        return self.number in {errno.ENOSPC, errno.EDQUOT}
 
     @property
     def denied(self) -> bool:
@@ -143,6 +150,23 @@ class Look:
 
 
 @dataclass(frozen=True)
+class Order:
+    """What to count.
+
+    Attributes:
+        entries: Entries of the reference whose counts are wanted, whatever the tree looks like now.
+        enough: Stop above this many files; None counts them all.
+        sizes: Read sizes too: one stat a file.
+        inodes: Name the inode of every folder.
+    """
+
+    entries: frozenset[str] = frozenset()
+    enough: int | None = None
+    sizes: bool = False
+    inodes: bool = False
+
+
+@dataclass(frozen=True)
 class Census:
     """What one count found. Never `.volume-guard`, a top-level `lost+found`, or anything on another mount.
 
@@ -155,6 +179,7 @@ class Census:
         bytes: Sum of sizes; None where sizes were not read.
         folders: Directories, the root not counted.
         unreadable: Folders that could not be read, by path relative to the volume. What can't be read is not lost.
+        inodes: Inodes of the folders that were opened, where they were asked for.
         fault: The call that failed; the figures are then worth nothing.
         mount_id: Of the directory that was counted: the same as the look's, or the mount changed in between.
         root_inode: Likewise.
@@ -168,6 +193,7 @@ class Census:
     bytes: int | None = None
     folders: int = 0
     unreadable: tuple[str, ...] = ()
+    inodes: frozenset[int] = frozenset()
     fault: Fault | None = None
     mount_id: int = 0
     root_inode: int = 0

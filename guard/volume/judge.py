@@ -83,6 +83,20 @@ class Judgement:
         return self.outcome in MENDING or (receives and self.outcome in MENDING_BY_PROPAGATION)
 
 
+@dataclass(frozen=True)
+class Examination:
+    """One look and what it is worth."""
+
+    look: Look
+    census: Census | None
+    judgement: Judgement
+
+    @property
+    def volume(self) -> str:
+        """The name in the marker; empty where there is no valid one."""
+        return self.look.marker.volume if isinstance(self.look.marker, Marker) else ""
+
+
 def usable_ledger(look: Look) -> Ledger | None:
     """The ledger, where it can be trusted: readable, and of the marker that lies beside it (or of none)."""
     if not isinstance(look.ledger, Ledger):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from guard.volume import hold, kinds, ledger, marker, mounts, store
-from guard.volume.document import DocumentError
+from guard.volume.document import DocumentError, FutureSchemaError
 from guard.volume.facts import GUARD_FOLDER, Fault, Identity, Invalid, Look, Space, Writing
 from guard.volume.marker import Marker
 from guard.volume.mountinfo import Mount
@@ -94,6 +94,8 @@ def _mount_facts(pinned: int) -> dict[str, object]:
         quoted = f"; unreadable lines: {table.malformed[:3]}" if table.malformed else ""
         facts["fault"] = Fault(errno.ENODATA, f"finding its mount ID in {mounts.MOUNTINFO}{quoted}")
         return facts
+    if mount.root.endswith("//deleted"):  # a bind of a folder that was removed: still a mount, of nothing
+        facts["real_path"] = real_path = real_path.removesuffix(" (deleted)")
     facts["is_mount_point"] = mount.mount_point == real_path
     facts["kind"], facts["kind_reason"] = kinds.classify(mount, table)
     facts["read_only"] = _read_only(mount)
@@ -172,7 +174,7 @@ def document(folder: int, name: str, limit: int, parse: Callable[[bytes], _Docum
     try:
         return parse(text)
     except DocumentError as error:
-        return Invalid(str(error), digest(text))
+        return Invalid(str(error), digest(text), future=isinstance(error, FutureSchemaError))
 
 
 def readdocument(folder: int, name: str, limit: int) -> bytes | None:

@@ -63,6 +63,16 @@ class MountTable:
         """Every mount attached at exactly this path, the oldest first."""
         return (mount for mount in self.mounts if mount.mount_point == mount_point)
 
+    def around(self, path: str) -> tuple[Mount, ...]:
+        """The mounts that decide what lies at a path: those on it, above it and below it."""
+        below = path.rstrip("/") + "/"
+        return tuple(
+            mount
+            for mount in self.mounts
+            if (mount.mount_point.rstrip("/") + "/").startswith(below)
+            or below.startswith(mount.mount_point.rstrip("/") + "/")
+        )
+
     def below(self, directory: str) -> tuple[str, ...]:
         """Mount points strictly below a directory, relative to it."""
         prefix = directory.rstrip("/") + "/"

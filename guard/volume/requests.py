@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from guard.volume import census, look
-from guard.volume.facts import Census, Fault, Look
+from guard.volume.facts import Census, Fault, Look, Order
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Count:
     """A count below a path."""
 
     path: str
-    order: census.Order
+    order: Order
 
     def run(self, said: Callable[[Any], None]) -> Census:
         """Counts; says how many names it has seen."""

@@ -35,15 +35,20 @@ def open_folder(root: int) -> int:
     """
     with suppress(FileExistsError):
         os.mkdir(GUARD_FOLDER, _FOLDER_MODE, dir_fd=root)
-        made = _open_existing(root)
+        made = open_standing(root)
         # The umask is the image's accident; a set-group-ID bit from the parent (fsGroup) must stay.
         os.fchmod(made, _FOLDER_MODE | (os.fstat(made).st_mode & 0o2000))
         os.fsync(root)
         return made
-    return _open_existing(root)
+    return open_standing(root)
 
 
-def _open_existing(root: int) -> int:
+def open_standing(root: int) -> int:
+    """Opens `.volume-guard/` below an open root; never makes it.
+
+    Raises:
+        OSError: As open(2); ENOENT where there is none.
+    """
     return os.open(GUARD_FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=root)
 
 
@@ -142,7 +147,7 @@ def try_writing(root: int) -> None:
     Raises:
         OSError: EROFS, ENOSPC, EDQUOT, EACCES and others say why writing fails.
     """
-    folder = _open_existing(root)
+    folder = open_standing(root)
     try:
         name = _temporary_name("probe")
         _write_new(folder, name, b"?", durable=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from guard.volume import hold, ledger, look, marker, mounts, store
-from guard.volume.facts import GUARD_FOLDER, Fault
+from guard.volume.facts import GUARD_FOLDER, Fault, Invalid
 from guard.volume.hold import Hold
 from guard.volume.ledger import Ledger
 from guard.volume.marker import Marker
@@ -144,22 +144,61 @@ class Announce:
         return Written()
 
 
-def _writing(seen: Seen, write: Callable[[int], Written | Overtaken]) -> Written | Overtaken | Fault:
+@dataclass(frozen=True)
+class Keep:
+    """Writes the ledger of a volume that is watched; only beside the marker that it belongs to, and never over a newer one.
+
+    Attributes:
+        seen: What was judged.
+        ledger: The new ledger.
+    """
+
+    seen: Seen
+    ledger: Ledger
+
+    def run(self, said: Callable[[Any], None]) -> Written | Overtaken | Fault:
+        """Writes, or says why not."""
+        del said
+        return _writing(self.seen, self._write, store.open_standing)
+
+    def _write(self, folder: int) -> Written | Overtaken:
+        if _name_of_marker(folder) != self.ledger.marker_id:
+            return Overtaken()
+        if look.document(folder, store.HOLD, hold.LIMIT, hold.parse) is not None:
+            return Overtaken()
+        standing = look.document(folder, store.LEDGER, ledger.LIMIT, ledger.parse)
+        if isinstance(standing, Ledger) and standing.marker_id == self.ledger.marker_id:
+            if standing.generation > self.ledger.generation:
+                return Overtaken()
+        elif standing is not None:
+            if isinstance(standing, Invalid) and standing.future:
+                return Overtaken()  # a newer guard wrote it, and reads more in it than this one can
+            name = standing.digest if isinstance(standing, Invalid) else standing.marker_id
+            store.set_aside(folder, store.LEDGER, name)
+        store.replace(folder, store.LEDGER, ledger.render(self.ledger))
+        return Written(self.ledger)
+
+
+def _writing(
+    seen: Seen, write: Callable[[int], Written | Overtaken], opening: Callable[[int], int] = store.open_folder
+) -> Written | Overtaken | Fault:
     try:
-        with _folder(seen) as folder:
+        with _folder(seen, opening) as folder:
             return Overtaken() if folder is None else write(folder)
+    except look.Unreachable as error:
+        return error.fault
     except OSError as error:
         return Fault(error.errno or errno.EIO, f"writing in {seen.path}/{GUARD_FOLDER}")
 
 
 @contextmanager
-def _folder(seen: Seen) -> Iterator[int | None]:
+def _folder(seen: Seen, opening: Callable[[int], int]) -> Iterator[int | None]:
     root = look.open_root(seen.path)
     try:
         if mounts.mount_id(root) != seen.mount_id or os.fstat(root).st_ino != seen.root_inode:
             yield None
             return
-        folder = store.open_folder(root)
+        folder = opening(root)
         try:
             with store.locked(folder):
                 yield folder

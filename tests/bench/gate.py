@@ -99,7 +99,7 @@ def measure(volume: Path, *, large: bool) -> None:
 COUNT = """
 import sys
 from guard.volume import census, look
-print(census.count(look.open_root(sys.argv[1]), census.Order(), lambda names: None).files)
+print(census.count(look.open_root(sys.argv[1]), Order(), lambda names: None).files)
 """
 
 if __name__ == "__main__":

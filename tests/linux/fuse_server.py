@@ -1,15 +1,17 @@
 """A FUSE file system that misbehaves, spoken to /dev/fuse directly (include/uapi/linux/fuse.h): for tests of the gate.
 
-    fuse_server.py hung|slow MOUNTPOINT VOLUME
+    fuse_server.py hung|slow|fast MOUNTPOINT VOLUME
 
-hung answers nothing after the mount. slow holds a marker of VOLUME and SLOW_FILES names at the top, and takes its time for
-each chunk of them. Killed, it leaves a mount whose every call gives ENOTCONN.
+hung answers nothing after the mount. slow and fast hold a marker of VOLUME and SLOW_FILES names at the top; slow takes its
+time for each chunk of them. SIGUSR1 takes the names away, as another client of the server would. Killed, it leaves a mount
+whose every call gives ENOTCONN.
 """
 
 import ctypes
 import errno
 import json
 import os
+import signal
 import stat
 import struct
 import sys
@@ -30,7 +32,8 @@ _PAGE = 4096
 class Tree:
     """Names and content: a marker in its folder, and many empty files."""
 
-    def __init__(self, volume: str) -> None:
+    def __init__(self, volume: str, seconds: float) -> None:
+        self.seconds = seconds
         identity = "0b9c7f0e-6f4e-4b6e-9d2b-3c1f5a7d9e11"
         marker = {"schema": 1, "volume": volume, "id": identity, "created": "2026-01-02T03:04:05Z"}
         self.marker = json.dumps(marker).encode()
@@ -69,7 +72,7 @@ class Tree:
         if operation == _READDIR:
             _, offset, size = struct.unpack_from("<QQI", body)
             if node == _ROOT:
-                time.sleep(SLOW_CHUNK)
+                time.sleep(self.seconds)
             return self.chunk(node, offset, min(size, _PAGE))
         if operation == _READ:
             _, offset, size = struct.unpack_from("<QQI", body)
@@ -105,7 +108,9 @@ def main() -> None:
     device = os.open("/dev/fuse", os.O_RDWR)
     mount(device, path)
     os.write(1, b"mounted\n")
-    serve(device, Tree(volume), hung=mode == "hung")
+    tree = Tree(volume, SLOW_CHUNK if mode == "slow" else 0)
+    signal.signal(signal.SIGUSR1, lambda *_: tree.folders.update({_ROOT: tree.folders[_ROOT][:1]}))
+    serve(device, tree, hung=mode == "hung")
 
 
 if __name__ == "__main__":

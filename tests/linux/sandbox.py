@@ -113,10 +113,17 @@ class Sandbox:
 
     def guard_as(self, uid: int, *arguments: str, **settings: str) -> Ended:
         """Runs the guard as another user, without groups or capabilities."""
+        return self.run(self.as_user(uid, *arguments), **self.paths_of_another_user(), **settings)
+
+    def as_user(self, uid: int, *arguments: str) -> list[str]:
+        """The guard's command line as another user; its environment needs `paths_of_another_user`."""
+        user = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+        return [*user, f"{self._interpreter()}/python", "-m", "guard", *arguments]
+
+    def paths_of_another_user(self) -> dict[str, str]:
+        """Where another user finds the interpreter and the guard."""
         copy = self._interpreter()
-        command = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", f"{copy}/python", "-m", "guard"]
-        paths = {"PYTHONPATH": f"{copy}/packages:{copy}/repository", "LD_LIBRARY_PATH": f"{copy}/base/lib"}
-        return self.run([*command, *arguments], **paths, **settings)
+        return {"PYTHONPATH": f"{copy}/packages:{copy}/repository", "LD_LIBRARY_PATH": f"{copy}/base/lib"}
 
     def run(self, command: list[str], stdin: str = "", **settings: str) -> Ended:
         """Runs a command with the guard's environment, and collects what it leaves behind."""

@@ -12,10 +12,9 @@ from guard.report import termination as kubelet
 from guard.report.log import _line
 from guard.volume import ledger
 from guard.volume.document import DocumentError
-from guard.volume.examine import Examination
 from guard.volume.facts import Census, Fault, Identity, Invalid, Look
 from guard.volume.hold import Hold
-from guard.volume.judge import Expectation, judge
+from guard.volume.judge import Examination, Expectation, judge
 from guard.volume.kinds import Kind
 from guard.volume.ledger import Ledger, Reference
 from guard.volume.marker import Marker

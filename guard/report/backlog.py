@@ -1,0 +1,59 @@
+"""Lines for a reader who may be slow, stopped or gone: what it does not take at once waits, bounded, and stalls nobody."""
+
+import os
+import select
+from collections import deque
+
+#: A pipe that polls as writable takes this much without blocking (pipe(7), PIPE_BUF).
+_CHUNK = 4096
+#: Lines that wait; the oldest go first, since what is wrong now matters more.
+_LINES = 500
+
+
+class Backlog:
+    """Lines on their way to a descriptor, which stays blocking: others write to it too.
+
+    Args:
+        descriptor: Where they go.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.dropped = 0
+        self._lines: deque[bytes] = deque()
+        self._rest = b""
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLOUT)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether anything waits for the reader."""
+        return bool(self._lines or self._rest)
+
+    def put(self, line: bytes) -> None:
+        """Takes a line, and writes what can be written without waiting."""
+        if len(self._lines) == _LINES:
+            self._lines.popleft()
+            self.dropped += 1
+        self._lines.append(line)
+        self.flush()
+
+    def flush(self, patience: float = 0.0) -> bool:
+        """Writes what the reader takes; whether it is to be tried again later.
+
+        Args:
+            patience: Seconds to wait for room, in all.
+        """
+        try:
+            while self.waiting:
+                ready = self._poll.poll(patience * 1000)
+                if not ready:
+                    return True
+                if ready[0][1] & (select.POLLERR | select.POLLHUP | select.POLLNVAL):
+                    raise BrokenPipeError  # nobody will ever read it
+                self._rest = self._rest or self._lines.popleft()
+                self._rest = self._rest[os.write(self.descriptor, self._rest[:_CHUNK]) :]
+        except OSError:
+            self._lines.clear()
+            self._rest = b""
+        return False

@@ -1,0 +1,187 @@
+"""/livez, /readyz and /metrics, in the watcher's own poll loop: no thread, no wake-up of its own, no client waited for.
+
+What a page says is the caller's; the port may be taken, then it is tried again.
+"""
+
+import select
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+#: Clients at once; the oldest is dropped for a new one, since a half-open connection lasts for ever.
+_CLIENTS = 16
+#: Seconds that a client may take for its request and for reading the answer.
+_PATIENCE = 5.0
+#: The longest request that is read, in bytes.
+_REQUEST = 8 * 1024
+#: Seconds before a port that was in use is tried again.
+RETRY = 10.0
+
+
+@dataclass(frozen=True)
+class Page:
+    """An answer.
+
+    Attributes:
+        status: `200 OK`.
+        text: The body.
+        content_type: Of the body.
+    """
+
+    status: str
+    text: str
+    content_type: str = "text/plain; charset=utf-8"
+
+
+@dataclass
+class _Client:
+    connection: socket.socket
+    until: float
+    request: bytes = b""
+    answer: bytes = b""
+
+
+class Endpoints:
+    """A small HTTP listener.
+
+    Args:
+        address: Host and port of GUARD_LISTEN; None for `off`.
+        pages: What stands at each path.
+        poll: The loop's own poll object.
+    """
+
+    def __init__(
+        self, address: tuple[str, int] | None, pages: dict[str, Callable[[], Page]], poll: select.poll
+    ) -> None:
+        self._address = address
+        self._pages = pages
+        self._poll = poll
+        self._listener: socket.socket | None = None
+        self._clients: dict[int, _Client] = {}
+        self._retry_at = float("-inf")
+        self._refused = ""
+
+    def listen(self, now: float) -> str:
+        """Opens the port where it is not open yet and a try is due; why that failed, empty where it did not or was told."""
+        if self._address is None or self._listener is not None or now < self._retry_at:
+            return ""
+        try:
+            listener = _listening(self._address)
+        except OSError as error:
+            self._retry_at = now + RETRY
+            refused = f"{error.strerror or error}"
+            told, self._refused = self._refused, refused
+            return refused if refused != told else ""
+        self._refused = ""
+        self._listener = listener
+        self._poll.register(listener, select.POLLIN)
+        return ""
+
+    def due(self) -> float | None:
+        """When something is to be done without anybody asking, on the monotonic clock."""
+        dues = [client.until for client in self._clients.values()]
+        if self._address is not None and self._listener is None:
+            dues.append(self._retry_at)
+        return min(dues, default=None)
+
+    def owns(self, descriptor: int) -> bool:
+        """Whether a descriptor of the loop is this room's."""
+        return descriptor in self._clients or (self._listener is not None and descriptor == self._listener.fileno())
+
+    def serve(self, descriptor: int, now: float) -> None:
+        """Does what can be done with a descriptor that is ready, without waiting."""
+        client = self._clients.get(descriptor)
+        if client is None:
+            self._accept(now)
+            return
+        try:
+            if client.answer or self._read(client):
+                self._write(client)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._drop(client)
+
+    def expire(self, now: float) -> None:
+        """Drops clients that took too long."""
+        for client in [client for client in self._clients.values() if client.until <= now]:
+            self._drop(client)
+
+    def close(self) -> None:
+        """Ends all of it."""
+        for client in list(self._clients.values()):
+            self._drop(client)
+        if self._listener is not None:
+            self._listener.close()
+
+    def _accept(self, now: float) -> None:
+        assert self._listener is not None
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:
+            return  # the client went away, or no descriptor is left: the others go on
+        connection.setblocking(False)
+        if len(self._clients) >= _CLIENTS:
+            self._drop(min(self._clients.values(), key=lambda client: client.until))
+        self._clients[connection.fileno()] = _Client(connection, now + _PATIENCE)
+        self._poll.register(connection, select.POLLIN)
+
+    def _read(self, client: _Client) -> bool:
+        """Whether the request is whole; the answer is made then."""
+        chunk = client.connection.recv(_REQUEST)
+        if not chunk:
+            raise ConnectionResetError
+        client.request += chunk
+        if b"\r\n\r\n" not in client.request and b"\n\n" not in client.request and len(client.request) < _REQUEST:
+            return False
+        client.answer = self._answer(client.request)
+        self._poll.modify(client.connection, select.POLLOUT)
+        return True
+
+    def _answer(self, request: bytes) -> bytes:
+        words = request.split(b"\r\n", 1)[0].split(b" ")
+        method, target = (
+            (words[0], words[1].partition(b"?")[0].decode("ascii", "replace")) if len(words) > 1 else (b"", "")
+        )
+        if method not in {b"GET", b"HEAD"}:
+            page = Page("405 Method Not Allowed", "only GET and HEAD\n")
+        elif target in self._pages:
+            page = self._pages[target]()
+        else:
+            page = Page("404 Not Found", f"here are {', '.join(sorted(self._pages))}\n")
+        body = page.text.encode("utf-8", "backslashreplace")
+        head = (
+            f"HTTP/1.1 {page.status}\r\nContent-Type: {page.content_type}\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        )
+        return head.encode() + (b"" if method == b"HEAD" else body)
+
+    def _write(self, client: _Client) -> None:
+        while client.answer:
+            client.answer = client.answer[client.connection.send(client.answer) :]
+        with suppress(OSError):
+            client.connection.shutdown(socket.SHUT_WR)
+        self._drop(client)
+
+    def _drop(self, client: _Client) -> None:
+        descriptor = client.connection.fileno()
+        with suppress(KeyError):
+            self._poll.unregister(descriptor)
+        self._clients.pop(descriptor, None)
+        client.connection.close()
+
+
+def _listening(address: tuple[str, int]) -> socket.socket:
+    host, port = address
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host.strip("[]"), port))
+        listener.listen(_CLIENTS)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener

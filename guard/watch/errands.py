@@ -1,0 +1,125 @@
+"""What the watcher asks of the prober: a glimpse, a stock-taking, a tripwire. Values that travel there and run there."""
+
+import errno
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from guard.report.text import bounded
+from guard.volume import census, look
+from guard.volume.facts import Census, Fault, Order, Space
+from guard.watch.sightings import Glimpse, Stock, TripwireState
+
+if TYPE_CHECKING:
+    from guard.watch.tripwire import Tripwire
+
+#: The tripwire of this process: the parent has none, a prober one at most.
+_standing: "Tripwire | None" = None
+
+
+@dataclass(frozen=True)
+class Peek:
+    """A cheap look at a path, and at the tripwire."""
+
+    path: str
+
+    def run(self, said: Callable[[Any], None]) -> Glimpse:
+        """Looks, without a write; says the look as far as it came before anything that may block."""
+        found = look.look(self.path, said, writes_for=None)
+        return Glimpse(found, _standing.state() if _standing else TripwireState())
+
+
+@dataclass(frozen=True)
+class TakeStock:
+    """A full count below a path."""
+
+    path: str
+    order: Order
+
+    def run(self, said: Callable[[Any], None]) -> Stock:
+        """Counts; says how many names it has seen."""
+        began = time.monotonic()
+        space, found = _count(self.path, self.order, said)
+        return Stock(found, space, time.monotonic() - began)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A new tripwire first, a full count after: what changes in between trips it or is counted.
+
+    Attributes:
+        path: The guarded path.
+        order: What to count.
+        wake: The parent's eventfd.
+    """
+
+    path: str
+    order: Order
+    wake: int
+
+    def run(self, said: Callable[[Any], None]) -> Stock:
+        """Arms, counts, and compares the folders of the count with those that carry a watch."""
+        # Only the prober of a watcher pays for watchdog, and only when it is armed.
+        from guard.watch.tripwire import Tripwire  # noqa: PLC0415
+
+        global _standing  # noqa: PLW0603 - a request is a value: what stays in the prober needs a place
+        began = time.monotonic()
+        if _standing is not None:
+            _standing.disarm()
+            _standing = None
+        reason = ""
+        try:
+            wire = Tripwire(self.path, self.wake)
+            wire.arm(said)
+            _standing = wire
+        except OSError as error:
+            reason = _why(error)
+        space, found = _count(self.path, replace(self.order, inodes=True), said)
+        if _standing is not None and not found.fault:
+            reason = _uncovered(_standing, found)
+        state = _standing.state() if _standing else TripwireState()
+        state = replace(state, blind=state.blind or reason)
+        return Stock(replace(found, inodes=frozenset()), space, time.monotonic() - began, state)
+
+
+def _count(path: str, order: Order, said: Callable[[Any], None]) -> tuple[Space | None, Census]:
+    try:
+        root = look.open_root(path)
+    except OSError as error:
+        return None, Census(0, fault=Fault(error.errno or 0, f"opening {path}"))
+    try:
+        found = os.fstatvfs(root)
+        space = Space(found.f_blocks - found.f_bfree, found.f_files - found.f_ffree, found.f_fsid)
+        return space, census.count(root, order, said)
+    except OSError as error:
+        return None, Census(0, fault=Fault(error.errno or 0, f"statvfs of {path}"))
+    finally:
+        os.close(root)
+
+
+def _why(error: OSError) -> str:
+    from guard.watch.tripwire import watch_limit  # noqa: PLC0415 - as above
+
+    if error.errno == errno.EMFILE:
+        return "no inotify instance is left to this user (fs.inotify.max_user_instances)"
+    if error.errno == errno.ENOSPC:
+        return f"no inotify watch is left to this user (fs.inotify.max_user_watches is {watch_limit()})"
+    return f"its root can't be watched: {errno.errorcode.get(error.errno or 0, str(error))}"
+
+
+def _uncovered(wire: "Tripwire", found: Census) -> str:
+    """Why a folder of the count carries no watch; empty where every one does."""
+    from guard.watch.tripwire import watch_limit  # noqa: PLC0415 - as above
+
+    if found.unreadable:
+        names = ", ".join(map(bounded, found.unreadable[:3]))
+        return f"{len(found.unreadable)} folders can't be read: {names}"
+    watched = wire.watched()
+    # overlay and some FUSE file systems show other inodes here than to inotify: there only the numbers can be compared.
+    alike = found.root_inode in watched
+    missing = len(found.inodes - watched) if alike else found.folders + 1 - len(watched)
+    if missing > 0:
+        return f"{missing} of {found.folders} folders carry no watch (fs.inotify.max_user_watches is {watch_limit()})"
+    return ""

@@ -1,0 +1,180 @@
+"""The state machine of an incident: from its first trouble to recovery or acceptance, one ID. Pure; time is a parameter.
+
+Every condition has its own events; all that is wrong with a volume at one time is one incident.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from guard.event import Event, Happening
+from guard.outcome import Severity
+from guard.watch.sightings import Moment
+from guard.watch.standing import Condition, Trouble
+
+#: Digits of an incident's ID: enough to tell all incidents of a volume apart, short enough to read out.
+_ID_DIGITS = 16
+
+
+def incident_id(marker_id: str, generation: int) -> str:
+    """The ID that every pod on this volume gives to the incident of this generation."""
+    return hashlib.sha256(f"{marker_id}:{generation}".encode()).hexdigest()[:_ID_DIGITS]
+
+
+@dataclass(frozen=True)
+class _Open:
+    trouble: Trouble
+    told: Mapping[str, Any]
+    quiet: bool  # said at INFO, because the volume was held
+    since: Moment
+
+
+class Incident:
+    """At most one at a time.
+
+    Args:
+        fields: What every line carries: the path, this pod.
+    """
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        self._fields = fields
+        self._open: dict[Condition | None, _Open] = {}
+        self._since: Moment | None = None
+        self._id = ""
+        self._begun: set[str] = set()
+        self._said: list[Happening] = []
+        self._started = False
+        self.held = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything is wrong."""
+        return bool(self._open)
+
+    def troubled(self, condition: Condition | None) -> bool:
+        """Whether this condition does not hold; None is for a volume that can't be reached."""
+        return condition in self._open
+
+    def trouble(self, condition: Condition | None) -> Trouble | None:
+        """What is wrong with it."""
+        return self._open[condition].trouble if condition in self._open else None
+
+    def start(self, happening: Happening) -> None:
+        """Says first of all what was found; what was found wrong comes after it."""
+        self._said.insert(0, happening)
+        self._started = True
+
+    def stop(self, happening: Happening) -> None:
+        """Says last of all that the watch is over."""
+        self._said.append(happening)
+        self._started = True
+
+    def said(self) -> list[Happening]:
+        """Everything that is to be said since this was last asked; nothing before the start was said."""
+        if not self._started:
+            return []
+        said, self._said = self._said, []
+        return said
+
+    def begin(
+        self,
+        moment: Moment,
+        condition: Condition | None,
+        trouble: Trouble,
+        name: str,
+        fields: Mapping[str, Any],
+        since: Moment | None = None,
+    ) -> None:
+        """Takes a trouble; it is said once.
+
+        Args:
+            moment: Now.
+            condition: What does not hold; None for a volume that can't be reached.
+            trouble: Why.
+            name: The ID that the incident has, if it is a new one.
+            fields: What this line carries besides.
+            since: The first sign; None for now.
+        """
+        known = self._open.get(condition)
+        if known is not None and known.trouble.event is trouble.event:
+            return
+        if not self._open:
+            self._since, self._id = since or moment, name
+        opened = _Open(trouble, fields, self.held, known.since if known else since or moment)
+        self._open[condition] = opened
+        self._say_trouble(opened)
+
+    def say_aloud(self) -> None:
+        """Says again what a hold, now over, kept quiet."""
+        for condition, opened in self._open.items():
+            if opened.quiet and not self.held:
+                self._open[condition] = replace(opened, quiet=False)
+                self._say_trouble(opened)
+
+    def _say_trouble(self, opened: _Open) -> None:
+        trouble = opened.trouble
+        message = f"{trouble.found}, expected {trouble.expected}. {trouble.remedy}"
+        told = {"found": trouble.found, "expected": trouble.expected, "remedy": trouble.remedy, **opened.told}
+        self.say(trouble.event, message, told)
+
+    def end(self, moment: Moment, condition: Condition | None, fields: Mapping[str, Any]) -> bool:
+        """Takes that a condition holds again; True where that was the last trouble: the volume recovered."""
+        if self._open.pop(condition, None) is None or self._open:
+            return False
+        assert self._since is not None
+        seconds = moment.at - self._since.at
+        message = f"{self._fields['path']} is right again after {lasted(seconds)}."
+        self.say(Event.VOLUME_RECOVERED, message, {"lasted_seconds": round(seconds, 1), **fields}, last=True)
+        return True
+
+    def accept(self, moment: Moment, fields: Mapping[str, Any]) -> None:
+        """Takes that somebody declared the content to be right as it is."""
+        if self._open.pop(Condition.CONTENT, None) is None:
+            return
+        assert self._since is not None
+        seconds = moment.at - self._since.at
+        message = f"What is on {self._fields['path']} was accepted, {lasted(seconds)} after the first sign."
+        told = {"lasted_seconds": round(seconds, 1), **fields}
+        self.say(Event.VOLUME_ACCEPTED, message, told, last=not self._open)
+
+    def say(
+        self,
+        event: Event,
+        message: str,
+        fields: Mapping[str, Any],
+        *,
+        severity: Severity | None = None,
+        name: str = "",
+        last: bool = False,
+    ) -> None:
+        """Says a line: at INFO while the volume is held, and in the incident's operation.
+
+        Args:
+            event: What it is.
+            message: The sentence.
+            fields: What it carries.
+            severity: Other than the event's own.
+            name: The operation, where no incident is open; empty for the open one's.
+            last: Whether it ends the operation.
+        """
+        operation = name or self._id
+        first = operation not in self._begun
+        if operation:
+            self._begun = {operation}
+        loud = min(severity or event.severity, Severity.INFO) if self.held else severity or event.severity
+        self._said.append(
+            Happening(event, message, loud, {**fields, **self._fields}, operation, first=first, last=last)
+        )
+
+    def tell(self, happening: Happening) -> None:
+        """Passes a line on that belongs to no incident."""
+        self._said.append(happening)
+
+
+def lasted(seconds: float) -> str:
+    """A length of time for a person: `8 s`, `12 min`, `3 h`."""
+    minute, hour = 60, 3600
+    if seconds < 2 * minute:
+        return f"{seconds:.0f} s"
+    return f"{seconds / minute:.0f} min" if seconds < 2 * hour else f"{seconds / hour:.0f} h"

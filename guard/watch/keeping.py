@@ -1,0 +1,153 @@
+"""The reference and the ledger: which count may replace what losses are judged against, and when it is written. Pure."""
+
+from collections import deque
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from guard.volume.facts import Census
+from guard.volume.ledger import Ledger, Reference
+from guard.volume.loss import new_reference
+from guard.watch.sightings import Moment
+
+#: Seconds whose lowest settled count is the baseline: a tree that lives shorter never becomes a reference.
+BASELINE = 300.0
+#: A ledger is written at most once in so many seconds ...
+WRITE_EVERY = 60.0
+#: ... and, however quiet the volume is, at least once in so many.
+WRITE_AT_LEAST = 900.0
+
+
+@dataclass
+class _Level:
+    census: Census | None  # None: what the ledger said at the start
+    files: int
+    until: float  # when the next settled count replaced it; infinite for the last one
+
+
+class Keeper:
+    """What is known of one volume, and what is to be written about it.
+
+    Args:
+        moment: Now.
+        ledger: The usable ledger; None where there is none.
+        marker_id: The marker it belongs to.
+        window: GUARD_WINDOW, in seconds.
+        jitter: From 0.9 to 1.1: many watchers of one volume must not write at once.
+    """
+
+    def __init__(self, moment: Moment, ledger: Ledger | None, marker_id: str, window: float, jitter: float) -> None:
+        self._window = window
+        self._jitter = jitter
+        self._written_at = float("-inf")
+        self._failed = False
+        self.marker_id = marker_id
+        self.read(moment, ledger)
+
+    def read(self, moment: Moment, ledger: Ledger | None) -> None:
+        """Takes what stands on the volume as it is: at the start, and after accept or release."""
+        self.reference = ledger.reference if ledger else None
+        self.generation = ledger.generation if ledger else 1
+        self._standing = ledger
+        self._levels: deque[_Level] = deque()
+        self._levels.append(_Level(None, self.reference.files if self.reference else 0, float("inf")))
+        self.files = ledger.files if ledger else 0
+        self._expire(moment)
+
+    def settled(self, moment: Moment, census: Census) -> None:
+        """Takes a settled count of a volume that is not wiped."""
+        self.files = census.files
+        if self._levels:
+            self._levels[-1].until = moment.at
+        while self._levels and self._levels[-1].files >= census.files:
+            self._levels.pop()  # a lower count that lasts longer makes it useless
+        self._levels.append(_Level(census, census.files, float("inf")))
+        self._expire(moment)
+
+    def baseline(self, moment: Moment) -> Census | None:
+        """The lowest settled count of the last BASELINE seconds; None while that is what the ledger said at the start."""
+        self._expire(moment)
+        return self._levels[0].census
+
+    def wants_sizes(self, moment: Moment) -> bool:
+        """Whether the reference is due to change: then one count with sizes says how many of its files are empty."""
+        candidate = self._candidate(moment)
+        return candidate is not None and not _same(candidate, self.reference)
+
+    def renew(self, moment: Moment, sized: Census | None = None) -> None:
+        """Replaces the reference where a baseline may.
+
+        Args:
+            moment: Now.
+            sized: A count with sizes, where one was just made: it says how many files are empty.
+        """
+        candidate = self._candidate(moment)
+        if candidate is None:
+            return
+        if self.reference is not None and _same(candidate, self.reference):
+            self.reference = replace(self.reference, recorded=candidate.recorded)
+        elif sized is not None and sized.empty is not None and sized.files >= candidate.files:
+            self.reference = replace(candidate, empty=min(sized.empty, candidate.files))
+
+    def recovered(self, generation: int) -> None:
+        """The incident of a generation is over: the next one has another, and so another ID, the same in every pod."""
+        self.generation = max(self.generation, generation + 1)
+
+    def due(self) -> float:
+        """When the ledger is to be written, on the monotonic clock; a time in the past means now."""
+        standing = self._standing
+        changed = (
+            standing is None
+            or standing.generation != self.generation
+            or standing.files != self.files
+            or self.reference is None
+            or (standing.reference.files, dict(standing.reference.entries), standing.reference.empty)
+            != (self.reference.files, dict(self.reference.entries), self.reference.empty)
+        )
+        return self._written_at + self._jitter * (WRITE_EVERY if changed or self._failed else WRITE_AT_LEAST)
+
+    def compose(self, moment: Moment, pod: str | None, node: str | None) -> Ledger:
+        """The ledger as it is to be written."""
+        now = rfc3339(moment.wall)
+        reference = self.reference or Reference(0, {}, 0, now)
+        return Ledger(self.marker_id, self.generation, reference, self.files, now, pod, node)
+
+    def tried(self, moment: Moment, written: Ledger | None) -> None:
+        """A write was tried; what stands on the volume now, None where nothing was written."""
+        self._written_at = moment.at
+        self._failed = written is None
+        if written is not None:
+            self._standing = written
+
+    def seen(self, moment: Moment, standing: Ledger) -> None:
+        """Takes what another watcher of this volume wrote: the last writer wins."""
+        if standing.written == (self._standing.written if self._standing else None):
+            return
+        self._standing = standing
+        self._written_at = max(self._written_at, moment.at)
+        self.generation = max(self.generation, standing.generation)
+        if self.reference is None or standing.reference.files >= self.reference.files:
+            self.reference = standing.reference
+
+    def _candidate(self, moment: Moment) -> Reference | None:
+        """The baseline as a reference, where it may replace the one that stands; its empty files are not known yet."""
+        baseline = self.baseline(moment)
+        if baseline is None:
+            return None
+        candidate = new_reference(self.reference, baseline, rfc3339(moment.wall))
+        if self.reference is None or candidate.files >= self.reference.files:
+            return candidate
+        age = (moment.wall - datetime.fromisoformat(self.reference.recorded.upper())).total_seconds()
+        return candidate if age > self._window else None
+
+    def _expire(self, moment: Moment) -> None:
+        while len(self._levels) > 1 and self._levels[0].until < moment.at - BASELINE:
+            self._levels.popleft()
+
+
+def rfc3339(wall: datetime) -> str:
+    """As it stands in the guard's documents: seconds, and Z for UTC."""
+    return wall.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _same(one: Reference, other: Reference | None) -> bool:
+    return other is not None and (one.files, dict(one.entries)) == (other.files, dict(other.entries))

@@ -1,0 +1,50 @@
+"""What the watcher was asked for, as a value: its settings are read where their memory goes away."""
+
+from dataclasses import dataclass
+
+from guard.outcome import Severity
+from guard.report.log import Format
+from guard.volume.judge import Expectation
+from guard.wording import Whereabouts
+
+
+@dataclass(frozen=True)
+class Options:
+    """Settings of `guard watch`.
+
+    Attributes:
+        expected: What the volume must be.
+        window: GUARD_WINDOW, in seconds.
+        interval: GUARD_INTERVAL, in seconds.
+        settle: GUARD_SETTLE, in seconds.
+        unready: GUARD_ON_WIPE=unready: /readyz fails while the data is not there.
+        listen: Host and port of GUARD_LISTEN; None for off.
+        log_format: GUARD_LOG_FORMAT.
+        log_level: GUARD_LOG_LEVEL.
+        where: This pod.
+    """
+
+    expected: Expectation
+    window: float
+    interval: float
+    settle: float
+    unready: bool
+    listen: tuple[str, int] | None
+    log_format: Format
+    log_level: Severity
+    where: Whereabouts
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """Settings that are wrong, and how to say so.
+
+    Attributes:
+        problems: All of them, as sentences.
+        log_format: GUARD_LOG_FORMAT.
+        termination_log: GUARD_TERMINATION_LOG.
+    """
+
+    problems: tuple[str, ...]
+    log_format: Format
+    termination_log: str

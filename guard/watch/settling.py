@@ -1,0 +1,127 @@
+"""When a change of the content is over: quiet time plus a ceiling. Pure: it is told counts and times, and decides nothing else.
+
+A burst is one change. It is judged when two equal counts lie GUARD_SETTLE apart, and at the latest CEILING after its
+first sign, by the highest count of the last TAIL.
+"""
+
+from dataclasses import dataclass, field
+
+from guard.volume.facts import Census
+from guard.watch.sightings import Moment, Sign, Stock
+
+#: Seconds after the first sign at which the content is judged, quiet or not.
+CEILING = 60.0
+#: Seconds before the ceiling whose highest count is judged: an update removes before it writes again.
+TAIL = 10.0
+#: The shortest time between two counts, in seconds: the end of a removal is known that soon.
+QUICK = 0.25
+#: And at least so many times what the last count took: a large tree is counted more seldom while it shrinks.
+_SPACING = 4.0
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A change that is over.
+
+    Attributes:
+        census: What is judged.
+        sign: What gave the first sign.
+        since: When that was.
+    """
+
+    census: Census
+    sign: Sign
+    since: Moment
+
+
+@dataclass
+class _Burst:
+    sign: Sign
+    since: Moment
+    counts: list[tuple[float, Stock]] = field(default_factory=list)
+    same_since: float = 0.0
+    due: float = 0.0
+
+
+class Settling:
+    """One burst after the other.
+
+    Args:
+        quiet: GUARD_SETTLE, in seconds.
+        own_disk: Whether used blocks are this volume's alone: then a rise says that something is still written.
+    """
+
+    def __init__(self, quiet: float, *, own_disk: bool = True) -> None:
+        self._quiet = quiet
+        self.own_disk = own_disk
+        self._burst: _Burst | None = None
+
+    @property
+    def due(self) -> float | None:
+        """When the next count is due, on the monotonic clock; None where nothing is suspected."""
+        return self._burst.due if self._burst else None
+
+    @property
+    def since(self) -> Moment | None:
+        """The first sign of the burst that is not over; None where there is none."""
+        return self._burst.since if self._burst else None
+
+    def suspect(self, moment: Moment, sign: Sign) -> None:
+        """Takes a sign that something changed."""
+        burst = self._burst
+        if burst is None:
+            self._burst = _Burst(sign, moment, due=moment.at)
+        elif burst.counts:
+            burst.due = min(burst.due, max(moment.at, burst.counts[-1][0] + QUICK))
+
+    def count(self, moment: Moment, stock: Stock, *, loss_in_sight: bool) -> Settled | None:
+        """Takes a count of the burst; what is to be judged once it is over.
+
+        Args:
+            moment: When it was done.
+            stock: The count; one with a fault says nothing.
+            loss_in_sight: Whether it would be a loss: then counts follow closely, to know the end soon.
+        """
+        burst = self._burst
+        if burst is None or stock.census.fault:
+            return None
+        last = burst.counts[-1][1] if burst.counts else None
+        if last is None or not self._same(last, stock):
+            burst.same_since = moment.at
+        burst.counts = [(at, one) for at, one in burst.counts if moment.at - at <= TAIL]
+        burst.counts.append((moment.at, stock))
+        if moment.at - burst.same_since >= self._quiet:
+            return self._over(stock.census)
+        if moment.at - burst.since.at >= CEILING:
+            return self._over(max((one.census for _, one in burst.counts), key=lambda census: census.files))
+        quiet = burst.same_since + self._quiet
+        if loss_in_sight:
+            burst.due = min(quiet, moment.at + min(max(QUICK, _SPACING * stock.seconds), max(QUICK, self._quiet)))
+        else:  # the first count of a removal may come before it has removed anything
+            burst.due = quiet if last is not None and burst.same_since < moment.at else moment.at + QUICK
+        burst.due = max(burst.due, moment.at)
+        return None
+
+    def forget(self) -> None:
+        """Drops the burst: the volume is not the one any more that it was about."""
+        self._burst = None
+
+    def _over(self, census: Census) -> Settled:
+        burst = self._burst
+        assert burst is not None
+        self._burst = None
+        return Settled(census, burst.sign, burst.since)
+
+    def _same(self, last: Stock, stock: Stock) -> bool:
+        rises = (
+            self.own_disk
+            and last.space is not None
+            and stock.space is not None
+            and stock.space.used_blocks > last.space.used_blocks
+        )
+        return not rises and content(last.census) == content(stock.census)
+
+
+def content(census: Census) -> tuple[int, dict[str, int], int | None]:
+    """What must be equal for two counts to be."""
+    return census.files, dict(census.entries), census.empty

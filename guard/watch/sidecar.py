@@ -1,0 +1,271 @@
+"""`guard watch`: one poll loop for the prober, the tripwires, signals, clients and deadlines. It decides nothing.
+
+At rest nothing happens here between two cheap looks.
+"""
+
+import os
+import random
+import select
+import time
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from guard.event import Event, Happening
+from guard.interrupt import Interrupt
+from guard.outcome import Severity
+from guard.report.backlog import Backlog
+from guard.report.log import Log
+from guard.volume import mounts
+from guard.volume.facts import Census, Fault, Look
+from guard.volume.look import identity
+from guard.volume.mountinfo import Mount
+from guard.volume.writes import Keep, Seen, Written
+from guard.watch.endpoints import Endpoints
+from guard.watch.errands import Arm, Peek, TakeStock
+from guard.watch.link import Answered, Died, Link, Overdue
+from guard.watch.options import Options
+from guard.watch.pages import Pages
+from guard.watch.sightings import Glimpse, Moment, Stock
+from guard.watch.vigil import Vigil
+
+#: What the tripwire adds to the eventfd for a storm; smaller values are removals.
+_STORM_TOKEN = 1 << 32
+#: Looks of many watchers spread by so much of their interval.
+_SPREAD = 0.05
+#: Seconds that the last ledger may take at the end, and that the last lines may wait for their reader.
+_LAST_WRITE = 0.5
+_LAST_LINES = 0.2
+#: Seconds before a prober that met a bug is asked again.
+_AFTER_A_BUG = 5.0
+
+
+class Sidecar:
+    """Watches until it is told to stop.
+
+    Args:
+        options: What was asked for.
+        link: The way to the prober.
+        wake: The eventfd that its tripwire writes to.
+        interrupt: The signals.
+    """
+
+    def __init__(self, options: Options, link: Link, wake: int, interrupt: Interrupt) -> None:
+        self._options = options
+        self._link = link
+        self._wake = wake
+        self._interrupt = interrupt
+        self._backlog = Backlog(2)
+        self._log = Log(options.log_format, options.log_level, self._backlog.put)
+        self._poll = select.poll()
+        jitter = random.uniform(0.9, 1.1)  # noqa: S311 - to spread work, not to keep a secret
+        self._vigil = Vigil(_moment(), options.expected, options.settle, options.window, options.where, jitter)
+        self._pages = Pages(self._vigil, options)
+        self._endpoints = Endpoints(options.listen, self._pages.table(), self._poll)
+        self._mount_table = os.open(mounts.MOUNTINFO, os.O_RDONLY)
+        self._around: tuple[Mount, ...] = ()
+        self._look_at = time.monotonic()
+        self._not_before = 0.0
+        self._replies = link.replies
+
+    def run(self) -> None:
+        """Watches until a signal asks for the end; writes the ledger and says so then."""
+        self._poll.register(self._mount_table, select.POLLPRI | select.POLLERR)
+        self._poll.register(self._interrupt.descriptor, select.POLLIN)
+        self._poll.register(self._wake, select.POLLIN)
+        self._poll.register(self._replies, select.POLLIN)
+        while self._interrupt.status is None:
+            moment = _moment()
+            self._hear(moment)
+            self._send(moment)
+            self._serve(moment.at)
+            self._say()
+            for descriptor, _ in self._poll.poll(self._timeout(_moment().at)):
+                self._ready(descriptor)
+        self._stop()
+
+    # The loop's parts.
+
+    def _ready(self, descriptor: int) -> None:
+        moment = _moment()
+        if descriptor == self._mount_table:
+            self._mounts_changed(moment)
+        elif descriptor == self._wake:
+            told = os.eventfd_read(self._wake)
+            self._vigil.tripped(moment, storm=told >= _STORM_TOKEN)
+        elif descriptor == self._backlog.descriptor:
+            self._backlog.flush()
+        elif self._endpoints.owns(descriptor):
+            self._endpoints.serve(descriptor, moment.at)
+
+    def _timeout(self, now: float) -> float:
+        dues = [self._link.deadline, self._endpoints.due()]
+        if not self._link.busy:
+            wants = self._vigil.wants(now)
+            waits = [self._look_at, wants.look, wants.count, wants.arm, wants.write]
+            dues += [max(due, self._not_before) for due in waits if due is not None]
+        soonest = min(due for due in dues if due is not None)
+        return max(0.0, soonest - now) * 1000 + 1  # poll counts whole milliseconds, and must not wake too early
+
+    def _hear(self, moment: Moment) -> None:
+        heard = self._link.hear(moment.at)
+        progressed = self._link.progressed_at
+        if progressed is not None and isinstance(self._link.errand, TakeStock | Arm):
+            self._pages.completed(progressed)  # a tree that takes long to count is no dead watcher
+        if isinstance(heard, Answered):
+            self._answered(moment, heard)
+        elif isinstance(heard, Died):
+            self._died(moment, heard)
+        late = self._link.overdue(moment.at)
+        if late is not None:
+            self._overdue(moment, late)
+        if self._replies != self._link.replies:
+            with suppress(KeyError):
+                self._poll.unregister(self._replies)
+            self._replies = self._link.replies
+            self._poll.register(self._replies, select.POLLIN)
+
+    def _send(self, moment: Moment) -> None:
+        if self._link.busy or moment.at < self._not_before:
+            return
+        wants, path = self._vigil.wants(moment.at), self._options.expected.path
+        if min(self._look_at, wants.look or self._look_at) <= moment.at:
+            self._around = self._mounts_around()
+            self._link.ask(Peek(path), moment.at)
+        elif _is_due(wants.count, moment) and not _is_due(wants.arm, moment):
+            self._link.ask(TakeStock(path, self._vigil.order()), moment.at)
+        elif _is_due(wants.arm, moment):
+            self._link.ask(Arm(path, self._vigil.order(), self._wake), moment.at)
+        elif _is_due(wants.write, moment):
+            self._write_ledger(moment)
+        else:
+            return
+
+    def _serve(self, now: float) -> None:
+        self._endpoints.expire(now)
+        refused = self._endpoints.listen(now)
+        if refused:
+            host, port = self._options.listen or ("", 0)
+            self._tell(
+                f"Nobody can ask for /livez or /metrics: {host}:{port} can't be opened: {refused}. "
+                "The watch goes on, and the port is tried again; GUARD_LISTEN names another."
+            )
+
+    def _say(self) -> None:
+        for happening in self._vigil.incident.said():
+            self._pages.happened(happening)
+            self._log.say(happening)
+        if self._backlog.waiting:
+            self._poll.register(self._backlog.descriptor, select.POLLOUT)
+        else:
+            with suppress(KeyError):
+                self._poll.unregister(self._backlog.descriptor)
+
+    # What came of errands.
+
+    def _answered(self, moment: Moment, heard: Answered) -> None:
+        request, value = heard.request, heard.value
+        if isinstance(request, Peek):
+            self._looked(moment, value)
+        elif isinstance(request, Keep):
+            self._wrote(moment, value)
+        elif isinstance(value, Stock):
+            self._pages.completed(moment.at)
+            self._vigil.counted(moment, value)
+
+    def _looked(self, moment: Moment, glimpse: Glimpse) -> None:
+        self._pages.completed(moment.at)
+        spread = random.uniform(1 - _SPREAD, 1 + _SPREAD)  # noqa: S311 - to spread work, not to keep a secret
+        self._look_at = moment.at + self._options.interval * spread
+        self._vigil.looked(moment, glimpse)
+        self._link.reap()
+
+    def _overdue(self, moment: Moment, late: Overdue) -> None:
+        if late.lost:
+            self._vigil.wiring.moved(moment.at)
+        if isinstance(late.request, Peek):
+            look = late.told if isinstance(late.told, Look) else Look(self._options.expected.path, identity())
+            self._looked(moment, Glimpse(replace(look, fault=Fault(0, "being looked at"))))
+        elif isinstance(late.request, Keep):
+            self._vigil.wrote(moment, None, Fault(0, "writing the ledger"))
+            self._look_at = moment.at
+        else:
+            seen = f" after {late.told} names" if isinstance(late.told, int) else ""
+            census = Census(0, fault=Fault(0, f"being counted{seen}"))
+            self._vigil.counted(moment, Stock(census, None, self._options.expected.probe_timeout))
+
+    def _died(self, moment: Moment, heard: Died) -> None:
+        self._not_before = moment.at + (_AFTER_A_BUG if heard.traceback else 0.0)
+        self._look_at = moment.at
+        self._vigil.blind(moment, heard.how, heard.traceback)
+
+    def _wrote(self, moment: Moment, value: object) -> None:
+        written = value.ledger if isinstance(value, Written) else None
+        self._vigil.wrote(moment, written, value if isinstance(value, Fault) else None)
+
+    def _write_ledger(self, moment: Moment) -> bool:
+        ledger, look = self._vigil.ledger(moment), self._vigil.look
+        if ledger is None or look is None or look.mount is None:
+            return False
+        seen = Seen(look.path, look.mount.mount_id, look.root_inode)
+        self._link.ask(Keep(seen, ledger), moment.at)
+        return True
+
+    # The mount table.
+
+    def _mounts_changed(self, moment: Moment) -> None:
+        if self._mounts_around() == self._around:
+            return  # somebody else's mounts
+        self._look_at = moment.at
+        if self._link.busy and not isinstance(self._link.errand, Keep):
+            # A count can take minutes: it is given up, and what the mount is now is said at once.
+            self._link.drop()
+            self._vigil.wiring.moved(moment.at)
+
+    def _mounts_around(self) -> tuple[Mount, ...]:
+        look = self._vigil.look
+        return mounts.table().around((look.real_path if look else "") or self._options.expected.path)
+
+    # The end.
+
+    def _stop(self) -> None:
+        moment = _moment()
+        kept = self._last_ledger(moment)
+        files = self._vigil.census.files if self._vigil.census else None
+        message = f"Stopped watching {self._options.expected.path}"
+        message += "; the ledger is written." if kept else "; the ledger stays as it was."
+        fields = {"path": self._options.expected.path, "files": files, **self._options.where.fields()}
+        self._vigil.incident.stop(Happening(Event.WATCH_STOPPED, message, Severity.INFO, fields))
+        self._say()
+        self._backlog.flush(_LAST_LINES)
+        self._endpoints.close()
+        self._link.close()
+
+    def _last_ledger(self, moment: Moment) -> bool:
+        if self._link.busy and not isinstance(self._link.errand, Keep):
+            if self._vigil.ledger(moment) is None:
+                return False
+            self._link.drop()
+        if not self._link.busy and not self._write_ledger(moment):
+            return False
+        until = moment.at + _LAST_WRITE
+        poll = select.poll()
+        poll.register(self._link.replies, select.POLLIN)
+        while (now := _moment()).at < until:
+            heard = self._link.hear(now.at)
+            if heard is not None:
+                return isinstance(heard, Answered) and isinstance(heard.value, Written)
+            poll.poll((until - now.at) * 1000)
+        return False
+
+    def _tell(self, message: str) -> None:
+        fields = {"path": self._options.expected.path, **self._options.where.fields()}
+        self._vigil.incident.tell(Happening(Event.WATCH_STARTED, message, Severity.WARNING, fields))
+
+
+def _is_due(due: float | None, moment: Moment) -> bool:
+    return due is not None and due <= moment.at
+
+
+def _moment() -> Moment:
+    return Moment(time.monotonic(), datetime.now(UTC))

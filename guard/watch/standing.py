@@ -1,0 +1,221 @@
+"""What one look says of mount, identity and writing, against the volume that is known. Pure; the content is not its matter."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from guard.event import Event
+from guard.outcome import Outcome
+from guard.report.text import bounded
+from guard.volume.facts import Look
+from guard.volume.judge import Expectation, Finding, judge, usable_ledger
+from guard.volume.kinds import Kind
+from guard.volume.marker import Marker
+
+
+class Condition(Enum):
+    """The four that are judged apart; the names stand in metrics."""
+
+    MOUNTED = "mounted"
+    IDENTITY = "identity"
+    CONTENT = "content"
+    WRITABLE = "writable"
+
+
+@dataclass(frozen=True)
+class Known:
+    """The volume as it was when it was right.
+
+    Attributes:
+        marker_id: Its marker.
+        device: `major:minor` of its superblock.
+        fsid: Its file system ID; 0 where it has none.
+        fstype: Its type.
+        source: Its device, server or bucket.
+        kind: Its kind.
+        mount_id: Of the mount; reused by the kernel.
+        root_inode: Of its root.
+    """
+
+    marker_id: str
+    device: str
+    fsid: int
+    fstype: str
+    source: str
+    kind: Kind
+    mount_id: int
+    root_inode: int
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """One condition that does not hold.
+
+    Attributes:
+        event: How it is said.
+        found: What was found, as a sentence part.
+        expected: What was expected.
+        remedy: What to do now.
+    """
+
+    event: Event
+    found: str
+    expected: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What one look is worth.
+
+    Attributes:
+        unreachable: Why nothing can be said of what lies behind; None where it answered.
+        troubles: What does not hold, by condition.
+        seen: The conditions that this look could judge.
+        ours: The superblock is the known one (or the first right one): its content may be counted.
+        changed_mount: It is another mount than the known one was.
+    """
+
+    unreachable: Trouble | None
+    troubles: dict[Condition, Trouble]
+    seen: frozenset[Condition]
+    ours: bool
+    changed_mount: bool
+
+
+_UNMOUNTED = (Outcome.MISSING, Outcome.NOT_MOUNTED)
+_OTHER_KIND = (Outcome.EPHEMERAL, Outcome.NODE_DISK, Outcome.KIND_REFUSED)
+_MARKER_EVENTS = {
+    Outcome.MARKER_MISSING: Event.MARKER_MISSING,
+    Outcome.MARKER_INVALID: Event.MARKER_INVALID,
+    Outcome.MARKER_MISMATCH: Event.MARKER_CHANGED,
+}
+
+
+def known(look: Look) -> Known | None:
+    """The volume of a look, for later ones to be compared with; None where it has no valid marker."""
+    if look.mount is None or not isinstance(look.marker, Marker):
+        return None
+    mount = look.mount
+    return Known(
+        look.marker.marker_id,
+        mount.device,
+        look.space.fsid if look.space else 0,
+        mount.fstype,
+        mount.source,
+        look.kind,
+        mount.mount_id,
+        look.root_inode,
+    )
+
+
+def stand(expected: Expectation, before: Known | None, look: Look) -> Standing:
+    """Judges a look without its content.
+
+    Args:
+        expected: What the settings ask.
+        before: The volume as it was when it was right; None where it never was.
+        look: What was found.
+    """
+    findings = {finding.outcome: finding for finding in judge(expected, look).findings}
+    unreachable = _of(findings.get(Outcome.UNREACHABLE), Event.VOLUME_UNREACHABLE)
+    troubles: dict[Condition, Trouble] = {}
+    seen: set[Condition] = set()
+    if look.absent or look.mount is not None:
+        seen.add(Condition.MOUNTED)
+    for outcome in _UNMOUNTED:
+        if outcome in findings:
+            troubles[Condition.MOUNTED] = _trouble(findings[outcome], Event.VOLUME_UNMOUNTED)
+    mounted = look.mount is not None and Condition.MOUNTED not in troubles
+    moved = mounted and before is not None and _another_mount(before, look)
+    replaced = _replacement(findings, before, look, moved=moved) if mounted else None
+    ours = mounted and unreachable is None and replaced is None
+    if replaced:
+        seen.add(Condition.IDENTITY)
+        troubles[Condition.IDENTITY] = replaced
+    if ours:
+        seen |= {Condition.IDENTITY, Condition.WRITABLE}
+        marker = _marker_trouble(findings, before, look)
+        if marker:
+            troubles[Condition.IDENTITY] = marker
+            ours = before is not None or usable_ledger(look) is not None
+        writing = _of(findings.get(Outcome.READ_ONLY), Event.VOLUME_READ_ONLY)
+        if writing and ours:
+            troubles[Condition.WRITABLE] = writing
+    return Standing(unreachable, troubles, frozenset(seen), ours, moved)
+
+
+def _replacement(findings: dict[Outcome, Finding], before: Known | None, look: Look, *, moved: bool) -> Trouble | None:
+    """Another volume where the known one was (or ought to be)."""
+    for outcome in _OTHER_KIND:
+        if outcome in findings:
+            return _trouble(findings[outcome], Event.VOLUME_REPLACED)
+    if look.fault is not None:
+        return None  # what lies there did not answer
+    if before is None:
+        return _of(findings.get(Outcome.MARKER_MISMATCH), Event.VOLUME_REPLACED)
+    if not _same_superblock(before, look):
+        return _replaced(before, look)
+    marker = _marker_trouble(findings, before, look)
+    if marker and moved:  # not the mount that was known, and not its marker
+        return Trouble(Event.VOLUME_REPLACED, marker.found, marker.expected, Outcome.MARKER_MISMATCH.value.remedy)
+    return None
+
+
+def _marker_trouble(findings: dict[Outcome, Finding], before: Known | None, look: Look) -> Trouble | None:
+    """What is wrong with the marker on the known mount."""
+    for outcome, event in _MARKER_EVENTS.items():
+        if outcome in findings:
+            return _trouble(findings[outcome], event)
+    marker = look.marker
+    if before is None or not isinstance(marker, Marker) or marker.marker_id == before.marker_id:
+        return None
+    if look.ledger is not None and usable_ledger(look) is not None:
+        return None  # marker and ledger belong together: it was adopted anew
+    return Trouble(
+        Event.MARKER_CHANGED,
+        f'{look.path} carries "{bounded(marker.volume)}" with id {marker.marker_id}',
+        f"id {before.marker_id}",
+        Outcome.MARKER_MISMATCH.value.remedy,
+    )
+
+
+def _same_superblock(before: Known, look: Look) -> bool:
+    mount = look.mount
+    assert mount is not None
+    fsid = look.space.fsid if look.space else 0
+    if fsid and before.fsid:
+        # An ext4 made anew on the same device has another ID; XFS takes its ID from the device.
+        if fsid == before.fsid:
+            return True
+    elif mount.device == before.device:
+        return True
+    anonymous = mount.device.startswith("0:") and before.device.startswith("0:")
+    remounted = anonymous and before.kind in {Kind.NETWORK, Kind.FUSE}
+    same_server = (mount.fstype, mount.source) == (before.fstype, before.source)
+    marker = look.marker
+    return remounted and same_server and isinstance(marker, Marker) and marker.marker_id == before.marker_id
+
+
+def _another_mount(before: Known, look: Look) -> bool:
+    return look.mount is not None and (look.mount.mount_id, look.root_inode) != (before.mount_id, before.root_inode)
+
+
+def _replaced(before: Known, look: Look) -> Trouble:
+    mount, marker = look.mount, look.marker
+    assert mount is not None
+    carries = f'with the marker "{bounded(marker.volume)}"' if isinstance(marker, Marker) else "without a valid marker"
+    return Trouble(
+        Event.VOLUME_REPLACED,
+        f"{look.path} is {mount.fstype} on device {mount.device} ({bounded(mount.source) or 'no source'}), {carries}",
+        f"{before.fstype} on device {before.device} ({bounded(before.source) or 'no source'}), marker {before.marker_id}",
+        Outcome.MARKER_MISMATCH.value.remedy,
+    )
+
+
+def _trouble(finding: Finding, event: Event) -> Trouble:
+    remedy = finding.outcome.value.remedy + (f" {finding.hint}" if finding.hint else "")
+    return Trouble(event, finding.found, finding.expected.removeprefix("expected "), remedy)
+
+
+def _of(finding: Finding | None, event: Event) -> Trouble | None:
+    return _trouble(finding, event) if finding else None

@@ -1,0 +1,94 @@
+"""When the tripwire is armed, and what is said of it. Pure: arming itself is the prober's."""
+
+import re
+
+from guard.watch.sightings import TripwireState
+
+#: Above so many folders there is no tripwire: arming and following it would cost more than looking.
+FOLDERS = 10_000
+#: Seconds before a tripwire that a storm took down is armed again; doubled while it trips again soon.
+_BACK_OFF = 0.5
+_LONGEST_BACK_OFF = 30.0
+#: A tripwire that trips within so many seconds of its arming tripped again at once.
+_AT_ONCE = 30.0
+#: Seconds between two tries to heal a blind one, doubled up to the longest.
+_HEAL = 60.0
+_LONGEST_HEAL = 900.0
+
+
+class Wiring:
+    """What is known of the tripwire."""
+
+    def __init__(self) -> None:
+        self._armed_at = float("-inf")
+        self._due = float("-inf")
+        self._back_off = _BACK_OFF
+        self._heal = _HEAL
+        self._blind = ""
+        self._said: frozenset[str] = frozenset()
+        self.armed = False
+        self.folders = 0
+
+    @property
+    def too_large(self) -> bool:
+        """Whether the tree is left to looks and counts alone."""
+        return self.folders > FOLDERS
+
+    @property
+    def complete(self) -> bool:
+        """Whether every folder is watched."""
+        return self.armed and not self._blind
+
+    def due(self) -> float | None:
+        """When it is to be armed, on the monotonic clock; None where it is up or not to be had."""
+        if self.too_large or self.complete:
+            return None
+        return self._due
+
+    def storm(self, now: float) -> None:
+        """A storm took it down."""
+        if not self.armed:
+            return
+        self._back_off = min(2 * self._back_off, _LONGEST_BACK_OFF) if now - self._armed_at < _AT_ONCE else _BACK_OFF
+        self.armed = False
+        self._due = now + self._back_off
+
+    def tried(self, now: float, state: TripwireState) -> str:
+        """It was armed, or could not be; why it is blind, as a clause, where that is to be said."""
+        self._armed_at = now
+        self.armed = state.armed or state.tripped
+        if state.tripped:
+            self.storm(now)
+            return ""
+        self._blind = state.blind
+        if not state.blind:
+            self._heal, self._said = _HEAL, frozenset()
+            return ""
+        self._due, self._heal = now + self._heal, min(2 * self._heal, _LONGEST_HEAL)
+        return self._once(state.blind)
+
+    def seen(self, now: float, state: TripwireState) -> str:
+        """A look saw it; why it is blind, as a clause, where that is to be said."""
+        if state.tripped:
+            self.storm(now)
+        elif self.armed and not state.armed:
+            self.armed, self._due = False, now
+            return self._once(state.blind or "its prober ended")
+        return ""
+
+    def lost(self, now: float, why: str) -> str:
+        """The prober ended and took it along; the reason, where that is to be said."""
+        self.armed, self._due = False, now
+        return self._once(why)
+
+    def moved(self, now: float) -> None:
+        """Another mount is in force: whatever is armed watches nothing of it."""
+        self.armed, self._due = False, now
+
+    def _once(self, reason: str) -> str:
+        # Numbers and names in it change from one try to the next; the reason does not.
+        kind = re.sub(r"\d+", "", reason.partition(":")[0])
+        if kind in self._said:
+            return ""
+        self._said |= {kind}
+        return reason
