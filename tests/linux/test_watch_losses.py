@@ -182,9 +182,7 @@ def test_a_new_file_system_in_its_place_is_another_volume(adopted_disk: Sandbox,
 
 
 @pytest.mark.root
-def test_the_disk_of_another_volume_in_its_place_is_another_volume(
-    adopted_disk: Sandbox, ext4_image: str
-) -> None:
+def test_the_disk_of_another_volume_in_its_place_is_another_volume(adopted_disk: Sandbox, ext4_image: str) -> None:
     adopted_disk.sh("mount -o loop $W/disk $P")
     with armed(adopted_disk) as watcher:
         adopted_disk.sh("cp $IMAGE $W/other; mount -o loop $W/other $P", IMAGE=ext4_image)

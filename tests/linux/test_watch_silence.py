@@ -1,6 +1,5 @@
 """The watcher never cries wolf: ordinary life on a volume, told by nothing but what is true."""
 
-
 import pytest
 
 from tests.linux.sandbox import Sandbox
@@ -117,7 +116,7 @@ def _switches(pid: int) -> int:
 
 def test_a_watcher_whose_wall_clock_is_wrong_is_not_misled(application: Sandbox) -> None:
     """The reference was recorded in the future: its age is no reason to give it up."""
-    application.sh("sed -i 's/\"recorded\": \"20/\"recorded\": \"29/' $P/.volume-guard/ledger.json")
+    application.sh('sed -i \'s/"recorded": "20/"recorded": "29/\' $P/.volume-guard/ledger.json')
     with watching(application) as watcher:
         watcher.listen_for(LATER)
         assert watcher.events == ["watch.started"]
