@@ -115,12 +115,14 @@ def _mild(words: list[str]) -> list[str]:
     match words:
         case ["delete" | "cordon" | "uncordon" | "scale", *_]:
             return [*words, "--dry-run=server"]
-        case ["replace", "--force", *rest]:  # in namespace dev, which another test makes
-            return ["create", *rest, "--namespace=dev", "--dry-run=client"]
-        case ["create", "job", *rest]:  # several pages make one of the same name
-            return ["create", "job", *rest, "--dry-run=server"]
+        case ["label", "namespace", _, *rest]:  # this would switch policies on for other tests
+            return ["label", "namespace", "default", *rest, "--dry-run=server"]
+        case ["create", "job", *_]:  # several pages make one of the same name
+            return [*words, "--dry-run=server"]
         case ["wait", *_]:
             return ["wait", "--help"]
+        case ["replace", "--force", *rest] | ["apply" | "create", *rest]:  # in namespace dev, which another test makes
+            return ["apply" if words[0] == "apply" else "create", *rest, "--namespace=dev", "--dry-run=client"]
         case ["run" | "debug", *rest]:  # nobody types here
             return [words[0], *(word for word in rest if word not in {"-it", "--rm"})]
     return words
