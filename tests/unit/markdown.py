@@ -1,6 +1,7 @@
 """What a page of Markdown is made of: headings, tables, code, links. Enough to compare a page with its translation."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,12 +9,14 @@ _FENCE = re.compile(r"(?P<indent> *)(?P<fence>`{3,})(?P<language>\S*)\s*")
 _HEADING = re.compile(r"(#{1,6}) (.+)")
 _CODE_SPAN = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
 _LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"")
+#: What makes a line code, after an empty one.
+_INDENT = "    "
 _CELL_END = re.compile(r"(?<!\\)\|")
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of code: its language and its text, without the indentation of a list around it."""
+    """A block of code: its language and its text, without the indentation of a list around it."""
 
     language: str
     text: str
@@ -69,14 +72,14 @@ def read(path: Path) -> Page:
             else:
                 paragraphs[-1] += " " + line.strip()
         last = line
-    text = "\n".join(prose)
+    text = " ".join(prose)
     return Page(
         tuple(headings),
         tuple(tuple(table) for table in tables),
         tuple(blocks),
         tuple(paragraphs),
-        frozenset(" ".join(found[2].split()) for found in _CODE_SPAN.finditer(text.replace("\n", " "))),
-        tuple(found[1] or found[2] for found in _LINK.finditer(text)),
+        frozenset(" ".join(found[2].split()) for found in _CODE_SPAN.finditer(text)),
+        tuple(found[1] or found[2] for found in _LINK.finditer(_CODE_SPAN.sub("", text))),
     )
 
 
@@ -86,25 +89,30 @@ def bare(text: str) -> str:
 
 
 def _apart(text: str) -> tuple[list[str], list[Block]]:
-    """The lines of prose, and the blocks of code between them."""
+    """The lines of prose, and the blocks of code between them: fenced, or indented by four spaces after an empty line."""
     prose: list[str] = []
     blocks: list[Block] = []
     lines = iter(text.splitlines())
     for line in lines:
         opened = _FENCE.fullmatch(line)
-        if opened is None:
-            prose.append(line)
-            continue
-        inside = []
-        for code in lines:
-            if code.strip() == opened["fence"]:
-                break
-            inside.append(code.removeprefix(opened["indent"]))
+        if opened is not None:
+            inside = list(_fenced(lines, opened))
+            blocks.append(Block(opened["language"], "\n".join(inside)))
+            prose.append("")
+        elif line.startswith(_INDENT) and prose and not prose[-1].strip():
+            blocks.append(Block("", line.strip()))  # each line by itself: only fenced blocks are compared as wholes
         else:
-            raise ValueError(f"a block of code is never closed: {line}")
-        blocks.append(Block(opened["language"], "\n".join(inside)))
-        prose.append("")
+            prose.append(line)
     return prose, blocks
+
+
+def _fenced(lines: Iterator[str], opened: re.Match[str]) -> Iterator[str]:
+    """The lines up to the end of a fenced block."""
+    for line in lines:
+        if line.strip() == opened["fence"]:
+            return
+        yield line.removeprefix(opened["indent"])
+    raise ValueError(f"a block of code is never closed: {opened[0]}")
 
 
 def _cells(line: str) -> tuple[str, ...]:
