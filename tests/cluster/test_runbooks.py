@@ -99,7 +99,7 @@ def _run(kubectl: Kubectl, line: str, names: dict[str, str]) -> str:
     words = re.compile("|".join(rf"(?<![\w-]){re.escape(name)}(?![\w-])" for name in longest_first))
     filled = words.sub(lambda found: names[found[0]], line)
     asked, _, piped = filled.partition(" | guard ")
-    done = kubectl.attempt(*_mild(shlex.split(asked)[1:]))
+    done = kubectl.attempt(*_mild(shlex.split(asked, comments=True)[1:]))
     problem = "" if done.returncode == 0 or any(text in done.stderr for text in HARMLESS) else done.stderr
     if piped and not problem:
         doctor = subprocess.run(
