@@ -1,5 +1,7 @@
 """The pages for people: one for every outcome, none out of reach, no dead link, no command that the guard does not know."""
 
+import importlib
+import importlib.util
 import re
 import shlex
 from pathlib import Path
@@ -80,6 +82,16 @@ def test_every_alert_has_its_page_and_the_page_and_the_index_name_it() -> None:
 def _alert_table() -> list[tuple[str, ...]]:
     """The rows of the index that name an alert."""
     return [row for row in markdown.read(INDEX).tables[1] if row[1].startswith("`VolumeGuard")]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("guard.backup") is None, reason="guard.backup is not in this tree")
+def test_every_status_that_is_the_backup_s_own_is_explained_on_a_page() -> None:
+    own = {one.status for one in importlib.import_module("guard.backup.result").Result} - {
+        one.status for one in Outcome
+    }
+    pages = " ".join((FOLDER / f"{name}.md").read_text() for name in ("backup-refused", "drill-failed", "restore"))
+    assert own
+    assert {status for status in own if not re.search(rf"\b{status}\b", pages)} == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)
