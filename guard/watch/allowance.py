@@ -4,6 +4,8 @@
 SHARE = 0.01
 #: Seconds of counting that can be saved up: enough for a wipe of a million files to be followed to its end.
 SAVED = 5.0
+#: Seconds of it that only a loss in sight may touch: what is left then is cheap to count, and must not wait.
+RESERVE = 1.0
 
 
 class Allowance:
@@ -15,16 +17,30 @@ class Allowance:
 
     def __init__(self, now: float) -> None:
         self._left = SAVED
+        self._reserve = RESERVE
         self._at = now
 
     def spend(self, now: float, seconds: float) -> None:
         """Takes what a count took."""
-        self._left = self._at_time(now) - seconds
-        self._at = now
+        self._earn(now)
+        self._left -= seconds
+
+    def spend_reserve(self, now: float, seconds: float) -> None:
+        """Takes what a count took that could not wait."""
+        self._earn(now)
+        self._reserve -= seconds
 
     def free(self) -> float:
         """When a count is allowed again, on the monotonic clock; a time in the past means now."""
-        return self._at if self._left >= 0 else self._at - self._left / SHARE
+        return self._at if self._left >= 0 else self._at + (RESERVE - self._reserve - self._left) / SHARE
 
-    def _at_time(self, now: float) -> float:
-        return min(SAVED, self._left + max(0.0, now - self._at) * SHARE)
+    def reserve_free(self) -> float:
+        """When a count is allowed again that can't wait."""
+        return min(self.free(), self._at if self._reserve >= 0 else self._at - self._reserve / SHARE)
+
+    def _earn(self, now: float) -> None:
+        earned = max(0.0, now - self._at) * SHARE
+        to_reserve = min(earned, RESERVE - self._reserve)
+        self._reserve += to_reserve
+        self._left = min(SAVED, self._left + earned - to_reserve)
+        self._at = max(self._at, now)

@@ -3,7 +3,6 @@
 Every condition has its own events; all that is wrong with a volume at one time is one incident.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,13 +12,10 @@ from guard.outcome import Severity
 from guard.watch.sightings import Moment
 from guard.watch.standing import Condition, Trouble
 
-#: Digits of an incident's ID: enough to tell all incidents of a volume apart, short enough to read out.
-_ID_DIGITS = 16
-
 
 def incident_id(marker_id: str, generation: int) -> str:
     """The ID that every pod on this volume gives to the incident of this generation."""
-    return hashlib.sha256(f"{marker_id}:{generation}".encode()).hexdigest()[:_ID_DIGITS]
+    return f"{marker_id}.{generation}"
 
 
 @dataclass(frozen=True)
@@ -27,7 +23,6 @@ class _Open:
     trouble: Trouble
     told: Mapping[str, Any]
     quiet: bool  # said at INFO, because the volume was held
-    since: Moment
 
 
 class Incident:
@@ -42,7 +37,7 @@ class Incident:
         self._open: dict[Condition | None, _Open] = {}
         self._since: Moment | None = None
         self._id = ""
-        self._begun: set[str] = set()
+        self._begun = ""  # the operation that has had its first line and not its last
         self._said: list[Happening] = []
         self._started = False
         self.held = False
@@ -101,7 +96,7 @@ class Incident:
             return
         if not self._open:
             self._since, self._id = since or moment, name
-        opened = _Open(trouble, fields, self.held, known.since if known else since or moment)
+        opened = _Open(trouble, fields, self.held)
         self._open[condition] = opened
         self._say_trouble(opened)
 
@@ -128,15 +123,16 @@ class Incident:
         self.say(Event.VOLUME_RECOVERED, message, {"lasted_seconds": round(seconds, 1), **fields}, last=True)
         return True
 
-    def accept(self, moment: Moment, fields: Mapping[str, Any]) -> None:
-        """Takes that somebody declared the content to be right as it is."""
+    def accept(self, moment: Moment, fields: Mapping[str, Any]) -> bool:
+        """Takes that somebody declared the content to be right as it is; True where that was the last trouble."""
         if self._open.pop(Condition.CONTENT, None) is None:
-            return
+            return False
         assert self._since is not None
         seconds = moment.at - self._since.at
         message = f"What is on {self._fields['path']} was accepted, {lasted(seconds)} after the first sign."
         told = {"lasted_seconds": round(seconds, 1), **fields}
         self.say(Event.VOLUME_ACCEPTED, message, told, last=not self._open)
+        return not self._open
 
     def say(
         self,
@@ -155,13 +151,12 @@ class Incident:
             message: The sentence.
             fields: What it carries.
             severity: Other than the event's own.
-            name: The operation, where no incident is open; empty for the open one's.
+            name: The operation, where no incident is open.
             last: Whether it ends the operation.
         """
-        operation = name or self._id
-        first = operation not in self._begun
-        if operation:
-            self._begun = {operation}
+        operation = self._id if self._open else name or self._id
+        first = operation != self._begun
+        self._begun = "" if last else operation
         loud = min(severity or event.severity, Severity.INFO) if self.held else severity or event.severity
         self._said.append(
             Happening(event, message, loud, {**fields, **self._fields}, operation, first=first, last=last)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from guard.volume.facts import Census
 from guard.volume.ledger import Ledger, Reference
-from guard.volume.loss import new_reference
+from guard.volume.loss import kept_files, new_reference
 from guard.watch.sightings import Moment
 
 #: Seconds whose lowest settled count is the baseline: a tree that lives shorter never becomes a reference.
@@ -40,13 +40,16 @@ class Keeper:
         self._jitter = jitter
         self._written_at = float("-inf")
         self._failed = False
+        self._weighed_at = float("-inf")
         self.marker_id = marker_id
+        self.generation = 1
         self.read(moment, ledger)
 
     def read(self, moment: Moment, ledger: Ledger | None) -> None:
         """Takes what stands on the volume as it is: at the start, and after accept or release."""
         self.reference = ledger.reference if ledger else None
-        self.generation = ledger.generation if ledger else 1
+        if ledger is not None:  # an incident that nobody wrote down yet may have gone further
+            self.generation = max(self.generation, ledger.generation)
         self._standing = ledger
         self._levels: deque[_Level] = deque()
         self._levels.append(_Level(None, self.reference.files if self.reference else 0, float("inf")))
@@ -70,6 +73,8 @@ class Keeper:
 
     def wants_sizes(self, moment: Moment) -> bool:
         """Whether the reference is due to change: then one count with sizes says how many of its files are empty."""
+        if moment.at - self._weighed_at < BASELINE:
+            return False  # it was just done, and did not lead to another reference
         candidate = self._candidate(moment)
         return candidate is not None and not _same(candidate, self.reference)
 
@@ -85,8 +90,11 @@ class Keeper:
             return
         if self.reference is not None and _same(candidate, self.reference):
             self.reference = replace(self.reference, recorded=candidate.recorded)
-        elif sized is not None and sized.empty is not None and sized.files >= candidate.files:
-            self.reference = replace(candidate, empty=min(sized.empty, candidate.files))
+        elif sized is not None and sized.empty is not None:
+            self._weighed_at = moment.at
+            candidate = replace(candidate, empty=min(sized.empty, candidate.files))
+            if self._files(sized) >= candidate.files and self._may_replace(moment, candidate):
+                self.reference, self._weighed_at = candidate, float("-inf")
 
     def recovered(self, generation: int) -> None:
         """The incident of a generation is over: the next one has another, and so another ID, the same in every pod."""
@@ -99,11 +107,13 @@ class Keeper:
             standing is None
             or standing.generation != self.generation
             or standing.files != self.files
-            or self.reference is None
-            or (standing.reference.files, dict(standing.reference.entries), standing.reference.empty)
-            != (self.reference.files, dict(self.reference.entries), self.reference.empty)
+            or not _alike(standing.reference, self.reference)
         )
         return self._written_at + self._jitter * (WRITE_EVERY if changed or self._failed else WRITE_AT_LEAST)
+
+    def overdue(self) -> float:
+        """When the ledger is to be written, whatever else is going on."""
+        return self._written_at + self._jitter * WRITE_AT_LEAST
 
     def compose(self, moment: Moment, pod: str | None, node: str | None) -> Ledger:
         """The ledger as it is to be written."""
@@ -118,9 +128,20 @@ class Keeper:
         if written is not None:
             self._standing = written
 
+    def is_accepted(self, ledger: Ledger) -> bool:
+        """Whether somebody accepted what is there; another watcher's recovery leaves the reference as it is."""
+        # Compared with what stood there: a recovery of this watcher's own may not be written down yet.
+        known = self._standing.generation if self._standing else self.generation
+        return ledger.generation > known and not _alike(ledger.reference, self.reference)
+
+    def missed(self) -> None:
+        """Takes that no usable ledger stands on the volume any more."""
+        self._standing = None
+
     def seen(self, moment: Moment, standing: Ledger) -> None:
         """Takes what another watcher of this volume wrote: the last writer wins."""
-        if standing.written == (self._standing.written if self._standing else None):
+        # Not the whole: a ledger may have been too large to be read back as it was written.
+        if self._standing is not None and _writing(standing) == _writing(self._standing):
             return
         self._standing = standing
         self._written_at = max(self._written_at, moment.at)
@@ -134,10 +155,22 @@ class Keeper:
         if baseline is None:
             return None
         candidate = new_reference(self.reference, baseline, rfc3339(moment.wall))
-        if self.reference is None or candidate.files >= self.reference.files:
-            return candidate
-        age = (moment.wall - datetime.fromisoformat(self.reference.recorded.upper())).total_seconds()
-        return candidate if age > self._window else None
+        return candidate if self._may_replace(moment, candidate) else None
+
+    def _may_replace(self, moment: Moment, candidate: Reference) -> bool:
+        """Whether it is at least as large, also in files that are not empty; or the one that stands is too old."""
+        last = self.reference
+        if last is None:
+            return True
+        files = candidate.files - last.files
+        if files >= 0 and candidate.empty - last.empty <= files:
+            return True
+        age = moment.wall - datetime.fromisoformat(last.recorded.upper())
+        return age.total_seconds() > self._window
+
+    def _files(self, census: Census) -> int:
+        """Files of a count, where folders that can't be read keep their last."""
+        return kept_files(self.reference, census)[0] if self.reference else census.files
 
     def _expire(self, moment: Moment) -> None:
         while len(self._levels) > 1 and self._levels[0].until < moment.at - BASELINE:
@@ -151,3 +184,11 @@ def rfc3339(wall: datetime) -> str:
 
 def _same(one: Reference, other: Reference | None) -> bool:
     return other is not None and (one.files, dict(one.entries)) == (other.files, dict(other.entries))
+
+
+def _alike(one: Reference, other: Reference | None) -> bool:
+    return _same(one, other) and other is not None and one.empty == other.empty
+
+
+def _writing(ledger: Ledger) -> tuple[str, int, int, str | None, str | None]:
+    return ledger.written, ledger.generation, ledger.files, ledger.pod, ledger.node

@@ -38,9 +38,15 @@ class Settled:
 class _Burst:
     sign: Sign
     since: Moment
-    counts: list[tuple[float, Stock]] = field(default_factory=list)
+    due: float
+    counts: list[tuple[Moment, Stock]] = field(default_factory=list)
+    first: float = 0.0  # when it was first counted
     same_since: float = 0.0
-    due: float = 0.0
+
+    @property
+    def ceiling(self) -> float:
+        # Counts can have had to wait: one alone, however late, is no answer.
+        return max(self.since.at + CEILING, self.first + TAIL)
 
 
 class Settling:
@@ -61,18 +67,14 @@ class Settling:
         """When the next count is due, on the monotonic clock; None where nothing is suspected."""
         return self._burst.due if self._burst else None
 
-    @property
-    def since(self) -> Moment | None:
-        """The first sign of the burst that is not over; None where there is none."""
-        return self._burst.since if self._burst else None
-
     def suspect(self, moment: Moment, sign: Sign) -> None:
         """Takes a sign that something changed."""
         burst = self._burst
         if burst is None:
-            self._burst = _Burst(sign, moment, due=moment.at)
+            self._burst = _Burst(sign, moment, moment.at)
         elif burst.counts:
-            burst.due = min(burst.due, max(moment.at, burst.counts[-1][0] + QUICK))
+            last, stock = burst.counts[-1]
+            burst.due = min(burst.due, max(moment.at, last.at + self._pace(stock)))
 
     def count(self, moment: Moment, stock: Stock, *, loss_in_sight: bool) -> Settled | None:
         """Takes a count of the burst; what is to be judged once it is over.
@@ -86,31 +88,50 @@ class Settling:
         if burst is None or stock.census.fault:
             return None
         last = burst.counts[-1][1] if burst.counts else None
+        if last is None:
+            burst.first = moment.at
         if last is None or not self._same(last, stock):
             burst.same_since = moment.at
-        burst.counts = [(at, one) for at, one in burst.counts if moment.at - at <= TAIL]
-        burst.counts.append((moment.at, stock))
+        recent = [(at, one) for at, one in burst.counts if moment.at - at.at <= TAIL]
+        burst.counts = [*(recent or burst.counts[-1:]), (moment, stock)]
         if moment.at - burst.same_since >= self._quiet:
-            return self._over(stock.census)
-        if moment.at - burst.since.at >= CEILING:
-            return self._over(max((one.census for _, one in burst.counts), key=lambda census: census.files))
-        quiet = burst.same_since + self._quiet
-        if loss_in_sight:
-            burst.due = min(quiet, moment.at + min(max(QUICK, _SPACING * stock.seconds), max(QUICK, self._quiet)))
-        else:  # the first count of a removal may come before it has removed anything
-            burst.due = quiet if last is not None and burst.same_since < moment.at else moment.at + QUICK
-        burst.due = max(burst.due, moment.at)
-        return None
+            self._burst = None
+            return Settled(stock.census, burst.sign, burst.since)
+        judged = self._cut(burst) if moment.at >= burst.ceiling else None
+        if self._burst is not None:
+            self._burst.due = self._next(self._burst, moment, stock, loss_in_sight=loss_in_sight, first=last is None)
+        return judged
 
     def forget(self) -> None:
         """Drops the burst: the volume is not the one any more that it was about."""
         self._burst = None
 
-    def _over(self, census: Census) -> Settled:
-        burst = self._burst
-        assert burst is not None
+    def _cut(self, burst: _Burst) -> Settled:
+        """Judges at the ceiling; what came after the highest count is the beginning of another burst."""
+        files = [stock.census.files for _, stock in burst.counts]
+        highest = max(range(len(files)), key=lambda place: (files[place], place))
+        rest = burst.counts[highest + 1 :]
         self._burst = None
-        return Settled(census, burst.sign, burst.since)
+        if rest:
+            since = rest[0][0]
+            self._burst = _Burst(burst.sign, since, since.at, rest, since.at, burst.same_since)
+        return Settled(burst.counts[highest][1].census, burst.sign, burst.since)
+
+    def _next(self, burst: _Burst, moment: Moment, stock: Stock, *, loss_in_sight: bool, first: bool) -> float:
+        quiet = burst.same_since + self._quiet
+        if loss_in_sight:
+            due = min(quiet, moment.at + self._pace(stock))
+        elif first:  # it may have come before a removal has removed anything
+            due = moment.at + QUICK
+        elif burst.same_since == moment.at:
+            due = moment.at + self._pace(stock)
+        else:
+            due = quiet
+        return max(moment.at, min(due, burst.ceiling))
+
+    def _pace(self, stock: Stock) -> float:
+        """Seconds between counts that follow closely."""
+        return min(max(QUICK, _SPACING * stock.seconds), max(QUICK, self._quiet))
 
     def _same(self, last: Stock, stock: Stock) -> bool:
         rises = (

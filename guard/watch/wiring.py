@@ -20,7 +20,7 @@ class Wiring:
     """What is known of the tripwire."""
 
     def __init__(self) -> None:
-        self._armed_at = float("-inf")
+        self._tried_at = float("-inf")
         self._due = float("-inf")
         self._back_off = _BACK_OFF
         self._heal = _HEAL
@@ -49,41 +49,43 @@ class Wiring:
         """A storm took it down."""
         if not self.armed:
             return
-        self._back_off = min(2 * self._back_off, _LONGEST_BACK_OFF) if now - self._armed_at < _AT_ONCE else _BACK_OFF
+        self._back_off = min(2 * self._back_off, _LONGEST_BACK_OFF) if now - self._tried_at < _AT_ONCE else _BACK_OFF
         self.armed = False
         self._due = now + self._back_off
 
     def tried(self, now: float, state: TripwireState) -> str:
         """It was armed, or could not be; why it is blind, as a clause, where that is to be said."""
-        self._armed_at = now
+        self._tried_at = now
         self.armed = state.armed or state.tripped
         if state.tripped:
             self.storm(now)
             return ""
         self._blind = state.blind
-        if not state.blind:
-            self._heal, self._said = _HEAL, frozenset()
-            return ""
-        self._due, self._heal = now + self._heal, min(2 * self._heal, _LONGEST_HEAL)
-        return self._once(state.blind)
+        return self._heal_later(now, state.blind) if state.blind else ""
 
     def seen(self, now: float, state: TripwireState) -> str:
         """A look saw it; why it is blind, as a clause, where that is to be said."""
         if state.tripped:
             self.storm(now)
         elif self.armed and not state.armed:
-            self.armed, self._due = False, now
-            return self._once(state.blind or "its prober ended")
+            return self.lost(now, state.blind or "its prober ended")
+        elif self.complete and now - self._tried_at >= _HEAL:
+            self._heal, self._said = _HEAL, frozenset()  # it holds: what comes later is news
         return ""
 
     def lost(self, now: float, why: str) -> str:
-        """The prober ended and took it along; the reason, where that is to be said."""
-        self.armed, self._due = False, now
-        return self._once(why)
+        """It ended, or its prober did and took it along; the reason, where that is to be said."""
+        again = now - self._tried_at < _HEAL
+        self.armed, self._tried_at, self._due = False, now, now
+        return self._heal_later(now, why) if again else self._once(why)
 
     def moved(self, now: float) -> None:
         """Another mount is in force: whatever is armed watches nothing of it."""
         self.armed, self._due = False, now
+
+    def _heal_later(self, now: float, why: str) -> str:
+        self._due, self._heal = now + self._heal, min(2 * self._heal, _LONGEST_HEAL)
+        return self._once(why)
 
     def _once(self, reason: str) -> str:
         # Numbers and names in it change from one try to the next; the reason does not.

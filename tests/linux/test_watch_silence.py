@@ -23,8 +23,7 @@ def application(adopted: Sandbox) -> Sandbox:
     [
         "for i in $(seq 20); do rm -rf $P/tenant/pdf; cp -a $W/new/pdf $P/tenant/; sleep 0.1; done",
         "for i in $(seq 5); do rm -rf $P/tenant; cp -a $W/new $P/tenant; sleep 0.3; done",
-        "rm -rf $P/tenant; mkdir -p $P/tenant/pdf $P/tenant/docx; for f in pdf/1 pdf/2 pdf/3 pdf/4 docx/1 docx/2 docx/3 docx/4"
-        " docx/5 docx/6; do sleep 0.5; echo new >$P/tenant/$f; done",
+        "cd $W/new; rm -rf $P/tenant; for f in */*; do mkdir -p $P/tenant/${f%/*}; cp $f $P/tenant/$f; sleep 0.5; done",
         "for s in pdf docx; do rm -rf $P/tenant/$s; sleep 0.6; cp -a $W/new/$s $P/tenant/$s; sleep 0.6; done",
         "for i in $(seq 300); do echo $i >$P/tenant/pdf/.1.tmp; mv $P/tenant/pdf/.1.tmp $P/tenant/pdf/1; done",
         "for i in $(seq 300); do cat $P/tenant/*/* >/dev/null; done",
@@ -67,12 +66,11 @@ def test_a_full_disk_is_ordinary_life(application: Sandbox) -> None:
 
 
 @pytest.mark.root
-def test_an_expansion_of_the_volume_is_ordinary_life(adopted_disk: Sandbox) -> None:
-    adopted_disk.sh("mount -o loop $W/disk $P")
-    with armed(adopted_disk) as watcher:
-        adopted_disk.sh(
-            "device=$(findmnt -n -o SOURCE $P); truncate -s 32M $W/disk; losetup -c $device; resize2fs $device"
-        )
+def test_an_expansion_of_the_volume_is_ordinary_life(sandbox: Sandbox, xfs_image: str) -> None:
+    sandbox.sh("cp $IMAGE $W/disk; mount -o loop $W/disk $P; mkdir $P/skill; touch $P/skill/1", IMAGE=xfs_image)
+    assert sandbox.guard("adopt").status == 0
+    with armed(sandbox) as watcher:
+        sandbox.sh("device=$(findmnt -n -o SOURCE $P); truncate -s 400M $W/disk; losetup -c $device; xfs_growfs $P")
         watcher.listen_for(LATER)
         assert watcher.events == ["watch.started"]
 

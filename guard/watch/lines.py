@@ -1,0 +1,114 @@
+"""Sentences and fields of the watcher's lines. Pure; when they are said is decided elsewhere."""
+
+from typing import Any
+
+from guard.event import Event, Happening
+from guard.outcome import Severity
+from guard.report.text import bounded
+from guard.volume.facts import Census, Fault, Invalid, Look
+from guard.volume.hold import Hold
+from guard.volume.judge import Examination, Expectation, judge
+from guard.volume.ledger import Reference
+from guard.volume.loss import Loss
+from guard.watch.settling import Settled
+from guard.watch.sightings import Moment
+from guard.watch.wiring import FOLDERS
+from guard.wording import Whereabouts, facts
+
+#: Entries that are named in a line.
+_ENTRIES = 20
+#: Entries that are named in a sentence.
+_LARGEST = 3
+
+
+def started(
+    expected: Expectation, where: Whereabouts, look: Look | None, census: Census | None, reference: Reference | None
+) -> Happening:
+    """The watch begins: what is watched, and what is known of it."""
+    fields: dict[str, Any] = {"path": expected.path}
+    told = [f"Watching {expected.path}"]
+    if look is not None:
+        examination = Examination(look, census, judge(expected, look, census))
+        fields |= facts(examination)
+        if look.mount is not None:
+            told.append(f"{look.kind.value}, {look.mount.fstype}, {look.mount.device}")
+        if examination.judgement.findings:
+            told.append("; ".join(finding.found for finding in examination.judgement.findings))
+    if census is not None:
+        told.append(f"{census.files} files")
+    told.append(f"the reference has {reference.files}" if reference and reference.files else "no baseline yet")
+    fields |= {"folders": census.folders if census else None, **where.fields()}
+    fields["tripwire"] = bool(census and census.folders <= FOLDERS)
+    if census and census.folders > FOLDERS:
+        told.append(f"no tripwire above {FOLDERS} folders: looks and counts alone")
+    return Happening(Event.WATCH_STARTED, ", ".join(told) + ".", Severity.INFO, fields)
+
+
+def lost(path: str, loss: Loss) -> str:
+    """What is lost, as a sentence part."""
+    largest = ", ".join(f"{bounded(entry.name)} {entry.before} to {entry.after}" for entry in loss.entries[:_LARGEST])
+    emptied = loss.lost - max(0, loss.before - loss.after)
+    text = f"{path} holds {loss.after} files of {loss.before}"
+    text += f", {emptied} of them emptied" if emptied > 0 else ""
+    return f"{text}: {loss.reason}" + (f" ({largest})" if largest else "")
+
+
+def losses(loss: Loss, moment: Moment, settled: Settled) -> dict[str, Any]:
+    """What is lost and since when, as fields."""
+    return {
+        "before": loss.before,
+        "after": loss.after,
+        "lost_files": loss.lost,
+        "entries": {entry.name: [entry.before, entry.after] for entry in loss.entries[:_ENTRIES]},
+        "first_sign": settled.since.text,
+        "settled": moment.text,
+        "tripwire": settled.sign.value,
+    }
+
+
+def shrunk(path: str, loss: Loss) -> str:
+    """Part of the data is gone, and it may be meant."""
+    return f"{lost(path, loss)}. If that is meant, nothing is to be done; the gate says it at every start."
+
+
+def held(path: str, hold: Hold | Invalid, *, again: bool) -> str:
+    """Announced work on the volume."""
+    still = "still " if again else ""
+    if isinstance(hold, Invalid):
+        message = f"{path} is {still}held, and its hold can't be read: {hold.reason}."
+    else:
+        message = f'{path} is {still}held by {bounded(hold.by)} since {hold.since}: "{bounded(hold.reason)}".'
+    return f"{message} End it with: guard release"
+
+
+def released(path: str) -> str:
+    """The work is over."""
+    return f"{path} is not held any more."
+
+
+def ledger_invalid(path: str, reason: str) -> str:
+    """The ledger says nothing that can be used."""
+    return (
+        f"The ledger of {path} is not used: {bounded(reason, 512)}. "
+        "Only GUARD_MIN_FILES counts beside what was known before."
+    )
+
+
+def unwritable(path: str, fault: Fault) -> str:
+    """The ledger stays as it was."""
+    return (
+        f"The ledger of {path} can't be written: {fault.code} while {fault.doing}. It is watched all the same, but the "
+        "gate will compare with what was last recorded."
+    )
+
+
+def blind(path: str, why: str) -> str:
+    """Removals may go unnoticed until the next look."""
+    return f"The tripwire of {path} is blind: {why}. Looks and counts carry on, and it is healed when possible."
+
+
+def holder(hold: Hold | Invalid | None) -> dict[str, Any]:
+    """Who holds, as fields; none where nobody does or it can't be read."""
+    if not isinstance(hold, Hold):
+        return {}
+    return {"held_by": hold.by, "held_since": hold.since, "hold_reason": hold.reason}

@@ -1,0 +1,68 @@
+"""One per cent of the time for counts, what may be saved up, and what only a loss in sight may touch."""
+
+import pytest
+
+from guard.watch.allowance import RESERVE, SAVED, SHARE, Allowance
+
+START = 1000.0
+
+
+@pytest.fixture
+def allowance() -> Allowance:
+    return Allowance(START)
+
+
+def test_at_the_start_as_much_as_can_be_saved_up_may_be_spent_at_once(allowance: Allowance) -> None:
+    allowance.spend(START, SAVED)
+    assert allowance.free() <= START
+    allowance.spend(START, 0.1)
+    assert allowance.free() > START
+
+
+def test_a_debt_is_waited_for_a_hundred_times_as_long(allowance: Allowance) -> None:
+    allowance.spend(START, SAVED + 0.5)
+    assert allowance.free() == pytest.approx(START + 50)
+
+
+def test_no_more_is_saved_up_however_long_nothing_is_counted(allowance: Allowance) -> None:
+    allowance.spend(START + 1e6, SAVED + 1)
+    assert allowance.free() == pytest.approx(START + 1e6 + 100)
+
+
+def test_a_loss_in_sight_may_go_on_where_everything_saved_up_is_spent(allowance: Allowance) -> None:
+    allowance.spend(START, SAVED + 100)
+    assert allowance.reserve_free() <= START
+    allowance.spend_reserve(START, RESERVE)
+    assert allowance.reserve_free() <= START
+    allowance.spend_reserve(START, 0.5)
+    assert allowance.reserve_free() == pytest.approx(START + 50)
+
+
+def test_the_reserve_is_filled_first_and_from_the_same_one_per_cent(allowance: Allowance) -> None:
+    allowance.spend(START, SAVED + 1)
+    allowance.spend_reserve(START, RESERVE)
+    assert allowance.free() == pytest.approx(START + (1 + RESERVE) / SHARE)
+    allowance.spend(START + 60, 0.0)
+    assert allowance.free() == pytest.approx(START + (1 + RESERVE) / SHARE)
+
+
+def test_what_is_free_for_all_is_free_for_a_loss_in_sight(allowance: Allowance) -> None:
+    allowance.spend_reserve(START, RESERVE + 1)
+    assert allowance.reserve_free() == allowance.free() <= START
+
+
+def test_a_clock_that_stands_still_or_goes_back_earns_nothing(allowance: Allowance) -> None:
+    allowance.spend(START, SAVED + 1)
+    free = allowance.free()
+    allowance.spend(START - 500, 0.0)
+    allowance.spend(START, 0.0)
+    assert allowance.free() == free
+
+
+def test_counting_as_often_as_allowed_takes_one_per_cent_in_the_long_run(allowance: Allowance) -> None:
+    now, spent, count = START, 0.0, 0.7
+    while now < START + 100_000:
+        now = max(now, allowance.free()) + count
+        allowance.spend(now, count)
+        spent += count
+    assert spent == pytest.approx(SAVED + SHARE * (now - START), abs=2 * count)

@@ -1,0 +1,173 @@
+"""When the tripwire is armed again, and how often its blindness is said."""
+
+import pytest
+
+from guard.watch.sightings import TripwireState
+from guard.watch.wiring import FOLDERS, Wiring
+
+UP = TripwireState(armed=True)
+STORM = TripwireState(tripped=True)
+DOWN = TripwireState(blind="a thread of the tripwire is dead")
+PARTLY = TripwireState(armed=True, blind="3 of 9 folders carry no watch (fs.inotify.max_user_watches is 8)")
+START = 1000.0
+
+
+@pytest.fixture
+def wiring() -> Wiring:
+    """Armed at START."""
+    wiring = Wiring()
+    wiring.tried(START, UP)
+    return wiring
+
+
+def test_it_is_armed_at_once_where_there_is_none() -> None:
+    wiring = Wiring()
+    due = wiring.due()
+    assert due is not None
+    assert due < 0
+    assert not wiring.complete
+
+
+def test_one_that_is_up_and_whole_is_left_alone(wiring: Wiring) -> None:
+    assert wiring.complete
+    assert wiring.due() is None
+    assert wiring.seen(START + 10, UP) == ""
+    assert wiring.due() is None
+
+
+def test_above_ten_thousand_folders_there_is_none() -> None:
+    wiring = Wiring()
+    wiring.folders = FOLDERS
+    assert wiring.due() is not None
+    wiring.folders = FOLDERS + 1
+    assert wiring.due() is None
+    assert wiring.too_large
+
+
+# Storms.
+
+
+def test_a_storm_is_no_blindness_and_it_is_armed_again_after_half_a_second(wiring: Wiring) -> None:
+    wiring.storm(START + 100)
+    assert wiring.due() == START + 100.5
+    assert not wiring.armed
+
+
+def test_a_storm_that_a_look_tells_of_is_the_same(wiring: Wiring) -> None:
+    assert wiring.seen(START + 100, STORM) == ""
+    assert wiring.due() == START + 100.5
+
+
+def test_a_storm_is_counted_once_whoever_tells_of_it(wiring: Wiring) -> None:
+    wiring.storm(START + 100)
+    wiring.storm(START + 100.1)
+    assert wiring.seen(START + 100.2, STORM) == ""
+    assert wiring.due() == START + 100.5
+
+
+def test_storms_that_come_at_once_double_the_pause_up_to_half_a_minute(wiring: Wiring) -> None:
+    now, pauses = START + 100, []
+    for _ in range(9):
+        wiring.storm(now)
+        due = wiring.due()
+        assert due is not None
+        pauses.append(due - now)
+        wiring.tried(due, UP)
+        now = due + 1
+    assert pauses == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+
+
+def test_a_storm_while_it_is_armed_came_at_once(wiring: Wiring) -> None:
+    wiring.storm(START + 100)
+    assert wiring.tried(START + 101, STORM) == ""
+    assert wiring.due() == START + 102
+
+
+def test_a_storm_after_a_calm_time_starts_with_the_short_pause_again(wiring: Wiring) -> None:
+    wiring.storm(START + 1)
+    assert wiring.due() == START + 2
+    wiring.tried(START + 2, UP)
+    wiring.storm(START + 32)
+    assert wiring.due() == START + 32.5
+
+
+# Blindness.
+
+
+def test_blindness_is_said_with_its_reason_and_tried_again_after_a_minute() -> None:
+    wiring = Wiring()
+    assert wiring.tried(START, PARTLY) == PARTLY.blind
+    assert wiring.due() == START + 60
+    assert not wiring.complete
+
+
+def test_the_same_blindness_is_said_once_though_its_numbers_change() -> None:
+    wiring = Wiring()
+    wiring.tried(START, PARTLY)
+    again = TripwireState(armed=True, blind="4 of 12 folders carry no watch (fs.inotify.max_user_watches is 9)")
+    assert wiring.tried(START + 60, again) == ""
+
+
+def test_another_reason_is_said() -> None:
+    wiring = Wiring()
+    wiring.tried(START, PARTLY)
+    assert wiring.tried(START + 60, DOWN) == DOWN.blind
+
+
+def test_healing_is_tried_less_and_less_often_up_to_a_quarter_of_an_hour() -> None:
+    wiring, now, pauses = Wiring(), START, []
+    for _ in range(6):
+        wiring.tried(now, DOWN)
+        due = wiring.due()
+        assert due is not None
+        pauses.append(due - now)
+        now = due
+    assert pauses == [60, 120, 240, 480, 900, 900]
+
+
+def test_one_that_died_is_said_and_armed_again_at_once(wiring: Wiring) -> None:
+    assert wiring.seen(START + 100, DOWN) == DOWN.blind
+    assert wiring.due() == START + 100
+
+
+def test_one_that_vanished_without_a_reason_went_with_its_prober(wiring: Wiring) -> None:
+    assert wiring.seen(START + 100, TripwireState()) == "its prober ended"
+
+
+def test_one_that_dies_again_and_again_is_said_once_and_armed_less_and_less_often(wiring: Wiring) -> None:
+    assert wiring.seen(START + 100, DOWN) == DOWN.blind
+    wiring.tried(START + 100, UP)
+    assert wiring.seen(START + 110, DOWN) == ""
+    assert wiring.due() == START + 170
+    wiring.tried(START + 170, UP)
+    assert wiring.seen(START + 180, DOWN) == ""
+    assert wiring.due() == START + 300
+
+
+def test_what_held_for_a_minute_is_healed_and_its_next_blindness_is_news(wiring: Wiring) -> None:
+    wiring.seen(START + 100, DOWN)
+    wiring.tried(START + 100, UP)
+    wiring.seen(START + 165, UP)
+    assert wiring.seen(START + 400, DOWN) == DOWN.blind
+    assert wiring.due() == START + 400
+
+
+def test_a_prober_that_ended_took_it_along(wiring: Wiring) -> None:
+    assert wiring.lost(START + 100, "the prober was killed") == "the prober was killed"
+    assert wiring.due() == START + 100
+    assert not wiring.armed
+
+
+def test_a_prober_that_dies_of_arming_is_not_asked_again_and_again() -> None:
+    wiring = Wiring()
+    assert wiring.lost(START, "the prober was killed") == "the prober was killed"
+    assert wiring.due() == START
+    assert wiring.lost(START + 1, "the prober was killed") == ""
+    assert wiring.due() == START + 61
+
+
+def test_on_another_mount_what_is_armed_watches_nothing(wiring: Wiring) -> None:
+    wiring.moved(START + 5)
+    assert wiring.due() == START + 5
+    assert not wiring.armed
+    assert wiring.seen(START + 6, DOWN) == ""
