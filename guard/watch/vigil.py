@@ -157,7 +157,7 @@ class Vigil:
     @property
     def healthy(self) -> bool:
         """Whether nothing is known to be wrong, and the volume answers."""
-        if self._standing is None or self.incident.troubled(None):
+        if self.look is None or self.incident.troubled(None):
             return False
         return all(self.status(condition) != "false" for condition in Condition)
 
@@ -362,6 +362,7 @@ class Vigil:
             elif worse or counting.is_less(stock):
                 counting.settling.suspect(moment, Sign.LOOK)
             else:
+                self._shrunk = None
                 self._keep(moment, census, stock.space)
         due = self.keeper is not None and self.keeper.wants_sizes(moment)
         counting.weigh(stock, wiped=self._troubled(Condition.CONTENT), due=due)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from guard.event import Event, Happening
 from guard.volume.facts import Census, Fault, Identity, Invalid, Look, Order, Space
 from guard.volume.hold import Hold
-from guard.volume.judge import Expectation
+from guard.volume.judge import DURABLE_KINDS, Expectation
 from guard.volume.kinds import Kind
 from guard.volume.ledger import Ledger, Reference
 from guard.volume.loss import LossRule, new_reference
@@ -202,6 +202,10 @@ class Volume:
         self.fault = None
         self.changed()
 
+    def jump(self, *, days: float) -> None:
+        """The node's wall clock is set to another time."""
+        self.world.wall_jump += timedelta(days=days)
+
     def _stir(self, removed: int, created: int) -> None:
         self.changed()
         if not self.deaf:
@@ -241,8 +245,9 @@ class Watch:
         per_file: float = 1e-6,
         pod: str = "skills-0",
         writable: bool = True,
+        kinds: frozenset[Kind] = DURABLE_KINDS,
     ) -> None:
-        self.expected = Expectation(PATH, NAME, loss=loss or LossRule(), writable=writable)
+        self.expected = Expectation(PATH, NAME, kinds, writable=writable, loss=loss or LossRule())
         self.vigil = Vigil(world.moment(), self.expected, settle, window, Whereabouts(pod, "node-1", "dev"), jitter)
         self.lines: list[Line] = []
         self.counts: list[tuple[float, Census]] = []

@@ -1,6 +1,7 @@
 """Any history of a volume, in simulated time: what must hold of a watcher whatever happens, and whatever is lost on the way."""
 
 import errno
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -247,8 +248,10 @@ _FAILURES = st.one_of(
 )
 _HISTORY = st.lists(st.tuples(_GAPS, st.one_of(_ORDINARY, _LOSSES, _FAILURES)), max_size=12)
 
+#: Histories of each property: few in every run, many before a release (HISTORIES=1000).
+_HISTORIES = int(os.environ.get("HISTORIES", "20"))
 _QUICKLY = settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    deadline=None, max_examples=_HISTORIES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 
