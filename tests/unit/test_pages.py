@@ -12,7 +12,8 @@ import yaml
 from guard import explain
 from guard.arguments import COMMANDS, parse
 from guard.doctor import catalogue
-from guard.outcome import RUNBOOKS, Outcome
+from guard.event import Event
+from guard.outcome import RUNBOOKS, Outcome, Severity
 from tests.unit import markdown
 
 REPOSITORY = Path(__file__).parents[2]
@@ -65,6 +66,13 @@ def test_every_runbook_can_be_reached_from_the_readme_by_way_of_the_index() -> N
 def test_the_index_has_every_status_with_its_page() -> None:
     by_status = {row[0]: row[1] for row in markdown.read(INDEX).tables[0][2:]}
     assert by_status == {str(one.status): f"[{one.label}]({one.label}.md)" for one in Outcome if one.runbook}
+
+
+def test_the_index_has_every_event_that_wants_something_done() -> None:
+    told = {event.strip("`") for row in markdown.read(INDEX).tables[1][2:] for event in row[2].split()}
+    assert (
+        {event.label for event in Event if event.severity >= Severity.WARNING} <= told <= {one.label for one in Event}
+    )
 
 
 @pytest.mark.skipif(not ALERTS.exists(), reason="k8s/monitoring is not in this tree")
