@@ -7,15 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.unit import markdown
+from tests.unit import translated_code as pages
+from tests.unit.translated_code import KOREAN, REPOSITORY, RUNBOOKS
 
-REPOSITORY = Path(__file__).parents[2]
-RUNBOOKS = REPOSITORY / "docs" / "runbooks"
-KOREAN = RUNBOOKS / "ko"
-#: Every English page that has to have a Korean one, and where that is.
-PAIRS = {
-    REPOSITORY / "README.md": REPOSITORY / "README.ko.md",
-    **{page: KOREAN / page.name for page in sorted(RUNBOOKS.glob("*.md"))},
-}
+PAIRS = pages.pairs()
 _HANGUL = re.compile("[가-힣]")
 
 
@@ -35,7 +30,8 @@ def test_a_page_and_its_translation_have_the_same_headings_and_tables(english: P
 
 @pairs
 def test_a_page_and_its_translation_have_the_same_code(english: Path, korean: Path) -> None:
-    assert markdown.read(korean).blocks == markdown.read(english).blocks
+    assert markdown.read(korean).blocks == markdown.read(english).blocks, "run: python tests/unit/translated_code.py"
+    assert pages.with_code_of(english, korean) == korean.read_text()
 
 
 @pairs
