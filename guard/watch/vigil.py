@@ -94,6 +94,7 @@ class Vigil:
         self._miscounts = 0
         self._looked_at = moment.at
         self._look_at: float | None = None
+        self._judged: Loss | None = None  # what was judged last: the same again is nothing new
         self._shrunk: Loss | None = None
         self._hold: Hold | Invalid | None = None
         self._hold_said = 0.0
@@ -310,7 +311,7 @@ class Vigil:
             self.keeper.seen(moment, ledger)
 
     def _accepted(self, moment: Moment) -> None:
-        self._shrunk = None
+        self._judged = self._shrunk = None
         self._counting.weighing = False
         self._counting.soon(moment.at)
         if self.incident.accept(moment, self._numbers()) and self.keeper is not None:
@@ -323,7 +324,7 @@ class Vigil:
         if hold is not None and before is None:
             self._say_held(moment, hold, again=False)
         elif hold is None and before is not None:
-            self._shrunk = None  # said at INFO so far, if at all
+            self._judged = self._shrunk = None  # said at INFO so far, if at all
             self._counting.soon(moment.at)
             self._tell(Event.VOLUME_RELEASED, lines.released(look.path), {}, Severity.INFO)
 
@@ -359,10 +360,10 @@ class Vigil:
         if counting.settling.due is None:
             if counting.settled is None:
                 counting.settling.suspect(moment, Sign.START)
-            elif worse or counting.is_less(stock):
+            elif counting.is_less(stock) or (worse and loss != self._judged):
                 counting.settling.suspect(moment, Sign.LOOK)
-            else:
-                self._shrunk = None
+            elif not self._troubled(Condition.CONTENT):
+                self._shrunk = None if loss.verdict is Verdict.KEPT else self._shrunk
                 self._keep(moment, census, stock.space)
         due = self.keeper is not None and self.keeper.wants_sizes(moment)
         counting.weigh(stock, wiped=self._troubled(Condition.CONTENT), due=due)
@@ -393,7 +394,7 @@ class Vigil:
         return judge_loss(self.expected.loss, self.keeper.reference if self.keeper else None, census)
 
     def _judge(self, moment: Moment, settled: Settled, space: Space | None) -> None:
-        loss = self._loss(settled.census)
+        loss = self._judged = self._loss(settled.census)
         if loss.verdict is Verdict.WIPED:
             found, remedy = lines.lost(self.expected.path, loss), Outcome.DATA_LOST.value.remedy
             trouble = Trouble(Event.VOLUME_WIPED, found, "the files of the reference", remedy)
@@ -403,6 +404,7 @@ class Vigil:
             return
         wiped = self._troubled(Condition.CONTENT)
         if wiped and loss.lost * _MILLION > self._shrink_of(loss):
+            self._counting.keep(settled.census, space)
             return  # not enough of it is back
         self._counting.weighing = self._counting.weighing and not wiped
         self._end(moment, Condition.CONTENT)
