@@ -143,20 +143,25 @@ def _doctor(flags: list[str]) -> int:
 def _watch(flags: list[str], app: list[str] | None) -> int:
     """The sidecar: a signal is its ordinary end, so its status is 0."""
     with Interrupt() as interrupt:
+        import gc
+
+        from guard.volume.prober import apart
+        from guard.watch.errands import prepare
+        from guard.watch.link import Link
+        from guard.watch.options import Unusable
+        from guard.watch.sidecar import Sidecar
+
+        # Both processes live long: what is imported before the fork, and not touched by the collector, is in memory once.
+        prepare()
+        gc.freeze()
         wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         prober = Prober()
         try:
-            from guard.volume.prober import apart
-            from guard.watch.options import Unusable
-
             # pydantic takes 15 MiB, and is not needed any more once the settings are read.
             options = apart(_ReadWatchSettings(tuple(flags), app is not None))
             if isinstance(options, Unusable):
                 prober.close()
                 return _report_unusable(list(options.problems), options.termination_log, _log(options.log_format))
-            from guard.watch.link import Link
-            from guard.watch.sidecar import Sidecar
-
             Sidecar(options, Link(prober, options.expected.probe_timeout), wake, interrupt).run()
         except Exception:  # noqa: BLE001 - the last line of defence: a bug is said and has a status
             return _unforeseen(traceback.format_exc())

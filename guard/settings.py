@@ -5,9 +5,9 @@ Only `cli` imports this room; the others get an Expectation. Importing it is wha
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -90,11 +90,24 @@ def positive(seconds: float) -> float:
     return seconds
 
 
+def address(text: str) -> str:
+    """`host:port`, `[host]:port` for IPv6, or `off`.
+
+    Raises:
+        ValueError: Anything else.
+    """
+    host, _, port = text.rpartition(":")
+    if text != "off" and not (host and port.isascii() and port.isdigit() and int(port) < 1 << 16):
+        raise ValueError("not host:port or off")
+    return text
+
+
 Duration = Annotated[float, BeforeValidator(duration)]
 PositiveDuration = Annotated[float, BeforeValidator(duration), AfterValidator(positive)]
 Kinds = Annotated[frozenset[Kind], NoDecode, BeforeValidator(kinds)]
 Level = Annotated[Severity, NoDecode, BeforeValidator(severity)]
 AbsolutePath = Annotated[str, AfterValidator(absolute)]
+Address = Annotated[str, AfterValidator(address)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
@@ -215,14 +228,7 @@ class WatchSettings(JudgingSettings):
         "log",
         "unready: /readyz fails while the volume is wiped; a single replica then gets no traffic.",
     )
-    listen: str = setting("GUARD_LISTEN", "0.0.0.0:9808", "Address of /livez, /readyz and /metrics; off for none.")
-
-    @model_validator(mode="after")
-    def _listen_is_an_address(self) -> Self:
-        host, _, port = self.listen.rpartition(":")
-        if self.listen != "off" and not (host and port.isascii() and port.isdigit() and int(port) < 1 << 16):
-            raise ValueError("GUARD_LISTEN is not host:port or off")
-        return self
+    listen: Address = setting("GUARD_LISTEN", "0.0.0.0:9808", "Address of /livez, /readyz and /metrics; off for none.")
 
 
 class DoctorSettings(Reporting):

@@ -1,7 +1,6 @@
 """One look: every fact about a path, by descriptor and without following links below it. Runs in the prober only."""
 
 import errno
-import hashlib
 import os
 import stat
 from collections.abc import Callable
@@ -207,7 +206,10 @@ def _read_at_most(descriptor: int, room: int) -> bytes:
 
 def digest(text: bytes) -> str:
     """The name of a broken document: 12 hex digits tell it from every other, and can be typed."""
-    return hashlib.sha256(text).hexdigest()[:12]
+    # OpenSSL takes more memory than all else here, and a broken document is rare.
+    from hashlib import sha256  # noqa: PLC0415
+
+    return sha256(text).hexdigest()[:12]
 
 
 def _not_regular(found: os.stat_result, name: str) -> Invalid:

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 _standing: "Tripwire | None" = None
 
 
+def prepare() -> None:
+    """Loads what the prober needs before it is forked."""
+    import guard.watch.tripwire  # noqa: F401, PLC0415 - nobody else needs watchdog
+
+
 @dataclass(frozen=True)
 class Peek:
     """A cheap look at a path, and at the tripwire."""

@@ -3,7 +3,6 @@
 Every condition has its own events; all that is wrong with a volume at one time is one incident.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,13 +12,10 @@ from guard.outcome import Severity
 from guard.watch.sightings import Moment
 from guard.watch.standing import Condition, Trouble
 
-#: Digits of an incident's ID: enough to tell all incidents of a volume apart, short enough to read out.
-_ID_DIGITS = 16
-
 
 def incident_id(marker_id: str, generation: int) -> str:
     """The ID that every pod on this volume gives to the incident of this generation."""
-    return hashlib.sha256(f"{marker_id}:{generation}".encode()).hexdigest()[:_ID_DIGITS]
+    return f"{marker_id}.{generation}"
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ class Wiring:
     """What is known of the tripwire."""
 
     def __init__(self) -> None:
-        self._tried_at = float("-inf")
+        self._tried_at = self._lost_at = float("-inf")
         self._due = float("-inf")
         self._back_off = _BACK_OFF
         self._heal = _HEAL
@@ -75,8 +75,8 @@ class Wiring:
 
     def lost(self, now: float, why: str) -> str:
         """It ended, or its prober did and took it along; the reason, where that is to be said."""
-        again = now - self._tried_at < _HEAL
-        self.armed, self._tried_at, self._due = False, now, now
+        again = now - self._lost_at < _HEAL
+        self.armed, self._lost_at, self._tried_at, self._due = False, now, now, now
         return self._heal_later(now, why) if again else self._once(why)
 
     def moved(self, now: float) -> None:

@@ -26,6 +26,7 @@ class Watcher:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.process = process
         self.lines: list[dict[str, Any]] = []
+        self.port = 0
         self._buffer = b""
         os.set_blocking(self._stderr.fileno(), False)
 
@@ -64,6 +65,10 @@ class Watcher:
         while (left := deadline - time.monotonic()) > 0:
             assert self.read(left), f"it ended: {self.lines}"
 
+    def shows(self, name: str, value: float, labels: str = "") -> bool:
+        """Whether a metric has this value now."""
+        return f"volume_guard_{name}{labels} {value}\n" in get(self.port, "/metrics")[1]
+
     def alarms(self) -> list[dict[str, Any]]:
         return [line for line in self.lines if line["severity"] in {"WARNING", "ERROR", "CRITICAL"}]
 
@@ -97,8 +102,9 @@ def watching(sandbox: Sandbox, command: list[str] | None = None, **settings: str
 def armed(sandbox: Sandbox, command: list[str] | None = None, **settings: str) -> Iterator[Watcher]:
     """A watcher that has settled at its start and armed its tripwire."""
     port = free_port()
-    with watching(sandbox, command, **{"GUARD_LISTEN": f"127.0.0.1:{port}", **settings}) as watcher:
-        wait_until(lambda: "volume_guard_tripwire_armed 1" in get(port, "/metrics")[1])
+    with watching(sandbox, command, **settings, GUARD_LISTEN=f"127.0.0.1:{port}") as watcher:
+        watcher.port = port
+        wait_until(lambda: watcher.shows("tripwire_armed", 1))
         yield watcher
 
 

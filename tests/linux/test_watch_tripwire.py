@@ -1,0 +1,194 @@
+"""The tripwire on real mounts: a storm costs little and hides nothing; a blind one is said once and healed."""
+
+import os
+import time
+
+import pytest
+
+from guard.volume.facts import Order
+from guard.watch import errands
+from guard.watch.tripwire import STORM, STORM_TOKEN, Tripwire
+from tests.linux.sandbox import Sandbox
+from tests.linux.watching import Watcher, armed, wait_until, watching
+
+pytestmark = pytest.mark.mounts
+
+
+def _blind_lines(watcher: Watcher) -> list[str]:
+    return [line["reason"] for line in watcher.lines if line["event"] == "watch.blind"]
+
+
+def _with_limit(sandbox: Sandbox, name: str, limit: int) -> list[str]:
+    """The watcher in a user namespace of its own, with an inotify limit of its own."""
+    script = f'echo {limit} >/proc/sys/user/{name} && exec "$@"'
+    return ["unshare", "--user", "--map-root-user", "sh", "-c", script, "sh", *sandbox.command("watch")]
+
+
+def test_a_storm_takes_it_down_and_a_new_one_stands_after_it(adopted: Sandbox) -> None:
+    adopted.sh("mkdir $P/many; cd $P/many; for i in $(seq 60); do mkdir $i; (cd $i; seq 50 | xargs touch); done")
+    assert adopted.guard("accept").status == 0
+    with armed(adopted) as watcher:
+        adopted.sh("rm -rf $P/many $P/tenant")
+        over = time.time()
+        wiped = watcher.wait_for("volume.wiped")
+        assert (wiped["before"], wiped["after"], wiped["tripwire"]) == (3010, 0, "events")
+        assert time.time() - over < 5
+        wait_until(lambda: watcher.shows("tripwire_armed", 1))
+        watcher.listen_for(2)
+        assert watcher.events == ["watch.started", "volume.wiped"], "a storm is no blindness"
+
+
+def test_what_is_removed_after_a_storm_is_noticed_again(adopted: Sandbox) -> None:
+    with armed(adopted, GUARD_INTERVAL="30s") as watcher:
+        adopted.sh("mkdir $P/tmp; cd $P/tmp; seq 500 | xargs touch; cd; rm -rf $P/tmp")
+        wait_until(lambda: watcher.shows("tripwire_armed", 0))
+        wait_until(lambda: watcher.shows("tripwire_armed", 1))
+        adopted.sh("rm -rf $P/tenant")
+        watcher.wait_for("volume.wiped", 10)
+
+
+def test_a_watch_limit_below_the_root_is_said_once_and_a_wipe_is_found_all_the_same(adopted: Sandbox) -> None:
+    adopted.sh("mkdir -p $P/tenant/deep/1/2/3/4/5/6/7/8")
+    with watching(adopted, _with_limit(adopted, "max_inotify_watches", 3)) as watcher:
+        reason = watcher.wait_for("watch.blind")["reason"]
+        assert "folders carry no watch" in reason
+        watcher.listen_for(5)
+        assert len(_blind_lines(watcher)) == 1
+        adopted.sh("rm -rf $P/tenant")
+        watcher.wait_for("volume.wiped")
+
+
+@pytest.mark.parametrize(
+    ("limit", "says"), [("max_inotify_instances", "max_user_instances"), ("max_inotify_watches", "max_user_watches")]
+)
+def test_no_inotify_at_all_is_said_once_and_a_wipe_is_found_all_the_same(
+    adopted: Sandbox, limit: str, says: str
+) -> None:
+    with watching(adopted, _with_limit(adopted, limit, 0)) as watcher:
+        assert says in watcher.wait_for("watch.blind")["reason"]
+        adopted.sh("rm -rf $P/tenant")
+        watcher.wait_for("volume.wiped")
+        assert len(_blind_lines(watcher)) == 1
+
+
+@pytest.mark.root
+def test_a_folder_that_can_not_be_read_is_said_once(adopted: Sandbox) -> None:
+    adopted.sh("chmod -R go+rwX $P; mkdir -m 700 $P/private")
+    command = adopted.as_user(65534, "watch")
+    with watching(adopted, command, **adopted.paths_of_another_user()) as watcher:
+        assert watcher.wait_for("watch.blind")["reason"] == "1 folders can't be read: private"
+        watcher.listen_for(4)
+        assert len(_blind_lines(watcher)) == 1
+        adopted.sh("rm -rf $P/tenant")
+        watcher.wait_for("volume.wiped")
+
+
+def test_a_killed_prober_is_replaced_said_and_the_tripwire_stands_again(adopted: Sandbox) -> None:
+    with armed(adopted) as watcher:
+        with open(f"/proc/{watcher.process.pid}/task/{watcher.process.pid}/children", encoding="ascii") as children:
+            (prober,) = (int(pid) for pid in children.read().split())
+        os.kill(prober, 9)
+        assert "killed by SIGKILL" in watcher.wait_for("watch.blind")["reason"]
+        wait_until(lambda: watcher.shows("tripwire_armed", 1))
+        adopted.sh("rm -rf $P/tenant")
+        watcher.wait_for("volume.wiped")
+
+
+def test_a_tree_of_too_many_folders_has_none_and_a_wipe_is_found_by_looks(adopted: Sandbox) -> None:
+    adopted.sh("mkdir $P/many; cd $P/many; seq 10001 | xargs mkdir; for i in $(seq 10); do touch $i/file; done")
+    assert adopted.guard("accept").status == 0
+    with watching(adopted) as watcher:
+        assert "no tripwire above 10000 folders" in watcher.lines[0]["message"]
+        watcher.listen_for(3)
+        adopted.sh("rm -rf $P/many $P/tenant")
+        assert watcher.wait_for("volume.wiped")["tripwire"] == "look"
+        assert watcher.events == ["watch.started", "volume.wiped"]
+
+
+class TestInTheProber:
+    """The tripwire itself, on a folder of this process."""
+
+    @pytest.fixture
+    def wake(self) -> int:
+        return os.eventfd(0, os.EFD_NONBLOCK)
+
+    @pytest.fixture
+    def tree(self, tmp_path: object) -> str:
+        root = f"{tmp_path}/root"
+        for skill in range(5):
+            os.makedirs(f"{root}/{skill}")
+            open(f"{root}/{skill}/file", "w", encoding="ascii").close()
+        return root
+
+    @pytest.fixture
+    def wire(self, tree: str, wake: int) -> Tripwire:
+        found = Tripwire(tree, wake)
+        found.arm(print)
+        return found
+
+    def told(self, wake: int, seconds: float = 5.0) -> int:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                return os.eventfd_read(wake)
+            except BlockingIOError:
+                time.sleep(0.01)
+        return 0
+
+    def test_it_tells_of_removals_and_of_moves_out_and_in(self, wire: Tripwire, tree: str, wake: int) -> None:
+        os.unlink(f"{tree}/0/file")
+        assert self.told(wake) == 1
+        os.rename(f"{tree}/1", f"{tree}-elsewhere")
+        assert self.told(wake) >= 1
+        os.rename(f"{tree}/2", f"{tree}/renamed")
+        assert self.told(wake) >= 1
+        assert wire.state().armed
+        wire.disarm()
+
+    def test_it_wakes_nobody_for_creations_reads_and_what_is_not_data(
+        self, wire: Tripwire, tree: str, wake: int
+    ) -> None:
+        for name in (".volume-guard", "lost+found"):
+            os.mkdir(f"{tree}/{name}")
+            open(f"{tree}/{name}/file", "w", encoding="ascii").close()
+            os.unlink(f"{tree}/{name}/file")
+        assert not wire.state().stirred
+        open(f"{tree}/new", "w", encoding="ascii").close()
+        with open(f"{tree}/0/file", encoding="ascii") as file:
+            file.read()
+        assert self.told(wake, 0.5) == 0
+        assert wire.state().stirred
+        assert not wire.state().stirred, "it is told once"
+        wire.disarm()
+
+    def test_a_storm_of_creations_is_told_and_takes_it_down(self, wire: Tripwire, tree: str, wake: int) -> None:
+        for number in range(STORM + 10):
+            open(f"{tree}/{number}-new", "w", encoding="ascii").close()
+        assert self.told(wake) >= STORM_TOKEN
+        state = wire.state()
+        assert (state.armed, state.tripped, state.blind) == (False, True, "")
+        wire.disarm()
+
+    def test_dead_threads_and_a_moved_root_are_found_without_a_write(self, wire: Tripwire, tree: str) -> None:
+        os.rename(tree, f"{tree}-moved")
+        assert wire.state().blind == "its root can't be looked at: ENOENT"
+        os.mkdir(tree)
+        assert wire.state().blind == "its root was moved or replaced"
+        os.rmdir(tree)
+        os.rename(f"{tree}-moved", tree)
+        assert wire.state().armed
+        wire.disarm()
+        assert wire.state().blind == "a thread of the tripwire is dead"
+
+    def test_it_is_armed_before_the_count_and_anew_each_time(self, tree: str, wake: int) -> None:
+        order = Order()
+        for _ in range(3):
+            stock = errands.Arm(tree, order, wake).run(print)
+            assert stock.census.files == 5
+            assert stock.tripwire is not None
+            assert (stock.tripwire.armed, stock.tripwire.blind) == (True, "")
+        os.unlink(f"{tree}/0/file")
+        assert self.told(wake) == 1, "those before it are gone"
+        assert errands._standing is not None
+        errands._standing.disarm()
+        errands._standing = None
