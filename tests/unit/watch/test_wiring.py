@@ -144,6 +144,18 @@ def test_one_that_dies_again_and_again_is_said_once_and_armed_less_and_less_ofte
     assert wiring.due() == START + 300
 
 
+def test_one_that_is_lost_soon_after_it_was_armed_is_armed_again_at_once_the_first_time(wiring: Wiring) -> None:
+    assert wiring.seen(START + 5, DOWN) == DOWN.blind
+    assert wiring.due() == START + 5
+
+
+def test_it_held_only_where_every_folder_was_watched(wiring: Wiring) -> None:
+    wiring.seen(START + 100, DOWN)
+    wiring.tried(START + 100, PARTLY)
+    wiring.seen(START + 165, UP)
+    assert wiring.seen(START + 170, DOWN) == ""
+
+
 def test_what_held_for_a_minute_is_healed_and_its_next_blindness_is_news(wiring: Wiring) -> None:
     wiring.seen(START + 100, DOWN)
     wiring.tried(START + 100, UP)
