@@ -290,22 +290,22 @@ class Vigil:
         marker, ledger = look.marker, usable_ledger(look)
         if not isinstance(marker, Marker):
             if self.keeper is None and ledger is not None:
-                self.keeper = Keeper(moment, ledger, ledger.marker_id, self._window, self._jitter)
+                self.keeper = Keeper(ledger, ledger.marker_id, self._window, self._jitter)
             return
         warning = ledger_warning(look)
         if warning and warning != self._ledger_warning:
             self._tell(Event.LEDGER_INVALID, lines.ledger_invalid(look.path, warning), {"reason": warning})
         self._ledger_warning = warning
         if self.keeper is None:
-            self.keeper = Keeper(moment, ledger, marker.marker_id, self._window, self._jitter)
+            self.keeper = Keeper(ledger, marker.marker_id, self._window, self._jitter)
         elif ledger is None:
             self.keeper.missed()
         elif ledger.marker_id != self.keeper.marker_id:
-            self.keeper = Keeper(moment, ledger, marker.marker_id, self._window, self._jitter)
+            self.keeper = Keeper(ledger, marker.marker_id, self._window, self._jitter)
             self._opened = 0
             self._accepted(moment)
         elif self.keeper.is_accepted(ledger):
-            self.keeper.read(moment, ledger)
+            self.keeper.read(ledger)
             self._accepted(moment)
         else:
             self.keeper.seen(moment, ledger)

@@ -160,6 +160,23 @@ def test_acceptance_is_seen_though_an_incident_before_it_was_not_written_down_ye
     assert len(operations) == 2
 
 
+def test_an_acceptance_between_a_recovery_and_its_ledger_is_not_written_over() -> None:
+    world, volume, watch = watched(TWO)
+    volume.wipe()
+    world.run(5)
+    volume.set({"a": 60, "b": 10})
+    while watch.vigil.incident.is_open:
+        world.run(0.5)
+    due = watch.vigil.wants(world.now).write
+    assert due is not None
+    world.run(max(0.0, due - world.now - 0.001))
+    volume.accept()
+    world.run(100)
+    assert watch.reference is not None
+    assert watch.reference.files == 70
+    assert standing(volume).reference.files == 70
+
+
 def test_the_incident_after_an_acceptance_has_an_id_of_its_own() -> None:
     world, volume, watch = watched(TWO)
     volume.wipe()

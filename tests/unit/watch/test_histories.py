@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from guard.event import Event
-from guard.volume.facts import Fault, Order
+from guard.volume.facts import Census, Fault, Order
 from guard.volume.kinds import Kind
 from guard.volume.ledger import Ledger, Reference
 from guard.volume.loss import LossRule, Verdict, judge_loss
@@ -373,7 +373,8 @@ def test_no_ledger_launders_a_loss(history: list[Step], window: float) -> None:
         assert after.generation >= before.generation
         smaller = after.reference.files < before.reference.files
         assert not smaller or at >= window  # only a reference that is too old gives way to less
-        kept_now = Volume(truth.world, dict(after.reference.entries)).census(_order(before.reference))
+        entries = {name: after.reference.entries.get(name, 0) for name in before.reference.entries}
+        kept_now = Census(after.reference.files, entries=entries, depth=1)
         assert judge_loss(RULE, before.reference, kept_now).verdict is not Verdict.WIPED
 
 

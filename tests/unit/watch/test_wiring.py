@@ -36,6 +36,7 @@ def test_one_that_is_up_and_whole_is_left_alone(wiring: Wiring) -> None:
 
 
 def test_above_ten_thousand_folders_there_is_none() -> None:
+    assert FOLDERS == 10_000
     wiring = Wiring()
     wiring.folders = FOLDERS
     assert wiring.due() is not None
@@ -154,6 +155,14 @@ def test_it_held_only_where_every_folder_was_watched(wiring: Wiring) -> None:
     wiring.tried(START + 100, PARTLY)
     wiring.seen(START + 165, UP)
     assert wiring.seen(START + 170, DOWN) == ""
+
+
+@pytest.mark.parametrize(("held", "news"), [(59, False), (60, True)])
+def test_what_held_for_less_than_a_minute_is_not_healed(wiring: Wiring, held: float, news: bool) -> None:
+    wiring.seen(START + 100, DOWN)
+    wiring.tried(START + 100, UP)
+    wiring.seen(START + 100 + held, UP)
+    assert bool(wiring.seen(START + 200, DOWN)) is news
 
 
 def test_what_held_for_a_minute_is_healed_and_its_next_blindness_is_news(wiring: Wiring) -> None:
