@@ -256,7 +256,7 @@ class Vigil:
             return
         wiped = self._troubled(Condition.CONTENT)
         doubt = not self.wiring.complete or look.kind in _ELSEWHERE or not space.used_inodes
-        due = keeper is not None and not wiped and keeper.wants_sizes(moment)
+        due = not wiped and self._wants_sizes(moment)
         if doubt or wiped:
             counting.soon(moment.at)
         elif stirred or differs or due:
@@ -264,6 +264,9 @@ class Vigil:
         counting.weighing = counting.weighing or due
         if keeper is not None and not wiped and not self.incident.held:
             keeper.renew(moment)
+
+    def _wants_sizes(self, moment: Moment) -> bool:
+        return self.keeper is not None and not self.incident.held and self.keeper.wants_sizes(moment)
 
     def tripped(self, moment: Moment, *, storm: bool) -> None:
         """Takes what the tripwire said: something was removed or moved, or so much happens that it was taken down."""
@@ -365,7 +368,7 @@ class Vigil:
             elif not self._troubled(Condition.CONTENT):
                 self._shrunk = None if loss.verdict is Verdict.KEPT else self._shrunk
                 self._keep(moment, census, stock.space)
-        due = self.keeper is not None and self.keeper.wants_sizes(moment)
+        due = self._wants_sizes(moment)
         counting.weigh(stock, wiped=self._troubled(Condition.CONTENT), due=due)
         settled = counting.settling.count(moment, stock, loss_in_sight=worse)
         if settled is not None:

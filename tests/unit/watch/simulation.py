@@ -176,7 +176,8 @@ class Volume:
         self.changed()
 
     def release(self) -> None:
-        self.accept()
+        if isinstance(self.marker, Marker):
+            self.accept()
         self.hold = None
         self.changed()
 

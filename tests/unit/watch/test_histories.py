@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from guard.event import Event
-from guard.volume.facts import Census, Fault, Order
+from guard.volume.facts import Census, Fault, Invalid, Order
 from guard.volume.kinds import Kind
 from guard.volume.ledger import Ledger, Reference
 from guard.volume.loss import LossRule, Verdict, judge_loss
@@ -19,7 +19,7 @@ from guard.volume.marker import Marker
 from guard.watch.allowance import RESERVE, SAVED, SHARE
 from guard.watch.settling import CEILING, TAIL
 from guard.watch.standing import Condition
-from tests.unit.watch.simulation import INTERVAL, OTHER_ID, SETTLE, WEEK, Volume, Watch, World, ledger_of
+from tests.unit.watch.simulation import AT, INTERVAL, MARKER_ID, NAME, OTHER_ID, SETTLE, WEEK, Volume, Watch, World, ledger_of
 
 RULE = LossRule()
 TENANTS = {"a": 60, "b": 40, "c": 25}
@@ -36,6 +36,7 @@ class Truth:
     volume: Volume
     watch: Watch
     contents: list[tuple[float, dict[str, int], int]]
+    ours: Marker | Invalid | None = None
     wiped_since: float | None = None
     checks: bool = True
 
@@ -52,8 +53,7 @@ class Truth:
             and volume.fault is None
             and volume.uncountable is None
             and volume.hold is None
-            and isinstance(volume.marker, Marker)
-            and volume.marker.marker_id != OTHER_ID
+            and volume.marker == self.ours
             and reference is not None
             and judge_loss(self.watch.expected.loss, reference, volume.census(_order(reference))).verdict
             is Verdict.WIPED
@@ -161,6 +161,40 @@ def _away(lasts: float, *, same_id: bool) -> Callable[[Volume], None]:
     return unmount
 
 
+def _another_disk(lasts: float) -> Callable[[Volume], None]:
+    """Another disk is mounted in its place for so long."""
+
+    def swap(volume: Volume) -> None:
+        ours = (volume.fsid, volume.marker, volume.ledger, volume.entries, volume.empty)
+        volume.unmount()
+        volume.fsid, volume.marker, volume.ledger = 99, Marker("claude-skills-prod", OTHER_ID, AT), None
+        volume.entries, volume.empty = {"x": 5}, 0
+        volume.remount()
+
+        def swap_back() -> None:
+            volume.unmount()
+            volume.fsid, volume.marker, volume.ledger, volume.entries, volume.empty = ours
+            volume.remount()
+
+        volume.world.after(lasts, swap_back)
+
+    return swap
+
+
+def _without_marker(lasts: float) -> Callable[[Volume], None]:
+    def remove(volume: Volume) -> None:
+        marker, volume.marker = volume.marker, None
+        volume.changed()
+
+        def put_back() -> None:
+            volume.marker = volume.marker or marker
+            volume.changed()
+
+        volume.world.after(lasts, put_back)
+
+    return remove
+
+
 def _held(lasts: float, *, released: bool) -> Callable[[Volume], None]:
     def hold(volume: Volume) -> None:
         volume.announce()
@@ -194,7 +228,7 @@ def _read_only(lasts: float) -> Callable[[Volume], None]:
 
 
 def _accept_if_right(volume: Volume) -> None:
-    if isinstance(volume.marker, Marker) and volume.mounted and not volume.fault:
+    if volume.marker == Marker(NAME, MARKER_ID, AT) and volume.mounted and not volume.fault:
         volume.accept()
 
 
@@ -244,9 +278,13 @@ _FAILURES = st.one_of(
     st.builds(_set, st.just("blind"), st.sampled_from(["", "no inotify watch is left to this user"])),
     st.builds(_set, st.just("unreadable"), st.sampled_from([(), ("a",)])),
     st.builds(_set, st.just("ledger"), st.none()),
+    st.builds(_another_disk, _LASTS),
+    st.builds(_without_marker, _LASTS),
     st.just(_die),
 )
+_JUMPS = st.builds(lambda days: lambda volume: volume.jump(days=days), st.sampled_from([-400.0, -0.1, 0.1, 400.0]))
 _HISTORY = st.lists(st.tuples(_GAPS, st.one_of(_ORDINARY, _LOSSES, _FAILURES)), max_size=10)
+_HISTORY_WITH_JUMPS = st.lists(st.tuples(_GAPS, st.one_of(_ORDINARY, _LOSSES, _FAILURES, _JUMPS)), max_size=10)
 
 #: Histories of each property: few in every run, many before a release (HISTORIES=1000).
 _HISTORIES = int(os.environ.get("HISTORIES", "10"))
@@ -259,7 +297,7 @@ def _begin(kind: Kind = Kind.BLOCK, **how: object) -> Truth:
     world = World()
     volume = Volume(world, dict(TENANTS), ledger=ledger_of(TENANTS), kind=kind)
     watch = Watch(world, volume, **how)  # type: ignore[arg-type]
-    truth = Truth(world, volume, watch, [])
+    truth = Truth(world, volume, watch, [], volume.marker)
     volume.changed = truth.note
     watch.after_step = truth.check
     truth.note()
@@ -278,13 +316,13 @@ _KINDS = st.sampled_from([Kind.BLOCK, Kind.NETWORK])
 
 
 @_QUICKLY
-@given(_HISTORY, _KINDS)
+@given(_HISTORY_WITH_JUMPS, _KINDS)
 def test_no_wipe_that_lasts_is_missed(history: list[Step], kind: Kind) -> None:
     _live(_begin(kind), history)  # `Truth.check` asserts it at every step
 
 
 @_QUICKLY
-@given(_HISTORY, _KINDS)
+@given(_HISTORY_WITH_JUMPS, _KINDS)
 def test_a_wipe_is_never_said_of_a_volume_that_did_not_stand_wiped(history: list[Step], kind: Kind) -> None:
     truth = _begin(kind)
     judged: list[tuple[float, Reference]] = []
@@ -379,7 +417,7 @@ def test_no_ledger_launders_a_loss(history: list[Step], window: float) -> None:
 
 
 @_QUICKLY
-@given(_HISTORY)
+@given(_HISTORY_WITH_JUMPS)
 def test_the_generation_never_decreases(history: list[Step]) -> None:
     truth = _begin()
     generations: list[int] = []
