@@ -402,13 +402,21 @@ def test_counts_under_a_hold_make_no_reference() -> None:
     volume.announce()
     world.run(20)
     volume.set({"a": 600, "b": 400})
-    world.run(100)
-    before = len(watch.counts)
-    world.run(900)
-    assert len(watch.counts) - before <= 2  # sizes are wanted for a reference alone
+    world.run(1000)
     volume.unhold()
     world.run(200)
     assert watch.reference is not None
     assert watch.reference.files == 100
     world.run(400)
     assert watch.reference.files == 1000
+
+
+def test_sizes_are_not_read_under_a_hold_for_a_reference_that_cannot_be_made() -> None:
+    world, volume, watch = watched(TWO)
+    volume.set({"a": 600, "b": 400})
+    world.run(100)
+    volume.announce()
+    world.run(100)
+    before = len(watch.counts)
+    world.run(1000)
+    assert len(watch.counts) - before <= 2
