@@ -5,6 +5,7 @@ set -eu
 command -v apt-get >/dev/null || exit 0
 missing=
 command -v mkfs.xfs >/dev/null || missing="$missing xfsprogs"
+command -v rsync >/dev/null || missing="$missing rsync"
 command -v mkfs.ext4 >/dev/null || missing="$missing e2fsprogs"
 prometheus=${VOLUME_GUARD_CACHE:-$HOME/.cache/volume-guard}/programs/prometheus
 { command -v promtool && command -v prometheus || [ -x "$prometheus/usr/bin/promtool" ]; } >/dev/null && prometheus=

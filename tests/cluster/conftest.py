@@ -38,9 +38,6 @@ class Cluster:
     own: bool
 
 
-needs_watch = pytest.mark.skipif(
-    not (REPOSITORY / "guard" / "watch" / "sidecar.py").exists(), reason="`guard watch` is not in this tree"
-)
 FIGURES = pytest.StashKey[list[str]]()
 
 

@@ -1,12 +1,10 @@
 """The README's five minutes, followed to the letter: observe, adopt, enforce, on an application that already has data."""
 
 from tests.cluster import images, objects, observing
-from tests.cluster.conftest import Cluster, needs_watch
+from tests.cluster.conftest import Cluster
 from tests.cluster.kubectl import Kubectl, Object
 from tests.cluster.waiting import wait_until
 from tests.unit.readme_deployment import deployment
-
-pytestmark = needs_watch
 
 
 def test_who_follows_the_readme_observes_adopts_and_enforces_without_losing_the_application(

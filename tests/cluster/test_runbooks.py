@@ -14,11 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import images, objects, observing
-from tests.cluster.conftest import REPOSITORY, needs_watch
+from tests.cluster.conftest import REPOSITORY
 from tests.cluster.kubectl import Kubectl, Object
 from tests.unit import markdown
-
-pytestmark = needs_watch
 
 FOLDER = REPOSITORY / "docs" / "runbooks"
 #: Steps that belong together and have tests of their own.
