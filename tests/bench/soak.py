@@ -10,11 +10,10 @@ import random
 import shutil
 import sys
 import time
+from typing import TYPE_CHECKING
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, REPOSITORY)
-
-from typing import TYPE_CHECKING
 
 from tests.bench.watcher import count_threads, family, pss, say  # noqa: E402 - found by the line above
 from tests.linux.sandbox import Sandbox  # noqa: E402
