@@ -204,11 +204,11 @@ class Sidecar:
         self._vigil.wrote(moment, written, value if isinstance(value, Fault) else None)
 
     def _write_ledger(self, moment: Moment) -> bool:
-        ledger, look = self._vigil.ledger(moment), self._vigil.look
-        if ledger is None or look is None or look.mount is None:
+        ledger, look, keeper = self._vigil.ledger(moment), self._vigil.look, self._vigil.keeper
+        if ledger is None or look is None or look.mount is None or keeper is None:
             return False
         seen = Seen(look.path, look.mount.mount_id, look.root_inode)
-        self._link.ask(Keep(seen, ledger), moment.at)
+        self._link.ask(Keep(seen, ledger, keeper.replaces), moment.at)
         return True
 
     # The mount table.
