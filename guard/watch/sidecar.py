@@ -36,8 +36,9 @@ _SPREAD = 0.05
 #: Seconds that the last ledger may take at the end, and that the last lines may wait for their reader.
 _LAST_WRITE = 0.5
 _LAST_LINES = 0.2
-#: Seconds before a prober that met a bug is asked again.
+#: Seconds before a prober is asked again that met a bug, or that ended twice within so many seconds.
 _AFTER_A_BUG = 5.0
+_DIES_AGAIN = 60.0
 
 
 class Sidecar:
@@ -66,6 +67,7 @@ class Sidecar:
         self._around: tuple[Mount, ...] = ()
         self._look_at = time.monotonic()
         self._not_before = 0.0
+        self._died_at = float("-inf")
         self._replies = link.replies
 
     def run(self) -> None:
@@ -195,8 +197,9 @@ class Sidecar:
             self._vigil.counted(moment, Stock(census, None, self._options.expected.probe_timeout))
 
     def _died(self, moment: Moment, heard: Died) -> None:
-        self._not_before = moment.at + (_AFTER_A_BUG if heard.traceback else 0.0)
-        self._look_at = moment.at
+        again = heard.traceback or moment.at - self._died_at < _DIES_AGAIN
+        self._not_before = moment.at + (_AFTER_A_BUG if again else 0.0)
+        self._look_at = self._died_at = moment.at
         self._vigil.blind(moment, heard.how, heard.traceback)
 
     def _wrote(self, moment: Moment, value: object) -> None:
@@ -260,7 +263,7 @@ class Sidecar:
 
     def _tell(self, message: str) -> None:
         fields = {"path": self._options.expected.path, **self._options.where.fields()}
-        self._vigil.incident.tell(Happening(Event.WATCH_STARTED, message, Severity.WARNING, fields))
+        self._vigil.incident.tell(Happening(Event.WATCH_STARTED, message, Severity.NOTICE, fields))
 
 
 def _is_due(due: float | None, moment: Moment) -> bool:
