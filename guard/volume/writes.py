@@ -151,10 +151,12 @@ class Keep:
     Attributes:
         seen: What was judged.
         ledger: The new ledger.
+        replaces: The generation of the ledger that it may replace: a later one was accepted in between.
     """
 
     seen: Seen
     ledger: Ledger
+    replaces: int
 
     def run(self, said: Callable[[Any], None]) -> Written | Overtaken | Fault:
         """Writes, or says why not."""
@@ -168,7 +170,7 @@ class Keep:
             return Overtaken()
         standing = look.document(folder, store.LEDGER, ledger.LIMIT, ledger.parse)
         if isinstance(standing, Ledger) and standing.marker_id == self.ledger.marker_id:
-            if standing.generation > self.ledger.generation:
+            if standing.generation > self.replaces:
                 return Overtaken()
         elif standing is not None:
             if isinstance(standing, Invalid) and standing.future:

@@ -27,7 +27,6 @@ class Allowance:
             self._left -= seconds
         else:
             self._reserve -= seconds
-        self._earn(now)
 
     def free(self) -> float:
         """When a count is allowed again, on the monotonic clock; a time in the past means now."""

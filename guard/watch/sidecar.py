@@ -36,8 +36,9 @@ _SPREAD = 0.05
 #: Seconds that the last ledger may take at the end, and that the last lines may wait for their reader.
 _LAST_WRITE = 0.5
 _LAST_LINES = 0.2
-#: Seconds before a prober that met a bug is asked again.
+#: Seconds before a prober is asked again that met a bug, or that ended twice within so many seconds.
 _AFTER_A_BUG = 5.0
+_DIES_AGAIN = 60.0
 
 
 class Sidecar:
@@ -66,6 +67,7 @@ class Sidecar:
         self._around: tuple[Mount, ...] = ()
         self._look_at = time.monotonic()
         self._not_before = 0.0
+        self._died_at = float("-inf")
         self._replies = link.replies
 
     def run(self) -> None:
@@ -195,8 +197,9 @@ class Sidecar:
             self._vigil.counted(moment, Stock(census, None, self._options.expected.probe_timeout))
 
     def _died(self, moment: Moment, heard: Died) -> None:
-        self._not_before = moment.at + (_AFTER_A_BUG if heard.traceback else 0.0)
-        self._look_at = moment.at
+        again = heard.traceback or moment.at - self._died_at < _DIES_AGAIN
+        self._not_before = moment.at + (_AFTER_A_BUG if again else 0.0)
+        self._look_at = self._died_at = moment.at
         self._vigil.blind(moment, heard.how, heard.traceback)
 
     def _wrote(self, moment: Moment, value: object) -> None:
@@ -204,11 +207,11 @@ class Sidecar:
         self._vigil.wrote(moment, written, value if isinstance(value, Fault) else None)
 
     def _write_ledger(self, moment: Moment) -> bool:
-        ledger, look = self._vigil.ledger(moment), self._vigil.look
-        if ledger is None or look is None or look.mount is None:
+        ledger, look, keeper = self._vigil.ledger(moment), self._vigil.look, self._vigil.keeper
+        if ledger is None or look is None or look.mount is None or keeper is None:
             return False
         seen = Seen(look.path, look.mount.mount_id, look.root_inode)
-        self._link.ask(Keep(seen, ledger), moment.at)
+        self._link.ask(Keep(seen, ledger, keeper.replaces), moment.at)
         return True
 
     # The mount table.
@@ -260,7 +263,7 @@ class Sidecar:
 
     def _tell(self, message: str) -> None:
         fields = {"path": self._options.expected.path, **self._options.where.fields()}
-        self._vigil.incident.tell(Happening(Event.WATCH_STARTED, message, Severity.WARNING, fields))
+        self._vigil.incident.tell(Happening(Event.WATCH_STARTED, message, Severity.NOTICE, fields))
 
 
 def _is_due(due: float | None, moment: Moment) -> bool:

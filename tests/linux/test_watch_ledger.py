@@ -122,3 +122,14 @@ def test_a_volume_that_is_adopted_under_the_watchers_eyes_is_watched(volume: San
         assert recovered[OPERATION]["id"] == missing[OPERATION]["id"]
         volume.sh("rm -rf $P/a $P/b")
         assert watcher.wait_for("volume.wiped")["before"] == 2
+
+
+def test_an_acceptance_between_two_looks_is_never_written_over(adopted: Sandbox) -> None:
+    with armed(adopted, GUARD_INTERVAL="60s") as watcher:
+        wait_until(lambda: watcher.shows("files", 10))
+        adopted.sh("rm -rf $P/tenant/docx")
+        watcher.wait_for("volume.shrunk")
+        assert adopted.guard("accept").status == 0
+        accepted = _ledger(adopted)
+        assert watcher.stop() == 0, "its last ledger is older than what was accepted"
+    assert (_ledger(adopted)["generation"], _ledger(adopted)["reference"]) == (2, accepted["reference"])

@@ -131,7 +131,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(st.binary(max_size=200) | _JSON.map(lambda value: json.dumps(value).encode()))
 def test_any_bytes_give_an_object_or_the_readers_own_error(text: bytes) -> None:
     try:
@@ -141,7 +141,7 @@ def test_any_bytes_give_an_object_or_the_readers_own_error(text: bytes) -> None:
     assert isinstance(found, dict | DocumentError)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(st.text(max_size=40))
 def test_a_time_that_is_read_is_one_that_python_can_read_too(text: str) -> None:
     try:

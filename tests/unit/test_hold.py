@@ -53,7 +53,7 @@ def test_a_hold_beyond_the_limit_is_refused() -> None:
 _TEXTS = st.text(st.characters() | st.sampled_from('\udcff\n\x1b\\"'), min_size=1, max_size=253)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.builds(Hold, by=_TEXTS, since=st.just(GOOD["since"]), reason=_TEXTS.map(lambda text: (text * 9)[:1024])))
 def test_any_hold_survives_writing_and_reading(written: Hold) -> None:
     text = hold.render(written)
@@ -61,7 +61,7 @@ def test_any_hold_survives_writing_and_reading(written: Hold) -> None:
     assert hold.parse(text) == written
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.binary(max_size=300))
 def test_any_bytes_give_a_hold_or_the_readers_own_error(text: bytes) -> None:
     assert isinstance(read(text), Hold | DocumentError)

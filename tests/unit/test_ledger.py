@@ -164,7 +164,7 @@ _LEDGERS = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(_LEDGERS)
 def test_any_ledger_survives_writing_and_reading(written: Ledger) -> None:
     assert ledger.parse(ledger.render(written)) == written
@@ -173,7 +173,7 @@ def test_any_ledger_survives_writing_and_reading(written: Ledger) -> None:
 _JSON = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.lists(st.integers())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.dictionaries(st.sampled_from(sorted(GOOD)), _JSON),
     st.dictionaries(st.sampled_from(sorted(GOOD["reference"])), _JSON | st.dictionaries(st.text(), _JSON, max_size=3)),
@@ -188,7 +188,7 @@ def test_any_value_in_any_field_gives_a_ledger_or_the_readers_own_error(
         assert isinstance(found, DocumentError)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.binary(max_size=300) | st.tuples(st.integers(0, 280), st.binary(max_size=4)))
 def test_any_bytes_give_a_ledger_or_the_readers_own_error(damage: bytes | tuple[int, bytes]) -> None:
     whole = text_of()

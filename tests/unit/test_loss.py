@@ -408,7 +408,7 @@ def censuses(draw: st.DrawFn, before: Reference) -> Census:
 _HISTORIES = references().flatmap(lambda before: st.tuples(st.just(before), censuses(before)))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(_SHARES, _HISTORIES)
 def test_every_verdict_is_that_of_the_rule_restated_in_fractions(
     shares: Shares, history: tuple[Reference, Census]
@@ -417,14 +417,14 @@ def test_every_verdict_is_that_of_the_rule_restated_in_fractions(
     assert verdict(before, now, shares.rule()) is restated(shares, before, now)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(_SHARES, st.sampled_from([None, reference({})]), st.integers(0, 60))
 def test_without_a_baseline_only_the_floor_is_judged(shares: Shares, before: Reference | None, files: int) -> None:
     now = census({}, loose=files)
     assert verdict(before, now, shares.rule()) is restated(shares, before, now)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(_SHARES, _HISTORIES)
 def test_what_is_said_of_a_loss_adds_up(shares: Shares, history: tuple[Reference, Census]) -> None:
     before, now = history
@@ -437,7 +437,7 @@ def test_what_is_said_of_a_loss_adds_up(shares: Shares, history: tuple[Reference
     assert loss.reason
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(_SHARES, references(), st.integers(0, 40))
 def test_so_many_files_as_are_needed_are_never_judged_a_loss(shares: Shares, before: Reference, more: int) -> None:
     # Whatever is missing is missing where it weighs most: in as many entries as it can empty.
@@ -451,7 +451,7 @@ def test_so_many_files_as_are_needed_are_never_judged_a_loss(shares: Shares, bef
     assert verdict(before, now, shares.rule()) is Verdict.KEPT
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(_SHARES, references())
 def test_one_file_less_than_needed_is_a_loss(shares: Shares, before: Reference) -> None:
     files = needed(shares.rule(), before) - 1

@@ -100,7 +100,7 @@ def test_the_last_of_two_equal_fields_counts_as_everywhere_in_json() -> None:
 _NAMES = st.text(st.characters() | st.sampled_from('\udcff\ud800\n\x1b\\"/ '), min_size=1, max_size=253)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.builds(Marker, volume=_NAMES, marker_id=st.uuids().map(str), created=st.just(GOOD["created"])))
 def test_any_marker_survives_writing_and_reading(written: Marker) -> None:
     text = marker.render(written)
@@ -111,7 +111,7 @@ def test_any_marker_survives_writing_and_reading(written: Marker) -> None:
 _JSON = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.lists(st.integers())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.dictionaries(st.sampled_from(sorted(GOOD)), _JSON))
 def test_any_value_in_any_field_gives_a_marker_or_the_readers_own_error(changed: dict[str, Any]) -> None:
     found = read(text_of(**changed))
@@ -121,7 +121,7 @@ def test_any_value_in_any_field_gives_a_marker_or_the_readers_own_error(changed:
         assert isinstance(found, DocumentError)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.binary(max_size=300) | st.tuples(st.integers(0, 140), st.binary(max_size=4)))
 def test_any_bytes_give_a_marker_or_the_readers_own_error(damage: bytes | tuple[int, bytes]) -> None:
     whole = text_of()

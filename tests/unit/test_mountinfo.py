@@ -155,7 +155,7 @@ def test_mounts_below_a_directory_are_named_relative_to_it() -> None:
 _FRAGMENTS = st.sampled_from([" ", "-", " - ", "\n", "\\040", "\\", "36", "0:1", "/", "rw", "\udcff", "\x00"])
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.text() | st.lists(_FRAGMENTS | st.text(max_size=3), max_size=40).map("".join))
 def test_any_text_gives_a_table_in_which_every_line_stands_once(text: str) -> None:
     table = parse(text)
@@ -191,7 +191,7 @@ def rendered(mount: Mount) -> str:
     return " ".join([*map(str, fields), escaped(mount.super_options)])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(_MOUNTS, max_size=4))
 def test_what_the_kernel_would_write_of_any_mounts_is_read_back_equal(mounts: list[Mount]) -> None:
     table = parse("".join(rendered(mount) + "\n" for mount in mounts))

@@ -57,7 +57,7 @@ def test_what_a_terminal_would_obey_is_escaped_and_nothing_else(text: str, shown
     assert printable(text) == shown
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.text(st.characters() | st.sampled_from("\n\x1b\udcff"), max_size=300), st.integers(1, 300))
 def test_any_text_becomes_printable_utf_8_within_its_bound(text: str, limit: int) -> None:
     shown = bounded(text, limit)
@@ -164,7 +164,7 @@ _VALUES = (
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(_FOREIGN.map(lambda text: text * 20), st.dictionaries(st.sampled_from("abcdefgh"), _VALUES))
 def test_any_happening_is_one_line_of_json_in_utf_8_of_8_kib_at_most(message: str, fields: dict[str, Any]) -> None:
     text = rendered(happening(message, **fields))

@@ -425,13 +425,13 @@ def naive_distance(one: str, other: str) -> int:
     return between(len(one), len(other))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.text("GUARD_", max_size=8), st.text("GUARD_", max_size=8))
 def test_the_edit_distance_is_levenshteins(one: str, other: str) -> None:
     assert edit_distance(one, other) == naive_distance(one, other)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(st.sampled_from(sorted(TABLE)), st.text(max_size=12))
 def test_any_text_in_any_setting_gives_settings_or_sentences_and_never_a_traceback(name: str, text: str) -> None:
     found, problems = load(MODELS[min(TABLE[name][2])], {"GUARD_VOLUME": "v", name: text})

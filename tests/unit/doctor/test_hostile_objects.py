@@ -66,7 +66,7 @@ def bent_objects(draw: st.DrawFn) -> list[dict[str, Any]]:
     return bodies
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(bent_objects())
 def test_objects_with_parts_of_another_shape_end_in_a_report(bodies: list[dict[str, Any]]) -> None:
     text = json.dumps(bodies).encode()
@@ -85,7 +85,7 @@ def test_a_deployment_of_one_wrong_part_ends_in_a_report(shape: Any) -> None:
         assert run(Options(("-",)), io.BytesIO(json.dumps(bent).encode()))[1]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(st.sampled_from("kind: A\n-[]{}&*a!|>'\"#%\t,?0"), max_size=60))
 def test_any_text_ends_in_a_report(text: str) -> None:
     outcome, said = run(Options(("-",)), io.BytesIO(text.encode()))
@@ -93,7 +93,7 @@ def test_any_text_ends_in_a_report(text: str) -> None:
     assert said
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=60))
 def test_any_bytes_end_in_a_report(content: bytes) -> None:
     outcome, said = run(Options(("-",)), io.BytesIO(content))

@@ -176,7 +176,8 @@ class Volume:
         self.changed()
 
     def release(self) -> None:
-        self.accept()
+        if isinstance(self.marker, Marker):
+            self.accept()
         self.hold = None
         self.changed()
 
@@ -392,7 +393,9 @@ class Watch:
             self.vigil.counted(moment, Stock(census, None, self.expected.probe_timeout))
 
     def _keep(self, ledger: Ledger) -> None:
-        """As `guard.volume.writes.Keep` does."""
+        """As `guard.volume.writes.Keep` does, told which generation it may replace."""
+        assert self.vigil.keeper is not None
+        replaces = self.vigil.keeper.replaces
         volume, moment = self._volume, self._world.moment()
         standing = volume.ledger
         look = self.vigil.look
@@ -407,7 +410,7 @@ class Watch:
             or volume.marker.marker_id != ledger.marker_id
             or volume.hold is not None
             or (isinstance(standing, Ledger) and standing.marker_id == ledger.marker_id
-                and standing.generation > ledger.generation)
+                and standing.generation > replaces)
         ):  # fmt: skip
             self.vigil.wrote(moment, None, None)
         else:

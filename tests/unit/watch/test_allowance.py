@@ -30,6 +30,19 @@ def test_no_more_is_saved_up_however_long_nothing_is_counted(allowance: Allowanc
     assert allowance.free() == pytest.approx(START + 1e6 + 100)
 
 
+def test_five_seconds_can_be_saved_up_and_one_is_kept_for_a_loss_in_sight() -> None:
+    assert (SAVED, RESERVE, SHARE) == (5.0, 1.0, 0.01)
+
+
+def test_a_debt_that_is_paid_off_leaves_the_reserve_alone(allowance: Allowance) -> None:
+    allowance.spend(START, SAVED + 0.5)
+    allowance.spend(START + 61, 1.0)
+    assert allowance.reserve_free() <= START + 61
+    assert allowance.free() == pytest.approx(START + 150)
+    allowance.spend(START + 61, RESERVE)
+    assert allowance.reserve_free() <= START + 61
+
+
 def test_while_it_is_counted_time_is_earned_too(allowance: Allowance) -> None:
     allowance.spend(START, SAVED)
     allowance.spend(START + 100, 100.0)

@@ -97,6 +97,15 @@ def test_while_a_wipe_lasts_it_is_said_once() -> None:
     assert not watch.vigil.data_is_there
 
 
+def test_while_a_wipe_lasts_one_count_a_look_tells_whether_the_data_is_back() -> None:
+    world, volume, watch = watched(TWO)
+    volume.wipe()
+    world.run(30)
+    before = len(watch.counts)
+    world.run(20 * INTERVAL)
+    assert 18 <= len(watch.counts) - before <= 22
+
+
 def test_a_watcher_that_starts_below_the_reference_starts_in_that_incident() -> None:
     world, volume, first = watched(TWO)
     volume.wipe()
@@ -298,9 +307,9 @@ def test_a_reference_older_than_the_window_gives_way_to_what_is_left() -> None:
 
 
 def test_a_wiped_volume_keeps_its_reference_however_old() -> None:
-    world, volume, watch = watched(TWO, window=2000.0)
+    world, volume, watch = watched(TWO, window=500.0)
     volume.wipe()
-    world.run(10_000)
+    world.run(1500)
     assert watch.reference is not None
     assert watch.reference.files == 100
 
@@ -320,7 +329,7 @@ def test_files_that_became_empty_are_lost_and_recover_when_they_are_filled() -> 
 
 
 def test_sizes_are_read_only_when_a_tenth_of_the_blocks_is_gone_and_no_name_changed() -> None:
-    world, volume, watch = watched(TWO)
+    world, volume, _ = watched(TWO)
     world.run(400)
     orders: list[Order] = []
     take = volume.census

@@ -280,7 +280,6 @@ def test_above_ten_thousand_folders_there_is_none_and_the_start_says_so() -> Non
 
 def test_a_prober_that_ends_is_said_and_the_tripwire_armed_again() -> None:
     world, volume, watch = watched(TWO)
-    world.run(60)
     watch.die("the prober was killed by signal 9")
     world.run(20)
     assert [line.fields["reason"] for line in watch.said(Event.WATCH_BLIND)] == ["the prober was killed by signal 9"]
