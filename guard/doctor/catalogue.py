@@ -3,9 +3,22 @@
 from collections.abc import Mapping
 
 from guard.doctor.rule import Check, Rule
-from guard.doctor.rules import backups, claim, classes, drift, guarding, hiding, image, mount, path, sharing, text
+from guard.doctor.rules import (
+    backups,
+    claim,
+    classes,
+    drift,
+    guarding,
+    hiding,
+    image,
+    mount,
+    path,
+    policies,
+    sharing,
+    text,
+)  # fmt: skip
 
-_THEMES = (mount, path, hiding, image, claim, classes, sharing, drift, text, guarding, backups)
+_THEMES = (mount, path, hiding, image, claim, classes, sharing, drift, text, guarding, policies, backups)
 
 #: Every rule with its check, by id. The order is that of the reference page, and of findings of one severity.
 CHECKS: tuple[tuple[Rule, Check], ...] = tuple(

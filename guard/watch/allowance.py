@@ -21,14 +21,12 @@ class Allowance:
         self._at = now
 
     def spend(self, now: float, seconds: float) -> None:
-        """Takes what a count took."""
-        self._earn(now)
-        self._left -= seconds
-
-    def spend_reserve(self, now: float, seconds: float) -> None:
-        """Takes what a count took that could not wait."""
-        self._earn(now)
-        self._reserve -= seconds
+        """Takes what a count took that ends now; one that could not wait for a debt is paid from the reserve."""
+        self._earn(now - seconds)
+        if self._left >= 0:
+            self._left -= seconds
+        else:
+            self._reserve -= seconds
 
     def free(self) -> float:
         """When a count is allowed again, on the monotonic clock; a time in the past means now."""

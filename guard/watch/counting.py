@@ -83,7 +83,7 @@ class Counting:
 
     def done(self, moment: Moment, stock: Stock) -> None:
         """Takes a count that says something."""
-        self._spend(moment, stock)
+        self._allowance.spend(moment.at, stock.seconds)
         self._failures = 0
         self._counted_at, self._due = moment.at, None
         self._files, self._space = stock.census.files, stock.space
@@ -93,19 +93,13 @@ class Counting:
         """Takes a count that says nothing."""
         fault = stock.census.fault
         if fault is None or fault.number:  # no progress is no work
-            self._spend(moment, stock)
+            self._allowance.spend(moment.at, stock.seconds)
         self.again(moment.at)
 
     def again(self, now: float) -> None:
         """Asks for another try after a pause."""
         self._failures += 1
         self._due = self._retry_at = now + (_AGAIN if self._failures == 1 else _UNCOUNTABLE)
-
-    def _spend(self, moment: Moment, stock: Stock) -> None:
-        if self._allowance.free() > moment.at - stock.seconds:
-            self._allowance.spend_reserve(moment.at, stock.seconds)
-        else:
-            self._allowance.spend(moment.at, stock.seconds)
 
     def forget(self, now: float) -> None:
         """Drops what is suspected of a volume that is not there, and counts it as soon as it is back."""
@@ -152,7 +146,7 @@ class Counting:
             return True
         gone = before.used_inodes - space.used_inodes
         if self.settling.own_disk and reference is not None and gone > 0:
-            left = (1 - max(_MOST, max_loss)) * reference.files
+            left = reference.files - max(_MOST, max_loss) * reference.files
             self._mostly_gone = self._mostly_gone or self._files - gone <= left < self._files
         emptied = self._full is not None and _fell_blocks(self._full, space)
         if self.settling.due is None and (emptied or _fell_blocks(before, space) or _fell_inodes(before, space)):

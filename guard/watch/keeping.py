@@ -28,14 +28,13 @@ class Keeper:
     """What is known of one volume, and what is to be written about it.
 
     Args:
-        moment: Now.
         ledger: The usable ledger; None where there is none.
         marker_id: The marker it belongs to.
         window: GUARD_WINDOW, in seconds.
         jitter: From 0.9 to 1.1: many watchers of one volume must not write at once.
     """
 
-    def __init__(self, moment: Moment, ledger: Ledger | None, marker_id: str, window: float, jitter: float) -> None:
+    def __init__(self, ledger: Ledger | None, marker_id: str, window: float, jitter: float) -> None:
         self._window = window
         self._jitter = jitter
         self._written_at = float("-inf")
@@ -43,9 +42,9 @@ class Keeper:
         self._weighed_at = float("-inf")
         self.marker_id = marker_id
         self.generation = 1
-        self.read(moment, ledger)
+        self.read(ledger)
 
-    def read(self, moment: Moment, ledger: Ledger | None) -> None:
+    def read(self, ledger: Ledger | None) -> None:
         """Takes what stands on the volume as it is: at the start, and after accept or release."""
         self.reference = ledger.reference if ledger else None
         if ledger is not None:  # an incident that nobody wrote down yet may have gone further
@@ -54,21 +53,19 @@ class Keeper:
         self._levels: deque[_Level] = deque()
         self._levels.append(_Level(None, self.reference.files if self.reference else 0, float("inf")))
         self.files = ledger.files if ledger else 0
-        self._expire(moment)
 
     def settled(self, moment: Moment, census: Census) -> None:
         """Takes a settled count of a volume that is not wiped."""
         self.files = census.files
-        if self._levels:
-            self._levels[-1].until = moment.at
+        self._levels[-1].until = moment.at
         while self._levels and self._levels[-1].files >= census.files:
             self._levels.pop()  # a lower count that lasts longer makes it useless
         self._levels.append(_Level(census, census.files, float("inf")))
-        self._expire(moment)
 
     def baseline(self, moment: Moment) -> Census | None:
         """The lowest settled count of the last BASELINE seconds; None while that is what the ledger said at the start."""
-        self._expire(moment)
+        while len(self._levels) > 1 and self._levels[0].until < moment.at - BASELINE:
+            self._levels.popleft()
         return self._levels[0].census
 
     def wants_sizes(self, moment: Moment) -> bool:
@@ -114,6 +111,11 @@ class Keeper:
     def overdue(self) -> float:
         """When the ledger is to be written, whatever else is going on."""
         return self._written_at + self._jitter * WRITE_AT_LEAST
+
+    @property
+    def replaces(self) -> int:
+        """The generation of the ledger that a new one may replace; a later one was accepted, or another pod's, in between."""
+        return self._standing.generation if self._standing else 0
 
     def compose(self, moment: Moment, pod: str | None, node: str | None) -> Ledger:
         """The ledger as it is to be written."""
@@ -172,10 +174,6 @@ class Keeper:
         """Files of a count, where folders that can't be read keep their last."""
         return kept_files(self.reference, census)[0] if self.reference else census.files
 
-    def _expire(self, moment: Moment) -> None:
-        while len(self._levels) > 1 and self._levels[0].until < moment.at - BASELINE:
-            self._levels.popleft()
-
 
 def rfc3339(wall: datetime) -> str:
     """As it stands in the guard's documents: seconds, and Z for UTC."""
@@ -187,7 +185,7 @@ def _same(one: Reference, other: Reference | None) -> bool:
 
 
 def _alike(one: Reference, other: Reference | None) -> bool:
-    return _same(one, other) and other is not None and one.empty == other.empty
+    return other is not None and _same(one, other) and one.empty == other.empty
 
 
 def _writing(ledger: Ledger) -> tuple[str, int, int, str | None, str | None]:

@@ -21,6 +21,7 @@ class Wiring:
 
     def __init__(self) -> None:
         self._tried_at = float("-inf")
+        self._lost = False  # once already, since it last held
         self._due = float("-inf")
         self._back_off = _BACK_OFF
         self._heal = _HEAL
@@ -70,12 +71,12 @@ class Wiring:
         elif self.armed and not state.armed:
             return self.lost(now, state.blind or "its prober ended")
         elif self.complete and now - self._tried_at >= _HEAL:
-            self._heal, self._said = _HEAL, frozenset()  # it holds: what comes later is news
+            self._lost, self._heal, self._said = False, _HEAL, frozenset()  # it holds: what comes later is news
         return ""
 
     def lost(self, now: float, why: str) -> str:
         """It ended, or its prober did and took it along; the reason, where that is to be said."""
-        again = now - self._tried_at < _HEAL
+        again, self._lost = self._lost, True
         self.armed, self._tried_at, self._due = False, now, now
         return self._heal_later(now, why) if again else self._once(why)
 

@@ -69,6 +69,15 @@ def build(layout: Layout, say: Callable[[str], None]) -> Programs:
     )
 
 
+def policy_cost(layout: Layout, say: Callable[[str], None]) -> Path:
+    """The program that counts what a policy's expressions cost; built when it is asked for, the cluster runs without it."""
+
+    def make(folder: Path) -> None:
+        _go_build("cost", folder / "cost", "", ".")
+
+    return _cached(layout, "cost", "", make, say) / "cost"
+
+
 def kube_state_metrics(layout: Layout, say: Callable[[str], None]) -> Path:
     """Builds what the alerts ask of the cluster; only their tests need it: about three minutes."""
     return (

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from guard.event import Event, Happening
 from guard.volume.facts import Census, Fault, Identity, Invalid, Look, Order, Space
 from guard.volume.hold import Hold
-from guard.volume.judge import Expectation
+from guard.volume.judge import DURABLE_KINDS, Expectation
 from guard.volume.kinds import Kind
 from guard.volume.ledger import Ledger, Reference
 from guard.volume.loss import LossRule, new_reference
@@ -176,7 +176,8 @@ class Volume:
         self.changed()
 
     def release(self) -> None:
-        self.accept()
+        if isinstance(self.marker, Marker):
+            self.accept()
         self.hold = None
         self.changed()
 
@@ -201,6 +202,10 @@ class Volume:
     def mend(self) -> None:
         self.fault = None
         self.changed()
+
+    def jump(self, *, days: float) -> None:
+        """The node's wall clock is set to another time."""
+        self.world.wall_jump += timedelta(days=days)
 
     def _stir(self, removed: int, created: int) -> None:
         self.changed()
@@ -241,8 +246,9 @@ class Watch:
         per_file: float = 1e-6,
         pod: str = "skills-0",
         writable: bool = True,
+        kinds: frozenset[Kind] = DURABLE_KINDS,
     ) -> None:
-        self.expected = Expectation(PATH, NAME, loss=loss or LossRule(), writable=writable)
+        self.expected = Expectation(PATH, NAME, kinds, writable=writable, loss=loss or LossRule())
         self.vigil = Vigil(world.moment(), self.expected, settle, window, Whereabouts(pod, "node-1", "dev"), jitter)
         self.lines: list[Line] = []
         self.counts: list[tuple[float, Census]] = []
@@ -387,7 +393,9 @@ class Watch:
             self.vigil.counted(moment, Stock(census, None, self.expected.probe_timeout))
 
     def _keep(self, ledger: Ledger) -> None:
-        """As `guard.volume.writes.Keep` does."""
+        """As `guard.volume.writes.Keep` does, told which generation it may replace."""
+        assert self.vigil.keeper is not None
+        replaces = self.vigil.keeper.replaces
         volume, moment = self._volume, self._world.moment()
         standing = volume.ledger
         look = self.vigil.look
@@ -402,7 +410,7 @@ class Watch:
             or volume.marker.marker_id != ledger.marker_id
             or volume.hold is not None
             or (isinstance(standing, Ledger) and standing.marker_id == ledger.marker_id
-                and standing.generation > ledger.generation)
+                and standing.generation > replaces)
         ):  # fmt: skip
             self.vigil.wrote(moment, None, None)
         else:

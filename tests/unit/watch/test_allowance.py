@@ -25,30 +25,53 @@ def test_a_debt_is_waited_for_a_hundred_times_as_long(allowance: Allowance) -> N
 
 
 def test_no_more_is_saved_up_however_long_nothing_is_counted(allowance: Allowance) -> None:
+    allowance.spend(START + 1e6, 0.0)
     allowance.spend(START + 1e6, SAVED + 1)
     assert allowance.free() == pytest.approx(START + 1e6 + 100)
+
+
+def test_five_seconds_can_be_saved_up_and_one_is_kept_for_a_loss_in_sight() -> None:
+    assert (SAVED, RESERVE, SHARE) == (5.0, 1.0, 0.01)
+
+
+def test_a_debt_that_is_paid_off_leaves_the_reserve_alone(allowance: Allowance) -> None:
+    allowance.spend(START, SAVED + 0.5)
+    allowance.spend(START + 61, 1.0)
+    assert allowance.reserve_free() <= START + 61
+    assert allowance.free() == pytest.approx(START + 150)
+    allowance.spend(START + 61, RESERVE)
+    assert allowance.reserve_free() <= START + 61
+
+
+def test_while_it_is_counted_time_is_earned_too(allowance: Allowance) -> None:
+    allowance.spend(START, SAVED)
+    allowance.spend(START + 100, 100.0)
+    assert allowance.free() == pytest.approx(START + 100 + 9900)
 
 
 def test_a_loss_in_sight_may_go_on_where_everything_saved_up_is_spent(allowance: Allowance) -> None:
     allowance.spend(START, SAVED + 100)
     assert allowance.reserve_free() <= START
-    allowance.spend_reserve(START, RESERVE)
+    allowance.spend(START, RESERVE)
     assert allowance.reserve_free() <= START
-    allowance.spend_reserve(START, 0.5)
+    allowance.spend(START, 0.5)
     assert allowance.reserve_free() == pytest.approx(START + 50)
 
 
 def test_the_reserve_is_filled_first_and_from_the_same_one_per_cent(allowance: Allowance) -> None:
     allowance.spend(START, SAVED + 1)
-    allowance.spend_reserve(START, RESERVE)
+    allowance.spend(START, RESERVE)
     assert allowance.free() == pytest.approx(START + (1 + RESERVE) / SHARE)
     allowance.spend(START + 60, 0.0)
     assert allowance.free() == pytest.approx(START + (1 + RESERVE) / SHARE)
 
 
 def test_what_is_free_for_all_is_free_for_a_loss_in_sight(allowance: Allowance) -> None:
-    allowance.spend_reserve(START, RESERVE + 1)
-    assert allowance.reserve_free() == allowance.free() <= START
+    allowance.spend(START, SAVED + 0.01)
+    allowance.spend(START, RESERVE + 10)
+    assert allowance.reserve_free() == pytest.approx(START + 1000)
+    allowance.spend(START + 3000, 0.0)
+    assert allowance.reserve_free() == allowance.free() == START + 3000
 
 
 def test_a_clock_that_stands_still_or_goes_back_earns_nothing(allowance: Allowance) -> None:

@@ -31,7 +31,7 @@ def ledger(files: int = 100, *, generation: int = 4, recorded: datetime = BEGUN,
 
 
 def keeper(standing: Ledger | None = None, *, window: float = WEEK, jitter: float = 1.0) -> Keeper:
-    return Keeper(moment(0), standing, ID, window, jitter)
+    return Keeper(standing, ID, window, jitter)
 
 
 def settle(keeper: Keeper, seconds: float, files: int, *, empty: int = 0) -> None:
@@ -140,6 +140,7 @@ def test_without_a_ledger_the_first_baseline_is_the_reference_after_five_minutes
     settle(kept, 0, 50)
     settle(kept, 299, 50)
     assert files_of(kept) is None
+    assert kept.wants_sizes(moment(301))
     settle(kept, 301, 50)
     assert files_of(kept) == 50
 
@@ -196,7 +197,7 @@ def test_folders_that_cannot_be_read_keep_their_count_in_a_larger_reference() ->
 def test_what_was_accepted_is_the_reference_and_the_baseline() -> None:
     kept = keeper(ledger(100))
     settle(kept, 0, 100)
-    kept.read(moment(10), ledger(5, generation=5))
+    kept.read(ledger(5, generation=5))
     assert (files_of(kept), kept.generation, kept.files) == (5, 5, 5)
     settle(kept, 20, 90)
     assert files_of(kept) == 5
@@ -224,7 +225,7 @@ def test_a_recovery_that_is_not_written_down_yet_hides_no_acceptance() -> None:
     kept.recovered(4)
     assert kept.generation == 5
     assert kept.is_accepted(ledger(5, generation=5))
-    kept.read(moment(1), ledger(5, generation=5))
+    kept.read(ledger(5, generation=5))
     assert kept.generation == 5
 
 
@@ -232,7 +233,7 @@ def test_an_older_acceptance_never_takes_the_generation_back() -> None:
     kept = keeper(ledger(100))
     for generation in (4, 5, 6):
         kept.recovered(generation)
-    kept.read(moment(1), ledger(5, generation=5))
+    kept.read(ledger(5, generation=5))
     assert kept.generation == 7
 
 
@@ -340,6 +341,15 @@ def test_a_ledger_says_who_wrote_it_when_and_how_many_files_there_are() -> None:
     assert (found.marker_id, found.generation, found.files, found.pod, found.node) == (ID, 4, 90, "skills-0", "node-1")
     assert found.written == "2026-11-24T18:00:07Z"
     assert found.reference == ledger(100).reference
+
+
+def test_a_write_replaces_no_later_generation_than_the_one_that_was_seen() -> None:
+    kept = keeper(ledger(100))
+    kept.recovered(4)
+    assert (kept.generation, kept.replaces) == (5, 4)
+    written(kept, 1)
+    assert kept.replaces == 5
+    assert keeper(None).replaces == 0
 
 
 def test_a_ledger_without_a_reference_says_so_with_a_reference_of_0() -> None:

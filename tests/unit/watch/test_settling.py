@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from guard.volume.facts import Census, Fault, Space
-from guard.watch.settling import CEILING, QUICK, TAIL, Settled, Settling
+from guard.watch.settling import CEILING, QUICK, Settled, Settling
 from guard.watch.sightings import Moment, Sign, Stock
 
 QUIET = 2.0
@@ -98,10 +98,15 @@ def test_blocks_of_a_disk_that_others_write_say_nothing() -> None:
     assert count(settling, 2.0, stock(0, blocks=500)) is not None
 
 
+def test_a_disk_is_taken_for_the_volumes_own_until_a_look_says_otherwise() -> None:
+    assert Settling(QUIET).own_disk
+
+
 def test_where_space_is_unknown_the_names_alone_tell() -> None:
-    settling = suspicious()
-    count(settling, 0.0, stock(0, blocks=None))
-    assert count(settling, 2.0, stock(0)) is not None
+    for before, after in ((None, 100), (100, None)):
+        settling = suspicious()
+        count(settling, 0.0, stock(0, blocks=before))
+        assert count(settling, 2.0, stock(0, blocks=after)) is not None
 
 
 def test_a_count_that_failed_says_nothing() -> None:
@@ -126,6 +131,15 @@ def test_while_nothing_changes_the_next_count_is_the_one_that_settles_it() -> No
     count(settling, 0.0, 10)
     count(settling, QUICK, 10)
     assert settling.due == QUIET
+
+
+def test_while_it_changes_counts_follow_closely() -> None:
+    settling = suspicious()
+    count(settling, 0.0, 10)
+    count(settling, 1.0, 9)
+    assert settling.due == 1.0 + QUICK
+    count(settling, 2.0, stock(8, seconds=0.2))
+    assert settling.due == 2.8
 
 
 def test_with_a_loss_in_sight_counts_follow_closely() -> None:
@@ -204,8 +218,8 @@ def test_at_the_ceiling_the_highest_count_of_the_last_ten_seconds_is_judged() ->
     assert settled is not None
     assert settled.census.files == 99
     older = suspicious()
-    churn(older, CEILING - TAIL, files=99)
-    churn(older, CEILING, files=10, since=CEILING - TAIL)
+    churn(older, 50.0, files=99)
+    churn(older, CEILING, files=10, since=50.0)
     settled = count(older, CEILING, stock(5, blocks=9999))
     assert settled is not None
     assert settled.census.files == 10

@@ -36,6 +36,7 @@ def test_one_that_is_up_and_whole_is_left_alone(wiring: Wiring) -> None:
 
 
 def test_above_ten_thousand_folders_there_is_none() -> None:
+    assert FOLDERS == 10_000
     wiring = Wiring()
     wiring.folders = FOLDERS
     assert wiring.due() is not None
@@ -142,6 +143,26 @@ def test_one_that_dies_again_and_again_is_said_once_and_armed_less_and_less_ofte
     wiring.tried(START + 170, UP)
     assert wiring.seen(START + 180, DOWN) == ""
     assert wiring.due() == START + 300
+
+
+def test_one_that_is_lost_soon_after_it_was_armed_is_armed_again_at_once_the_first_time(wiring: Wiring) -> None:
+    assert wiring.seen(START + 5, DOWN) == DOWN.blind
+    assert wiring.due() == START + 5
+
+
+def test_it_held_only_where_every_folder_was_watched(wiring: Wiring) -> None:
+    wiring.seen(START + 100, DOWN)
+    wiring.tried(START + 100, PARTLY)
+    wiring.seen(START + 165, UP)
+    assert wiring.seen(START + 170, DOWN) == ""
+
+
+@pytest.mark.parametrize(("held", "news"), [(59, False), (60, True)])
+def test_what_held_for_less_than_a_minute_is_not_healed(wiring: Wiring, held: float, news: bool) -> None:
+    wiring.seen(START + 100, DOWN)
+    wiring.tried(START + 100, UP)
+    wiring.seen(START + 100 + held, UP)
+    assert bool(wiring.seen(START + 200, DOWN)) is news
 
 
 def test_what_held_for_a_minute_is_healed_and_its_next_blindness_is_news(wiring: Wiring) -> None:

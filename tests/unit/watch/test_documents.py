@@ -1,0 +1,422 @@
+"""Marker, ledger and hold as the watcher takes them: acceptance, adoption, announced work, and what must not launder a loss."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from guard.event import Event
+from guard.outcome import Severity
+from guard.volume.facts import Invalid
+from guard.volume.ledger import Ledger
+from guard.volume.marker import Marker
+from guard.watch.keeping import WRITE_AT_LEAST
+from guard.watch.standing import Condition
+from tests.unit.watch.simulation import (
+    AT,
+    INTERVAL,
+    MARKER_ID,
+    NAME,
+    OTHER_ID,
+    Volume,
+    Watch,
+    World,
+    ledger_of,
+    watched,
+)
+
+TWO = {"a": 60, "b": 40}
+HOUR = 3600.0
+
+
+def standing(volume: Volume) -> Ledger:
+    assert isinstance(volume.ledger, Ledger)
+    return volume.ledger
+
+
+# The ledger.
+
+
+def test_the_ledger_is_written_at_the_start_and_every_quarter_of_an_hour() -> None:
+    world, volume, _ = watched(TWO)
+    world.run(4 * WRITE_AT_LEAST)
+    times = [at for at, _, _ in volume.kept]
+    assert len(times) == 5
+    assert standing(volume).reference.files == 100
+
+
+def test_what_changes_is_written_within_a_minute_or_two_and_never_more_often_than_once_a_minute() -> None:
+    world, volume, _ = watched(TWO)
+    for files in range(41, 71):
+        volume.set({"a": 60, "b": files})
+        world.run(20)
+    times = [at for at, _, _ in volume.kept]
+    assert all(later - earlier >= 59.9 for earlier, later in pairwise(times))
+    world.run(140)
+    assert standing(volume).files == 130
+
+
+def test_the_ledger_stays_as_it_was_while_the_volume_is_wiped() -> None:
+    world, volume, watch = watched(TWO)
+    world.run(10)
+    before = standing(volume)
+    volume.wipe()
+    world.run(4 * WRITE_AT_LEAST)
+    assert volume.ledger is before
+    assert watch.vigil.ledger(world.moment()) is None
+
+
+def test_the_ledger_stays_as_it_was_while_a_loss_is_on_its_way() -> None:
+    world, volume, watch = watched(TWO)
+    volume.wipe()
+    world.run(0.01)
+    assert watch.vigil.wants(world.now).write is None or (watch.vigil.wants(world.now).write or 0) > world.now + 800
+
+
+def test_a_change_that_never_ends_does_not_keep_the_ledger_from_being_written() -> None:
+    world, volume, _ = watched(TWO)
+    for number in range(2400):
+        volume.set({"a": 60, "b": 40 + number % 2})
+        world.run(0.5)
+    times = [at for at, _, _ in volume.kept]
+    assert times[-1] > world.now - WRITE_AT_LEAST - 60
+
+
+def test_a_ledger_that_somebody_removed_is_written_again_with_the_same_reference() -> None:
+    world, volume, watch = watched(TWO)
+    world.run(100)
+    volume.ledger = None
+    world.run(80)
+    assert standing(volume).reference.files == 100
+    assert watch.labels() == ["watch.started"]
+
+
+def test_a_ledger_that_cannot_be_used_is_said_once_and_replaced_by_what_was_known() -> None:
+    world, volume, watch = watched(TWO)
+    world.run(100)
+    volume.ledger = Invalid("not JSON", "abcdef012345")
+    world.run(60)
+    (line,) = watch.said(Event.LEDGER_INVALID)
+    assert line.severity is Severity.WARNING
+    assert line.fields["reason"] == "not JSON"
+    world.run(60)
+    assert standing(volume).reference.files == 100
+
+
+def test_it_is_said_again_when_it_breaks_again() -> None:
+    world, volume, watch = watched(TWO)
+    for _ in range(2):
+        volume.ledger = Invalid("not JSON", "abcdef012345")
+        world.run(90)
+    assert len(watch.said(Event.LEDGER_INVALID)) == 2
+
+
+def test_at_the_clean_end_the_ledger_says_how_many_files_settled_last() -> None:
+    world, volume, watch = watched(TWO)
+    volume.set({"a": 60, "b": 30})
+    world.run(5)
+    watch.stop()
+    assert (standing(volume).files, standing(volume).reference.files) == (90, 100)
+
+
+def test_at_the_end_of_a_watch_that_never_counted_nothing_is_written() -> None:
+    world = World()
+    volume = Volume(world, dict(TWO), ledger=ledger_of(TWO))
+    before = volume.ledger
+    Watch(world, volume).stop()
+    assert volume.ledger is before
+
+
+# Acceptance.
+
+
+def test_acceptance_ends_the_wipe_and_what_is_there_is_the_reference() -> None:
+    world, volume, watch = watched(TWO)
+    volume.wipe()
+    world.run(30)
+    volume.set({"a": 3})
+    world.run(30)
+    volume.accept()
+    world.run(100)
+    assert watch.labels() == ["watch.started", "volume.wiped", "volume.accepted"]
+    assert watch.said()[-1].last
+    assert watch.reference is not None
+    assert watch.reference.files == 3
+    assert watch.vigil.healthy
+
+
+def test_acceptance_is_seen_though_an_incident_before_it_was_not_written_down_yet() -> None:
+    world, volume, watch = watched(TWO)
+    volume.unmount()
+    world.run(1)
+    volume.remount()
+    world.run(4)
+    volume.wipe()
+    world.run(30)
+    volume.accept()
+    world.run(30)
+    assert watch.labels()[-1] == "volume.accepted"
+    operations = {line.operation for line in watch.said(Event.VOLUME_UNMOUNTED, Event.VOLUME_WIPED)}
+    assert len(operations) == 2
+
+
+def test_an_acceptance_between_a_recovery_and_its_ledger_is_not_written_over() -> None:
+    world, volume, watch = watched(TWO)
+    volume.wipe()
+    world.run(5)
+    volume.set({"a": 60, "b": 10})
+    while watch.vigil.incident.is_open:
+        world.run(0.5)
+    due = watch.vigil.wants(world.now).write
+    assert due is not None
+    world.run(max(0.0, due - world.now - 0.001))
+    volume.accept()
+    world.run(100)
+    assert watch.reference is not None
+    assert watch.reference.files == 70
+    assert standing(volume).reference.files == 70
+
+
+def test_the_incident_after_an_acceptance_has_an_id_of_its_own() -> None:
+    world, volume, watch = watched(TWO)
+    volume.wipe()
+    world.run(30)
+    volume.set({"a": 3})
+    volume.accept()
+    world.run(100)
+    volume.wipe()
+    world.run(30)
+    first, second = watch.said(Event.VOLUME_WIPED)
+    assert first.operation != second.operation
+
+
+def test_acceptance_of_a_shrunk_volume_says_nothing_and_is_the_reference() -> None:
+    world, volume, watch = watched(TWO)
+    volume.set({"a": 60})
+    world.run(30)
+    volume.accept()
+    world.run(30)
+    assert watch.labels() == ["watch.started", "volume.shrunk"]
+    assert watch.reference is not None
+    assert watch.reference.files == 60
+
+
+def test_the_recovery_of_another_watcher_is_no_acceptance() -> None:
+    world, volume, watch = watched(TWO)
+    volume.wipe()
+    world.run(30)
+    volume.ledger = replace(standing(volume), generation=2, written="2026-11-24T19:00:00Z")
+    world.run(30)
+    assert watch.labels()[-1] == "volume.wiped"
+
+
+# Adoption and other markers.
+
+
+def test_a_volume_that_is_adopted_anew_is_kept_from_then_on() -> None:
+    world, volume, watch = watched(TWO)
+    volume.wipe()
+    world.run(30)
+    volume.marker = Marker(NAME, OTHER_ID, AT)
+    volume.ledger = replace(ledger_of({}), marker_id=OTHER_ID)
+    world.run(30)
+    assert watch.labels() == ["watch.started", "volume.wiped", "volume.accepted"]
+    volume.set(TWO)
+    world.run(500)
+    assert standing(volume).marker_id == OTHER_ID
+    assert standing(volume).reference.files == 100
+
+
+def test_another_volumes_marker_and_ledger_copied_over_ours_accept_nothing() -> None:
+    world, volume, watch = watched(TWO)
+    volume.wipe()
+    world.run(30)
+    volume.marker = Marker("claude-skills-prod", OTHER_ID, AT)
+    volume.ledger = replace(ledger_of({}, generation=9), marker_id=OTHER_ID)
+    foreign = volume.ledger
+    world.run(1000)
+    assert watch.labels() == ["watch.started", "volume.wiped", "marker.changed"]
+    assert watch.reference is not None
+    assert watch.reference.files == 100
+    assert volume.ledger is foreign
+
+
+@pytest.mark.parametrize(
+    ("marker", "label"),
+    [
+        (None, "marker.missing"),
+        (Invalid("not JSON", "abcdef012345"), "marker.invalid"),
+        (Marker("claude-skills-prod", MARKER_ID, AT), "marker.changed"),
+        (Marker(NAME, OTHER_ID, AT), "marker.changed"),
+    ],
+)
+def test_a_marker_that_is_not_the_known_one_is_said_at_the_next_look_and_nothing_is_written(
+    marker: Marker | Invalid | None, label: str
+) -> None:
+    world, volume, watch = watched(TWO)
+    kept, before = len(volume.kept), volume.marker
+    volume.marker = marker
+    world.run(INTERVAL + 0.1)
+    assert watch.labels() == ["watch.started", label]
+    assert watch.said()[-1].severity is Severity.ERROR
+    world.run(1000)
+    assert len(volume.kept) == kept
+    volume.marker = before
+    world.run(INTERVAL + 0.1)
+    assert watch.labels() == ["watch.started", label, "volume.recovered"]
+
+
+def test_a_wipe_of_everything_tells_of_marker_and_content_in_one_incident() -> None:
+    world, volume, watch = watched(TWO)
+    volume.wipe()
+    volume.marker = volume.ledger = None
+    world.run(30)
+    assert sorted(watch.labels()[1:]) == ["marker.missing", "volume.wiped"]
+    assert len({line.operation for line in watch.said()[1:]}) == 1
+
+
+def test_at_the_start_a_missing_marker_beside_a_ledger_is_said_at_once_and_the_content_judged() -> None:
+    world = World()
+    volume = Volume(world, {}, marker=None, ledger=ledger_of(TWO))
+    watch = Watch(world, volume)
+    world.run(0.01)
+    assert watch.labels() == ["watch.started", "marker.missing"]
+    world.run(20)
+    assert watch.labels() == ["watch.started", "marker.missing", "volume.wiped"]
+
+
+def test_at_the_start_a_broken_marker_beside_a_ledger_leaves_the_content_to_be_judged() -> None:
+    world = World()
+    volume = Volume(world, {}, marker=Invalid("not JSON", "abcdef012345"), ledger=ledger_of(TWO))
+    watch = Watch(world, volume)
+    world.run(20)
+    assert watch.labels() == ["watch.started", "marker.invalid", "volume.wiped"]
+
+
+def test_a_new_volume_is_watched_from_its_adoption_on() -> None:
+    world = World()
+    volume = Volume(world, dict(TWO), marker=None)
+    watch = Watch(world, volume)
+    world.run(60)
+    assert watch.labels() == ["watch.started", "marker.missing"]
+    assert watch.counts == []
+    volume.marker, volume.ledger = Marker(NAME, MARKER_ID, AT), ledger_of(TWO)
+    world.run(30)
+    assert watch.labels()[-1] == "volume.recovered"
+    volume.wipe()
+    world.run(30)
+    assert watch.labels()[-1] == "volume.wiped"
+    operations = [line.operation for line in watch.said() if line.first]
+    assert len(set(operations)) == 2
+
+
+# Holds.
+
+
+def test_what_happens_under_a_hold_is_said_at_info_and_nothing_is_written() -> None:
+    world, volume, watch = watched(TWO)
+    volume.announce()
+    world.run(INTERVAL + 0.1)
+    before = volume.ledger
+    volume.wipe()
+    world.run(2000)
+    held, wiped = watch.said(Event.VOLUME_HELD)[0], watch.said(Event.VOLUME_WIPED)[0]
+    assert "restore of Monday's backup" in held.message
+    assert (held.severity, wiped.severity) == (Severity.INFO, Severity.INFO)
+    assert wiped.fields["hold_reason"] == "restore of Monday's backup"
+    assert volume.ledger is before
+    assert watch.vigil.status(Condition.CONTENT) == "unknown"
+    assert watch.vigil.healthy
+
+
+def test_a_hold_is_said_again_every_hour() -> None:
+    world, volume, watch = watched(TWO)
+    volume.announce()
+    world.run(3 * HOUR + 60)
+    lines = watch.said(Event.VOLUME_HELD)
+    assert len(lines) == 4
+    assert "still held" in lines[-1].message
+    assert "still" not in lines[0].message
+
+
+def test_a_volume_that_was_taken_away_under_its_hold_is_said_to_be_held_every_hour() -> None:
+    world, volume, watch = watched(TWO)
+    volume.announce()
+    world.run(INTERVAL + 1)
+    volume.unmount()
+    world.run(2 * HOUR + 60)
+    assert watch.said(Event.VOLUME_UNMOUNTED)[0].severity is Severity.INFO
+    assert len(watch.said(Event.VOLUME_HELD)) == 3
+
+
+def test_a_hold_that_cannot_be_read_holds_all_the_same() -> None:
+    world, volume, watch = watched(TWO)
+    volume.hold = Invalid("not JSON", "abcdef012345")
+    world.run(INTERVAL + 0.1)
+    (line,) = watch.said(Event.VOLUME_HELD)
+    assert "its hold can't be read: not JSON" in line.message
+    assert watch.vigil.incident.held
+
+
+def test_release_accepts_what_is_there() -> None:
+    world, volume, watch = watched(TWO)
+    volume.announce()
+    world.run(20)
+    volume.set({"a": 3})
+    world.run(20)
+    volume.release()
+    world.run(100)
+    assert watch.labels()[-2:] == ["volume.released", "volume.accepted"]
+    assert watch.reference is not None
+    assert watch.reference.files == 3
+    assert watch.vigil.status(Condition.CONTENT) == "true"
+
+
+def test_a_wipe_under_a_hold_that_somebody_just_removed_is_said_aloud() -> None:
+    world, volume, watch = watched(TWO)
+    volume.announce()
+    world.run(20)
+    volume.wipe()
+    world.run(20)
+    volume.unhold()
+    world.run(20)
+    quiet, loud = watch.said(Event.VOLUME_WIPED)
+    assert (quiet.severity, loud.severity) == (Severity.INFO, Severity.CRITICAL)
+    assert quiet.operation == loud.operation
+    assert watch.labels()[-2:] == ["volume.released", "volume.wiped"]
+
+
+def test_a_shrunk_volume_under_a_hold_that_somebody_just_removed_is_said_aloud() -> None:
+    world, volume, watch = watched(TWO)
+    volume.announce()
+    world.run(20)
+    volume.set({"a": 60})
+    world.run(20)
+    volume.unhold()
+    world.run(20)
+    assert [line.severity for line in watch.said(Event.VOLUME_SHRUNK)] == [Severity.INFO, Severity.WARNING]
+
+
+def test_counts_under_a_hold_make_no_reference() -> None:
+    world, volume, watch = watched(TWO)
+    volume.announce()
+    world.run(20)
+    volume.set({"a": 600, "b": 400})
+    world.run(1000)
+    volume.unhold()
+    world.run(200)
+    assert watch.reference is not None
+    assert watch.reference.files == 100
+    world.run(400)
+    assert watch.reference.files == 1000
+
+
+def test_sizes_are_not_read_under_a_hold_for_a_reference_that_cannot_be_made() -> None:
+    world, volume, watch = watched(TWO)
+    volume.set({"a": 600, "b": 400})
+    world.run(100)
+    volume.announce()
+    world.run(100)
+    before = len(watch.counts)
+    world.run(1000)
+    assert len(watch.counts) - before <= 2
