@@ -1,5 +1,6 @@
 """The custom resources: valid by their schemas, the rules in them those of the rule file, and what they select is there."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,11 @@ import pytest
 import yaml
 
 from tests.monitoring import schemas
+from tests.monitoring.alerts import EXPRESSIONS
 from tests.monitoring.wrapping import MONITORING, RULES, WRAPPED, wrapped
 
 MANIFESTS = MONITORING.parent
+KINDS = ("CronJob", "PersistentVolumeClaim")
 
 Object = dict[str, Any]
 
@@ -68,3 +71,20 @@ def test_the_watcher_s_port_is_the_one_that_is_scraped(path: str, endpoints: str
     assert ports[endpoint["port"]] == "volume-guard-watch"
     assert monitor["metadata"]["namespace"] == deployment["metadata"]["namespace"]
     assert pod["metadata"]["labels"].items() >= monitor["spec"]["selector"].get("matchLabels", {}).items()
+
+
+def test_the_backup_s_cronjobs_and_its_repository_have_the_names_that_the_alerts_look_for() -> None:
+    made = [
+        one for path in (MANIFESTS / "backup").glob("*.yaml") for one in yaml.safe_load_all(path.read_text()) if one
+    ]
+    names = {kind: {one["metadata"]["name"] for one in made if one["kind"] == kind} for kind in KINDS}
+    backups, drills = (
+        {name for name in names["CronJob"] if re.fullmatch(pattern, name)}
+        for pattern in (".+-backup", ".+-restore-drill")
+    )
+    assert backups | drills == names["CronJob"]
+    assert backups
+    assert drills
+    assert all(f'cronjob=~"{pattern}"' in str(EXPRESSIONS) for pattern in (".+-backup", ".+-restore-drill"))
+    assert all(re.fullmatch(".+-backup", name) for name in names["PersistentVolumeClaim"])
+    assert 'persistentvolumeclaim!~".+-backup"' in EXPRESSIONS["VolumeGuardClaimUnmounted"]

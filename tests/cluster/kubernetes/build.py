@@ -79,7 +79,7 @@ def policy_cost(layout: Layout, say: Callable[[str], None]) -> Path:
 
 
 def kube_state_metrics(layout: Layout, say: Callable[[str], None]) -> Path:
-    """Builds what the alerts ask of the cluster; only their tests need it: one or two minutes."""
+    """Builds what the alerts ask of the cluster; only their tests need it: about three minutes."""
     return (
         _cached(
             layout,
