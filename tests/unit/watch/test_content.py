@@ -410,6 +410,17 @@ def test_a_wipe_is_known_though_every_saved_second_of_counting_is_spent() -> Non
     assert (wiped(watch) or 1e9) - at < 2 * INTERVAL
 
 
+def test_a_removal_that_was_counted_just_before_it_was_a_wipe_is_followed_to_its_end() -> None:
+    tenants = {"a": 60, "b": 40, "c": 25}
+    world, volume, watch = watched(tenants, per_file=2e-2)  # 2.5 s a count: every saved second is spent
+    for step in range(1, 13):
+        world.run(1)
+        volume.set({name: int(files * (1 - step / 12)) for name, files in volume.entries.items()})
+    at = world.now
+    world.run(60)
+    assert (wiped(watch) or 1e9) - at < INTERVAL + SETTLE
+
+
 def test_a_tree_that_cannot_be_counted_now_is_looked_at_every_second() -> None:
     world, volume, watch = watched(LARGE, per_file=2e-5)  # 20 s a count, all saved seconds are spent
     before = watch.looks
