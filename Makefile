@@ -1,15 +1,16 @@
 # Two commands: `make demo` shows the main job on a real mount, `make test` runs every test that needs no cluster.
+# `make test-cluster` runs those on a real Kubernetes: yours by KUBECONFIG, or one of our own on a bare machine.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint unit linux bench lock clean
+.PHONY: demo test lint unit linux monitoring test-cluster release-check bench soak lock clean
 
 demo: $(VENV)/runtime
 	@PYTHON=$(BIN)/python sh tests/demo.sh
 
-test: lint unit linux
+test: lint unit linux monitoring
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check --quiet .
@@ -28,15 +29,36 @@ linux: $(VENV)/dev
 	@sh tests/packages.sh
 	$(BIN)/pytest -q --numprocesses auto tests/linux
 
+# Alerts, dashboard and log lines, in a Prometheus of this machine that scrapes a real watcher.
+monitoring: $(VENV)/dev
+	@sh tests/packages.sh
+	$(BIN)/pytest -q --numprocesses auto --dist loadfile tests/monitoring
+
+test-cluster: $(VENV)/dev
+	$(BIN)/pytest -q tests/cluster
+
+# Before a release: builds wheel, source archive and (with buildah) image, tests these instead of the checkout, and
+# leaves in dist/ what passed.
+release-check: $(VENV)/dev
+	$(BIN)/pytest -q tests/release --keep dist
+
 # By hand, or in CI for show: prints ratios of one run.
 bench: $(VENV)/dev
 	$(BIN)/python tests/bench/gate.py
+	$(BIN)/python tests/bench/watcher.py mount wipe
+
+# Ten minutes of an application's random life with real wipes in it: none missed, none invented.
+soak: $(VENV)/dev
+	$(BIN)/python tests/bench/soak.py
 
 # After a change of dependencies. No URL stands in the lock: hashes pin, whichever index serves.
 lock: $(VENV)/dev
 	$(PIP) uv
-	$(BIN)/uv pip compile --quiet pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url \
-		--python-version 3.11 --custom-compile-command "make lock" -o requirements/dev.txt
+	$(LOCK) pyproject.toml --group dev -o requirements/dev.txt
+	$(LOCK) pyproject.toml -o requirements/image.txt
+	echo 'hatchling>=1.27' | $(LOCK) - -o requirements/build.txt
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
+	--custom-compile-command "make lock"
 
 $(VENV)/runtime: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "volume-guard needs Python 3.11 or newer"; exit 1; }

@@ -78,14 +78,18 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "doctor": Command(
         "Reads Kubernetes objects, never a cluster: why would this volume be lost or reset?",
-        "FILE...|- [FLAG...] [--live FILE] [--logs FILE] [--output table|json] [--fail-on error|warning|info|never]",
+        "FILE...|- [FLAG...] [--live FILE] [--logs FILE] [--output table|json|sarif|github]"
+        " [--fail-on error|warning|info|never]",
         (*_ALWAYS, Outcome.FINDINGS),
         "kubectl get deploy,sts,ds,pod,pvc,pv,sc,node,events -o json | guard doctor k8s/ --live -",
         (
             ("FILE...", "Files or folders of manifests (YAML or JSON); - is standard input."),
             ("--live", "The cluster's side: the same object on both sides is compared."),
             ("--logs", "What the gate logged: kubectl logs POD -c volume-guard-gate."),
-            ("--output", "table for people (the default), json for scripts."),
+            (
+                "--output",
+                "table for people (the default), json for scripts, sarif (2.1.0) for code scanning, github for annotations.",
+            ),
             ("--fail-on", "The mildest severity that ends with findings: error (the default), warning, info or never."),
         ),
     ),
@@ -99,7 +103,7 @@ _EXTRAS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "files": {"nargs": "*", "default": []},
         "--live": {"action": "append"},
         "--logs": {"action": "append"},
-        "--output": {"choices": ("table", "json")},
+        "--output": {"choices": ("table", "json", "sarif", "github")},
         "--fail-on": {"choices": ("error", "warning", "info", "never")},
     },
 }

@@ -353,14 +353,14 @@ def _own_environment() -> dict[bytes, bytes]:
 
 
 def _bug(trace: str, say: "Say") -> "Ending":
-    from guard.wording import Ending
+    from guard.wording import Ending, more
 
     outcome = Outcome.INTERNAL_ERROR
     last = trace.strip().rsplit("\n", 1)[-1]
     message = f"{outcome.label}: a bug in the guard: {last}. {outcome.value.remedy}"
     fields = {"outcome": outcome.label, "status": outcome.status, "traceback": trace[-4000:]}
     say(Happening(Event.VOLUME_REFUSED, message, outcome.severity, fields))
-    return Ending(outcome, message + "\n")
+    return Ending(outcome, f"{message}\n{more(outcome)}\n")
 
 
 def _unforeseen(trace: str) -> int:
@@ -387,12 +387,18 @@ def _unusable(problems: list[str], flags: dict[str, str]) -> int:
 
 def _report_unusable(problems: list[str], termination_log: str, say: "Say") -> int:
     from guard.report import termination
+    from guard.wording import more
 
     outcome = Outcome.USAGE
     message = f"{outcome.label}: {'; '.join(problems)}. {outcome.value.remedy}"
     fields = {"outcome": outcome.label, "status": outcome.status, "problems": problems}
     say(Happening(Event.VOLUME_REFUSED, message, outcome.severity, fields))
-    lines = [outcome.label, *(f"  {problem}" for problem in problems), f"what to do: {outcome.value.remedy}"]
+    lines = [
+        outcome.label,
+        *(f"  {problem}" for problem in problems),
+        f"what to do: {outcome.value.remedy}",
+        more(outcome),
+    ]
     termination.write(termination_log, "\n".join(lines) + "\n")
     return outcome.status
 

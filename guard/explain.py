@@ -23,6 +23,8 @@ def text(outcome: Outcome) -> str:
         lines.append(
             "Waiting: only where the mount can receive propagation. A container's mounts usually cannot: delete the pod."
         )
+    if outcome.runbook:
+        lines.append(f"Page: {outcome.runbook}")
     return "\n".join(lines) + "\n"
 
 

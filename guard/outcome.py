@@ -7,6 +7,9 @@ status.
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
+#: Where the pages for the reader at 3 a.m. are: one for every outcome but ok, named for it.
+RUNBOOKS = "https://github.com/uengine-oss/volume-guard/blob/main/docs/runbooks"
+
 
 class Severity(IntEnum):
     """Severities of Cloud Logging, whose names stand in every log line (google.logging.type.LogSeverity)."""
@@ -131,6 +134,11 @@ class Outcome(Enum):
     def severity(self) -> Severity:
         """How loud the line is that says it."""
         return self.value.severity
+
+    @property
+    def runbook(self) -> str:
+        """The address of its page; ok has none, since there is nothing to do."""
+        return "" if self is Outcome.OK else f"{RUNBOOKS}/{self.label}.md"
 
 
 #: Where several hold, the first of these is the exit status and the rest are listed with it.

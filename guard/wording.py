@@ -109,8 +109,13 @@ def termination(examination: Examination, commands: tuple[str, ...]) -> str:
         lines.append(finding.hint)
     lines += [f"  {command}" for command in commands]
     lines += [f"also: {other.outcome.label}: {other.found}" for other in examination.judgement.findings[1:]]
-    lines.append(f"more: guard explain {finding.outcome.label}")
+    lines.append(more(finding.outcome))
     return "\n".join(printable(line) for line in lines) + "\n"
+
+
+def more(outcome: Outcome) -> str:
+    """Where to read on, with a shell and without: the last line of a termination message."""
+    return f"more: guard explain {outcome.label}, or {outcome.runbook}"
 
 
 def _mount(look: Look) -> str:

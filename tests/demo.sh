@@ -16,7 +16,8 @@ if [ "${1:-}" != inside ]; then
 fi
 
 work=$(mktemp -d)
-trap 'umount "$work/app/skills" 2>/dev/null; rm -rf "$work"' EXIT
+watcher=
+trap '[ -z "$watcher" ] || kill "$watcher" 2>/dev/null || true; umount "$work/app/skills" 2>/dev/null; rm -rf "$work"' EXIT
 skills=$work/app/skills
 mkdir -p "$skills"
 export GUARD_PATH="$skills" GUARD_WAIT=0 GUARD_LOG_FORMAT=console GUARD_POD=demo-pod GUARD_NODE=demo-node
@@ -73,4 +74,38 @@ guard accept --volume claude-skills-dev
 expect 0
 guard check --volume claude-skills-dev
 expect 0
-say "That is all: six answers, each with an exit status of its own."
+
+say "7. The watcher at work: users upload again, and then everything is gone while the application runs."
+for skill in pdf docx xlsx; do
+    mkdir -p "$skills/tenant-a/$skill" && echo "# $skill" >"$skills/tenant-a/$skill/SKILL.md"
+done
+guard accept --volume claude-skills-dev
+expect 0
+cp -a "$skills/tenant-a" "$work/backup"
+lines=$work/watch.log
+printf '$ guard watch &\n'
+GUARD_INTERVAL=1s GUARD_SETTLE=1s GUARD_LISTEN=off "$PYTHON" -m guard watch --volume claude-skills-dev 2>"$lines" &
+watcher=$!
+await() {
+    tries=0
+    until grep -q "$1" "$lines"; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 150 ] || { cat "$lines"; echo "demo: no $1 within 15 s" >&2; exit 1; }
+        sleep 0.1
+    done
+    grep "$1" "$lines"
+}
+await watch.started
+sleep 2
+printf '$ rm -rf .../skills/*\n'
+rm -rf "$skills"/*
+await volume.wiped
+printf '$ cp -a backup/tenant-a .../skills\n'
+cp -a "$work/backup" "$skills/tenant-a"
+await volume.recovered
+kill "$watcher"
+status=0
+wait "$watcher" || status=$?
+await watch.stopped
+expect 0
+say "That is all: seven answers, each with an exit status of its own, and a wipe that was known within seconds."

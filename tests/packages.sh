@@ -1,11 +1,25 @@
 #!/bin/sh
-# Installs what tests on real mounts use and a bare Debian lacks. Without root or apt the tests that need it skip, and say so.
+# Installs what tests on real mounts use and a bare Debian lacks, and fetches Prometheus for those of the monitoring.
+# Without root or apt the tests that need it skip, and say so.
 set -eu
-[ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0
+command -v apt-get >/dev/null || exit 0
 missing=
 command -v mkfs.xfs >/dev/null || missing="$missing xfsprogs"
+command -v rsync >/dev/null || missing="$missing rsync"
 command -v mkfs.ext4 >/dev/null || missing="$missing e2fsprogs"
-[ -n "$missing" ] || exit 0
-apt-get update -qq >/dev/null
-# shellcheck disable=SC2086 # a list of names
-DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+prometheus=${VOLUME_GUARD_CACHE:-$HOME/.cache/volume-guard}/programs/prometheus
+{ command -v promtool && command -v prometheus || [ -x "$prometheus/usr/bin/promtool" ]; } >/dev/null && prometheus=
+[ -n "$missing$prometheus" ] || exit 0
+if [ "$(id -u)" = 0 ]; then
+    apt-get update -qq >/dev/null
+    # shellcheck disable=SC2086 # a list of names
+    [ -z "$missing" ] || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+fi
+[ -n "$prometheus" ] || exit 0
+# Unpacked, not installed: the package would start a server on this machine.
+download=$(mktemp -d)
+trap 'rm -rf "$download"' EXIT
+(cd "$download" && apt-get download -qq prometheus >/dev/null 2>&1) || exit 0
+mkdir -p "$(dirname "$prometheus")"
+dpkg-deb --extract "$download"/prometheus_*.deb "$download/unpacked"
+mv "$download/unpacked" "$prometheus"

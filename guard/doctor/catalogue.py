@@ -3,9 +3,22 @@
 from collections.abc import Mapping
 
 from guard.doctor.rule import Check, Rule
-from guard.doctor.rules import backups, claim, classes, drift, guarding, hiding, image, mount, path, sharing, text
+from guard.doctor.rules import (
+    backups,
+    claim,
+    classes,
+    drift,
+    guarding,
+    hiding,
+    image,
+    mount,
+    path,
+    policies,
+    sharing,
+    text,
+)  # fmt: skip
 
-_THEMES = (mount, path, hiding, image, claim, classes, sharing, drift, text, guarding, backups)
+_THEMES = (mount, path, hiding, image, claim, classes, sharing, drift, text, guarding, policies, backups)
 
 #: Every rule with its check, by id. The order is that of the reference page, and of findings of one severity.
 CHECKS: tuple[tuple[Rule, Check], ...] = tuple(
@@ -43,6 +56,26 @@ def explain(rule: Rule) -> str:
         f"Reference: {rule.reference}",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+_REVIEW = """\
+
+## In code review
+
+`--output sarif` prints SARIF 2.1.0. Each finding is a result of its rule at file and line; what an annotation ignores is
+a suppressed result with its reason; the object is the logical location. A place on standard input is named `stdin`.
+What is unknown is in the table and in JSON only. Paths are written as they were given: run the doctor from the
+repository's root.
+
+    - run: guard doctor k8s/ --output sarif --fail-on never > doctor.sarif
+    - uses: github/codeql-action/upload-sarif@v4
+      with: {sarif_file: doctor.sarif}
+
+`--output github` prints one workflow command for each finding, worst first, which GitHub shows at its line of the pull
+request, and a last line with the sum. It needs no permission; GitHub shows the first ten of each kind.
+
+    - run: guard doctor k8s/ --output github
+"""
 
 
 _HEAD = """\
@@ -90,7 +123,7 @@ def reference_page() -> str:
         for rule in RULES.values()
     )
     sections = "".join(_theme(prefix, title) for prefix, title in THEMES.items())
-    return f"{_HEAD}{rows}\n{sections}{_JSON}"
+    return f"{_HEAD}{rows}\n{sections}{_JSON}{_REVIEW}"
 
 
 def _theme(prefix: str, title: str) -> str:

@@ -5,11 +5,12 @@ from typing import BinaryIO, Literal
 
 from guard.doctor.checklist import checklists
 from guard.doctor.diagnosis import diagnose
+from guard.doctor.formats import FORMATS
 from guard.doctor.gate_log import GateWord, last_word
 from guard.doctor.inventory import Broken, Inventory
 from guard.doctor.kube import Side, clean_path
 from guard.doctor.objects import Loaded, load, read_text
-from guard.doctor.report import FORMATS, Report
+from guard.doctor.report import Report
 from guard.doctor.rule import Severity
 from guard.outcome import Outcome
 
@@ -32,7 +33,7 @@ class Options:
     files: tuple[str, ...]
     live: tuple[str, ...] = ()
     logs: tuple[str, ...] = ()
-    output: Literal["table", "json"] = "table"
+    output: Literal["table", "json", "sarif", "github"] = "table"
     fail_on: Literal["error", "warning", "info", "never"] = "error"
     path: str = "/app/skills"
     colour: bool = False

@@ -20,7 +20,7 @@ SERVING = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Re
 #: Kinds that some rule reads; of all others only the text is checked.
 READ = frozenset({
     *POD_PATHS, "PersistentVolumeClaim", "PersistentVolume", "StorageClass", "Node", "Event", "HorizontalPodAutoscaler",
-    "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "VolumeSnapshot", "ReplicationSource", "Schedule",
+    "ConfigMap", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "VolumeSnapshot", "ReplicationSource", "Schedule",
     "BackupPlan", "RecurringJob",
 })  # fmt: skip
 

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 from guard.doctor.inventory import Broken, Repeated
 from guard.doctor.json_text import looks_like_json, read_json
 from guard.doctor.kube import Kube, Side
+from guard.doctor.rule import STDIN
 from guard.doctor.text_parts import Document, Unreadable
 from guard.doctor.tree import LinedList, dig, text
 from guard.doctor.yaml_text import read_yaml
@@ -21,7 +22,6 @@ MAX_FILES = 10_000
 #: Lists in Lists that are opened: kubectl writes none.
 MAX_LISTS = 3
 
-STDIN = "-"
 _ENDINGS = (".yaml", ".yml", ".json")
 _KUSTOMIZATIONS = frozenset({"kustomization.yaml", "kustomization.yml", "Kustomization"})
 _CHART = "Chart.yaml"

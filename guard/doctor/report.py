@@ -1,8 +1,8 @@
-"""The diagnosis for people (table) and for programs (json). Pure: values in, one text out; a format is a function."""
+"""The diagnosis for people (table) and for programs (json). Pure: values in, one text out; formats.py lists them all."""
 
 import json
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -55,7 +55,7 @@ _SHOWN = 5
 
 def to_table(report: Report) -> str:
     """The report for a person: checklist, findings with what to do, what is unknown, one line of sum."""
-    blocks = [*_checklists(report), *_findings(report), *_rest(report), _sum(report)]
+    blocks = [*_checklists(report), *_findings(report), *_rest(report), "\n".join(_wrap(report, total(report), "", 0))]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -77,10 +77,6 @@ def to_json(report: Report) -> str:
         "skipped": list(report.skipped),
     }
     return json.dumps(says, indent=2, ensure_ascii=True) + "\n"
-
-
-#: Every `--output`.
-FORMATS: Mapping[str, Callable[[Report], str]] = {"table": to_table, "json": to_json}
 
 
 def _checklist_json(checklist: Checklist) -> dict[str, Any]:
@@ -123,7 +119,7 @@ def _place_json(place: Place) -> dict[str, Any]:
 
 def _checklists(report: Report) -> Iterator[str]:
     for checklist in report.checklists:
-        lines = [_paint(report, _BOLD, _clean(f"{checklist.subject}, {checklist.path}"))]
+        lines = [_paint(report, _BOLD, clean(f"{checklist.subject}, {checklist.path}"))]
         for item in checklist.items:
             answer = _paint(report, _ANSWER_COLOURS[item.answer], f"{item.answer.value:<8}")
             lines.extend(_wrap(report, f"{item.question}: {item.why}", "  " + answer, 2 + 8))
@@ -144,9 +140,9 @@ def _finding(report: Report, found: Found, *, show_owner: bool) -> Iterator[str]
     severity = _paint(report, _SEVERITY_COLOURS[rule.severity], f"{rule.severity.value:<8}")
     subject = f"{finding.subject} ({finding.subject.side.value})" if finding.subject else ""
     places = ", ".join(str(place) for place in (finding.place, *finding.also))
-    yield severity + _paint(report, _BOLD, f"{rule.id} {rule.slug}") + _clean(f"  {subject}" if subject else "")
-    yield _paint(report, _DIM, _clean(f"        {places}"))
-    yield from _wrap(report, _capital(finding.message) + ".", "        ", 8)
+    yield severity + _paint(report, _BOLD, f"{rule.id} {rule.slug}") + clean(f"  {subject}" if subject else "")
+    yield _paint(report, _DIM, clean(f"        {places}"))
+    yield from _wrap(report, capital(finding.message) + ".", "        ", 8)
     yield from _wrap(report, f"Fix: {finding.fix or rule.fix}", "        ", 8)
     if found.owner and show_owner:
         yield from _wrap(report, f"Owner: {found.owner}.", "        ", 8)
@@ -183,7 +179,8 @@ def _unknown(report: Report) -> Iterator[str]:
             )
 
 
-def _sum(report: Report) -> str:
+def total(report: Report) -> str:
+    """The sum in one line, which holds no foreign text."""
     counts = [
         f"{sum(found.rule.severity is severity for found in report.diagnosis.findings)} {severity.value}"
         for severity in Severity
@@ -191,22 +188,22 @@ def _sum(report: Report) -> str:
     unknown = len(report.diagnosis.unknown)
     said = f"{', '.join(counts)}, {unknown} unknown in {report.objects} objects ({report.live} of the cluster)"
     worst = next((found.rule.id for found in report.diagnosis.findings), "")
-    more = f". More: guard explain {worst}" if worst else ""
-    return "\n".join(_wrap(report, said + more, "", 0))
+    return said + (f". More: guard explain {worst}" if worst else "")
 
 
 def _wrap(report: Report, sentence: str, first: str, indent: int) -> list[str]:
     """A sentence in the terminal's width behind `first`, whose colours take no columns; commands are never cut."""
     width = max(report.width, _MIN_WIDTH) - indent
-    lines = textwrap.wrap(_clean(sentence), width, break_long_words=False, break_on_hyphens=False) or [""]
+    lines = textwrap.wrap(clean(sentence), width, break_long_words=False, break_on_hyphens=False) or [""]
     return [first + lines[0], *(" " * indent + line for line in lines[1:])]
 
 
-def _capital(sentence: str) -> str:
+def capital(sentence: str) -> str:
+    """With a capital letter, as a sentence starts."""
     return sentence[:1].upper() + sentence[1:]
 
 
-def _clean(sentence: str) -> str:
+def clean(sentence: str) -> str:
     """Foreign text without control characters: an object's name must not drive the terminal."""
     return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in sentence)
 

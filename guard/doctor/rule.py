@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from guard.doctor.kube import Kube
 
 
+#: What a reader of files is given for standard input.
+STDIN = "-"
+
+
 class Severity(Enum):
     """How bad a finding is, worst first."""
 

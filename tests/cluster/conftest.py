@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster import images, objects, observing
+from tests.cluster import images, objects, observing, policies
 from tests.cluster.kubectl import Kubectl, Object
 from tests.cluster.kubernetes import cluster as kubernetes
 from tests.cluster.kubernetes import loading
@@ -20,7 +20,7 @@ from tests.cluster.kubernetes.layout import from_environment
 
 REPOSITORY = Path(__file__).parents[2]
 LAYOUT = from_environment()
-NAMES = (images.GUARD, images.APPLICATION, images.GUARDED_APPLICATION, images.CONTENT)
+NAMES = (images.GUARD, images.APPLICATION, images.GUARDED_APPLICATION, images.CONTENT, images.BACKUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,6 @@ class Cluster:
     own: bool
 
 
-needs_watch = pytest.mark.skipif(
-    not (REPOSITORY / "guard" / "watch" / "sidecar.py").exists(), reason="`guard watch` is not in this tree"
-)
 FIGURES = pytest.StashKey[list[str]]()
 
 
@@ -90,6 +87,7 @@ def cluster(builder: images.Builder) -> Iterator[Cluster]:
             subprocess.run(_bring_up("up"), cwd=REPOSITORY, check=True)
         builder.guard()
         builder.application()
+        builder.backup()
         identities = {name: builder.identity(name) for name in NAMES}
         kubernetes.load(LAYOUT, [builder.archive(name) for name in loading.missing(LAYOUT, identities)], say)
         loading.remember(LAYOUT, identities)
@@ -133,6 +131,19 @@ def kubectl(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Kubect
     """kubectl on a namespace of the test's own."""
     with namespace(cluster, request.node.name) as bound:
         yield bound
+
+
+@pytest.fixture(scope="session")
+def admission_policies(cluster: Cluster) -> None:
+    """The admission policies in the cluster; they hold in namespaces that are put under them, and stay.
+
+    An API server that saw the last binding with ConfigMaps as parameters go reads no ConfigMap as parameters any more
+    until it is started again (kubernetes/kubernetes issue 130887).
+    """
+    if not cluster.own:
+        pytest.skip("puts admission policies into the cluster: not in one that is not ours")
+    for folder in (policies.REQUIRE, policies.INJECT, policies.KEEP):
+        policies.apply(cluster.kubectl, folder)
 
 
 @pytest.fixture

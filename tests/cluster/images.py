@@ -1,10 +1,13 @@
 """Builds the images of the tests without any registry: the base from Debian's packages, all else from Dockerfiles."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import restic
 from tests.cluster.kubernetes import packages
 from tests.cluster.kubernetes.command import ClusterError, attempt, run
 from tests.cluster.kubernetes.layout import Layout
@@ -17,6 +20,9 @@ GUARD = "ghcr.io/uengine-oss/volume-guard:0.1.0"
 APPLICATION = "ghcr.io/uengine-oss/claude-skills:1.0.0"
 GUARDED_APPLICATION = "localhost/claude-skills-guarded:1"
 CONTENT = "localhost/skill-content:1"
+BACKUP = "ghcr.io/uengine-oss/volume-guard-backup:0.1.0"
+KUBECTL = "registry.k8s.io/kubectl:v1.33.0"
+_RESTIC = "localhost/restic:debian"
 
 #: Debian suites and their Python, the wanted one first: lazy imports came with 3.15.
 BASES = (("unstable", "3.15"), ("bookworm", "3.11"))
@@ -76,6 +82,16 @@ class Builder:
         self._build(GUARDED_APPLICATION, folder / "guarded.Dockerfile", folder, *arguments)
         self._build(CONTENT, folder / "content.Dockerfile", folder)
 
+    def backup(self) -> None:
+        """The guard with restic, by its own Dockerfile; restic is what Debian builds."""
+        self._of_one_file(_RESTIC, restic.fetch(self.say), "/usr/bin/restic")
+        folder = REPOSITORY / "k8s" / "backup"
+        self._build(BACKUP, folder / "Dockerfile", folder, f"GUARD={self.identity(GUARD)}", f"RESTIC={_RESTIC}")
+
+    def kubectl(self, program: Path) -> None:
+        """An image like the project's own of kubectl: nothing but the program."""
+        self._of_one_file(KUBECTL, program, "/bin/kubectl", 'ENTRYPOINT ["/bin/kubectl"]')
+
     def identity(self, name: str) -> str:
         """The ID of an image: the digest of its configuration."""
         return self.podman("image", "inspect", "--format={{.Id}}", name).strip()
@@ -124,6 +140,13 @@ class Builder:
     def _build(self, name: str, dockerfile: Path, context: Path, *arguments: str) -> None:
         self.say(f"building {name}")
         self.podman("build", *self._options(*arguments), "--tag", name, "--file", dockerfile, context)
+
+    def _of_one_file(self, name: str, program: Path, path: str, *more: str) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copy(program, Path(folder) / "program")
+            dockerfile = Path(folder) / "Dockerfile"
+            dockerfile.write_text("\n".join(["FROM scratch", f"COPY program {path}", *more]) + "\n")
+            self._build(name, dockerfile, Path(folder))
 
     def _options(self, *arguments: str) -> list[str]:
         machine = [f"--volume={path}:{path}:ro" for path in OF_THE_MACHINE if Path(path).exists()]

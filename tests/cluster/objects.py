@@ -1,6 +1,7 @@
 """The objects that the tests apply, made from the manifests in k8s/. Nothing is applied here."""
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,11 @@ def manifest(name: str) -> Object:
     """A manifest that holds one object."""
     loaded: Object = yaml.safe_load((MANIFESTS / name).read_text())
     return loaded
+
+
+def as_json(one: Object) -> str:
+    """An object as kubectl reads it from standard input."""
+    return json.dumps(one)
 
 
 def claim(name: str, storage_class: str | None, mode: str = "ReadWriteOnce") -> Object:

@@ -5,10 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster import objects, observing
-from tests.cluster.conftest import Cluster, needs_watch
+from tests.cluster.conftest import Cluster
 from tests.cluster.kubectl import Kubectl
-
-pytestmark = needs_watch
 
 
 @pytest.fixture

@@ -8,11 +8,8 @@ from datetime import datetime
 import pytest
 
 from tests.cluster import objects, observing
-from tests.cluster.conftest import needs_watch
 from tests.cluster.kubectl import Kubectl, Object
 from tests.cluster.waiting import wait_until
-
-pytestmark = needs_watch
 
 #: GUARD_SETTLE and the 60 s ceiling are for trees that still change: a wipe that is over is told sooner.
 SOON = 15.0

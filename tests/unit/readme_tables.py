@@ -21,7 +21,7 @@ def outcomes() -> list[str]:
 def settings() -> list[str]:
     """The settings table of every command that exists."""
     rows: dict[str, str] = {}
-    for command in ("check", "adopt"):
+    for command in ("check", "adopt", "watch"):
         for name, field in fields(MODELS[command]).items():
             extra = field.json_schema_extra
             assert isinstance(extra, dict)

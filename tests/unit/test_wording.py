@@ -66,7 +66,7 @@ def test_a_termination_message_says_looked_at_found_expected_and_what_to_do() ->
     assert lines[4].startswith("what to do: Another volume is mounted here")
     assert lines[-3] == "  kubectl delete pod x"
     assert lines[-2].startswith("also: read-only: ")
-    assert lines[-1] == "more: guard explain marker-mismatch"
+    assert lines[-1] == f"more: guard explain marker-mismatch, or {Outcome.MARKER_MISMATCH.runbook}"
 
 
 #: As long, as wide and as rude as each text may be: names of the contract's limits that escape to ten characters each.
@@ -91,7 +91,7 @@ def test_no_text_on_the_volume_can_push_what_to_do_out_of_the_termination_messag
     assert examination.judgement.findings
     written = kubelet._cut(termination(examination, remedies(examination, POD))).decode()
     assert "what to do: " in written
-    assert written.rstrip().splitlines()[-1].startswith("more: guard explain ")
+    assert written.endswith(f"{examination.judgement.outcome.runbook}\n")
 
 
 @pytest.mark.parametrize("look", FOREIGN.values(), ids=FOREIGN.keys())

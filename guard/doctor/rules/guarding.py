@@ -1,17 +1,16 @@
-"""VG501 to VG510: is there a guard, is it the first, does it look at the right volume, can it be dropped. Pure."""
+"""VG501 to VG508: is there a guard, is it the first, does it look at the right volume. Pure."""
 
 import re
 from collections.abc import Iterator
 
 from guard.doctor.guards import Part, enforces, guarded_path, part, volume_name, wraps_application
 from guard.doctor.inventory import Inventory, applications
-from guard.doctor.kube import Container, Kube, Side, Workload
+from guard.doctor.kube import Container, Workload
 from guard.doctor.rule import Finding, Rule, Severity, Unknown, Verdict
-from guard.doctor.tree import Path, mapping, text, texts
+from guard.doctor.rules.parameters import asks_for_injection
 
 _INIT = "https://kubernetes.io/docs/concepts/workloads/pods/init-containers/"
 _SIDECAR = "https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/"
-_POLICY = "https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/"
 
 MISSING = Rule(
     "VG501", "guard-missing", Severity.WARNING,
@@ -72,24 +71,8 @@ PROVES_NOTHING = Rule(
     "Replace it by `guard check`, which looks at the mount, the marker and the content.",
     _INIT,
 )  # fmt: skip
-POLICY = Rule(
-    "VG509", "policy-absent", Severity.WARNING,
-    "No admission policy keeps the guard and the volume in the pod.",
-    "Whoever applies another manifest drops the volume and the guard together, and nothing objects.",
-    "Apply the guard's ValidatingAdmissionPolicy and its binding.",
-    _POLICY,
-)  # fmt: skip
-POLICY_IDLE = Rule(
-    "VG510", "policy-does-not-deny", Severity.WARNING,
-    "The guard's admission policy refuses nothing.",
-    "A ValidatingAdmissionPolicy without a binding does nothing; a binding without Deny only warns or writes an audit entry.",
-    "Add a ValidatingAdmissionPolicyBinding with validationActions: [Deny].",
-    _POLICY,
-)  # fmt: skip
 
 _TESTS_FOLDER = re.compile(r"(?:\[{1,2}|\btest)\s+(?:!\s+)?-[derwxs]\s+[\"']?(/[^\s\"'\];]*)")
-_POLICIES = "ValidatingAdmissionPolicy"
-_BINDINGS = "ValidatingAdmissionPolicyBinding"
 
 
 def _boxes(found: Workload, wanted: Part) -> list[Container]:
@@ -107,19 +90,13 @@ def _missing(inventory: Inventory) -> Iterator[Verdict]:
         pods = inventory.pods_of(found)
         if pods and all(_boxes(pod, Part.GATE) for pod in pods):
             continue  # an admission policy puts it into the pods, not into their template
-        if _asks_for_injection(found) and not pods:
+        if asks_for_injection(inventory, found) and not pods:
             yield Unknown(
-                f"{found.kube} asks by label for the guard, and none of its pods was given",
+                f"the policies' parameters have the guard injected into the pods of {found.kube}, and none of them was given",
                 f"kubectl get pod -n {found.kube.namespace or 'NAMESPACE'} -o yaml",
             )
         else:
             yield Finding("no init container runs `guard check`", found.kube.place(*found.pod.at), found.kube)
-
-
-def _asks_for_injection(found: Workload) -> bool:
-    """Whether the pods carry a label of this project, by which a mutating policy may add the guard to them."""
-    labels = mapping(found.kube.body, *found.pod.at[:-1], "metadata", "labels")
-    return any(label.startswith("volume-guard") for label in labels)
 
 
 def _not_first(inventory: Inventory) -> Iterator[Verdict]:
@@ -242,63 +219,6 @@ def _proves_nothing(inventory: Inventory) -> Iterator[Verdict]:
                 )
 
 
-def _policies(inventory: Inventory) -> list[Kube]:
-    """The guard's own policies: by name, label or what their expressions look for."""
-    found = inventory.of(_POLICIES)
-    return [
-        kube
-        for kube in found
-        if "volume-guard" in kube.name or "volume-guard" in str(kube.labels) or _mentions_guard(kube)
-    ]
-
-
-def _mentions_guard(kube: Kube) -> bool:
-    validations = kube.get("spec", "validations")
-    said = (
-        [text(rule, "expression") + text(rule, "message") for rule in validations]
-        if isinstance(validations, list)
-        else []
-    )
-    return any("volume-guard" in line or "GUARD_" in line for line in said)
-
-
-def _policy(inventory: Inventory) -> Iterator[Verdict]:
-    live = [found for found in inventory.guarded if found.kube.side is Side.LIVE]
-    if (
-        _policies(inventory)
-        or not inventory.guarded
-        or not any(_boxes(found, Part.GATE) for found in inventory.guarded)
-    ):
-        return
-    if live and inventory.live(_POLICIES):
-        names = ", ".join(kube.name for kube in inventory.live(_POLICIES)[:3])
-        yield Finding(f"none of the policies given ({names}) is about the guard", live[0].kube.place(), live[0].kube)
-    else:
-        yield Unknown(
-            "no admission policy of the guard given", f"kubectl get {_POLICIES.lower()},{_BINDINGS.lower()} -o yaml"
-        )
-
-
-def _policy_idle(inventory: Inventory) -> Iterator[Verdict]:
-    for policy in _policies(inventory):
-        bindings = [kube for kube in inventory.of(_BINDINGS) if kube.text("spec", "policyName") == policy.name]
-        actions = {action for kube in bindings for action in texts(kube.body, "spec", "validationActions")}
-        if "Deny" in actions:
-            continue
-        if bindings:
-            at: Path = ("spec", "validationActions")
-            listed = ", ".join(sorted(actions)) or "none"
-            yield Finding(
-                f"binding {bindings[0].name} has validationActions {listed}, not Deny",
-                bindings[0].place(*at),
-                bindings[0],
-            )
-        elif any(inventory.of(_BINDINGS)) or policy.side is Side.FILE:
-            yield Finding("no binding given names this policy", policy.place(), policy)
-        else:
-            yield Unknown(f"no binding of policy {policy.name} given", f"kubectl get {_BINDINGS.lower()} -o yaml")
-
-
 CHECKS = (
     (MISSING, _missing),
     (NOT_FIRST, _not_first),
@@ -308,6 +228,4 @@ CHECKS = (
     (GATE_RUNS_ON, _gate_runs_on),
     (WATCHER_BLOCKS, _watcher_blocks),
     (PROVES_NOTHING, _proves_nothing),
-    (POLICY, _policy),
-    (POLICY_IDLE, _policy_idle),
 )

@@ -143,6 +143,8 @@ def _apply(found: Workload, other: Workload) -> str:
 
 
 def _stale_pods(inventory: Inventory, found: Workload, path: str) -> Iterator[Verdict]:
+    if found.kube.side is Side.FILE and inventory.other_side(found) is not None:
+        return  # the pods are the applied object's, and that one is judged by itself
     for pod in inventory.pods_of(found):
         if _is_covered(pod, path) or pod.kube.text("status", "phase") in {"Succeeded", "Failed"}:
             continue

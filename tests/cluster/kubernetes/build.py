@@ -69,6 +69,29 @@ def build(layout: Layout, say: Callable[[str], None]) -> Programs:
     )
 
 
+def policy_cost(layout: Layout, say: Callable[[str], None]) -> Path:
+    """The program that counts what a policy's expressions cost; built when it is asked for, the cluster runs without it."""
+
+    def make(folder: Path) -> None:
+        _go_build("cost", folder / "cost", "", ".")
+
+    return _cached(layout, "cost", "", make, say) / "cost"
+
+
+def kube_state_metrics(layout: Layout, say: Callable[[str], None]) -> Path:
+    """Builds what the alerts ask of the cluster; only their tests need it: one or two minutes."""
+    return (
+        _cached(
+            layout,
+            "kube-state-metrics",
+            "",
+            lambda folder: _go_build("kube-state-metrics", f"{folder}/", "", "k8s.io/kube-state-metrics/v2"),
+            say,
+        )
+        / "kube-state-metrics"
+    )
+
+
 def module_version(source: str, module: str) -> str:
     """The version of a module that a go.mod requires: it stands there and nowhere else."""
     for line in (SOURCES / source / "go.mod").read_text().splitlines():

@@ -94,6 +94,22 @@ def test_file_and_cluster_together_name_the_missing_mount_first_and_its_owner_wi
     assert "source that Argo CD" in first["fix"]
 
 
+def test_the_pods_of_the_applied_object_are_not_taken_for_late_ones_of_the_file_s(file: str) -> None:
+    owner = {"kind": "ReplicaSet", "name": "claude-skills-7d9f", "controller": True}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "claude-skills-7d9f-x", "namespace": "dev", "uid": "p1",
+            "labels": {"pod-template-hash": "7d9f"}, "ownerReferences": [owner],
+        },
+        "spec": {"containers": [{"name": "app", "image": "example/claude-skills:2"}]},
+    }  # fmt: skip
+    _, said = run(Options((file,), ("-",), output="json"), live(DEPLOYMENT, CLAIM, pod))
+    missing = [found["object"]["kind"] for found in json.loads(said)["findings"] if found["rule"] == "VG101"]
+    assert missing == ["Deployment"]
+
+
 def test_the_cluster_alone_names_the_missing_mount_first() -> None:
     outcome, said = run(Options(("-",), output="json"), live(DEPLOYMENT, CLAIM))
     first = json.loads(said)["findings"][0]

@@ -1,0 +1,151 @@
+"""A restore: hold, judge the target, restore and read back, judge again, release.
+
+From the hold to the release the gate refuses with `held`. Whatever ends a restore in between, the hold stays, and the
+same restore run again goes on where the first ended. Only a volume that the gate would pass is released.
+"""
+
+import os
+from dataclasses import dataclass
+
+from guard.backup import process, retention
+from guard.backup.gate import Guard, Said
+from guard.backup.restic import Restic
+from guard.backup.result import BackupEvent, Failed, Result
+from guard.backup.say import Voice
+from guard.backup.snapshot import Snapshot
+from guard.interrupt import Interrupt
+from guard.outcome import Outcome
+from guard.report.text import bounded
+from guard.volume.facts import NOT_DATA
+from guard.volume.loss import LossRule
+
+
+class Refused(Exception):  # noqa: N818 - an outcome of the gate, kept as it is
+    """The volume ended the restore.
+
+    Attributes:
+        status: The outcome's status, which becomes ours.
+        unsaid: Why, where no command of the guard has said it.
+    """
+
+    def __init__(self, status: int, unsaid: str = "") -> None:
+        super().__init__(unsaid)
+        self.status = status
+        self.unsaid = unsaid
+
+
+@dataclass(frozen=True)
+class Restore:
+    """One restore.
+
+    Attributes:
+        path: GUARD_PATH.
+        snapshot: The start of a snapshot's ID, or `latest`: the newest that kept the data.
+        over_data: Also over a volume that has its data: its newer files would be replaced by older ones.
+        rule: The rule of loss.
+        guard: Runs the guard's commands.
+        restic: The repository.
+        interrupt: Ends what runs.
+        say: Takes what happened.
+    """
+
+    path: str
+    snapshot: str
+    over_data: bool
+    rule: LossRule
+    guard: Guard
+    restic: Restic
+    interrupt: Interrupt
+    say: Voice
+
+    def run(self) -> str:
+        """Restores; what became of it, as a sentence.
+
+        Raises:
+            Failed: restic could not do its part; the volume stays held.
+            Refused: The target is not one to restore to, or is not right afterwards.
+            Interrupted: A signal asked for the end; the volume stays held.
+        """
+        self.restic.remove_stale_locks()
+        chosen = self._chosen()
+        self._judge_target()
+        self._must(self.guard("hold", f"restore of snapshot {chosen.shown}"))
+        # A new claim becomes the volume before anything is on it: held, and not without a marker, is then what the gate
+        # says of a restore that was interrupted. Where a ledger is left of before the wipe it can be adopted only later.
+        early = self.guard("adopt")
+        if early.status not in {Outcome.OK.status, Outcome.DATA_LOST.status}:
+            raise Refused(early.status)
+        restored = self.restic.restore(chosen, self.path)
+        self._make_durable()
+        self.say(
+            BackupEvent.RESTORED,
+            f"Snapshot {chosen.short} is restored to {self.path} and read back: {restored.get('total_files')} names, "
+            f"{restored.get('total_bytes', 0)} bytes.",
+            snapshot=chosen.snapshot_id,
+            bytes=restored.get("total_bytes", 0),
+        )
+        self._must(self.guard("adopt"))
+        self._judge_restored(chosen)
+        released = self.guard("release")
+        self._must(released)
+        return f"{self.path} is restored from snapshot {chosen.short}. {released.message}"
+
+    def _chosen(self) -> Snapshot:
+        snapshots = self.restic.snapshots()
+        latest = self.snapshot == "latest"
+        chosen = (
+            retention.newest_whole(self.rule, snapshots, self.restic.census)
+            if latest
+            else retention.named(snapshots, self.snapshot)
+        )
+        if chosen is None:
+            what = (
+                "a snapshot that kept its data"
+                if latest
+                else f"exactly one snapshot whose ID begins with {self.snapshot}"
+            )
+            raise Failed(Result.SNAPSHOT_ABSENT, f"looked for {what}, found {len(snapshots)} snapshots of the volume")
+        return chosen
+
+    def _judge_target(self) -> None:
+        """A restore writes only on a real volume that is this one, or on one that is new and empty."""
+        seen = self.guard("check", "--wait=0s", "--writable=true", "--enforce=true")
+        if not seen.only(Outcome.OK, Outcome.HELD, Outcome.DATA_LOST, Outcome.MARKER_MISSING):
+            raise Refused(seen.status)
+        if seen.only(Outcome.OK) and not self.over_data and (names := self._names()):
+            # A restore that somebody's sync applied must not take the day's work back.
+            raise Failed(
+                Result.VOLUME_WHOLE, f"{self.path} is the right volume and has its data: {bounded(', '.join(names))}"
+            )
+        unmarked = seen.has(Outcome.MARKER_MISSING) and not seen.has(Outcome.HELD)
+        if unmarked and not seen.has(Outcome.DATA_LOST) and (names := self._names()):
+            found = f"{self.path} has no marker and is not empty ({bounded(', '.join(names))}): it may be another disk"
+            remedy = "Nothing was written. If it is the right volume, adopt it first: k8s/jobs/adopt.yaml"
+            raise Refused(seen.status, f"{Outcome.MARKER_MISSING.label}: {found}. {remedy}.")
+
+    def _judge_restored(self, chosen: Snapshot) -> None:
+        """Released is only what the gate would then pass: a snapshot of a wiped volume stays held."""
+        seen = self.guard("check", "--wait=0s", "--writable=true", "--enforce=true")
+        if seen.only(Outcome.HELD, Outcome.DATA_LOST) and seen.has(Outcome.DATA_LOST):
+            found = f"with snapshot {chosen.shown} {self.path} still has lost its data (its line is above)"
+            remedy = "It stays held. Restore an older snapshot, by its ID; if this is what there is: guard release"
+            raise Refused(Outcome.DATA_LOST.status, f"{Outcome.DATA_LOST.label}: {found}. {remedy}.")
+        if not seen.only(Outcome.HELD):
+            raise Refused(seen.status)
+
+    def _names(self) -> list[str]:
+        return sorted(name for name in os.listdir(self.path) if name not in NOT_DATA)
+
+    def _make_durable(self) -> None:
+        """What was restored must be on the disk before the hold goes: restic doesn't fsync."""
+        problems: list[bytes] = []
+        status = process.run(("sync", "-f", self.path), self.interrupt, out=problems.append, err=problems.append)
+        if status != 0:
+            raise Failed(
+                Result.ENGINE_FAILED, f"sync -f {self.path}: {b'; '.join(problems).decode('utf-8', 'replace')}"
+            )
+
+    @staticmethod
+    def _must(said: Said) -> None:
+        if said.status != Outcome.OK.status:
+            raise Refused(said.status)

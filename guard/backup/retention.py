@@ -1,0 +1,140 @@
+"""What may be forgotten, and when nothing may: the gate's rule of loss on snapshots. Pure; forgetting itself is restic's.
+
+A wiped volume is refused by the gate. This is for what the gate can't see: data that went while it was archived, or a
+loss that was accepted by mistake. A snapshot that lost the data of one before it makes that one stay for good.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from guard.backup.snapshot import Snapshot
+from guard.volume.facts import Census
+from guard.volume.loss import Loss, LossRule, Verdict, judge_loss, new_reference
+
+#: On a snapshot that stays until a person removes the tag.
+PINNED = "pinned"
+#: On a snapshot that lost the data of the one before it: never the default of a restore.
+SHRUNK = "shrunk"
+
+#: So many snapshots back a new one is compared: a run that was killed before it compared leaves one uncompared.
+DEPTH = 4
+
+#: restic's durations: 1y5m7d2h, where m is months.
+_DURATION = re.compile(r"(?=.)(\d{1,4}y)?(\d{1,4}m)?(\d{1,5}d)?(\d{1,5}h)?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How long snapshots stay.
+
+    Attributes:
+        keep_within: In restic's notation, counted back from the newest snapshot and not from today: where no backup is
+            made for a year, a year's snapshots still stay.
+        keep_last: And at least so many.
+    """
+
+    keep_within: str = "30d"
+    keep_last: int = 14
+
+    def __post_init__(self) -> None:
+        if not _DURATION.fullmatch(self.keep_within) or not re.search("[1-9]", self.keep_within):
+            raise ValueError(
+                f"keep-within {self.keep_within!r} is not a duration of restic's: 30d, 1y6m, 12h (m is months)"
+            )
+        if self.keep_last < 1:
+            raise ValueError(f"keep-last {self.keep_last} would keep nothing: at least 1")
+
+    def words(self) -> tuple[str, ...]:
+        """For `restic forget`."""
+        return (f"--keep-within={self.keep_within}", f"--keep-last={self.keep_last}", f"--keep-tag={PINNED}")
+
+
+@dataclass(frozen=True)
+class Shrunk:
+    """A snapshot that lost the data of one before it.
+
+    Attributes:
+        before: The newest snapshot that still has the data: the one to pin.
+        loss: The verdict with its numbers.
+    """
+
+    before: Snapshot
+    loss: Loss
+
+
+def compared(snapshots: Sequence[Snapshot], new: Snapshot) -> tuple[Snapshot, ...]:
+    """The snapshots that a new one is compared with, the newest first.
+
+    A pinned one ends the walk: what was lost against it is known, and pinned.
+    """
+    found: list[Snapshot] = []
+    for one in sorted(snapshots, key=lambda one: (one.time, one.snapshot_id), reverse=True):
+        if one.snapshot_id == new.snapshot_id or (one.time, one.snapshot_id) > (new.time, new.snapshot_id):
+            continue
+        if PINNED in one.tags or len(found) == DEPTH:
+            break
+        if SHRUNK not in one.tags:
+            found.append(one)
+    return tuple(found)
+
+
+def shrunk(
+    rule: LossRule, snapshots: Sequence[Snapshot], new: Snapshot, census_of: Callable[[Snapshot], Census]
+) -> Shrunk | None:
+    """Whether a new snapshot lost the data of one before it, by the rule of gate and watcher.
+
+    Args:
+        rule: GUARD_MAX_LOSS and the rest.
+        snapshots: All of the same volume.
+        new: One of them.
+        census_of: Counts a snapshot. Two with the same tree are counted once.
+
+    Returns:
+        The newest snapshot that has what is lost, and had not lost it itself; None where nothing is.
+    """
+    counted: dict[str, Census] = {}
+
+    def census(snapshot: Snapshot) -> Census:
+        if snapshot.tree not in counted:
+            counted[snapshot.tree] = census_of(snapshot)
+        return counted[snapshot.tree]
+
+    before, later = None, new
+    for one in compared(snapshots, new):
+        # From what lost nothing yet, on to what that one lost: killed runs can leave a wipe in two steps.
+        if one.tree != later.tree and loss_between(rule, census(one), census(later)).verdict is Verdict.WIPED:
+            before = later = one
+    return Shrunk(before, loss_between(rule, census(before), census(new))) if before else None
+
+
+def loss_between(rule: LossRule, before: Census, after: Census) -> Loss:
+    """What a count lost against another."""
+    return judge_loss(rule, new_reference(None, before, ""), after)
+
+
+def newest_whole(
+    rule: LossRule, snapshots: Sequence[Snapshot], census_of: Callable[[Snapshot], Census]
+) -> Snapshot | None:
+    """What a restore takes where nothing is named: the newest that kept the data, whoever made it; None for none."""
+    for one in sorted(snapshots, key=lambda one: (one.time, one.snapshot_id), reverse=True):
+        if SHRUNK not in one.tags and shrunk(rule, snapshots, one, census_of) is None:
+            return one
+    return None
+
+
+def named(snapshots: Sequence[Snapshot], prefix: str) -> Snapshot | None:
+    """The snapshot whose ID begins so; None where none does, or several do."""
+    found = [one for one in snapshots if prefix and one.snapshot_id.startswith(prefix.lower())]
+    return found[0] if len(found) == 1 else None
+
+
+def share(day: date, parts: int) -> str:
+    """Which share of the data is read back on a day, as n/t: all of them within so many days."""
+    return f"{day.toordinal() % parts + 1}/{parts}"
+
+
+def stale(snapshot: Snapshot, now: datetime, max_age: timedelta) -> bool:
+    """Whether a snapshot is older than a backup may be."""
+    return now - snapshot.time > max_age

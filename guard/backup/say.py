@@ -1,0 +1,36 @@
+"""Log lines of the backup, in the guard's own form, as one operation."""
+
+import os
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from guard.backup.result import BackupEvent
+from guard.event import Event, Happening
+from guard.outcome import Severity
+from guard.wording import Say, Whereabouts
+
+
+@dataclass
+class Voice:
+    """Says what happened.
+
+    Attributes:
+        say: Takes the happenings.
+        where: This pod.
+        volume: GUARD_VOLUME.
+        operation: The run that every line belongs to.
+    """
+
+    say: Say
+    where: Whereabouts
+    volume: str
+    operation: str = field(default_factory=lambda: os.urandom(8).hex())
+
+    def __call__(
+        self, event: BackupEvent, message: str, *, severity: Severity | None = None, last: bool = False, **fields: Any
+    ) -> None:
+        """Says one thing."""
+        told = {"volume": self.volume, **fields, **self.where.fields()}
+        # The log asks a label and a severity of it, and BackupEvent has both: the guard's own table stays closed.
+        topic = cast("Event", event)
+        self.say(Happening(topic, message, severity or event.severity, told, self.operation, last=last))

@@ -1,0 +1,47 @@
+"""The diagnosis as workflow commands, which GitHub shows as annotations of files. Pure: the report in, one text out.
+
+A command is one line: `::error file=k8s/deployment.yaml,line=12,title=VG101 volume-not-mounted::What was found`.
+The runner undoes the escapes of https://github.com/actions/toolkit/blob/main/packages/core/src/command.ts.
+"""
+
+from collections.abc import Iterator
+
+from guard.doctor.diagnosis import Found
+from guard.doctor.report import Report, capital, clean, total
+from guard.doctor.rule import STDIN, Severity
+from guard.doctor.sarif import in_files_first
+
+_COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+
+
+def to_workflow_commands(report: Report) -> str:
+    """The report for a GitHub workflow, worst first: GitHub shows the first 10 annotations of each kind of a step."""
+    return "\n".join([*map(_command, report.diagnosis.findings), total(report)]) + "\n"
+
+
+def escape(message: str) -> str:
+    """What stands behind the second `::`: a line break would end the command, and start another one."""
+    return message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def escape_property(value: str) -> str:
+    """What stands behind a `=`: a colon would end the properties, a comma this one."""
+    return escape(value).replace(":", "%3A").replace(",", "%2C")
+
+
+def _command(found: Found) -> str:
+    finding, rule = found.finding, found.rule
+    lines = [f"{capital(clean(finding.message))}.", f"Fix: {clean(finding.fix or rule.fix)}"]
+    if found.owner:
+        lines.append(f"Owner: {clean(found.owner)}.")
+    properties = ",".join(f"{name}={escape_property(value)}" for name, value in _properties(found))
+    return f"::{_COMMANDS[rule.severity]} {properties}::{escape(chr(10).join(lines))}"
+
+
+def _properties(found: Found) -> Iterator[tuple[str, str]]:
+    place = in_files_first(found.finding.place, *found.finding.also)[0]
+    if place.source != STDIN:
+        yield "file", clean(place.source)
+        if place.line is not None:
+            yield "line", str(place.line)
+    yield "title", f"{found.rule.id} {found.rule.slug}"

@@ -1,0 +1,156 @@
+"""volume-guard-inject, as the API server would store pods: what is put in, and where, whatever was there before."""
+
+import copy
+import json
+from collections.abc import Iterator
+
+import pytest
+import yaml
+
+from tests.cluster import objects, policies, unguarded
+from tests.cluster.conftest import Cluster, namespace
+from tests.cluster.kubectl import Kubectl, Object
+from tests.cluster.unguarded import OWN
+from tests.cluster.waiting import wait_until
+
+pytestmark = pytest.mark.usefixtures("admission_policies")
+
+BOTH = [objects.GATE, objects.WATCHER]
+
+
+@pytest.fixture(scope="module")
+def ordered(cluster: Cluster) -> Iterator[Kubectl]:
+    """kubectl on a namespace whose pods get the guard injected; for looks without a pod that runs."""
+    with (
+        namespace(cluster, "policy-inject") as bound,
+        policies.protected(bound, policies.parameters(inject="true")),
+    ):
+        yield bound
+
+
+def _stored(kubectl: Kubectl, spec: Object) -> Object:
+    """The pod that the API server would store."""
+    done = policies.dry_run(kubectl, unguarded.pod(spec))
+    assert done.returncode == 0, done.stderr
+    stored: Object = json.loads(done.stdout)
+    return stored
+
+
+def test_what_is_injected_is_what_the_component_writes_into_manifests(kubectl: Kubectl) -> None:
+    rendered = kubectl("kustomize", str(objects.MANIFESTS / "kustomize" / "base"))
+    (deployment,) = [one for one in yaml.safe_load_all(rendered) if one["kind"] == "Deployment"]
+    # Stored by the same API server, so that both have its defaults.
+    written = _stored(kubectl, copy.deepcopy(deployment["spec"]["template"]["spec"]))
+    bare = copy.deepcopy(deployment["spec"]["template"]["spec"])
+    del bare["initContainers"]
+    with policies.protected(kubectl, policies.parameters(inject="true")):
+        injected = _stored(kubectl, bare)
+
+    assert injected["spec"]["initContainers"] == written["spec"]["initContainers"]
+
+
+def test_the_guard_s_user_is_the_application_s_where_the_parameters_name_none(kubectl: Kubectl) -> None:
+    spec = unguarded.pod_spec(objects.of_claim("claude-skills-storage"))
+    spec["containers"][0]["securityContext"] = {"runAsUser": 1001, "runAsGroup": 1002}
+    with policies.protected(kubectl, policies.parameters(inject="true", user=None, group=None)):
+        stored = _stored(kubectl, spec)
+
+    for container in stored["spec"]["initContainers"]:
+        security = container["securityContext"]
+        assert (security["runAsUser"], security["runAsGroup"], security["runAsNonRoot"]) == (1001, 1002, True)
+
+
+def test_an_application_that_names_no_user_and_parameters_that_name_none_leave_it_to_the_image(
+    kubectl: Kubectl,
+) -> None:
+    with policies.protected(kubectl, policies.parameters(inject="true", user=None, group=None)):
+        stored = _stored(kubectl, unguarded.pod_spec(objects.of_claim("claude-skills-storage")))
+
+    for container in stored["spec"]["initContainers"]:
+        assert not {"runAsUser", "runAsGroup", "runAsNonRoot"} & set(container["securityContext"])
+
+
+def _named(name: str, **more: object) -> Object:
+    """A guard container of the manifest's own, as far as the policies look at it."""
+    command = "check" if name == objects.GATE else "watch"
+    always = {"restartPolicy": "Always"} if name == objects.WATCHER else {}
+    mounts = [{"name": "skills", "mountPath": objects.PATH}]
+    return {"name": name, "image": "own:1", "args": [command], "volumeMounts": mounts, **always, **more}
+
+
+GATE, WATCHER = _named(objects.GATE), _named(objects.WATCHER)
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ([], BOTH),
+        ([OWN], [*BOTH, "migrate"]),
+        ([GATE, WATCHER, OWN], [*BOTH, "migrate"]),
+        ([GATE, OWN], [*BOTH, "migrate"]),
+        ([OWN, GATE], [*BOTH, "migrate"]),
+        ([WATCHER, OWN], [*BOTH, "migrate"]),
+        ([OWN, WATCHER], [*BOTH, "migrate"]),
+        ([GATE, OWN, WATCHER], [*BOTH, "migrate"]),
+        ([WATCHER, GATE, OWN], [*BOTH, "migrate"]),
+        ([OWN, WATCHER, GATE], [*BOTH, "migrate"]),
+        ([OWN, GATE, WATCHER], [*BOTH, "migrate"]),
+    ],
+    ids=lambda containers: "-".join(
+        (one if isinstance(one, str) else one["name"]).removeprefix("volume-guard-") for one in containers
+    ) or "none",
+)  # fmt: skip
+def test_whatever_a_manifest_carries_the_pod_has_each_once_and_in_order(
+    given: list[Object], stored: list[str], ordered: Kubectl
+) -> None:
+    pod = _stored(ordered, unguarded.pod_spec(objects.of_claim("claude-skills-storage"), *given))
+
+    assert unguarded.init_names(pod) == stored
+    kept = {one["name"]: one["image"] for one in given}
+    assert {one["name"]: one["image"] for one in pod["spec"]["initContainers"] if one["name"] in kept} == kept
+
+
+def test_a_container_that_something_later_puts_in_front_comes_after_the_guard(
+    cluster: Cluster, ordered: Kubectl
+) -> None:
+    mesh = [yaml.safe_load(text) for text in MESH.split("---\n")]
+    cluster.kubectl.apply(*mesh)
+    try:
+        spec = unguarded.pod_spec(objects.of_claim("claude-skills-storage"), OWN)
+        pod = wait_until("the other policy in force", lambda: _with_mesh(_stored(ordered, spec)), 30)
+        assert unguarded.init_names(pod) == [*BOTH, "mesh", "migrate"]
+    finally:
+        for one in mesh:
+            cluster.kubectl("delete", one["kind"], one["metadata"]["name"])
+
+
+def _with_mesh(pod: Object) -> Object | None:
+    return pod if "mesh" in unguarded.init_names(pod) else None
+
+
+#: A policy of somebody else, after ours by name, which wants to be first as well.
+MESH = f"""\
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicy
+metadata: {{name: zz-mesh}}
+spec:
+  reinvocationPolicy: IfNeeded
+  matchConstraints:
+    namespaceSelector: {{matchLabels: {{{policies.PROTECTED}: "true"}}}}
+    resourceRules:
+      - {{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}}
+  matchConditions:
+    - name: once
+      expression: "!object.spec.?initContainers.orValue([]).exists(container, container.name == 'mesh')"
+  mutations:
+    - patchType: JSONPatch
+      jsonPatch:
+        expression: >-
+          [JSONPatch{{op: 'add', path: '/spec/initContainers/0',
+            value: Object.spec.initContainers{{name: 'mesh', image: 'mesh:1'}}}}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicyBinding
+metadata: {{name: zz-mesh}}
+spec: {{policyName: zz-mesh}}
+"""

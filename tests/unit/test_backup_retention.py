@@ -1,0 +1,214 @@
+"""When nothing may be forgotten, and what stays: properties over any history of nights, wipes and killed runs."""
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guard.backup import retention
+from guard.backup.result import Result, of_engine
+from guard.backup.retention import PINNED, SHRUNK, Policy
+from guard.backup.snapshot import Node, Snapshot, tree_of
+from guard.volume.facts import Census
+from guard.volume.loss import LossRule, Verdict
+
+RULE = LossRule()
+FIRST = datetime(2026, 11, 1, 3, tzinfo=UTC)
+
+
+def counted(files: int) -> Census:
+    """Two tenants with so many files in all."""
+    return tree_of(Node(f"tenant-{number % 2}/{number}", "file", 1) for number in range(files)).census()
+
+
+def snapshot(night: int, files: int, *tags: str) -> Snapshot:
+    return Snapshot(
+        f"{night:02x}" * 32, FIRST + timedelta(days=night), "/app/skills", f"{files} files", frozenset(tags)
+    )
+
+
+def census_of(one: Snapshot) -> Census:
+    return counted(int(one.tree.split()[0]))
+
+
+def lost(*history: Snapshot) -> str | None:
+    """The ID of the snapshot that the last of a history lost the data of."""
+    found = retention.shrunk(RULE, history, history[-1], census_of)
+    return found.before.short if found else None
+
+
+def test_a_snapshot_that_kept_its_data_is_no_reason_to_pin() -> None:
+    assert lost(snapshot(0, 100), snapshot(1, 110)) is None
+    assert lost(snapshot(0, 100)) is None
+
+
+def test_an_empty_snapshot_pins_the_one_before_it() -> None:
+    assert lost(snapshot(0, 100), snapshot(1, 100), snapshot(2, 0)) == "01010101"
+
+
+def test_a_loss_within_guard_max_loss_is_not_a_wipe() -> None:
+    assert lost(snapshot(0, 100), snapshot(1, 20)) is None
+    assert lost(snapshot(0, 100), snapshot(1, 18)) == "00000000"
+
+
+def test_an_uncompared_snapshot_of_a_killed_run_hides_nothing_from_the_next_run() -> None:
+    # Night 2 archived the empty volume and was killed before it compared; night 3 finds what it left.
+    assert lost(snapshot(0, 100), snapshot(1, 100), snapshot(2, 0), snapshot(3, 0)) == "01010101"
+
+
+def test_a_loss_that_is_pinned_is_known_and_the_next_night_is_an_ordinary_one() -> None:
+    history = (snapshot(0, 100), snapshot(1, 100, PINNED), snapshot(2, 0, SHRUNK), snapshot(3, 0))
+    assert lost(*history) is None
+    assert retention.compared(history, history[-1]) == ()
+
+
+def test_files_that_were_emptied_are_lost_too() -> None:
+    def emptied(one: Snapshot) -> Census:
+        nodes = (
+            Node(f"tenant-{number % 2}/{number}", "file", 0 if one.tree == "emptied" else 1) for number in range(100)
+        )
+        return tree_of(nodes).census()
+
+    before, after = replace(snapshot(0, 100), tree="full"), replace(snapshot(1, 100), tree="emptied")
+    found = retention.shrunk(RULE, (before, after), after, emptied)
+    assert found is not None
+    assert found.loss.lost == 100
+
+
+def test_snapshots_of_the_same_tree_are_not_counted_at_all() -> None:
+    def never(one: Snapshot) -> Census:
+        raise AssertionError(one)
+
+    assert retention.shrunk(RULE, (snapshot(0, 100), snapshot(1, 100)), snapshot(1, 100), never) is None
+
+
+def test_a_restore_takes_the_newest_snapshot_that_kept_the_data_whoever_made_it() -> None:
+    history = (snapshot(0, 100), snapshot(1, 110), snapshot(2, 0), snapshot(3, 0, SHRUNK))
+    chosen = retention.newest_whole(RULE, history, census_of)
+    assert chosen == history[1]
+    assert retention.newest_whole(RULE, (), census_of) is None
+
+
+def test_a_snapshot_is_named_by_the_start_of_its_id_and_never_by_one_that_two_share() -> None:
+    history = (snapshot(1, 1), snapshot(2, 1), replace(snapshot(3, 1), snapshot_id="01ff"))
+    assert retention.named(history, "0202") == history[1]
+    assert retention.named(history, "02".upper()) == history[1]
+    assert retention.named(history, "01") is None
+    assert retention.named(history, "") is None
+    assert retention.named(history, "77") is None
+
+
+def test_a_policy_is_restic_s_words_and_always_keeps_what_is_pinned() -> None:
+    assert Policy("1y6m", 3).words() == ("--keep-within=1y6m", "--keep-last=3", "--keep-tag=pinned")
+
+
+@pytest.mark.parametrize("within", ["", "30", "0d", "30s", "d", "1d2y", "-1d", "30d --prune", "٣d"])
+def test_a_duration_that_restic_would_not_take_or_that_keeps_nothing_is_refused(within: str) -> None:
+    with pytest.raises(ValueError, match="keep-within"):
+        Policy(within, 7)
+
+
+def test_a_policy_that_keeps_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="keep nothing"):
+        Policy("30d", 0)
+
+
+@given(st.dates(), st.integers(1, 60))
+def test_all_of_the_data_is_read_back_within_as_many_days_as_there_are_shares(day: date, parts: int) -> None:
+    start = min(day, date.max - timedelta(days=parts))
+    shares = {retention.share(start + timedelta(days=later), parts) for later in range(parts)}
+    assert shares == {f"{number}/{parts}" for number in range(1, parts + 1)}
+
+
+@given(st.integers(-100, 100), st.integers(1, 50))
+def test_a_backup_is_stale_when_it_is_older_than_it_may_be(hours: int, allowed: int) -> None:
+    found = retention.stale(snapshot(0, 1), FIRST + timedelta(hours=hours), timedelta(hours=allowed))
+    assert found is (hours > allowed)
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.sets(st.sampled_from([PINNED, SHRUNK]))), min_size=1, max_size=12))
+def test_what_is_to_be_pinned_is_older_not_pinned_not_shrunk_and_has_what_the_new_one_lost(
+    nights: list[tuple[int, set[str]]],
+) -> None:
+    history = [snapshot(night, files, *tags) for night, (files, tags) in enumerate(nights)]
+    new = history[-1]
+    found = retention.shrunk(RULE, history, new, census_of)
+    if found is None:
+        assert all(
+            retention.loss_between(RULE, census_of(one), census_of(new)).verdict is not Verdict.WIPED
+            for one in retention.compared(history, new)
+        )
+        return
+    assert found.before in history[:-1]
+    assert not found.before.tags & {PINNED, SHRUNK}
+    assert retention.loss_between(RULE, census_of(found.before), census_of(new)).verdict is Verdict.WIPED
+
+
+@dataclass
+class Repository:
+    """What restic would hold, with `forget` as its documentation tells it; runs can be killed after any step."""
+
+    snapshots: list[Snapshot] = field(default_factory=list)
+
+    def night(self, number: int, files: int, killed_after: str) -> None:
+        """One run of the backup, which passed the gate."""
+        new = snapshot(number, files)
+        self.snapshots.append(new)
+        if killed_after == "archive":
+            return
+        found = retention.shrunk(RULE, self.snapshots, new, census_of)
+        if found is None:
+            self.forget()
+            return
+        self.tag(new, SHRUNK)
+        if killed_after == "shrunk":
+            return
+        self.tag(found.before, PINNED)
+
+    def tag(self, one: Snapshot, tag: str) -> None:
+        self.snapshots[self.snapshots.index(one)] = replace(one, tags=one.tags | {tag})
+
+    def forget(self) -> None:
+        """--keep-last=2 --keep-within=3d --keep-tag=pinned."""
+        edge = self.snapshots[-1].time - timedelta(days=3)
+        self.snapshots = [
+            one for one in self.snapshots if one in self.snapshots[-2:] or one.time > edge or PINNED in one.tags
+        ]
+
+
+nights = st.lists(
+    st.tuples(st.sampled_from([0, 1, 90, 100, 120]), st.sampled_from(["", "archive", "shrunk"])), max_size=25
+)
+
+
+@given(nights)
+def test_whatever_is_killed_or_accepted_the_last_data_before_every_wipe_stays(history: list[tuple[int, str]]) -> None:
+    repository = Repository()
+    whole: datetime | None = None  # the last snapshot with the data
+    wiped: datetime | None = None  # the same, once the data is gone, until a run has come to its end
+    owed: set[datetime] = set()
+    uncompared = 0
+    for number, (files, killed_after) in enumerate(history):
+        uncompared = uncompared + 1 if killed_after == "archive" else 0
+        if uncompared == retention.DEPTH:
+            return  # so many runs in a row that were killed between two steps are out of sight
+        repository.night(number, files, killed_after)
+        if files >= 90:
+            whole, wiped = FIRST + timedelta(days=number), None
+        elif whole is not None:
+            whole, wiped = None, whole
+        if wiped is not None and not killed_after:
+            owed.add(wiped)
+            wiped = None
+        assert owed <= {one.time for one in repository.snapshots}
+
+
+@pytest.mark.parametrize(
+    ("status", "result"),
+    [(10, Result.REPOSITORY_MISSING), (11, Result.REPOSITORY_LOCKED), (12, Result.PASSWORD_WRONG),
+     (1, Result.ENGINE_FAILED), (3, Result.ENGINE_FAILED), (137, Result.ENGINE_FAILED), (99, Result.ENGINE_FAILED)],
+)  # fmt: skip
+def test_a_status_of_restic_that_is_not_known_is_a_failure(status: int, result: Result) -> None:
+    assert of_engine(status) is result
