@@ -210,7 +210,27 @@ def test_the_recovery_of_another_watcher_is_no_acceptance() -> None:
     assert watch.labels()[-1] == "volume.wiped"
 
 
+def test_a_larger_reference_that_another_watcher_wrote_is_what_losses_are_judged_against() -> None:
+    world, volume, watch = watched(TWO)
+    larger = replace(standing(volume).reference, files=200, entries={"a": 120, "b": 80})
+    volume.ledger = replace(standing(volume), reference=larger, written="2026-11-24T19:00:00Z")
+    world.run(1000)
+    assert watch.reference is not None
+    assert watch.reference.files == 200
+    assert watch.labels() == ["watch.started", "volume.shrunk"]
+
+
 # Adoption and other markers.
+
+
+def test_what_was_adopted_anew_is_counted_and_judged_anew() -> None:
+    world, volume, watch = watched(TWO)
+    world.run(100)
+    before = len(watch.counts)
+    volume.marker, volume.ledger = Marker(NAME, OTHER_ID, AT), replace(ledger_of({"a": 600}), marker_id=OTHER_ID)
+    world.run(INTERVAL + 5)
+    assert len(watch.counts) > before
+    assert watch.labels() == ["watch.started", "volume.wiped"]
 
 
 def test_a_volume_that_is_adopted_anew_is_kept_from_then_on() -> None:
