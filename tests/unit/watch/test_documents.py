@@ -279,8 +279,10 @@ def test_a_marker_that_is_not_the_known_one_is_said_at_the_next_look_and_nothing
     world.run(INTERVAL + 0.1)
     assert watch.labels() == ["watch.started", label]
     assert watch.said()[-1].severity is Severity.ERROR
+    counts = len(watch.counts)
     world.run(1000)
     assert len(volume.kept) == kept
+    assert len(watch.counts) - counts <= 3
     volume.marker = before
     world.run(INTERVAL + 0.1)
     assert watch.labels() == ["watch.started", label, "volume.recovered"]
