@@ -201,6 +201,31 @@ def test_acceptance_of_a_shrunk_volume_says_nothing_and_is_the_reference() -> No
     assert watch.reference.files == 60
 
 
+def test_after_an_acceptance_the_next_loss_is_measured_anew() -> None:
+    world, volume, watch = watched(TWO)
+    volume.set({"a": 60})
+    world.run(30)
+    volume.accept()
+    world.run(30)
+    volume.set({"a": 40})
+    world.run(30)
+    assert watch.labels() == ["watch.started", "volume.shrunk", "volume.shrunk"]
+
+
+def test_what_is_known_is_not_read_anew_from_the_ledger_when_the_marker_vanishes() -> None:
+    world, volume, watch = watched(TWO)
+    volume.unmount()
+    world.run(1)
+    volume.remount()
+    world.run(3)
+    volume.marker = None
+    world.run(INTERVAL + 1)
+    unmounted, missing = watch.said(Event.VOLUME_UNMOUNTED, Event.MARKER_MISSING)
+    assert unmounted.operation != missing.operation
+    assert watch.vigil.keeper is not None
+    assert watch.vigil.keeper.generation == 2
+
+
 def test_the_recovery_of_another_watcher_is_no_acceptance() -> None:
     world, volume, watch = watched(TWO)
     volume.wipe()
