@@ -370,7 +370,6 @@ class Vigil:
             return
         wiped = self._case.troubled(Condition.CONTENT)
         if wiped and loss.lost * _MILLION > self._shrink_of(loss):
-            self._counting.keep(settled.census, space)
             return  # not enough of it is back
         self._counting.weighing = self._counting.weighing and not wiped
         self._case.end(moment, Condition.CONTENT)

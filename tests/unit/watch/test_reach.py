@@ -111,7 +111,7 @@ def test_after_the_first_failed_look_the_volume_is_unknown_and_not_yet_wrong() -
     volume.break_down()
     while watch.vigil.status(Condition.IDENTITY) == "true":
         world.run(0.1)
-    assert watch.vigil.status(Condition.IDENTITY) == "unknown"
+    assert [watch.vigil.status(condition) for condition in Condition] == ["unknown"] * 4
     assert watch.vigil.healthy
     world.run(2)
     assert not watch.vigil.healthy
