@@ -32,6 +32,9 @@ _SHARED = frozenset({Kind.NODE_DISK, Kind.EMPTY_DIR, Kind.OVERLAY, Kind.CONFIG})
 #: The end of a traceback that a line has room for, in characters.
 _TRACEBACK = 4000
 _MILLION = 1_000_000
+#: A loss of this share of GUARD_MAX_LOSS, and of at least this share of the files, may soon be a wipe.
+_NEARLY = 0.9
+_MOST = 0.5
 
 
 @dataclass(frozen=True)
@@ -329,7 +332,12 @@ class Vigil:
         if settled is not None:
             self._judge(moment, settled, stock.space)
         unsaid = counting.settling.due is not None and not self._case.troubled(Condition.CONTENT)
-        counting.loss_in_sight = unsaid and loss.verdict is Verdict.WIPED
+        counting.loss_in_sight = unsaid and self._is_near(loss)
+
+    def _is_near(self, loss: Loss) -> bool:
+        """Whether it is a wipe or may soon be one; what is left is cheap to count."""
+        near = max(_MOST, _NEARLY * self.expected.loss.max_loss) * loss.before
+        return loss.verdict is Verdict.WIPED or 0 < near <= loss.lost
 
     def _miscounted(self, moment: Moment, census: Census) -> None:
         self._look_at = moment.at
@@ -362,7 +370,6 @@ class Vigil:
             return
         wiped = self._case.troubled(Condition.CONTENT)
         if wiped and loss.lost * _MILLION > self._shrink_of(loss):
-            self._counting.keep(settled.census, space)
             return  # not enough of it is back
         self._counting.weighing = self._counting.weighing and not wiped
         self._case.end(moment, Condition.CONTENT)

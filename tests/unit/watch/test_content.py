@@ -9,7 +9,7 @@ from guard.volume.kinds import Kind
 from guard.volume.loss import LossRule
 from guard.watch.settling import CEILING
 from guard.watch.standing import Condition
-from tests.unit.watch.simulation import INTERVAL, SETTLE, Volume, Watch, World, watched
+from tests.unit.watch.simulation import INTERVAL, SETTLE, Volume, Watch, World, ledger_of, watched
 
 TWO = {"a": 60, "b": 40}
 LARGE = {"a": 600_000, "b": 400_000}
@@ -117,6 +117,16 @@ def test_a_watcher_that_starts_below_the_reference_starts_in_that_incident() -> 
     assert before.operation == after.operation
     assert after.fields["tripwire"] == "start"
     assert second.labels() == ["watch.started", "volume.wiped"]
+
+
+def test_what_happens_before_the_first_count_is_the_start_and_no_event() -> None:
+    world = World()
+    volume = Volume(world, {"a": 1}, ledger=ledger_of(TWO))
+    watch = Watch(world, volume, per_file=1.0)
+    world.run(0.5)
+    watch.vigil.tripped(world.moment(), storm=False)
+    world.run(20)
+    assert watch.said(Event.VOLUME_WIPED)[0].fields["tripwire"] == "start"
 
 
 def test_fewer_files_than_the_setting_asks_are_a_wipe_without_a_ledger_too() -> None:
@@ -408,6 +418,17 @@ def test_a_wipe_is_known_though_every_saved_second_of_counting_is_spent() -> Non
     volume.wipe()
     world.run(60)
     assert (wiped(watch) or 1e9) - at < 2 * INTERVAL
+
+
+def test_a_removal_that_was_counted_just_before_it_was_a_wipe_is_followed_to_its_end() -> None:
+    tenants = {"a": 60, "b": 40, "c": 25}
+    world, volume, watch = watched(tenants, per_file=2e-2)  # 2.5 s a count: every saved second is spent
+    for step in range(1, 13):
+        world.run(1)
+        volume.set({name: int(files * (1 - step / 12)) for name, files in volume.entries.items()})
+    at = world.now
+    world.run(60)
+    assert (wiped(watch) or 1e9) - at < INTERVAL + SETTLE
 
 
 def test_a_tree_that_cannot_be_counted_now_is_looked_at_every_second() -> None:

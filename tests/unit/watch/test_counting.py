@@ -298,6 +298,7 @@ def test_sizes_are_read_for_a_new_reference(counting: Counting) -> None:
 def test_the_content_is_another_where_names_or_known_empty_files_differ() -> None:
     one = Census(2, entries={"a": 2}, empty=0)
     assert changed(None, one)
+    assert not changed(one, one)
     assert changed(one, Census(2, entries={"b": 2}, empty=0))
     assert changed(one, Census(2, entries={"a": 2}, empty=1))
     assert not changed(one, Census(2, entries={"a": 2}))

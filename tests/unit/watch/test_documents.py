@@ -201,6 +201,31 @@ def test_acceptance_of_a_shrunk_volume_says_nothing_and_is_the_reference() -> No
     assert watch.reference.files == 60
 
 
+def test_after_an_acceptance_the_next_loss_is_measured_anew() -> None:
+    world, volume, watch = watched(TWO)
+    volume.set({"a": 60})
+    world.run(30)
+    volume.accept()
+    world.run(30)
+    volume.set({"a": 40})
+    world.run(30)
+    assert watch.labels() == ["watch.started", "volume.shrunk", "volume.shrunk"]
+
+
+def test_what_is_known_is_not_read_anew_from_the_ledger_when_the_marker_vanishes() -> None:
+    world, volume, watch = watched(TWO)
+    volume.unmount()
+    world.run(1)
+    volume.remount()
+    world.run(3)
+    volume.marker = None
+    world.run(INTERVAL + 1)
+    unmounted, missing = watch.said(Event.VOLUME_UNMOUNTED, Event.MARKER_MISSING)
+    assert unmounted.operation != missing.operation
+    assert watch.vigil.keeper is not None
+    assert watch.vigil.keeper.generation == 2
+
+
 def test_the_recovery_of_another_watcher_is_no_acceptance() -> None:
     world, volume, watch = watched(TWO)
     volume.wipe()
@@ -210,7 +235,27 @@ def test_the_recovery_of_another_watcher_is_no_acceptance() -> None:
     assert watch.labels()[-1] == "volume.wiped"
 
 
+def test_a_larger_reference_that_another_watcher_wrote_is_what_losses_are_judged_against() -> None:
+    world, volume, watch = watched(TWO)
+    larger = replace(standing(volume).reference, files=200, entries={"a": 120, "b": 80})
+    volume.ledger = replace(standing(volume), reference=larger, written="2026-11-24T19:00:00Z")
+    world.run(1000)
+    assert watch.reference is not None
+    assert watch.reference.files == 200
+    assert watch.labels() == ["watch.started", "volume.shrunk"]
+
+
 # Adoption and other markers.
+
+
+def test_what_was_adopted_anew_is_counted_and_judged_anew() -> None:
+    world, volume, watch = watched(TWO)
+    world.run(100)
+    before = len(watch.counts)
+    volume.marker, volume.ledger = Marker(NAME, OTHER_ID, AT), replace(ledger_of({"a": 600}), marker_id=OTHER_ID)
+    world.run(INTERVAL + 5)
+    assert len(watch.counts) > before
+    assert watch.labels() == ["watch.started", "volume.wiped"]
 
 
 def test_a_volume_that_is_adopted_anew_is_kept_from_then_on() -> None:
@@ -259,8 +304,10 @@ def test_a_marker_that_is_not_the_known_one_is_said_at_the_next_look_and_nothing
     world.run(INTERVAL + 0.1)
     assert watch.labels() == ["watch.started", label]
     assert watch.said()[-1].severity is Severity.ERROR
+    counts = len(watch.counts)
     world.run(1000)
     assert len(volume.kept) == kept
+    assert len(watch.counts) - counts <= 3
     volume.marker = before
     world.run(INTERVAL + 0.1)
     assert watch.labels() == ["watch.started", label, "volume.recovered"]

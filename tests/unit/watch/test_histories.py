@@ -391,10 +391,10 @@ def test_every_incident_has_one_first_line_one_last_line_and_an_id_of_its_own(hi
 
 
 @_QUICKLY
-@given(_HISTORY, st.sampled_from([1e-6, 1e-3, 2e-2]))
+@given(_HISTORY, st.sampled_from([1e-6, 4e-3, 2e-2]))
 def test_counts_take_one_per_cent_of_the_time_beyond_what_was_saved(history: list[Step], per_file: float) -> None:
     truth = _begin(per_file=per_file)
-    truth.checks = per_file < 1e-4  # a tree that takes seconds to count may wait longer
+    truth.checks = per_file < 1e-2  # a tree that takes seconds to count may wait longer
     began = truth.world.now - 20
     _live(truth, history)
     allowed = SAVED + RESERVE + SHARE * (truth.world.now - began)

@@ -154,8 +154,8 @@ def test_the_next_incident_has_its_own_id_and_its_own_first_line(incident: Incid
 
 
 def test_acceptance_ends_the_loss_and_the_incident_where_nothing_else_is_wrong(incident: Incident) -> None:
-    begin(incident)
-    assert incident.accept(moment(300), {})
+    begin(incident, at=10)
+    assert incident.accept(moment(310), {})
     line = incident.said()[-1]
     assert (line.event, line.severity, line.last) == (Event.VOLUME_ACCEPTED, Severity.NOTICE, True)
     assert line.message == "What is on /app/skills was accepted, 5 min after the first sign."

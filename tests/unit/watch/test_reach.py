@@ -70,6 +70,7 @@ def test_after_a_remount_the_tripwire_is_armed_on_what_is_there_now() -> None:
     volume.remount()
     world.run(10)
     assert watch.arms == before + 1
+    assert watch.labels() == ["watch.started"]  # no blindness: the tripwire was of another mount
     volume.wipe()
     world.run(SETTLE + 0.5)
     assert watch.said(Event.VOLUME_WIPED)[0].fields["tripwire"] == "events"
@@ -110,7 +111,7 @@ def test_after_the_first_failed_look_the_volume_is_unknown_and_not_yet_wrong() -
     volume.break_down()
     while watch.vigil.status(Condition.IDENTITY) == "true":
         world.run(0.1)
-    assert watch.vigil.status(Condition.IDENTITY) == "unknown"
+    assert [watch.vigil.status(condition) for condition in Condition] == ["unknown"] * 4
     assert watch.vigil.healthy
     world.run(2)
     assert not watch.vigil.healthy
@@ -355,6 +356,7 @@ def test_a_file_system_that_turned_read_only_silently_is_said_by_the_next_write_
     volume.writing = None
     world.run(61)
     assert watch.labels() == ["watch.started", "volume.read-only", "volume.recovered"]
+    assert watch.lines[-1].at == volume.kept[-1][0]
 
 
 def test_a_disk_that_is_full_is_not_read_only_any_more() -> None:
