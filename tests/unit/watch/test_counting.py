@@ -201,6 +201,16 @@ def test_where_most_inodes_of_the_reference_are_gone_a_count_does_not_wait(count
     assert mostly_gone(counting, inodes=40)
 
 
+@pytest.mark.parametrize(("inodes", "urgent"), [(225, False), (224, True)])
+def test_where_many_folders_are_left_it_waits_though_no_file_may_be(
+    counting: Counting, inodes: int, urgent: bool
+) -> None:
+    census = Census(100, entries={"a": 100}, folders=900)
+    counting.done(moment(1), Stock(census, Space(1000, 1024, 7), SAVED + 100))
+    saw(counting, 3, inodes=inodes)
+    assert (counting.due() == START + 3) is urgent
+
+
 def test_where_too_many_are_left_to_be_cheap_it_waits(counting: Counting) -> None:
     assert not mostly_gone(counting, inodes=41)
 
