@@ -56,8 +56,12 @@ class Counting:
         if due is None:  # without suspicion, for the baseline
             due = (self._counted_at or 0.0) + self._jitter * WRITE_AT_LEAST
             due = due if self._due is None else min(due, self._due)
-        urgent = self._mostly_gone or self.loss_in_sight
-        return max(due, self._retry_at, self._allowance.reserve_free() if urgent else self._allowance.free())
+            allowed = self._allowance.spare()
+        else:
+            allowed = self._allowance.free()
+        if self._mostly_gone or self.loss_in_sight:
+            allowed = self._allowance.reserve_free()
+        return max(due, self._retry_at, allowed)
 
     def arm_due(self, due: float | None) -> float | None:
         """When the tripwire may be armed that is due: a count comes with it, and none may be under way."""

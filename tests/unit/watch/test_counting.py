@@ -144,6 +144,14 @@ def test_nothing_is_looked_out_for_where_nothing_is_suspected(counting: Counting
     assert counting.glimpse_due(START + 3, START + 2.5) is None
 
 
+def test_counts_for_the_baseline_leave_something_for_when_it_matters(counting: Counting) -> None:
+    counting.done(moment(1), stock(seconds=4.0))
+    counting.soon(START + 2)
+    assert counting.due() > START + 100
+    counting.settling.suspect(moment(3), Sign.EVENTS)
+    assert counting.due() == START + 3
+
+
 def test_a_loss_in_sight_does_not_wait_for_what_large_counts_have_spent(counting: Counting) -> None:
     counting.done(moment(1), stock(seconds=SAVED + 100))
     counting.settling.suspect(moment(3), Sign.LOOK)
