@@ -32,6 +32,11 @@ class Allowance:
         """When a count is allowed again, on the monotonic clock; a time in the past means now."""
         return self._at if self._left >= 0 else self._at + (RESERVE - self._reserve - self._left) / SHARE
 
+    def spare(self) -> float:
+        """When a count is allowed that nothing asks for: half of what can be saved stays for when it matters."""
+        missing = SAVED / 2 - self._left
+        return self._at if missing <= 0 else self._at + (RESERVE - self._reserve + missing) / SHARE
+
     def reserve_free(self) -> float:
         """When a count is allowed again that can't wait."""
         return min(self.free(), self._at if self._reserve >= 0 else self._at - self._reserve / SHARE)

@@ -38,7 +38,7 @@ class Counting:
         self._due: float | None = now
         self._retry_at = now
         self._failures = 0
-        self._files = 0
+        self._files = self._names = 0  # at the last count
         self._space: Space | None = None  # at the last count
         self._full: Space | None = None  # the most that these names are known to have held
         self._mostly_gone = False
@@ -56,8 +56,12 @@ class Counting:
         if due is None:  # without suspicion, for the baseline
             due = (self._counted_at or 0.0) + self._jitter * WRITE_AT_LEAST
             due = due if self._due is None else min(due, self._due)
-        urgent = self._mostly_gone or self.loss_in_sight
-        return max(due, self._retry_at, self._allowance.reserve_free() if urgent else self._allowance.free())
+            allowed = self._allowance.spare()
+        else:
+            allowed = self._allowance.free()
+        if self._mostly_gone or self.loss_in_sight:
+            allowed = self._allowance.reserve_free()
+        return max(due, self._retry_at, allowed)
 
     def arm_due(self, due: float | None) -> float | None:
         """When the tripwire may be armed that is due: a count comes with it, and none may be under way."""
@@ -87,6 +91,7 @@ class Counting:
         self._failures = 0
         self._counted_at, self._due = moment.at, None
         self._files, self._space = stock.census.files, stock.space
+        self._names = stock.census.files + stock.census.folders
         self._mostly_gone = False
 
     def failed(self, moment: Moment, stock: Stock) -> None:
@@ -144,10 +149,12 @@ class Counting:
         before = self._space
         if before is None:
             return True
-        gone = before.used_inodes - space.used_inodes
+        gone, share = before.used_inodes - space.used_inodes, max(_MOST, max_loss)
         if self.settling.own_disk and reference is not None and gone > 0:
-            left = reference.files - max(_MOST, max_loss) * reference.files
-            self._mostly_gone = self._mostly_gone or self._files - gone <= left < self._files
+            # Folders cost as much as files: those that are left must be few as well.
+            left = reference.files - share * reference.files
+            falls = gone >= share * self._names and self._files - gone <= left < self._files
+            self._mostly_gone = self._mostly_gone or falls
         emptied = self._full is not None and _fell_blocks(self._full, space)
         if self.settling.due is None and (emptied or _fell_blocks(before, space) or _fell_inodes(before, space)):
             self.settling.suspect(moment, Sign.LOOK)

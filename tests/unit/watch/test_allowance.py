@@ -19,6 +19,14 @@ def test_at_the_start_as_much_as_can_be_saved_up_may_be_spent_at_once(allowance:
     assert allowance.free() > START
 
 
+def test_what_nothing_asks_for_leaves_half_of_what_can_be_saved(allowance: Allowance) -> None:
+    allowance.spend(START, SAVED / 2)
+    assert allowance.spare() <= START
+    allowance.spend(START, 0.5)
+    assert allowance.spare() == pytest.approx(START + 50)
+    assert allowance.free() <= START
+
+
 def test_a_debt_is_waited_for_a_hundred_times_as_long(allowance: Allowance) -> None:
     allowance.spend(START, SAVED + 0.5)
     assert allowance.free() == pytest.approx(START + 50)

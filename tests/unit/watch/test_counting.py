@@ -144,6 +144,14 @@ def test_nothing_is_looked_out_for_where_nothing_is_suspected(counting: Counting
     assert counting.glimpse_due(START + 3, START + 2.5) is None
 
 
+def test_counts_for_the_baseline_leave_something_for_when_it_matters(counting: Counting) -> None:
+    counting.done(moment(1), stock(seconds=4.0))
+    counting.soon(START + 2)
+    assert counting.due() > START + 100
+    counting.settling.suspect(moment(3), Sign.EVENTS)
+    assert counting.due() == START + 3
+
+
 def test_a_loss_in_sight_does_not_wait_for_what_large_counts_have_spent(counting: Counting) -> None:
     counting.done(moment(1), stock(seconds=SAVED + 100))
     counting.settling.suspect(moment(3), Sign.LOOK)
@@ -199,6 +207,16 @@ def mostly_gone(counting: Counting, *, inodes: int, max_loss: float = 0.8) -> bo
 
 def test_where_most_inodes_of_the_reference_are_gone_a_count_does_not_wait(counting: Counting) -> None:
     assert mostly_gone(counting, inodes=40)
+
+
+@pytest.mark.parametrize(("inodes", "urgent"), [(225, False), (224, True)])
+def test_where_many_folders_are_left_it_waits_though_no_file_may_be(
+    counting: Counting, inodes: int, urgent: bool
+) -> None:
+    census = Census(100, entries={"a": 100}, folders=900)
+    counting.done(moment(1), Stock(census, Space(1000, 1024, 7), SAVED + 100))
+    saw(counting, 3, inodes=inodes)
+    assert (counting.due() == START + 3) is urgent
 
 
 def test_where_too_many_are_left_to_be_cheap_it_waits(counting: Counting) -> None:
