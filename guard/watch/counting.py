@@ -24,7 +24,7 @@ class Counting:
     Args:
         now: The monotonic clock.
         settle: GUARD_SETTLE, in seconds.
-        jitter: From 0.9 to 1.1: many watchers of one volume must not count at once.
+        jitter: From 1.0 to 1.1: many watchers of one volume must not count at once.
     """
 
     def __init__(self, now: float, settle: float, jitter: float) -> None:

@@ -21,7 +21,7 @@ class Documents:
     Args:
         case: The volume's.
         window: GUARD_WINDOW, in seconds.
-        jitter: From 0.9 to 1.1: many watchers of one volume must not write at once.
+        jitter: From 1.0 to 1.1: many watchers of one volume must not write at once.
     """
 
     def __init__(self, case: Case, window: float, jitter: float) -> None:

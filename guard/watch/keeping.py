@@ -31,7 +31,7 @@ class Keeper:
         ledger: The usable ledger; None where there is none.
         marker_id: The marker it belongs to.
         window: GUARD_WINDOW, in seconds.
-        jitter: From 0.9 to 1.1: many watchers of one volume must not write at once.
+        jitter: From 1.0 to 1.1: many watchers of one volume must not write at once.
     """
 
     def __init__(self, ledger: Ledger | None, marker_id: str, window: float, jitter: float) -> None:

@@ -59,7 +59,7 @@ class Sidecar:
         self._backlog = Backlog(2)
         self._log = Log(options.log_format, options.log_level, self._backlog.put)
         self._poll = select.poll()
-        jitter = random.uniform(0.9, 1.1)  # noqa: S311 - to spread work, not to keep a secret
+        jitter = random.uniform(1.0, 1.1)  # noqa: S311 - to spread work, not to keep a secret
         self._vigil = Vigil(_moment(), options.expected, options.settle, options.window, options.where, jitter)
         self._pages = Pages(self._vigil, options)
         self._endpoints = Endpoints(options.listen, self._pages.table(), self._poll)

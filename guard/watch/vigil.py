@@ -63,7 +63,7 @@ class Vigil:
         settle: GUARD_SETTLE, in seconds.
         window: GUARD_WINDOW, in seconds.
         where: This pod.
-        jitter: From 0.9 to 1.1: many watchers of one volume must not count and write at once.
+        jitter: From 1.0 to 1.1: many watchers of one volume must not count and write at once.
     """
 
     def __init__(
