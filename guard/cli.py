@@ -155,14 +155,14 @@ def _watch(flags: list[str], app: list[str] | None) -> int:
         prepare()
         gc.freeze()
         wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        prober = Prober()
+        prober = Prober((wake,))
         try:
             # pydantic takes 15 MiB, and is not needed any more once the settings are read.
             options = apart(_ReadWatchSettings(tuple(flags), app is not None))
             if isinstance(options, Unusable):
                 prober.close()
                 return _report_unusable(list(options.problems), options.termination_log, _log(options.log_format))
-            Sidecar(options, Link(prober, options.expected.probe_timeout), wake, interrupt).run()
+            Sidecar(options, Link(prober, options.expected.probe_timeout, (wake,)), wake, interrupt).run()
         except Exception:  # noqa: BLE001 - the last line of defence: a bug is said and has a status
             return _unforeseen(traceback.format_exc())
     return Outcome.OK.status

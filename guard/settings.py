@@ -5,6 +5,7 @@ Only `cli` imports this room; the others get an Expectation. Importing it is wha
 
 import re
 from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, ValidationError
@@ -91,14 +92,20 @@ def positive(seconds: float) -> float:
 
 
 def address(text: str) -> str:
-    """`host:port`, `[host]:port` for IPv6, or `off`.
+    """`address:port`, `[address]:port` for IPv6, or `off`. A name would have to be looked up while the volume is watched.
 
     Raises:
         ValueError: Anything else.
     """
     host, _, port = text.rpartition(":")
-    if text != "off" and not (host and port.isascii() and port.isdigit() and int(port) < 1 << 16):
-        raise ValueError("not host:port or off")
+    if text == "off":
+        return text
+    try:
+        ip_address(host.removeprefix("[").removesuffix("]") if host.startswith("[") else host)
+    except ValueError:
+        raise ValueError("not address:port (an IP address, as in 0.0.0.0:9808 or [::]:9808) or off") from None
+    if not (port.isascii() and port.isdigit() and int(port) < 1 << 16):
+        raise ValueError("the port is not a number below 65536")
     return text
 
 

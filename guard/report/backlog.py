@@ -2,6 +2,7 @@
 
 import os
 import select
+import time
 from collections import deque
 
 #: A pipe that polls as writable takes this much without blocking (pipe(7), PIPE_BUF).
@@ -44,9 +45,10 @@ class Backlog:
         Args:
             patience: Seconds to wait for room, in all.
         """
+        deadline = time.monotonic() + patience
         try:
             while self.waiting:
-                ready = self._poll.poll(patience * 1000)
+                ready = self._poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
                 if not ready:
                     return True
                 if ready[0][1] & (select.POLLERR | select.POLLHUP | select.POLLNVAL):

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 _HEADER = struct.Struct("<I")
+#: Seconds that the exit of an idle prober may take.
+_ENDING = 1.0
 
 
 class Request(Protocol):
@@ -63,17 +65,20 @@ class Gone:
 
 
 class Prober:
-    """The parent's side: one child, one request at a time."""
+    """The parent's side: one child, one request at a time.
 
-    def __init__(self) -> None:
+    Args:
+        keep: Descriptors that its requests use beside the pipes; all others are closed in it.
+    """
+
+    def __init__(self, keep: tuple[int, ...] = ()) -> None:
         request_reader, self._requests = os.pipe()
         self.replies, reply_writer = os.pipe()
         self._buffer = bytearray()
         self._reaped = False
         self.pid = os.fork()
         if self.pid == 0:
-            os.close(self._requests)
-            os.close(self.replies)
+            _close_all_but(0, 1, 2, request_reader, reply_writer, *keep)
             _serve(request_reader, reply_writer)
         os.close(request_reader)
         os.close(reply_writer)
@@ -112,9 +117,9 @@ class Prober:
         return message
 
     def _reap(self) -> str:
-        if self._reaped:
+        status = None if self._reaped else _wait(self.pid)
+        if status is None:
             return "ended"
-        _, status = os.waitpid(self.pid, 0)
         self._reaped = True
         if os.WIFSIGNALED(status):
             name = signal.Signals(os.WTERMSIG(status)).name
@@ -126,8 +131,7 @@ class Prober:
         os.close(self._requests)
         os.close(self.replies)
         if not self._reaped:
-            os.waitpid(self.pid, 0)
-            self._reaped = True
+            self._reaped = _wait(self.pid) is not None
 
     def abandon(self) -> None:
         """Kills a prober that may be stuck, and does not wait: a process in an uninterruptible call cannot end."""
@@ -158,6 +162,28 @@ def apart(request: Request) -> Any:
     raise ChildProcessError(message.traceback if isinstance(message, Failure) else message.how)
 
 
+def _wait(pid: int) -> int | None:
+    """The wait status of a child that is about to end; None where it does not: even an exit can hang on a volume."""
+    try:
+        child = os.pidfd_open(pid)
+    except OSError:  # gVisor has none
+        return os.waitpid(pid, 0)[1]
+    try:
+        poll = select.poll()
+        poll.register(child, select.POLLIN)
+        return os.waitpid(pid, 0)[1] if poll.poll(_ENDING * 1000) else None
+    finally:
+        os.close(child)
+
+
+def _close_all_but(*kept: int) -> None:
+    below = 0
+    for descriptor in sorted(kept):
+        os.closerange(below, descriptor)
+        below = descriptor + 1
+    os.closerange(below, 1 << 20)
+
+
 def _serve(requests: int, replies: int) -> None:
     """The child: never returns, never raises."""
     try:
@@ -186,7 +212,7 @@ def _detach() -> None:
     os.close(null)
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the parent
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a group's SIGTERM too: it ends with its parent
     # A level of the tree takes two descriptors.
     with suppress(ValueError, OSError):
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

@@ -3,6 +3,7 @@
 What a page says is the caller's; the port may be taken, then it is tried again.
 """
 
+import errno
 import select
 import socket
 from collections.abc import Callable
@@ -119,8 +120,15 @@ class Endpoints:
         assert self._listener is not None
         try:
             connection, _ = self._listener.accept()
-        except OSError:
-            return  # the client went away, or no descriptor is left: the others go on
+        except OSError as error:
+            if error.errno in {
+                errno.EMFILE,
+                errno.ENFILE,
+            }:  # no descriptor is left: ready for ever, so it is tried later
+                self._poll.unregister(self._listener)
+                self._listener.close()
+                self._listener, self._retry_at = None, now + RETRY
+            return  # otherwise the client went away
         connection.setblocking(False)
         if len(self._clients) >= _CLIENTS:
             self._drop(min(self._clients.values(), key=lambda client: client.until))

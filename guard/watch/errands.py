@@ -15,6 +15,8 @@ from guard.watch.sightings import Glimpse, Stock, TripwireState
 if TYPE_CHECKING:
     from guard.watch.tripwire import Tripwire
 
+#: Seconds for watchdog's threads to add the watches of folders that were just made.
+_CATCH_UP = 0.3
 #: The tripwire of this process: the parent has none, a prober one at most.
 _standing: "Tripwire | None" = None
 
@@ -76,14 +78,27 @@ class Arm:
             _standing = None
         reason = ""
         try:
-            wire = Tripwire(self.path, self.wake)
-            wire.arm(said)
-            _standing = wire
+            _standing = Tripwire(self.path, self.wake)
+            _standing.arm(said)
         except OSError as error:
             reason = _why(error)
-        space, found = _count(self.path, replace(self.order, inodes=True), said)
-        if _standing is not None and not found.fault:
-            reason = _uncovered(_standing, found)
+            if _standing is not None:
+                _standing.disarm()
+                _standing = None
+        order = replace(self.order, inodes=True)
+        space, found = _count(self.path, order, said)
+        if (
+            _standing is not None
+            and not found.fault
+            and (reason := _uncovered(_standing, found))
+            and not found.unreadable
+        ):
+            # A folder may have come or gone meanwhile: what has no watch must still be there, and still have none.
+            time.sleep(_CATCH_UP)
+            _, again = _count(self.path, order, said)
+            reason = (
+                _uncovered(_standing, replace(again, inodes=again.inodes & found.inodes)) if not again.fault else ""
+            )
         state = _standing.state() if _standing else TripwireState()
         state = replace(state, blind=state.blind or reason)
         return Stock(replace(found, inodes=frozenset()), space, time.monotonic() - began, state)

@@ -10,6 +10,9 @@ from typing import Any
 
 from guard.volume.prober import Answer, Failure, Gone, Prober, Progress, Request
 
+#: So many probers may be stuck: the first, and the replacement that shows that it was no accident.
+_STUCK = 2
+
 
 @dataclass(frozen=True)
 class Answered:
@@ -56,12 +59,14 @@ class Link:
     """One prober after the other.
 
     Args:
-        prober: The first, forked from a small process.
+        prober: The first.
         patience: GUARD_PROBE_TIMEOUT, in seconds.
+        keep: Descriptors that probers use beside their pipes.
     """
 
-    def __init__(self, prober: Prober, patience: float) -> None:
+    def __init__(self, prober: Prober, patience: float, keep: tuple[int, ...] = ()) -> None:
         self._prober = prober
+        self._keep = keep
         self._patience = patience
         self._asked: Request | None = None
         self._told: Any = None
@@ -78,6 +83,11 @@ class Link:
     def busy(self) -> bool:
         """Whether an errand is on its way."""
         return self._asked is not None
+
+    @property
+    def crowded(self) -> bool:
+        """Whether two probers are stuck in the kernel already."""
+        return len(self._left) >= _STUCK
 
     @property
     def errand(self) -> Request | None:
@@ -147,7 +157,7 @@ class Link:
     def _renew(self) -> None:
         self._prober.abandon()
         self._left.append(self._prober.pid)
-        self._prober = Prober()
+        self._prober = Prober(self._keep)
         self._asked, self._late = None, False
 
 

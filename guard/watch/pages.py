@@ -10,6 +10,7 @@ from guard.report.metrics import CONTENT_TYPE, Metric, render
 from guard.volume.kinds import Kind
 from guard.watch.endpoints import Page
 from guard.watch.options import Options
+from guard.watch.sightings import Moment
 from guard.watch.standing import Condition
 from guard.watch.vigil import Vigil
 
@@ -52,13 +53,18 @@ class Pages:
         return {"/livez": self._livez, "/readyz": self._readyz, "/metrics": self._metrics}
 
     def completed(self, at: float) -> None:
-        """Takes that a look is done, one of an unreachable volume too; or that a long count moves."""
+        """Takes that something is done on the volume, that it does not answer, or that a long count moves."""
         self._completed = max(self._completed, at)
-        self._looked = time.time()
+
+    def looked(self, moment: Moment) -> None:
+        """Takes that a look is done, one of an unreachable volume too."""
+        self.completed(moment.at)
+        self._looked = moment.wall.timestamp()
 
     def happened(self, happening: Happening) -> None:
-        """Counts what was said."""
-        self._events[happening.event] += 1
+        """Counts what was said aloud: what happens to a held volume was announced."""
+        if happening.severity >= happening.event.severity:
+            self._events[happening.event] += 1
 
     def _livez(self) -> Page:
         # A look of a hung volume is complete when its deadline has passed, however short the interval is.

@@ -27,7 +27,7 @@ from guard.watch.link import Answered, Died, Link, Overdue
 from guard.watch.options import Options
 from guard.watch.pages import Pages
 from guard.watch.sightings import Glimpse, Moment, Stock
-from guard.watch.vigil import Vigil
+from guard.watch.vigil import Vigil, Wants
 
 #: What the tripwire adds to the eventfd for a storm; smaller values are removals.
 _STORM_TOKEN = 1 << 32
@@ -103,7 +103,7 @@ class Sidecar:
     def _timeout(self, now: float) -> float:
         dues = [self._link.deadline, self._endpoints.due()]
         if not self._link.busy:
-            wants = self._vigil.wants(now)
+            wants = self._wants(now)
             waits = [self._look_at, wants.look, wants.count, wants.arm, wants.write]
             dues += [max(due, self._not_before) for due in waits if due is not None]
         soonest = min(due for due in dues if due is not None)
@@ -130,7 +130,8 @@ class Sidecar:
     def _send(self, moment: Moment) -> None:
         if self._link.busy or moment.at < self._not_before:
             return
-        wants, path = self._vigil.wants(moment.at), self._options.expected.path
+        self._link.reap()
+        wants, path = self._wants(moment.at), self._options.expected.path
         if min(self._look_at, wants.look or self._look_at) <= moment.at:
             self._around = self._mounts_around()
             self._link.ask(Peek(path), moment.at)
@@ -142,6 +143,11 @@ class Sidecar:
             self._write_ledger(moment)
         else:
             return
+
+    def _wants(self, now: float) -> Wants:
+        wants = self._vigil.wants(now)
+        # While probers are stuck in the kernel no more are put at risk: a look tells that it is over.
+        return Wants(look=wants.look) if self._link.crowded else wants
 
     def _serve(self, now: float) -> None:
         self._endpoints.expire(now)
@@ -176,13 +182,13 @@ class Sidecar:
             self._vigil.counted(moment, value)
 
     def _looked(self, moment: Moment, glimpse: Glimpse) -> None:
-        self._pages.completed(moment.at)
+        self._pages.looked(moment)
         spread = random.uniform(1 - _SPREAD, 1 + _SPREAD)  # noqa: S311 - to spread work, not to keep a secret
         self._look_at = moment.at + self._options.interval * spread
         self._vigil.looked(moment, glimpse)
-        self._link.reap()
 
     def _overdue(self, moment: Moment, late: Overdue) -> None:
+        self._pages.completed(moment.at)  # it is known that the volume does not answer
         if late.lost:
             self._vigil.wiring.moved(moment.at)
         if isinstance(late.request, Peek):
@@ -190,6 +196,10 @@ class Sidecar:
             self._looked(moment, Glimpse(replace(look, fault=Fault(0, "being looked at"))))
         elif isinstance(late.request, Keep):
             self._vigil.wrote(moment, None, Fault(0, "writing the ledger"))
+            self._look_at = moment.at
+        elif isinstance(late.request, Arm):
+            # The count alone may well get through: it says so of every thousand names.
+            self._vigil.unarmed(moment, f"arming it made no progress for {self._options.expected.probe_timeout:g} s")
             self._look_at = moment.at
         else:
             seen = f" after {late.told} names" if isinstance(late.told, int) else ""
@@ -220,8 +230,8 @@ class Sidecar:
         if self._mounts_around() == self._around:
             return  # somebody else's mounts
         self._look_at = moment.at
-        if self._link.busy and not isinstance(self._link.errand, Keep):
-            # A count can take minutes: it is given up, and what the mount is now is said at once.
+        if self._link.busy:
+            # A count can take minutes, a write may hang: it is given up, and what the mount is now is said at once.
             self._link.drop()
             self._vigil.wiring.moved(moment.at)
 

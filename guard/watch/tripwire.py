@@ -40,6 +40,8 @@ _FILTER: list[type[FileSystemEvent]] = [
 _CREATED = frozenset({"created"})
 #: Seconds between two looks at how far the arming is.
 _PROGRESS_SECONDS = 0.25
+#: The share of a core that says that it moves.
+_WORKING = 0.2
 _WATCH_LIMIT = "/proc/sys/fs/inotify/max_user_watches"
 
 # The prober has no standard error, and watchdog complains of a thread that is stopped in a flood.
@@ -57,12 +59,14 @@ class Tripwire:
 
     def __init__(self, path: str, wake: int) -> None:
         self._path = path
+        found = os.stat(path)
+        self._root = (found.st_dev, found.st_ino)
         self._counter = _Counter(path, wake, self._take_down)
+        before = frozenset(_inotify_descriptors())
         self._inotify = InotifyFD()
-        # Nobody else in this process uses inotify, so it is the newest descriptor of that kind.
-        self._descriptor = max(_inotify_descriptors(), default=-1)
+        self._descriptor = next(iter(frozenset(_inotify_descriptors()) - before), -1)
+        self._shows_root = True
         self._observer = BaseObserver(InotifyEmitter, inotify_fd=self._inotify)
-        self._root: tuple[int, int] | None = None
 
     def arm(self, said: Callable[[int], None]) -> None:
         """Watches every folder; says how many are watched whenever there are more.
@@ -70,8 +74,6 @@ class Tripwire:
         Raises:
             OSError: The root cannot be watched.
         """
-        found = os.stat(self._path)
-        self._root = (found.st_dev, found.st_ino)
         self._observer.schedule(self._counter, self._path, recursive=True, event_filter=_FILTER)
         failed: list[BaseException] = []
 
@@ -85,15 +87,17 @@ class Tripwire:
         # It walks the tree with no word of how far it is: a thread of its own, and the watches tell.
         arming = threading.Thread(target=start, daemon=True)
         arming.start()
-        watches = 0
+        watches, spent = 0, time.process_time()
         while arming.is_alive():
             arming.join(_PROGRESS_SECONDS)
-            now = len(self.watched())
-            if now > watches:
-                watches = now
+            now, working = len(self.watched()), time.process_time() - spent
+            # One large folder takes long and adds no watch; whoever is stuck in the kernel takes no CPU.
+            if now > watches or working > _WORKING * _PROGRESS_SECONDS:
+                watches, spent = now, time.process_time()
                 said(watches)
         if failed:
             raise failed[0]
+        self._shows_root = self._root[1] in self.watched()
 
     def watched(self) -> frozenset[int]:
         """Inodes that carry a watch, from proc_pid_fdinfo(5)."""
@@ -118,7 +122,7 @@ class Tripwire:
             return f"its root can't be looked at: {errno.errorcode.get(error.errno or 0, 'an error')}"
         if (found.st_dev, found.st_ino) != self._root:
             return "its root was moved or replaced"
-        if found.st_ino not in self.watched():
+        if self._shows_root and found.st_ino not in self.watched():
             return "its root carries no watch any more"
         return ""
 

@@ -293,6 +293,12 @@ class Vigil:
         self._say_blind(self.wiring.lost(moment.at, why), traceback)
         self._case.start()
 
+    def unarmed(self, moment: Moment, why: str) -> None:
+        """Takes that arming the tripwire made no progress: the tree is counted without one."""
+        self._counting.soon(moment.at)
+        self._say_blind(self.wiring.stuck(moment.at, why))
+        self._case.start()
+
     def _say_blind(self, why: str, traceback: str = "") -> None:
         if why:
             fields = {"reason": why, "traceback": traceback[-_TRACEBACK:] or None}

@@ -80,6 +80,11 @@ class Wiring:
         self.armed, self._tried_at, self._due = False, now, now
         return self._heal_later(now, why) if again else self._once(why)
 
+    def stuck(self, now: float, why: str) -> str:
+        """Arming it made no progress; the reason, where that is to be said."""
+        self.armed, self._tried_at = False, now
+        return self._heal_later(now, why)
+
     def moved(self, now: float) -> None:
         """Another mount is in force: whatever is armed watches nothing of it."""
         self.armed, self._due = False, now
