@@ -206,7 +206,7 @@ def _watch_options(found: "WatchSettings") -> "Options":
         interval=found.interval,
         settle=found.settle,
         unready=found.on_wipe == "unready",
-        listen=None if found.listen == "off" else (host, int(port)),
+        listen=None if found.listen == "off" else ("127.0.0.1" if host == "localhost" else host, int(port)),
         log_format=found.log_format,
         log_level=found.log_level,
         where=Whereabouts(found.pod, found.node, found.namespace),

@@ -101,7 +101,8 @@ def address(text: str) -> str:
     if text == "off":
         return text
     try:
-        ip_address(host.removeprefix("[").removesuffix("]") if host.startswith("[") else host)
+        if host != "localhost":
+            ip_address(host.removeprefix("[").removesuffix("]") if host.startswith("[") else host)
     except ValueError:
         raise ValueError("not address:port (an IP address, as in 0.0.0.0:9808 or [::]:9808) or off") from None
     if not (port.isascii() and port.isdigit() and int(port) < 1 << 16):

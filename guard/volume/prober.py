@@ -179,7 +179,8 @@ def _wait(pid: int) -> int | None:
 def _close_all_but(*kept: int) -> None:
     below = 0
     for descriptor in sorted(kept):
-        os.closerange(below, descriptor)
+        if descriptor > below:  # closerange(0, 0) closes every one
+            os.closerange(below, descriptor)
         below = descriptor + 1
     os.closerange(below, 1 << 20)
 
