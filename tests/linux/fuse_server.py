@@ -19,7 +19,7 @@ import time
 
 SLOW_FILES = 4000
 #: Seconds for each page of names, some 120 of them.
-SLOW_CHUNK = 0.06
+SLOW_CHUNK = 0.15
 
 _LOOKUP, _GETATTR, _OPEN, _READ, _STATFS, _INIT, _OPENDIR, _READDIR = 1, 3, 14, 15, 17, 26, 27, 28
 _RELEASES = frozenset({18, 29})

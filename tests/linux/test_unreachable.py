@@ -62,7 +62,7 @@ def test_a_dead_volume_is_unreachable(sandbox: Sandbox) -> None:
 
 
 def test_a_slow_count_that_moves_is_not_taken_for_a_hung_one(sandbox: Sandbox) -> None:
-    timeout = 1.0
+    timeout = 2.0
     assert 1.5 * timeout < fuse_server.SLOW_CHUNK * fuse_server.SLOW_FILES / 130
     with _served(sandbox, "slow"):
         ended = sandbox.guard("check", GUARD_PROBE_TIMEOUT=f"{timeout:g}s", GUARD_WRITABLE="false")

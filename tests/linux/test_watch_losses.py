@@ -291,8 +291,8 @@ class TestServers:
     def test_a_slow_server_is_not_unreachable(self, sandbox: Sandbox) -> None:
         with self.serve(sandbox, "slow") as server:
             try:
-                with watching(sandbox, GUARD_PROBE_TIMEOUT="1s", GUARD_WRITABLE="false") as watcher:
-                    watcher.listen_for(8)
+                with watching(sandbox, GUARD_PROBE_TIMEOUT="2s", GUARD_WRITABLE="false") as watcher:
+                    watcher.listen_for(12)
                     assert [line["event"] for line in watcher.alarms() if line["severity"] != "WARNING"] == []
             finally:
                 server.kill()
