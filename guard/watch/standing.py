@@ -11,6 +11,9 @@ from guard.volume.judge import Expectation, Finding, judge, usable_ledger
 from guard.volume.kinds import Kind
 from guard.volume.marker import Marker
 
+#: No mount has this number.
+NO_MOUNT = -1
+
 
 class Condition(Enum):
     """The four that are judged apart; the names stand in metrics."""

@@ -18,7 +18,7 @@ from guard.watch.incident import Incident
 from guard.watch.keeping import Keeper
 from guard.watch.settling import Settled
 from guard.watch.sightings import Glimpse, Moment, Sign, Stock
-from guard.watch.standing import Condition, Known, Standing, Trouble, known, stand
+from guard.watch.standing import NO_MOUNT, Condition, Known, Standing, Trouble, known, stand
 from guard.watch.wiring import Wiring
 from guard.watch.writing import Writing
 from guard.wording import Whereabouts
@@ -235,6 +235,9 @@ class Vigil:
         if not standing.unreachable:
             self._miscounts = 0
             self.wiring.moved(moment.at)
+        if self._known is not None and Condition.MOUNTED in standing.troubles:
+            # Whatever is mounted next is another mount, also where the kernel gives it the same number.
+            self._known = replace(self._known, mount_id=NO_MOUNT)
         if not standing.unreachable or self._failing >= _LOOKS:
             self._counting.forget(moment.at)
         self._counting.soon(moment.at)  # what happens meanwhile is not seen

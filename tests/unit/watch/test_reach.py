@@ -53,6 +53,17 @@ def test_another_disk_in_its_place_is_another_volume_and_one_incident_with_the_u
     assert len(watch.counts) == counts  # never count the wrong disk
 
 
+def test_a_new_file_system_with_the_numbers_of_the_last_one_is_another_volume_and_stays_it() -> None:
+    """XFS takes its ID from the device, its root has always the same inode, and mount IDs are used again."""
+    world, volume, watch = watched(TWO)
+    volume.unmount()
+    world.run(5)
+    volume.marker, volume.ledger, volume.entries = None, None, {}
+    volume.remount(mount_id=volume.mount.mount_id)
+    world.run(600)
+    assert watch.labels() == ["watch.started", "volume.unmounted", "volume.replaced"]
+
+
 @pytest.mark.parametrize("same_id", [True, False])
 def test_a_wipe_while_it_was_unmounted_is_found_when_it_is_back(same_id: bool) -> None:
     world, volume, watch = watched(TWO)
