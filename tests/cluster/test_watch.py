@@ -93,7 +93,10 @@ def test_a_wipe_is_told_within_seconds_blocks_the_restart_and_is_over_once_accep
     assert observing.ending(kubectl, new, objects.GATE).status == 30
     assert observing.never_started(kubectl.get("pod", new), objects.APPLICATION)
 
-    kubectl.apply(objects.task("accept", objects.of_claim("adopted"), objects.guard("accept")))
+    accept = objects.task("accept", objects.of_claim("adopted"), objects.guard("accept"))
+    # The refused pod holds the disk on its node: elsewhere this one would wait for it.
+    accept["spec"]["nodeName"] = kubectl.get("pod", new)["spec"]["nodeName"]
+    kubectl.apply(accept)
     observing.wait_succeeded(kubectl, "accept")
     observing.wait_application(kubectl)
 
