@@ -146,13 +146,11 @@ def _watch(flags: list[str], app: list[str] | None) -> int:
         import gc
 
         from guard.volume.prober import apart
-        from guard.watch.errands import prepare
         from guard.watch.link import Link
         from guard.watch.options import Unusable
         from guard.watch.sidecar import Sidecar
 
         # Both processes live long: what is imported before the fork, and not touched by the collector, is in memory once.
-        prepare()
         gc.freeze()
         wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         prober = Prober((wake,))
@@ -376,13 +374,12 @@ def _unforeseen(trace: str) -> int:
 
 def _unusable(problems: list[str], flags: dict[str, str]) -> int:
     """Says every problem at once, as far as the settings for saying are usable themselves."""
-    from guard.report.log import Log
     from guard.settings import Reporting, load
 
     found, _ = load(Reporting, flags)
     if found is None:
         found = Reporting.model_construct()
-    return _report_unusable(problems, found.termination_log, Log(found.log_format).say)
+    return _report_unusable(problems, found.termination_log, _log(found.log_format))
 
 
 def _report_unusable(problems: list[str], termination_log: str, say: "Say") -> int:

@@ -20,7 +20,6 @@ class Backlog:
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
-        self.dropped = 0
         self._lines: deque[bytes] = deque()
         self._rest = b""
         self._poll = select.poll()
@@ -35,12 +34,11 @@ class Backlog:
         """Takes a line, and writes what can be written without waiting."""
         if len(self._lines) == _LINES:
             self._lines.popleft()
-            self.dropped += 1
         self._lines.append(line)
         self.flush()
 
-    def flush(self, patience: float = 0.0) -> bool:
-        """Writes what the reader takes; whether it is to be tried again later.
+    def flush(self, patience: float = 0.0) -> None:
+        """Writes what the reader takes; what it does not take waits.
 
         Args:
             patience: Seconds to wait for room, in all.
@@ -50,7 +48,7 @@ class Backlog:
             while self.waiting:
                 ready = self._poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
                 if not ready:
-                    return True
+                    return
                 if ready[0][1] & (select.POLLERR | select.POLLHUP | select.POLLNVAL):
                     raise BrokenPipeError  # nobody will ever read it
                 self._rest = self._rest or self._lines.popleft()
@@ -58,4 +56,3 @@ class Backlog:
         except OSError:
             self._lines.clear()
             self._rest = b""
-        return False

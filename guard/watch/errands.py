@@ -5,25 +5,18 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from guard.report.text import bounded
 from guard.volume import census, look
 from guard.volume.facts import Census, Fault, Order, Space
 from guard.watch.sightings import Glimpse, Stock, TripwireState
-
-if TYPE_CHECKING:
-    from guard.watch.tripwire import Tripwire
+from guard.watch.tripwire import Tripwire, watch_limit
 
 #: Seconds for watchdog's threads to add the watches of folders that were just made.
 _CATCH_UP = 0.3
 #: The tripwire of this process: the parent has none, a prober one at most.
-_standing: "Tripwire | None" = None
-
-
-def prepare() -> None:
-    """Loads what the prober needs before it is forked."""
-    import guard.watch.tripwire  # noqa: F401, PLC0415 - nobody else needs watchdog
+_standing: Tripwire | None = None
 
 
 @dataclass(frozen=True)
@@ -68,9 +61,6 @@ class Arm:
 
     def run(self, said: Callable[[Any], None]) -> Stock:
         """Arms, counts, and compares the folders of the count with those that carry a watch."""
-        # Only the prober of a watcher pays for watchdog, and only when it is armed.
-        from guard.watch.tripwire import Tripwire  # noqa: PLC0415
-
         global _standing  # noqa: PLW0603 - a request is a value: what stays in the prober needs a place
         began = time.monotonic()
         if _standing is not None:
@@ -120,8 +110,6 @@ def _count(path: str, order: Order, said: Callable[[Any], None]) -> tuple[Space 
 
 
 def _why(error: OSError) -> str:
-    from guard.watch.tripwire import watch_limit  # noqa: PLC0415 - as above
-
     if error.errno == errno.EMFILE:
         return "no inotify instance is left to this user (fs.inotify.max_user_instances)"
     if error.errno == errno.ENOSPC:
@@ -129,10 +117,8 @@ def _why(error: OSError) -> str:
     return f"its root can't be watched: {errno.errorcode.get(error.errno or 0, str(error))}"
 
 
-def _uncovered(wire: "Tripwire", found: Census) -> str:
+def _uncovered(wire: Tripwire, found: Census) -> str:
     """Why a folder of the count carries no watch; empty where every one does."""
-    from guard.watch.tripwire import watch_limit  # noqa: PLC0415 - as above
-
     if found.unreadable:
         names = ", ".join(map(bounded, found.unreadable[:3]))
         return f"{len(found.unreadable)} folders can't be read: {names}"

@@ -27,10 +27,9 @@ from guard.watch.link import Answered, Died, Link, Overdue
 from guard.watch.options import Options
 from guard.watch.pages import Pages
 from guard.watch.sightings import Glimpse, Moment, Stock
+from guard.watch.tripwire import STORM_TOKEN
 from guard.watch.vigil import Vigil, Wants
 
-#: What the tripwire adds to the eventfd for a storm; smaller values are removals.
-_STORM_TOKEN = 1 << 32
 #: Looks of many watchers spread by so much of their interval.
 _SPREAD = 0.05
 #: Seconds that the last ledger may take at the end, and that the last lines may wait for their reader.
@@ -94,7 +93,7 @@ class Sidecar:
             self._mounts_changed(moment)
         elif descriptor == self._wake:
             told = os.eventfd_read(self._wake)
-            self._vigil.tripped(moment, storm=told >= _STORM_TOKEN)
+            self._vigil.tripped(moment, storm=told >= STORM_TOKEN)
         elif descriptor == self._backlog.descriptor:
             self._backlog.flush()
         elif self._endpoints.owns(descriptor):
@@ -141,8 +140,6 @@ class Sidecar:
             self._link.ask(Arm(path, self._vigil.order(), self._wake), moment.at)
         elif _is_due(wants.write, moment):
             self._write_ledger(moment)
-        else:
-            return
 
     def _wants(self, now: float) -> Wants:
         wants = self._vigil.wants(now)

@@ -1,6 +1,5 @@
 """Fixtures for real mounts: a sandbox for each test, and disks that were made once. No test leaves a mount behind."""
 
-import functools
 import os
 import shutil
 import subprocess
@@ -11,23 +10,13 @@ import pytest
 
 from tests import restic
 from tests.linux.backups import Backups
-from tests.linux.sandbox import AS_ROOT, Sandbox
-
-
-@functools.cache
-def _cannot_mount() -> str:
-    try:
-        with Sandbox() as sandbox:
-            sandbox.sh("mount -t tmpfs none $P")
-    except (OSError, AssertionError) as error:
-        return f"no mount namespace to be had here (root or unprivileged user namespaces): {error}"
-    return ""
+from tests.linux.sandbox import AS_ROOT, Sandbox, cannot_mount
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("root") and not AS_ROOT:
         pytest.skip("needs root: loop devices, mkfs, FUSE, device nodes or another uid")
-    if reason := _cannot_mount():
+    if reason := cannot_mount():
         pytest.skip(reason)
 
 

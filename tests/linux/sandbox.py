@@ -1,5 +1,6 @@
 """A mount namespace of its own for one test, and the guard run in it as a user would. It judges nothing."""
 
+import functools
 import json
 import os
 import shlex
@@ -207,3 +208,14 @@ def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "the condition did not come true in time"
         time.sleep(0.01)
+
+
+@functools.cache
+def cannot_mount() -> str:
+    """Why no mount can be made here; empty where one can."""
+    try:
+        with Sandbox() as sandbox:
+            sandbox.sh("mount -t tmpfs none $P")
+    except (OSError, AssertionError) as error:
+        return f"no mount namespace to be had here (root or unprivileged user namespaces): {error}"
+    return ""
