@@ -35,10 +35,11 @@ monitoring: $(VENV)/dev
 	@sh tests/packages.sh
 	$(BIN)/pytest -q --numprocesses auto --dist loadfile tests/monitoring
 
-# All of it takes most of an hour; CLUSTER names a part.
+# CLUSTER names a part. A test mostly waits for its pods, so several run at a time, file by file, the long ones first.
 CLUSTER ?= tests/cluster
 test-cluster: $(VENV)/dev
-	$(BIN)/pytest -q $(CLUSTER)
+	@sh tests/packages.sh
+	$(BIN)/pytest -q --numprocesses 3 --dist loadfile --no-loadscope-reorder $(CLUSTER)
 
 # Before a release: builds wheel, source archive and (with buildah) image, tests these instead of the checkout, and
 # leaves in dist/ what passed.

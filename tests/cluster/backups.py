@@ -25,6 +25,8 @@ BACKUP, DRILL, INIT, RESTORE = (
 )
 DATA, REPOSITORY, SECRET = "claude-skills-storage", "claude-skills-backup", "claude-skills-backup"
 TOOLS = "tools"
+#: What a good night says, in order.
+NIGHT = ["volume.ok", "backup.archived", "backup.compared", "backup.checked", "backup.forgotten"]
 #: A run starts a pod, and restic derives its key a dozen times: seconds each, on two cores that do everything else too.
 RUN = 240.0
 
@@ -175,7 +177,7 @@ def wait_end(kubectl: Kubectl, job: str) -> Run:
 
 def pods_of(kubectl: Kubectl, job: str) -> list[Object]:
     """A Job's pods, the oldest first."""
-    pods = kubectl.every("pods", f"--selector=job-name={job}")
+    pods = kubectl.every("pods", labelSelector=f"job-name={job}")
     return sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
 
 

@@ -1,5 +1,6 @@
 """The cluster of the tests: the one that KUBECONFIG names, or one of our own that is up for this run only."""
 
+import functools
 import os
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster import images, objects, observing, policies
+from tests.cluster import api, images, objects, observing, policies, sharing
 from tests.cluster.kubectl import Kubectl, Object
 from tests.cluster.kubernetes import cluster as kubernetes
 from tests.cluster.kubernetes import loading
@@ -20,6 +21,8 @@ from tests.cluster.kubernetes.layout import from_environment
 
 REPOSITORY = Path(__file__).parents[2]
 LAYOUT = from_environment()
+#: Is there while a cluster runs that a test run brought up.
+BROUGHT_UP = LAYOUT.state / "brought-up-by-tests"
 NAMES = (images.GUARD, images.APPLICATION, images.GUARDED_APPLICATION, images.CONTENT, images.BACKUP)
 
 
@@ -38,23 +41,18 @@ class Cluster:
     own: bool
 
 
-FIGURES = pytest.StashKey[list[str]]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[FIGURES] = []
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Shows what was measured, which is for people to judge."""
-    for line in config.stash[FIGURES]:
-        terminalreporter.write_line(f"figure: {line}")
+    for report in terminalreporter.getreports("passed"):
+        for name, line in report.user_properties:
+            if name == "figure":
+                terminalreporter.write_line(f"figure: {line}")
 
 
 @pytest.fixture
-def figure(pytestconfig: pytest.Config) -> Callable[[str], None]:
-    """Notes a line for the end of the run."""
-    return pytestconfig.stash[FIGURES].append
+def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Notes a line for the end of the run; it travels with the test's report, from whichever process ran it."""
+    return functools.partial(record_property, "figure")
 
 
 def say(line: str) -> None:
@@ -75,32 +73,43 @@ def cluster(builder: images.Builder) -> Iterator[Cluster]:
         program = shutil.which("kubectl")
         assert program is not None, "KUBECONFIG is set, but there is no kubectl on PATH"
         # The images must be there already, or in a registry that the nodes reach.
-        yield Cluster(Kubectl(program, Path(given)), os.environ.get("VOLUME_GUARD_STORAGE_CLASS"), own=False)
+        with api.reader(program, Path(given)) as reader:
+            kubectl = Kubectl(program, Path(given), reader)
+            yield Cluster(kubectl, os.environ.get("VOLUME_GUARD_STORAGE_CLASS"), own=False)
         return
-    status = subprocess.run(_bring_up("status"), cwd=REPOSITORY, stdout=subprocess.DEVNULL, check=False)
-    already_up = status.returncode == 0
-    if not already_up:
-        # What an earlier run left would be in the way of this one's.
-        subprocess.run(_bring_up("reset"), cwd=REPOSITORY, check=True)
-    try:
-        if not already_up:
-            subprocess.run(_bring_up("up"), cwd=REPOSITORY, check=True)
-        builder.guard()
-        builder.application()
-        builder.backup()
-        identities = {name: builder.identity(name) for name in NAMES}
-        kubernetes.load(LAYOUT, [builder.archive(name) for name in loading.missing(LAYOUT, identities)], say)
-        loading.remember(LAYOUT, identities)
+    with sharing.shared(LAYOUT.cache, functools.partial(_come, builder), _leave):
         program = str(kubernetes.kubectl_folder(LAYOUT, say) / "kubectl")
-        yield Cluster(Kubectl(program, LAYOUT.kubeconfig()), "loop", own=True)
-    finally:
-        if not already_up:
-            subprocess.run(_bring_up("down"), cwd=REPOSITORY, check=True)
+        with api.reader(program, LAYOUT.kubeconfig()) as reader:
+            yield Cluster(Kubectl(program, LAYOUT.kubeconfig(), reader), "loop", own=True)
 
 
-def _bring_up(command: str) -> list[str]:
-    """Our own script, in a process of its own: what it starts must not be children of the tests."""
-    return [sys.executable, "-m", "tests.cluster.kubernetes", command]
+def _come(builder: images.Builder) -> None:
+    """Brings up what is not up, and loads the images that have changed."""
+    if _script("status", stdout=subprocess.DEVNULL) != 0:
+        # What an earlier run left would be in the way of this one's.
+        assert _script("reset") == 0
+        LAYOUT.state.mkdir(parents=True)
+        BROUGHT_UP.touch()
+        assert _script("up") == 0
+    builder.guard()
+    builder.application()
+    builder.backup()
+    identities = {name: builder.identity(name) for name in NAMES}
+    kubernetes.load(LAYOUT, [builder.archive(name) for name in loading.missing(LAYOUT, identities)], say)
+    loading.remember(LAYOUT, identities)
+
+
+def _leave() -> None:
+    """Takes down what a test run brought up; a cluster that somebody keeps stays."""
+    if BROUGHT_UP.exists():
+        BROUGHT_UP.unlink()
+        assert _script("down") == 0
+
+
+def _script(command: str, stdout: int | None = None) -> int:
+    """The status of our own script, in a process of its own: what it starts must not be children of the tests."""
+    words = [sys.executable, "-m", "tests.cluster.kubernetes", command]
+    return subprocess.run(words, cwd=REPOSITORY, check=False, stdout=stdout).returncode
 
 
 @contextmanager
@@ -110,8 +119,10 @@ def namespace(cluster: Cluster, word: str) -> Iterator[Kubectl]:
     name = f"{readable.removeprefix('test-')[:40]}-{uuid.uuid4().hex[:6]}"
     bound = cluster.kubectl.within(name)
     bound("create", "namespace", name)
-    yield bound
-    bound("delete", "namespace", name, "--wait=false")
+    try:
+        yield bound
+    finally:
+        bound("delete", "namespace", name, "--wait=false")
 
 
 def adopt(cluster: Cluster, kubectl: Kubectl) -> Object:

@@ -7,7 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tests.cluster.api import NotAnsweredError, Reader
+
 Object = dict[str, Any]
+_OPTIONS = {"labelSelector": "selector", "fieldSelector": "field-selector"}
 
 
 class KubectlError(AssertionError):
@@ -20,6 +23,7 @@ class Kubectl:
 
     program: str
     kubeconfig: Path
+    reader: Reader
     namespace: str = "default"
 
     def within(self, namespace: str) -> "Kubectl":
@@ -51,22 +55,35 @@ class Kubectl:
 
     def get(self, kind: str, name: str) -> Object:
         """One object as the API server has it."""
-        answer: Object = json.loads(self("get", kind, name, "--output=json"))
+        answer: Object = json.loads(self._read(kind, name) or self("get", kind, name, "--output=json"))
         return answer
 
-    def every(self, kind: str, *options: str) -> list[Object]:
-        """The objects of a kind."""
-        answer: list[Object] = json.loads(self("get", kind, *options, "--output=json"))["items"]
+    def every(self, kind: str, **selectors: str) -> list[Object]:
+        """The objects of a kind, by labelSelector or fieldSelector."""
+        options = [f"--{_OPTIONS[name]}={value}" for name, value in selectors.items()]
+        read = self._read(kind, **selectors) or self("get", kind, *options, "--output=json")
+        answer: list[Object] = json.loads(read)["items"]
         return answer
+
+    def _read(self, kind: str, name: str = "", **query: str) -> str:
+        """JSON of what tests ask for again and again; empty for other kinds."""
+        path = self.reader.path(self.namespace, kind, name)
+        try:
+            return self.reader.read(path, query) if path else ""
+        except NotAnsweredError as error:
+            raise KubectlError(str(error)) from error
 
     def execute(self, pod: str, container: str, *command: str) -> subprocess.CompletedProcess[str]:
         """Runs a command in a container, however it ends."""
         return self.attempt("exec", pod, f"--container={container}", "--", *command)
 
-    def log(self, pod: str, container: str, *options: str) -> str:
+    def log(self, pod: str, container: str) -> str:
         """What a container has printed; empty while it has not started."""
-        return self.attempt("logs", pod, f"--container={container}", *options).stdout
+        try:
+            return self.reader.read(f"{self.reader.path(self.namespace, 'pod', pod)}/log", {"container": container})
+        except NotAnsweredError:
+            return ""
 
-    def events(self, pod: str, container: str, *options: str) -> list[Object]:
+    def events(self, pod: str, container: str) -> list[Object]:
         """The guard's log lines."""
-        return [json.loads(line) for line in self.log(pod, container, *options).splitlines() if line.startswith("{")]
+        return [json.loads(line) for line in self.log(pod, container).splitlines() if line.startswith("{")]

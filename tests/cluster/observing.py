@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from tests.cluster.kubectl import Kubectl, Object
 from tests.cluster.waiting import wait_until
 
-#: A pod that starts takes one or two seconds; its disk has to be made, attached and mounted first; two cores do it all.
-START = 90.0
+#: A pod that starts takes one or two seconds; its disk has to be made, attached and mounted first; two cores do it all,
+#: for several tests at a time, one of which may have closed a node.
+START = 180.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def wait_gate(kubectl: Kubectl, seconds: float = START, app: str = "claude-skill
 
 def application_pods(kubectl: Kubectl, app: str = "claude-skills") -> list[Object]:
     """The Deployment's pods."""
-    return kubectl.every("pods", f"--selector=app={app}")
+    return kubectl.every("pods", labelSelector=f"app={app}")
 
 
 def wait_succeeded(kubectl: Kubectl, pod: str, seconds: float = START) -> None:

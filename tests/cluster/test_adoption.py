@@ -24,7 +24,7 @@ def run_job(kubectl: Kubectl, made: Object) -> list[Object]:
     kubectl("delete", "job", name, "--ignore-not-found")
     kubectl.apply(made)
     observing.wait_complete(kubectl, name)
-    (pod,) = kubectl.every("pods", f"--selector=job-name={name}")
+    (pod,) = kubectl.every("pods", labelSelector=f"job-name={name}")
     return kubectl.events(pod["metadata"]["name"], "volume-guard")
 
 
@@ -139,7 +139,7 @@ def test_the_check_job_fails_at_once_on_a_wrong_volume_and_tries_again_on_an_unr
         return next((one for one in conditions if one["type"] == "Failed" and one["status"] == "True"), None)
 
     reason = wait_until("the Job's failure", failed, observing.START)["reason"]
-    pods = kubectl.every("pods", "--selector=job-name=volume-guard-check")
+    pods = kubectl.every("pods", labelSelector="job-name=volume-guard-check")
     endings = [observing.ending(kubectl, pod["metadata"]["name"], "volume-guard").status for pod in pods]
     if retried:
         assert (reason, endings) == ("BackoffLimitExceeded", [status, status])

@@ -186,7 +186,7 @@ def test_a_claim_of_a_class_that_does_not_exist_is_told_as_the_reason_why_it_is_
     _sync(kubectl, _right())
     wait_until(
         "the event that says why",
-        lambda: kubectl.every("events", "--field-selector=reason=ProvisioningFailed"),
+        lambda: kubectl.every("events", fieldSelector="reason=ProvisioningFailed"),
         observing.START,
     )
 

@@ -113,7 +113,7 @@ def test_whatever_a_manifest_carries_the_pod_has_each_once_and_in_order(
 def test_a_container_that_something_later_puts_in_front_comes_after_the_guard(
     cluster: Cluster, ordered: Kubectl
 ) -> None:
-    mesh = [yaml.safe_load(text) for text in MESH.split("---\n")]
+    mesh = _mesh(ordered.namespace)
     cluster.kubectl.apply(*mesh)
     try:
         spec = unguarded.pod_spec(objects.of_claim("claude-skills-storage"), OWN)
@@ -128,17 +128,24 @@ def _with_mesh(pod: Object) -> Object | None:
     return pod if "mesh" in unguarded.init_names(pod) else None
 
 
-#: A policy of somebody else, after ours by name, which wants to be first as well.
-MESH = f"""\
+def _mesh(namespace: str | None) -> list[Object]:
+    """A policy of somebody else, after ours by name, which wants to be first as well."""
+    policy: Object
+    policy, binding = yaml.safe_load_all(MESH)
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+    policy["spec"]["matchConstraints"]["namespaceSelector"] = selector
+    return [policy, binding]
+
+
+MESH = """\
 apiVersion: admissionregistration.k8s.io/v1
 kind: MutatingAdmissionPolicy
-metadata: {{name: zz-mesh}}
+metadata: {name: zz-mesh}
 spec:
   reinvocationPolicy: IfNeeded
   matchConstraints:
-    namespaceSelector: {{matchLabels: {{{policies.PROTECTED}: "true"}}}}
     resourceRules:
-      - {{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}}
+      - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}
   matchConditions:
     - name: once
       expression: "!object.spec.?initContainers.orValue([]).exists(container, container.name == 'mesh')"
@@ -146,11 +153,11 @@ spec:
     - patchType: JSONPatch
       jsonPatch:
         expression: >-
-          [JSONPatch{{op: 'add', path: '/spec/initContainers/0',
-            value: Object.spec.initContainers{{name: 'mesh', image: 'mesh:1'}}}}]
+          [JSONPatch{op: 'add', path: '/spec/initContainers/0',
+            value: Object.spec.initContainers{name: 'mesh', image: 'mesh:1'}}]
 ---
 apiVersion: admissionregistration.k8s.io/v1
 kind: MutatingAdmissionPolicyBinding
-metadata: {{name: zz-mesh}}
-spec: {{policyName: zz-mesh}}
+metadata: {name: zz-mesh}
+spec: {policyName: zz-mesh}
 """

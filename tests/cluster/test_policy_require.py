@@ -137,7 +137,7 @@ def test_a_protected_namespace_that_lost_its_parameters_lets_nothing_pass(kubect
 
 
 def test_the_api_server_finds_nothing_wrong_in_the_types_of_any_expression(cluster: Cluster) -> None:
-    found = cluster.kubectl.every("validatingadmissionpolicies", "--selector=app.kubernetes.io/name=volume-guard")
+    found = cluster.kubectl.every("validatingadmissionpolicies", labelSelector="app.kubernetes.io/name=volume-guard")
     assert len(found) >= 6
     for policy in found:
         name = policy["metadata"]["name"]
@@ -154,7 +154,7 @@ def _checked(kubectl: Kubectl, policy: str) -> Object | None:
 
 def _refused_pods(kubectl: Kubectl) -> str:
     """What the ReplicaSet's controller was told when it wanted pods."""
-    failed = kubectl.every("events", "--field-selector=reason=FailedCreate")
+    failed = kubectl.every("events", fieldSelector="reason=FailedCreate")
     return next((event["message"] for event in failed if "volume-guard-require" in event["message"]), "")
 
 

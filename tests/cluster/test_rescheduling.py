@@ -71,7 +71,7 @@ def _elsewhere(kubectl: Kubectl, node: str) -> Object | None:
 
 
 def _attachment_refused(kubectl: Kubectl) -> Object | None:
-    return next(iter(kubectl.every("events", "--field-selector=reason=FailedAttachVolume")), None)
+    return next(iter(kubectl.every("events", fieldSelector="reason=FailedAttachVolume")), None)
 
 
 def _accept(volume: Object, node: str) -> Object:

@@ -128,7 +128,7 @@ def test_a_device_that_is_not_mounted_on_the_node_is_refused_though_the_claim_is
 
     assert observing.ending(kubectl, "guarded", objects.GATE).status == 12
     assert kubectl.get("pvc", "local")["status"]["phase"] == "Bound"
-    reasons = {event["reason"] for event in kubectl.every("events", "--field-selector=involvedObject.name=guarded")}
+    reasons = {event["reason"] for event in kubectl.every("events", fieldSelector="involvedObject.name=guarded")}
     assert not {reason for reason in reasons if "Mount" in reason or "Volume" in reason}
 
 

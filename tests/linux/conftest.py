@@ -26,6 +26,12 @@ def sandbox() -> Iterator[Sandbox]:
         yield found
 
 
+@pytest.fixture(params=[None, pytest.param(65534, marks=pytest.mark.root)], ids=["same-uid", "another-uid"])
+def watcher_uid(request: pytest.FixtureRequest, sandbox: Sandbox) -> None:
+    """Runs the test twice: the watcher as whoever runs the tests, and as another uid, to whom the volume is given."""
+    sandbox.watcher_uid = request.param
+
+
 @pytest.fixture
 def volume(sandbox: Sandbox) -> Sandbox:
     """A sandbox with an unmarked volume at the path: tmpfs, so that no root is needed, which GUARD_KINDS allows."""
@@ -51,6 +57,8 @@ def adopted_tree(tmp_path_factory: pytest.TempPathFactory) -> str:
 def adopted(volume: Sandbox, adopted_tree: str) -> Sandbox:
     """A sandbox with an adopted volume at the path: ten files, four of `pdf` and six of `docx`."""
     volume.sh("cp -a $KEPT/. $P", KEPT=adopted_tree)
+    if volume.watcher_uid is not None:
+        volume.sh(f"chown -R {volume.watcher_uid} $P")
     return volume
 
 

@@ -51,6 +51,7 @@ class Sandbox:
 
     def __init__(self) -> None:
         self.defaults: dict[str, str] = {}  # settings for every guard of this test
+        self.watcher_uid: int | None = None  # None: the uid of the tests
         self.work = tempfile.mkdtemp(prefix="volume-guard-")
         os.chmod(self.work, 0o755)  # another uid looks too
         self.path = f"{self.work}/app/skills"

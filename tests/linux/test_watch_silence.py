@@ -5,7 +5,7 @@ import pytest
 from tests.linux.sandbox import Sandbox
 from tests.linux.watching import armed, watching
 
-pytestmark = pytest.mark.mounts
+pytestmark = [pytest.mark.mounts, pytest.mark.usefixtures("watcher_uid")]
 
 #: Longer than an interval and settling, so that what would be said is said.
 LATER = 4.0
@@ -73,19 +73,6 @@ def test_an_expansion_of_the_volume_is_ordinary_life(sandbox: Sandbox, xfs_image
         sandbox.sh("device=$(findmnt -n -o SOURCE $P); truncate -s 400M $W/disk; losetup -c $device; xfs_growfs $P")
         watcher.listen_for(LATER)
         assert watcher.events == ["watch.started"]
-
-
-@pytest.mark.root
-def test_what_another_user_may_not_read_is_not_lost(application: Sandbox) -> None:
-    application.sh("chmod -R go+rwX $P")
-    command = application.as_user(65534, "watch")
-    with armed(application, command, **application.paths_of_another_user()) as watcher:
-        application.sh("chmod 700 $P/tenant/docx; rm $P/tenant/pdf/1")
-        watcher.listen_for(LATER)
-        application.sh("chmod 700 $P/tenant")
-        application.sh("touch $P/new; rm $P/new")
-        watcher.listen_for(LATER)
-        assert {line["event"] for line in watcher.alarms()} <= {"watch.blind"}
 
 
 def test_the_watchers_own_writes_wake_nothing(application: Sandbox) -> None:

@@ -83,6 +83,18 @@ def test_a_folder_that_can_not_be_read_is_said_once(adopted: Sandbox) -> None:
         watcher.wait_for("volume.wiped")
 
 
+@pytest.mark.root
+def test_what_another_user_may_not_read_is_not_lost(adopted: Sandbox) -> None:
+    adopted.sh("chmod -R go+rwX $P")
+    command = adopted.as_user(65534, "watch")
+    with armed(adopted, command, **adopted.paths_of_another_user()) as watcher:
+        adopted.sh("chmod 700 $P/tenant/docx; rm $P/tenant/pdf/1")
+        watcher.listen_for(4)
+        adopted.sh("chmod 700 $P/tenant; touch $P/new; rm $P/new")
+        watcher.listen_for(4)
+        assert {line["event"] for line in watcher.alarms()} <= {"watch.blind"}
+
+
 def test_a_killed_prober_is_replaced_said_and_the_tripwire_stands_again(adopted: Sandbox) -> None:
     with armed(adopted) as watcher:
         with open(f"/proc/{watcher.process.pid}/task/{watcher.process.pid}/children", encoding="ascii") as children:

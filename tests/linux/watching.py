@@ -86,7 +86,10 @@ class Watcher:
 
 @contextmanager
 def watching(sandbox: Sandbox, command: list[str] | None = None, **settings: str) -> Iterator[Watcher]:
-    """A watcher that has started and armed its tripwire."""
+    """A watcher that has said its first line."""
+    if command is None and sandbox.watcher_uid is not None:
+        command = sandbox.as_user(sandbox.watcher_uid, "watch")
+        settings |= sandbox.paths_of_another_user()
     command = command or sandbox.command("watch")
     environment = sandbox.environment({**QUICK, **settings})
     with sandbox.start(command, env=environment, stderr=subprocess.PIPE) as process:

@@ -1,0 +1,93 @@
+"""A Docker engine for one test, out of Debian's packages: nothing is installed, and nothing of it is left."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cluster.kubernetes import packages
+from tests.cluster.kubernetes.command import ClusterError, attempt, run
+from tests.cluster.kubernetes.layout import Layout
+from tests.cluster.waiting import wait_until
+
+PACKAGES = ("docker.io", "containerd")
+STARTED = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Docker:
+    """The client of an engine that runs.
+
+    Attributes:
+        program: Of the same package as the engine.
+        socket: Where the engine listens.
+    """
+
+    program: Path
+    socket: Path
+
+    def __call__(self, *words: str | Path, buildkit: bool = False) -> str:
+        """Runs the client, which has to succeed; a build is made by the classic builder or by BuildKit."""
+        environment = {**os.environ, "DOCKER_HOST": f"unix://{self.socket}", "DOCKER_BUILDKIT": str(int(buildkit))}
+        return run(self.program, *words, env=environment)
+
+
+@contextmanager
+def engine(layout: Layout, say: Callable[[str], None]) -> Iterator[Docker]:
+    """An engine without any network of its own, whose containers and images go with it."""
+    programs = _fetch(layout, say)
+    data = Path(tempfile.mkdtemp(prefix="docker-", dir=layout.images))
+    # Sockets have short paths.
+    runtime = Path(tempfile.mkdtemp(prefix="docker-"))
+    docker = Docker(programs / "docker", runtime / "engine.sock")
+    (runtime / "daemon.json").write_text("{}")
+    words: list[str | Path] = [
+        programs / "dockerd", f"--config-file={runtime}/daemon.json", f"--data-root={data}", f"--exec-root={runtime}/exec",
+        f"--pidfile={runtime}/pid", f"--host=unix://{docker.socket}",
+        "--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false",
+    ]  # fmt: skip
+    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
+    with (
+        (runtime / "log").open("w") as log,
+        subprocess.Popen(words, env=environment, stdout=log, stderr=subprocess.STDOUT) as process,
+    ):
+        try:
+            wait_until(f"the Docker engine (log: {runtime}/log)", lambda: _answers(docker), STARTED)
+            yield docker
+        finally:
+            process.terminate()
+            process.wait(STARTED)
+            # The network namespace of containers that share the host's is mounted here.
+            for mounted in (runtime / "exec" / "netns").glob("*"):
+                with suppress(ClusterError):
+                    run("umount", mounted)
+            for folder in (runtime, data):
+                shutil.rmtree(folder)
+
+
+def _fetch(layout: Layout, say: Callable[[str], None]) -> Path:
+    """The folder of the programs, taken out of Debian's packages once for a cache."""
+    folder = layout.programs / "docker"
+    if not folder.exists():
+        packages.install_missing({"runc": "runc"})
+        say(f"fetching {', '.join(PACKAGES)}")
+        with tempfile.TemporaryDirectory() as aside:
+            run("apt-get", "download", "-qq", *PACKAGES, cwd=Path(aside))
+            for package in Path(aside).glob("*.deb"):
+                run("dpkg-deb", "--extract", package, Path(aside) / "root")
+            programs = Path(aside) / "programs"
+            programs.mkdir()
+            for program in (Path(aside) / "root" / "usr").glob("*bin/*"):
+                if program.exists():  # docker-init is a link to another package
+                    shutil.copy2(program, programs)
+            shutil.copytree(programs, folder)
+    return folder
+
+
+def _answers(docker: Docker) -> bool:
+    environment = {**os.environ, "DOCKER_HOST": f"unix://{docker.socket}"}
+    return attempt(docker.program, "version", env=environment).returncode == 0
