@@ -57,8 +57,7 @@ def adopted_tree(tmp_path_factory: pytest.TempPathFactory) -> str:
 def adopted(volume: Sandbox, adopted_tree: str) -> Sandbox:
     """A sandbox with an adopted volume at the path: ten files, four of `pdf` and six of `docx`."""
     volume.sh("cp -a $KEPT/. $P", KEPT=adopted_tree)
-    if volume.watcher_uid is not None:
-        volume.sh(f"chown -R {volume.watcher_uid} $P")
+    volume.give_volume()
     return volume
 
 

@@ -92,6 +92,11 @@ class Sandbox:
         assert done.returncode == 0, f"{script}\n{done.stderr.decode(errors='replace')}"
         return done.stdout.decode("utf-8", "surrogateescape")
 
+    def give_volume(self) -> None:
+        """Gives what is mounted at the path to the watcher's uid, as a pod's fsGroup does."""
+        if self.watcher_uid is not None:
+            self.sh(f"chown -R {self.watcher_uid} $P")
+
     def environment(self, settings: Mapping[str, str]) -> dict[str, str]:
         """As a container gives it: little besides the settings."""
         return {

@@ -127,6 +127,7 @@ def test_an_unmount_is_said_at_once_and_the_same_disk_mounted_again_is_recovery(
     adopted_disk: Sandbox, unmount: str
 ) -> None:
     adopted_disk.sh("mount -o loop $W/disk $P")
+    adopted_disk.give_volume()
     with armed(adopted_disk, GUARD_INTERVAL="60s") as watcher:
         adopted_disk.sh(unmount)
         unmounted = watcher.wait_for("volume.unmounted", 2)
@@ -168,6 +169,8 @@ def test_a_new_file_system_in_its_place_is_another_volume(adopted_disk: Sandbox,
         assert adopted_disk.guard("adopt").status == 0
     else:
         adopted_disk.sh("mount -o loop $W/disk $P")
+    adopted_disk.give_volume()
+    adopted_disk.give_volume()
     with armed(adopted_disk) as watcher:
         adopted_disk.sh(f"{UNMOUNT}; {mkfs} $W/disk; mount -o loop $W/disk $P")
         watcher.wait_for("volume.replaced")
@@ -180,6 +183,7 @@ def test_a_new_file_system_in_its_place_is_another_volume(adopted_disk: Sandbox,
 @pytest.mark.root
 def test_the_disk_of_another_volume_in_its_place_is_another_volume(adopted_disk: Sandbox, ext4_image: str) -> None:
     adopted_disk.sh("mount -o loop $W/disk $P")
+    adopted_disk.give_volume()
     with armed(adopted_disk) as watcher:
         adopted_disk.sh("cp $IMAGE $W/other; mount -o loop $W/other $P", IMAGE=ext4_image)
         assert adopted_disk.guard("adopt", GUARD_VOLUME="others").status == 0
@@ -226,6 +230,7 @@ def test_a_volume_that_turns_read_only_is_said_at_once_and_its_return_too(
 @pytest.mark.root
 def test_a_file_system_that_turned_itself_off_for_writing_is_read_only(adopted_disk: Sandbox) -> None:
     adopted_disk.sh("mount -o loop,errors=remount-ro $W/disk $P")
+    adopted_disk.give_volume()
     device = adopted_disk.sh("findmnt -n -o SOURCE $P").strip().removeprefix("/dev/")
     with armed(adopted_disk) as watcher:
         try:

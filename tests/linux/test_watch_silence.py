@@ -69,6 +69,7 @@ def test_a_full_disk_is_ordinary_life(application: Sandbox) -> None:
 def test_an_expansion_of_the_volume_is_ordinary_life(sandbox: Sandbox, xfs_image: str) -> None:
     sandbox.sh("cp $IMAGE $W/disk; mount -o loop $W/disk $P; mkdir $P/skill; touch $P/skill/1", IMAGE=xfs_image)
     assert sandbox.guard("adopt").status == 0
+    sandbox.give_volume()
     with armed(sandbox) as watcher:
         sandbox.sh("device=$(findmnt -n -o SOURCE $P); truncate -s 400M $W/disk; losetup -c $device; xfs_growfs $P")
         watcher.listen_for(LATER)

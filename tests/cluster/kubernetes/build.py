@@ -38,78 +38,88 @@ class Programs:
 
 
 def build(layout: Layout, say: Callable[[str], None]) -> Programs:
-    """Builds what the cache lacks: about five minutes on two cores when it lacks everything."""
-    kubernetes_version = module_version("kubernetes", "k8s.io/kubernetes")
+    """Builds what the cache lacks; minutes on two cores when it lacks everything."""
+    kubernetes_version = module_version("k8s.io/kubernetes")
     version = "k8s.io/component-base/version"
     _, minor, _ = kubernetes_version.split(".")
     flags = (
         f"-X {version}.gitVersion={kubernetes_version} -X {version}.gitMajor=1 -X {version}.gitMinor={minor} "
         f"-X {version}.gitTreeState=clean -X {version}.gitCommit=module -X {version}.buildDate=1970-01-01T00:00:00Z"
     )
-    containerd_version = module_version("containerd", "github.com/containerd/containerd/v2")
+    containerd_version = module_version("github.com/containerd/containerd/v2")
     containerd_flags = f"-X github.com/containerd/containerd/v2/version.Version={containerd_version}"
 
-    def kubernetes(folder: Path) -> None:
-        _go_build("kubernetes", folder / "kubernetes", flags, ".")
-        for name in KUBERNETES_NAMES:
-            (folder / name).symlink_to("kubernetes")
-
     return Programs(
-        kubernetes=_cached(layout, "kubernetes", flags, kubernetes, say),
-        containerd=_cached(
-            layout,
-            "containerd",
-            containerd_flags,
-            lambda folder: _go_build("containerd", f"{folder}/", containerd_flags, *CONTAINERD),
-            say,
-        ),
-        cni=_cached(layout, "containerd", "cni", lambda folder: _go_build("containerd", f"{folder}/", "", *CNI), say),
-        storage=_cached(layout, "storage", "", lambda folder: _go_build("storage", f"{folder}/", "", *STORAGE), say),
-        pause=_cached(layout, "pause", "", _compile_pause, say),
+        kubernetes=_go_programs(layout, "kubernetes", ("./kubernetes",), say, flags, KUBERNETES_NAMES),
+        containerd=_go_programs(layout, "containerd", CONTAINERD, say, containerd_flags),
+        cni=_go_programs(layout, "cni", CNI, say),
+        storage=_go_programs(layout, "storage", STORAGE, say),
+        pause=_cached(layout, "pause", _content("pause"), _compile_pause, say),
     )
 
 
 def policy_cost(layout: Layout, say: Callable[[str], None]) -> Path:
     """The program that counts what a policy's expressions cost; built when it is asked for, the cluster runs without it."""
-
-    def make(folder: Path) -> None:
-        _go_build("cost", folder / "cost", "", ".")
-
-    return _cached(layout, "cost", "", make, say) / "cost"
+    return _go_programs(layout, "cost", ("./cost",), say) / "cost"
 
 
 def kube_state_metrics(layout: Layout, say: Callable[[str], None]) -> Path:
-    """Builds what the alerts ask of the cluster; only their tests need it: about three minutes."""
-    return (
-        _cached(
-            layout,
-            "kube-state-metrics",
-            "",
-            lambda folder: _go_build("kube-state-metrics", f"{folder}/", "", "k8s.io/kube-state-metrics/v2"),
-            say,
-        )
-        / "kube-state-metrics"
-    )
+    """What the alerts ask of the cluster; built when it is asked for, the cluster runs without it."""
+    name = "kube-state-metrics"
+    return _go_programs(layout, name, (f"k8s.io/{name}/v2",), say) / name
 
 
-def module_version(source: str, module: str) -> str:
-    """The version of a module that a go.mod requires: it stands there and nowhere else."""
-    for line in (SOURCES / source / "go.mod").read_text().splitlines():
+def module_version(module: str) -> str:
+    """The version of a module that go.mod requires: it stands there and nowhere else."""
+    for line in (SOURCES / "go.mod").read_text().splitlines():
         words = line.split()
         if words[:1] == [module]:
             return words[1]
-    raise ClusterError(f"src/{source}/go.mod does not require {module}")
+    raise ClusterError(f"src/go.mod does not require {module}")
 
 
-def _cached(
-    layout: Layout, source: str, variant: str, make: Callable[[Path], None], say: Callable[[str], None]
+def _go_programs(
+    layout: Layout,
+    name: str,
+    packages: tuple[str, ...],
+    say: Callable[[str], None],
+    flags: str = "",
+    names: tuple[str, ...] = (),
 ) -> Path:
+    """Static binaries whose content depends on their sources only.
+
+    Args:
+        layout: Has the cache.
+        name: Of the folder.
+        packages: Of go.mod's modules, or folders beside it.
+        say: Takes a line of progress.
+        flags: More for the linker.
+        names: Links to the one binary, which looks at the name it is called by.
+    """
+
+    def make(folder: Path) -> None:
+        run(
+            "go", "build", "-trimpath", "-ldflags", f"-s -w {flags}", "-o", f"{folder}/", *packages,
+            # Memory for time: a fifth of a compilation is the compiler's own collector.
+            cwd=SOURCES, env={"GOGC": "400", **os.environ, "CGO_ENABLED": "0"},
+        )  # fmt: skip
+        for link in names:
+            (folder / link).symlink_to(name)
+
+    local = [package.removeprefix("./") for package in packages if package.startswith("./")]
+    inputs = [run("go", "version"), *packages, flags, *names]
+    return _cached(layout, name, " ".join(inputs).encode() + _content("go.mod", "go.sum", *local), make, say)
+
+
+def _content(*names: str) -> bytes:
+    """The content of sources, files or all in a folder."""
+    paths = [path for name in names for path in sorted([SOURCES / name, *(SOURCES / name).glob("*")])]
+    return b"".join(path.name.encode() + path.read_bytes() for path in paths if path.is_file())
+
+
+def _cached(layout: Layout, name: str, inputs: bytes, make: Callable[[Path], None], say: Callable[[str], None]) -> Path:
     """The folder named after everything that decides what is built; made in a folder aside, and then renamed."""
-    digest = hashlib.sha256(f"{run('go', 'version')}{variant}".encode())
-    for path in sorted((SOURCES / source).rglob("*")):
-        if path.is_file():
-            digest.update(path.name.encode() + path.read_bytes())
-    folder = layout.programs / f"{source}-{digest.hexdigest()[:16]}"
+    folder = layout.programs / f"{name}-{hashlib.sha256(inputs).hexdigest()[:16]}"
     if folder.exists():
         return folder
     say(f"building {folder.name}")
@@ -119,14 +129,6 @@ def _cached(
     make(aside)
     aside.rename(folder)
     return folder
-
-
-def _go_build(source: str, output: Path | str, flags: str, *packages: str) -> None:
-    """Builds static binaries whose content depends on their sources only."""
-    run(
-        "go", "build", "-trimpath", "-ldflags", f"-s -w {flags}", "-o", output, *packages,
-        cwd=SOURCES / source, env={**os.environ, "CGO_ENABLED": "0"},
-    )  # fmt: skip
 
 
 def _compile_pause(folder: Path) -> None:

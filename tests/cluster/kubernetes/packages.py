@@ -35,5 +35,5 @@ def need_go() -> None:
     if shutil.which("go") is None:
         raise ClusterError(
             "the Go toolchain is missing: the cluster's programs are built from Go modules. "
-            "Install the Go version that src/kubernetes/go.mod names, or set KUBECONFIG to a cluster that is there."
+            "Install the Go version that src/go.mod names, or set KUBECONFIG to a cluster that is there."
         )

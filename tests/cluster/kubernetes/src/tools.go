@@ -1,6 +1,7 @@
 //go:build tools
 
-// Package tools names the programs that are built from other modules, so that go.mod keeps them.
+// Package tools names the programs that are built from other modules, so that go.mod keeps them. One module for all:
+// what Kubernetes, containerd and the storage's controllers share is compiled once.
 package tools
 
 import (
@@ -10,4 +11,7 @@ import (
 	_ "github.com/containernetworking/plugins/plugins/ipam/host-local"
 	_ "github.com/containernetworking/plugins/plugins/main/bridge"
 	_ "github.com/containernetworking/plugins/plugins/main/loopback"
+	_ "github.com/kubernetes-csi/external-attacher/v4/cmd/csi-attacher"
+	_ "github.com/kubernetes-csi/external-provisioner/v6/cmd/csi-provisioner"
+	_ "k8s.io/kube-state-metrics/v2"
 )
