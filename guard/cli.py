@@ -151,6 +151,8 @@ def _watch(flags: list[str], app: list[str] | None) -> int:
         from guard.watch.sidecar import Sidecar
 
         # Both processes live long: what is imported before the fork, and not touched by the collector, is in memory once.
+        # What imports leave behind goes first: its places would be filled in both, and tear pages apart.
+        gc.collect()
         gc.freeze()
         wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         prober = Prober((wake,))
