@@ -1,6 +1,6 @@
 """python -m tests.cluster.kubernetes COMMAND: a real Kubernetes of two nodes on a bare Debian machine.
 
-up           build what the cache lacks (five minutes the first time), start it, wait until it is Ready
+up           build what the cache lacks (ten minutes the first time), start it, wait until it is Ready
 down         end everything; state and cache stay
 status       what runs; status 1 unless all of it does
 reset        down, and forget the state; the cache stays

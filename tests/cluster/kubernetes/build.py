@@ -38,7 +38,7 @@ class Programs:
 
 
 def build(layout: Layout, say: Callable[[str], None]) -> Programs:
-    """Builds what the cache lacks; minutes on two cores when it lacks everything."""
+    """Builds what the cache lacks: ten minutes on two cores when it lacks everything."""
     kubernetes_version = module_version("k8s.io/kubernetes")
     version = "k8s.io/component-base/version"
     _, minor, _ = kubernetes_version.split(".")
