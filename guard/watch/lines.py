@@ -19,6 +19,7 @@ from guard.wording import Whereabouts, facts
 _ENTRIES = 20
 #: Entries that are named in a sentence.
 _LARGEST = 3
+_NO_TRIPWIRE = f"no tripwire above {FOLDERS} folders: looks and counts alone"
 
 
 def started(
@@ -40,8 +41,16 @@ def started(
     fields |= {"folders": census.folders if census else None, **where.fields()}
     fields["tripwire"] = bool(census and census.folders <= FOLDERS)
     if census and census.folders > FOLDERS:
-        told.append(f"no tripwire above {FOLDERS} folders: looks and counts alone")
+        told.append(_NO_TRIPWIRE)
     return Happening(Event.WATCH_STARTED, ", ".join(told) + ".", Severity.INFO, fields)
+
+
+def outgrown(path: str, folders: int) -> Happening:
+    """The watch goes on without a tripwire."""
+    fields = {"path": path, "folders": folders, "tripwire": False}
+    return Happening(
+        Event.WATCH_STARTED, f"{path} has grown to {folders} folders, {_NO_TRIPWIRE}.", Severity.INFO, fields
+    )
 
 
 def lost(path: str, loss: Loss) -> str:

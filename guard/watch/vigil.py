@@ -320,7 +320,8 @@ class Vigil:
             return
         counting.done(moment, stock)
         self._miscounts = 0
-        self.wiring.folders = census.folders
+        if self.wiring.counted(census.folders):
+            self.incident.tell(lines.outgrown(self.expected.path, census.folders))
         if changed(self.census, census):
             self.changed = moment
         self._case.census = census

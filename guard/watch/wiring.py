@@ -14,6 +14,7 @@ _AT_ONCE = 30.0
 #: Seconds between two tries to heal a blind one, doubled up to the longest.
 _HEAL = 60.0
 _LONGEST_HEAL = 900.0
+_OUTGROWN = "too many folders"
 
 
 class Wiring:
@@ -28,12 +29,20 @@ class Wiring:
         self._blind = ""
         self._said: frozenset[str] = frozenset()
         self.armed = False
-        self.folders = 0
+        self.folders: int | None = None
 
     @property
     def too_large(self) -> bool:
         """Whether the tree is left to looks and counts alone."""
-        return self.folders > FOLDERS
+        return self.folders is not None and self.folders > FOLDERS
+
+    def counted(self, folders: int) -> bool:
+        """Takes how many folders there are; whether it is to be said that the tree outgrew its tripwire.
+
+        What it is at the first count is said with the start of the watch. A tripwire that stands is left to stand.
+        """
+        first, self.folders = self.folders is None, folders
+        return self.too_large and not self.armed and bool(self._once(_OUTGROWN)) and not first
 
     @property
     def complete(self) -> bool:

@@ -290,6 +290,22 @@ def test_above_ten_thousand_folders_there_is_none_and_the_start_says_so() -> Non
     assert line.severity is Severity.INFO
 
 
+def test_a_tree_that_outgrows_its_tripwire_is_said_once_when_a_storm_took_it_down() -> None:
+    world, volume, watch = watched(TWO)
+    volume.folders = FOLDERS + 1
+    world.run(600)
+    assert watch.vigil.wiring.complete, "what stands is left to stand"
+    watch.stir(removed=0, created=1_000)
+    world.run(600)
+    assert not watch.vigil.wiring.armed
+    (outgrown,) = watch.said(Event.WATCH_STARTED)[1:]
+    assert "has grown to 10001 folders, no tripwire above 10000 folders" in outgrown.message
+    assert (outgrown.severity, outgrown.fields["tripwire"]) == (Severity.INFO, False)
+    volume.folders = None
+    world.run(600)
+    assert watch.vigil.wiring.complete, "and it has one again when it shrinks"
+
+
 def test_a_prober_that_ends_is_said_and_the_tripwire_armed_again() -> None:
     world, volume, watch = watched(TWO)
     watch.die("the prober was killed by signal 9")

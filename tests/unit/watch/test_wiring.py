@@ -38,9 +38,9 @@ def test_one_that_is_up_and_whole_is_left_alone(wiring: Wiring) -> None:
 def test_above_ten_thousand_folders_there_is_none() -> None:
     assert FOLDERS == 10_000
     wiring = Wiring()
-    wiring.folders = FOLDERS
+    wiring.counted(FOLDERS)
     assert wiring.due() is not None
-    wiring.folders = FOLDERS + 1
+    wiring.counted(FOLDERS + 1)
     assert wiring.due() is None
     assert wiring.too_large
 
