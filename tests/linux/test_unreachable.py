@@ -42,6 +42,18 @@ def test_a_hung_volume_is_reported_within_the_probe_timeout_and_a_second(sandbox
     assert "delete the pod" in ended.termination
 
 
+@pytest.mark.parametrize(
+    "command", [["adopt"], ["adopt", "--replace", "0b9c"], ["accept"], ["hold", "a restore"], ["release"]]
+)
+def test_what_would_write_on_a_hung_volume_ends_as_soon_with_the_same_status(
+    sandbox: Sandbox, command: list[str]
+) -> None:
+    with _served(sandbox, "hung"):
+        ended = sandbox.guard(*command, GUARD_PROBE_TIMEOUT="1s")
+    assert (ended.status, ended.termination.partition("\n")[0]) == (15, "unreachable")
+    assert ended.seconds < 4
+
+
 def test_a_gate_that_waits_for_a_hung_volume_stops_at_once_when_told_to(sandbox: Sandbox) -> None:
     with (
         _served(sandbox, "hung"),
