@@ -45,12 +45,9 @@ def started(
     return Happening(Event.WATCH_STARTED, ", ".join(told) + ".", Severity.INFO, fields)
 
 
-def outgrown(path: str, folders: int) -> Happening:
+def outgrown(path: str, folders: int) -> str:
     """The watch goes on without a tripwire."""
-    fields = {"path": path, "folders": folders, "tripwire": False}
-    return Happening(
-        Event.WATCH_STARTED, f"{path} has grown to {folders} folders, {_NO_TRIPWIRE}.", Severity.INFO, fields
-    )
+    return f"{path} has grown to {folders} folders, {_NO_TRIPWIRE}."
 
 
 def lost(path: str, loss: Loss) -> str:

@@ -321,7 +321,8 @@ class Vigil:
         counting.done(moment, stock)
         self._miscounts = 0
         if self.wiring.counted(census.folders):
-            self.incident.tell(lines.outgrown(self.expected.path, census.folders))
+            fields = {"folders": census.folders, "tripwire": False}
+            self._case.tell(Event.WATCH_STARTED, lines.outgrown(self.expected.path, census.folders), fields)
         if changed(self.census, census):
             self.changed = moment
         self._case.census = census
