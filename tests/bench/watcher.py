@@ -87,7 +87,6 @@ def wipe(files: int) -> None:
         watcher.listen_for(20 if files > 500_000 else 5)
         pids = family(watcher.process.pid)
         before, said = cpu(pids), len(watcher.lines)
-        time.time()
         sandbox.sh("rm -rf $P/tenant")
         over = time.time()
         line = watcher.wait_for("volume.wiped", 120, after=said)
@@ -129,8 +128,8 @@ while time.monotonic() < until:
 
 @contextmanager
 def volume(files: int) -> Iterator[Sandbox]:
-    """An adopted volume with so many files, 20 in each skill; 100 where there are many."""
-    each = 100 if files >= 100_000 else 20
+    """An adopted volume with so many files, 20 in each skill; more where there would be more than a thousand skills."""
+    each = max(20, files // 1_000)
     with Sandbox() as sandbox:
         sandbox.defaults["GUARD_KINDS"] = "memory"
         sandbox.sh("mount -t tmpfs -o mode=755,size=4g,nr_inodes=3m volume $P")
