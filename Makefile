@@ -35,11 +35,11 @@ monitoring: $(VENV)/dev
 	@sh tests/packages.sh
 	$(BIN)/pytest -q --numprocesses auto --dist loadfile tests/monitoring
 
-# CLUSTER names a part. A test mostly waits for its pods, so several run at a time, file by file, the long ones first.
+# CLUSTER names a part. A test mostly waits for its pods, so several run at a time, by groups, in the order of the files.
 CLUSTER ?= tests/cluster
 test-cluster: $(VENV)/dev
 	@sh tests/packages.sh
-	$(BIN)/pytest -q --numprocesses 3 --dist loadfile --no-loadscope-reorder $(CLUSTER)
+	$(BIN)/pytest -q --numprocesses 3 --dist loadgroup --no-loadscope-reorder $(CLUSTER)
 
 # Before a release: builds wheel, source archive and (with buildah) image, tests these instead of the checkout, and
 # leaves in dist/ what passed.

@@ -41,6 +41,14 @@ class Cluster:
     own: bool
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One process at a time for a file, and for all that is about the admission policies, which the whole cluster shares."""
+    for item in items:
+        of_policies = "admission_policies" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("policies" if of_policies else item.path.name))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Shows what was measured, which is for people to judge."""
     for report in terminalreporter.getreports("passed"):

@@ -22,12 +22,17 @@ def backed_up(cluster: Cluster) -> Iterator[Kubectl]:
 def wiped(kubectl: Kubectl) -> str:
     """Wipes the volume and replaces the application's pod, whose gate then waits; the pod's name."""
     backups.wipe(kubectl)
+    before = {pod["metadata"]["name"] for pod in observing.application_pods(kubectl)}
     kubectl("rollout", "restart", "deployment/claude-skills")
 
     def waiting() -> str | None:
         pods = observing.application_pods(kubectl)
-        names: list[str] = [pod["metadata"]["name"] for pod in pods if "deletionTimestamp" not in pod["metadata"]]
-        return names[0] if len(names) == 1 and said(kubectl, names[0], "volume.waiting") else None
+        names: list[str] = [pod["metadata"]["name"] for pod in pods]
+        return (
+            names[0]
+            if len(names) == 1 and names[0] not in before and said(kubectl, names[0], "volume.waiting")
+            else None
+        )
 
     pod = wait_until("a gate that waits", waiting, observing.START)
     assert said(kubectl, pod, "volume.waiting")[0]["outcome"] == "data-lost"
