@@ -39,7 +39,7 @@ monitoring: $(VENV)/dev
 CLUSTER ?= tests/cluster
 test-cluster: $(VENV)/dev
 	@sh tests/packages.sh
-	$(BIN)/pytest -q --numprocesses 3 --dist loadgroup --no-loadscope-reorder $(CLUSTER)
+	$(BIN)/pytest -q --numprocesses 3 --no-loadscope-reorder $(CLUSTER)
 
 # Before a release: builds wheel, source archive and (with buildah) image, tests these instead of the checkout, and
 # leaves in dist/ what passed.

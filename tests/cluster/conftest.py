@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer  # type: ignore[import-untyped]
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from tests.cluster import api, images, objects, observing, policies, sharing
 from tests.cluster.kubectl import Kubectl, Object
@@ -41,12 +43,17 @@ class Cluster:
     own: bool
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One process at a time for a file, and for all that is about the admission policies, which the whole cluster shares."""
-    for item in items:
-        of_policies = "admission_policies" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("policies" if of_policies else item.path.name))
+class ByFile(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
+    """One process at a time for a file, and for all files about the policies, which the whole cluster shares."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, _ = nodeid.partition("::")
+        return "policies" if "/test_policy_" in file else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    """Where several processes share the tests."""
+    return ByFile(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
