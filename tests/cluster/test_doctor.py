@@ -16,7 +16,6 @@ from tests.cluster.waiting import wait_until
 
 #: As README and `guard doctor --help` say it.
 DUMP = ("get", "deploy,sts,ds,pod,pvc,pv,sc,node,events", "--output=json")
-POLICIES = ("validatingadmissionpolicies", "validatingadmissionpolicybindings")
 CLAIM = objects.of_claim("adopted")
 
 
@@ -195,18 +194,16 @@ def test_a_claim_of_a_class_that_does_not_exist_is_told_as_the_reason_why_it_is_
     assert set(rules[:2]) == {"VG202", "VG208"}
 
 
-@pytest.mark.usefixtures("admission_policies")
 def test_this_project_s_own_policies_are_recognised_and_found_idle_while_they_only_warn(home: Kubectl) -> None:
     _sync(home, _right())
     observing.wait_application(home)
     assert {"VG509", "VG510"} & {rule["rule"] for rule in _answer(_dump(home))["unknown"]} == {"VG509"}
 
-    judged = _answer(_dump(home, *POLICIES))
+    judged = _answer(_as_if_applied(home, policies.REQUIRE))
     assert judged["findings"] == []
     assert not {"VG509", "VG510"} & {rule["rule"] for rule in judged["unknown"]}
 
-    warning = _as_if_applied(home, policies.WARN, _dump(home, *POLICIES))
-    assert [finding["rule"] for finding in _diagnosis(warning)] == ["VG510"]
+    assert [finding["rule"] for finding in _diagnosis(_as_if_applied(home, policies.WARN))] == ["VG510"]
 
 
 def _gate_refused(kubectl: Kubectl) -> bool:
@@ -238,10 +235,9 @@ def _settled(kubectl: Kubectl) -> bool:
     return seen and bool(pods) and {pod["metadata"]["labels"]["pod-template-hash"] for pod in pods} == current
 
 
-def _dump(kubectl: Kubectl, *more: str) -> str:
-    """What the README's line gives, and more kinds; less the volumes of what else runs in this cluster."""
-    command, kinds, output = DUMP
-    dumped = json.loads(kubectl(command, ",".join((kinds, *more)), output))
+def _dump(kubectl: Kubectl) -> str:
+    """What the README's line gives, less the volumes of what else runs in this cluster."""
+    dumped = json.loads(kubectl(*DUMP))
     dumped["items"] = [
         one
         for one in dumped["items"]
@@ -250,11 +246,10 @@ def _dump(kubectl: Kubectl, *more: str) -> str:
     return json.dumps(dumped)
 
 
-def _as_if_applied(kubectl: Kubectl, kustomization: Path, dumped: str) -> str:
-    """The dump as it would be after `kubectl apply`: the policies are the whole cluster's, and other tests need them."""
-    applied = json.loads(kubectl("apply", "--dry-run=server", f"--kustomize={kustomization}", "--output=json"))["items"]
-    changed = {(one["kind"], one["metadata"]["name"]): one for one in applied}
-    items = [changed.get((one["kind"], one["metadata"]["name"]), one) for one in json.loads(dumped)["items"]]
+def _as_if_applied(kubectl: Kubectl, kustomization: Path) -> str:
+    """A dump with policies as they would be after `kubectl apply`: they are the whole cluster's, and other tests' too."""
+    applied = json.loads(kubectl("apply", "--dry-run=server", f"--kustomize={kustomization}", "--output=json"))
+    items = [*json.loads(_dump(kubectl))["items"], *applied["items"]]
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
 
 
