@@ -232,6 +232,8 @@ def _settled(kubectl: Kubectl) -> bool:
         if one["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == revision
     }
     pods = observing.application_pods(kubectl)
+    # While the old pods still end, a Deployment that recreates has seen the template, but has no ReplicaSet of it yet.
+    seen = seen and deployment["status"].get("updatedReplicas") == len(pods)
     return seen and bool(pods) and {pod["metadata"]["labels"]["pod-template-hash"] for pod in pods} == current
 
 
