@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster.kubernetes import packages
-from tests.cluster.kubernetes.command import ClusterError, attempt, run
+from tests.cluster.kubernetes.command import ClusterError, run
 from tests.cluster.kubernetes.layout import Layout
 from tests.cluster.waiting import wait_until
 
@@ -75,19 +75,24 @@ def _fetch(layout: Layout, say: Callable[[str], None]) -> Path:
     if not folder.exists():
         packages.install_missing({"runc": "runc"})
         say(f"fetching {', '.join(PACKAGES)}")
-        with tempfile.TemporaryDirectory() as aside:
-            run("apt-get", "download", "-qq", *PACKAGES, cwd=Path(aside))
-            for package in Path(aside).glob("*.deb"):
-                run("dpkg-deb", "--extract", package, Path(aside) / "root")
-            programs = Path(aside) / "programs"
+        layout.programs.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=layout.programs) as name:
+            aside = Path(name)
+            run("apt-get", "download", "-qq", *PACKAGES, cwd=aside)
+            for package in aside.glob("*.deb"):
+                run("dpkg-deb", "--extract", package, aside / "root")
+            programs = aside / "programs"
             programs.mkdir()
-            for program in (Path(aside) / "root" / "usr").glob("*bin/*"):
+            for program in (aside / "root" / "usr").glob("*bin/*"):
                 if program.exists():  # docker-init is a link to another package
-                    shutil.copy2(program, programs)
-            shutil.copytree(programs, folder)
+                    program.rename(programs / program.name)
+            programs.rename(folder)
     return folder
 
 
 def _answers(docker: Docker) -> bool:
-    environment = {**os.environ, "DOCKER_HOST": f"unix://{docker.socket}"}
-    return attempt(docker.program, "version", env=environment).returncode == 0
+    try:
+        docker("version")
+    except ClusterError:
+        return False
+    return True

@@ -1,37 +1,16 @@
 """A volume whose server hangs, is dead or merely slow: FUSE shows what NFS does too."""
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
 
 from tests.linux import fuse_server
 from tests.linux.sandbox import Sandbox
+from tests.linux.serving import MARKS, served
 
-pytestmark = [
-    pytest.mark.mounts,
-    pytest.mark.root,
-    pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="this kernel has no /dev/fuse"),
-]
-
-
-@contextmanager
-def _served(sandbox: Sandbox, mode: str) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, os.path.abspath(fuse_server.__file__), mode, sandbox.path, "skills"]
-    with sandbox.start(command, stdout=subprocess.PIPE) as server:
-        assert server.stdout is not None
-        assert server.stdout.readline() == b"mounted\n"
-        try:
-            yield server
-        finally:
-            server.kill()  # also lets go of whatever is stuck in a call
+pytestmark = MARKS
 
 
 def test_a_hung_volume_is_reported_within_the_probe_timeout_and_a_second(sandbox: Sandbox) -> None:
-    with _served(sandbox, "hung"):
+    with served(sandbox, "hung"):
         ended = sandbox.guard("check", GUARD_PROBE_TIMEOUT="1s")
     assert ended.status == 15
     assert 1 <= ended.seconds < 4  # the interpreter's own start comes on top
@@ -48,7 +27,7 @@ def test_a_hung_volume_is_reported_within_the_probe_timeout_and_a_second(sandbox
 def test_what_would_write_on_a_hung_volume_ends_as_soon_with_the_same_status(
     sandbox: Sandbox, command: list[str]
 ) -> None:
-    with _served(sandbox, "hung"):
+    with served(sandbox, "hung"):
         ended = sandbox.guard(*command, GUARD_PROBE_TIMEOUT="1s")
     assert (ended.status, ended.termination.partition("\n")[0]) == (15, "unreachable")
     assert ended.seconds < 4
@@ -56,7 +35,7 @@ def test_what_would_write_on_a_hung_volume_ends_as_soon_with_the_same_status(
 
 def test_a_gate_that_waits_for_a_hung_volume_stops_at_once_when_told_to(sandbox: Sandbox) -> None:
     with (
-        _served(sandbox, "hung"),
+        served(sandbox, "hung"),
         sandbox.guard_in_background("check", GUARD_PROBE_TIMEOUT="200ms", GUARD_WAIT="60s") as gate,
     ):
         assert gate.next_line()["event"] == "volume.waiting"
@@ -65,7 +44,7 @@ def test_a_gate_that_waits_for_a_hung_volume_stops_at_once_when_told_to(sandbox:
 
 
 def test_a_dead_volume_is_unreachable(sandbox: Sandbox) -> None:
-    with _served(sandbox, "hung") as server:
+    with served(sandbox, "hung") as server:
         server.kill()
         server.wait()
         ended = sandbox.guard("check")
@@ -76,7 +55,7 @@ def test_a_dead_volume_is_unreachable(sandbox: Sandbox) -> None:
 def test_a_slow_count_that_moves_is_not_taken_for_a_hung_one(sandbox: Sandbox) -> None:
     timeout = 2.0
     assert 1.5 * timeout < fuse_server.SLOW_CHUNK * fuse_server.SLOW_FILES / 130
-    with _served(sandbox, "slow"):
+    with served(sandbox, "slow"):
         ended = sandbox.guard("check", GUARD_PROBE_TIMEOUT=f"{timeout:g}s", GUARD_WRITABLE="false")
     assert (ended.status, ended.last["files"]) == (0, fuse_server.SLOW_FILES), ended.stderr
     assert ended.seconds > 1.5 * timeout

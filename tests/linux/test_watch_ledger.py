@@ -74,8 +74,8 @@ def test_what_a_hold_kept_quiet_is_said_aloud_when_it_is_gone_without_a_release(
 @pytest.mark.root
 def test_a_ledger_that_can_not_be_written_is_said_once_and_the_volume_watched_all_the_same(adopted: Sandbox) -> None:
     adopted.sh("chmod -R go+rX $P; chmod 755 $P/.volume-guard")
-    command = adopted.as_user(65534, "watch")
-    with watching(adopted, command, **adopted.paths_of_another_user()) as watcher:
+    adopted.watcher_uid = 65534
+    with watching(adopted) as watcher:
         said = watcher.wait_for("ledger.unwritable")
         assert (said["severity"], said["reason"]) == ("WARNING", "EACCES")
         adopted.sh("rm -rf $P/tenant")

@@ -170,7 +170,6 @@ def test_a_new_file_system_in_its_place_is_another_volume(adopted_disk: Sandbox,
     else:
         adopted_disk.sh("mount -o loop $W/disk $P")
     adopted_disk.give_volume()
-    adopted_disk.give_volume()
     with armed(adopted_disk) as watcher:
         adopted_disk.sh(f"{UNMOUNT}; {mkfs} $W/disk; mount -o loop $W/disk $P")
         watcher.wait_for("volume.replaced")

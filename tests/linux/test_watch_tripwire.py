@@ -74,8 +74,8 @@ def test_no_inotify_at_all_is_said_once_and_a_wipe_is_found_all_the_same(
 @pytest.mark.root
 def test_a_folder_that_can_not_be_read_is_said_once(adopted: Sandbox) -> None:
     adopted.sh("chmod -R go+rwX $P; mkdir -m 700 $P/private")
-    command = adopted.as_user(65534, "watch")
-    with watching(adopted, command, **adopted.paths_of_another_user()) as watcher:
+    adopted.watcher_uid = 65534
+    with watching(adopted) as watcher:
         assert watcher.wait_for("watch.blind")["reason"] == "1 folders can't be read: private"
         watcher.listen_for(4)
         assert len(_blind_lines(watcher)) == 1
@@ -86,8 +86,8 @@ def test_a_folder_that_can_not_be_read_is_said_once(adopted: Sandbox) -> None:
 @pytest.mark.root
 def test_what_another_user_may_not_read_is_not_lost(adopted: Sandbox) -> None:
     adopted.sh("chmod -R go+rwX $P")
-    command = adopted.as_user(65534, "watch")
-    with armed(adopted, command, **adopted.paths_of_another_user()) as watcher:
+    adopted.watcher_uid = 65534
+    with armed(adopted) as watcher:
         adopted.sh("chmod 700 $P/tenant/docx; rm $P/tenant/pdf/1")
         watcher.listen_for(4)
         adopted.sh("chmod 700 $P/tenant; touch $P/new; rm $P/new")
