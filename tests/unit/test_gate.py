@@ -1,0 +1,83 @@
+"""What ends the waiting of `guard check`, with the looks given; the clock and the mounts are in tests/linux."""
+
+from dataclasses import replace
+
+import pytest
+
+from guard import gate
+from guard.event import Happening
+from guard.outcome import Outcome
+from guard.volume.examine import Examiner
+from guard.volume.facts import Census, Identity, Look
+from guard.volume.judge import Examination, Expectation, judge
+from guard.volume.kinds import Kind
+from guard.volume.ledger import Ledger, Reference
+from guard.volume.marker import Marker
+from guard.volume.mountinfo import Mount
+from guard.wording import Whereabouts
+
+AT = "2026-11-24T18:27:01Z"
+ID = "0b0cbd0e-4bb5-4a7e-9d2c-0f1f6c2f0d11"
+ADOPTED = Look(
+    "/app/skills",
+    Identity(1000, 1000, ()),
+    mount=Mount(125, 109, "7:1", "/", "/app/skills", ("rw",), (), "ext4", "/dev/loop1", "rw"),
+    is_mount_point=True,
+    kind=Kind.BLOCK,
+    marker=Marker("claude-skills-dev", ID, AT),
+    ledger=Ledger(ID, 1, Reference(3, {"a": 3}, 0, AT), 3, AT),
+)
+BEING_ADOPTED = replace(ADOPTED, ledger=None)
+NEW = replace(BEING_ADOPTED, marker=None)
+FULL, WIPED = Census(3, entries={"a": 3}), Census(0)
+
+
+class Scripted(Examiner):
+    """Finds what it is given, one after the other; whoever looks once more than that fails."""
+
+    def __init__(self, *found: tuple[Look, Census]) -> None:
+        self._found = iter(found)
+        self.paused: list[float] = []
+
+    def examine(self) -> Examination:
+        look, census = next(self._found)
+        return Examination(look, census, judge(Expectation("/app/skills", "claude-skills-dev"), look, census))
+
+    def pause(self, seconds: float) -> None:
+        self.paused.append(seconds)
+
+    def finds_more(self) -> bool:
+        return next(self._found, None) is not None
+
+
+@pytest.mark.parametrize(
+    ("found", "outcome"),
+    [
+        pytest.param([(ADOPTED, FULL)], Outcome.OK, id="right at once: one look, no pause"),
+        pytest.param(
+            [(NEW, FULL), (BEING_ADOPTED, FULL), (ADOPTED, FULL)],
+            Outcome.OK,
+            id="who mends it has time for the rest: the ledger, after the marker",
+        ),
+        pytest.param([(NEW, FULL), (NEW, FULL), (ADOPTED, FULL), (ADOPTED, FULL)], Outcome.OK, id="mended later"),
+        pytest.param(
+            [(NEW, FULL), (ADOPTED, FULL), (ADOPTED, WIPED), (ADOPTED, FULL), (ADOPTED, FULL)],
+            Outcome.OK,
+            id="wiped while it settles: the waiting goes on",
+        ),
+        pytest.param(
+            [(NEW, FULL), (ADOPTED, FULL), (replace(ADOPTED, is_mount_point=False), FULL)],
+            Outcome.NOT_MOUNTED,
+            id="the last look counts",
+        ),
+    ],
+)
+def test_a_gate_that_has_waited_looks_once_more_before_it_ends(
+    found: list[tuple[Look, Census]], outcome: Outcome
+) -> None:
+    examiner, said = Scripted(*found), list[Happening]()
+    ending = gate.check(examiner, 60, Whereabouts("skills-0", "node-1", "dev"), said.append)
+    assert ending.outcome is outcome
+    assert not examiner.finds_more()
+    assert len(examiner.paused) == len(found) - 1
+    assert "no baseline yet" not in said[-1].message
