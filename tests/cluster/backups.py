@@ -195,8 +195,7 @@ def kill_after(cluster: Cluster, kubectl: Kubectl, job: str, event: str) -> None
 
     pod = wait_until(f"the first pod of Job {job}", running, RUN)["metadata"]
     follow = (kubectl.program, f"--namespace={kubectl.namespace}", "logs", "--follow", pod["name"])
-    environment = {**os.environ, "KUBECONFIG": str(kubectl.kubeconfig)}
-    with subprocess.Popen(follow, env=environment, stdout=subprocess.PIPE, text=True) as log:
+    with subprocess.Popen(follow, env=kubectl.environment, stdout=subprocess.PIPE, text=True) as log:
         assert log.stdout is not None
         said = next((line for line in log.stdout if f'"event": "{event}"' in line), None)
         _kill_processes(pod["uid"])

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.cluster.kubernetes import packages
 from tests.cluster.kubernetes.command import ClusterError, run
 from tests.cluster.kubernetes.layout import Layout
-from tests.cluster.waiting import wait_until
+from tests.cluster.waiting import NotInTimeError, wait_until
 
 PACKAGES = ("docker.io", "containerd")
 STARTED = 60.0
@@ -56,7 +56,7 @@ def engine(layout: Layout, say: Callable[[str], None]) -> Iterator[Docker]:
         subprocess.Popen(words, env=environment, stdout=log, stderr=subprocess.STDOUT) as process,
     ):
         try:
-            wait_until(f"the Docker engine (log: {runtime}/log)", lambda: _answers(docker), STARTED)
+            _wait_answering(docker, runtime / "log")
             yield docker
         finally:
             process.terminate()
@@ -88,6 +88,13 @@ def _fetch(layout: Layout, say: Callable[[str], None]) -> Path:
                     program.rename(programs / program.name)
             programs.rename(folder)
     return folder
+
+
+def _wait_answering(docker: Docker, log: Path) -> None:
+    try:
+        wait_until("the Docker engine", lambda: _answers(docker), STARTED)
+    except NotInTimeError as late:
+        raise ClusterError(f"{late}\n{log.read_text()}") from None
 
 
 def _answers(docker: Docker) -> bool:

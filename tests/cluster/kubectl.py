@@ -30,12 +30,17 @@ class Kubectl:
         """The same for another namespace."""
         return replace(self, namespace=namespace)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """For a process that runs kubectl itself."""
+        return {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
+
     def attempt(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Runs it, however it ends."""
         return subprocess.run(
             [self.program, f"--namespace={self.namespace}", *words],
             check=False, input=stdin, capture_output=True, text=True, timeout=180,
-            env={**os.environ, "KUBECONFIG": str(self.kubeconfig)},
+            env=self.environment,
         )  # fmt: skip
 
     def __call__(self, *words: str, stdin: str = "") -> str:

@@ -55,7 +55,7 @@ class Person:
         path = f"{Path(self._kubectl.program).parent}:{os.environ['PATH']}"
         done = subprocess.run(
             ["bash", "-euc", line], cwd=self._folder, check=False, capture_output=True, text=True, timeout=400,
-            env={**os.environ, "PATH": path, "KUBECONFIG": str(self._kubectl.kubeconfig)},
+            env={**self._kubectl.environment, "PATH": path},
         )  # fmt: skip
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
         return done.stdout
