@@ -25,7 +25,18 @@ WATCHERS = [
         "VolumeGuardShrunk", "a large loss fires for an hour",
         incidents("volume.shrunk", "0x5 1x120"), {"5m": [], "10m": [POD], "60m": [POD], "67m": []},
     ),
-    Case("VolumeGuardShrunk", "a restart of the watcher is no loss", incidents("volume.shrunk", "2x5 0x20"), {"15m": []}),
+    Case(
+        "VolumeGuardShrunk", "a restart of the watcher is no loss",
+        incidents("volume.shrunk", "2x130 0x20"), {"125m": [], "135m": []},
+    ),
+    Case(
+        "VolumeGuardShrunk", "a loss that the watcher found when it started fires for an hour",
+        incidents("volume.shrunk", "_x9 1x120"), {"8m": [], "10m": [POD], "67m": [POD], "71m": []},
+    ),
+    Case(
+        "VolumeGuardShrunk", "a gap in the scrapes is no loss",
+        incidents("volume.shrunk", "1x130 _x20 1x120"), {"125m": [], "155m": [], "215m": []},
+    ),
     Case("VolumeGuardShrunk", "no metrics, no alert", watcher("files", "9x9"), {"5m": []}),
     Case(
         "VolumeGuardUnmounted", "an unmounted volume fires at once",
