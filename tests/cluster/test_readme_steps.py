@@ -16,12 +16,13 @@ def test_who_follows_the_readme_observes_adopts_and_enforces_without_losing_the_
         objects.task("before", used, objects.upload("acme", "reports", 30)),
     )
     observing.wait_succeeded(kubectl, "before")
-    deployed = _as_root(deployment("used", images.APPLICATION))
+    deployed = deployment("used", images.APPLICATION)
 
     kubectl.apply(deployed)
     observed = observing.wait_application(kubectl)["metadata"]["name"]
     said = observing.wait_event(kubectl, observed, objects.GATE, "volume.refused")
     assert said["outcome"] == "marker-missing"
+    observing.wait_event(kubectl, observed, objects.WATCHER, "marker.missing")
 
     adopted = kubectl("exec", observed, f"--container={objects.WATCHER}", "--", "guard", "adopt")
     assert adopted == ""
@@ -42,10 +43,3 @@ def test_who_follows_the_readme_observes_adopts_and_enforces_without_losing_the_
     passed = observing.wait_application(kubectl)["metadata"]["name"]
     said = observing.wait_event(kubectl, passed, objects.GATE, "volume.ok")
     assert (said["files"], said["last_pod"]) == (30, observed)
-
-
-def _as_root(deployed: Object) -> Object:
-    """Both guard containers as the application's uid, which is root here, as the README asks."""
-    for container in deployed["spec"]["template"]["spec"]["initContainers"]:
-        container["securityContext"] = {"runAsUser": 0, "runAsGroup": 0}
-    return deployed
