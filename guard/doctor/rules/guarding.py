@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from guard.doctor.guards import Part, enforces, guarded_path, part, volume_name, wraps_application
 from guard.doctor.inventory import Inventory, applications
-from guard.doctor.kube import Container, Workload
+from guard.doctor.kube import Container, Mount, Volume, Workload, below, clean_path, covers
 from guard.doctor.rule import Finding, Rule, Severity, Unknown, Verdict
 from guard.doctor.rules.parameters import asks_for_injection
 
@@ -31,7 +31,8 @@ ELSEWHERE = Rule(
     "VG503", "guard-elsewhere", Severity.ERROR,
     "The guard looks at another volume or path than the application uses.",
     "It passes on a healthy volume that is not the application's, or blocks every start.",
-    "Give the guard's container the same volumeMount as the application's (or the volume's root), and the same path.",
+    "Mount the application's volume in the guard's container, with the application's subPath or without one, and set "
+    "GUARD_PATH to that mountPath.",
     _INIT,
 )  # fmt: skip
 NAME = Rule(
@@ -72,7 +73,9 @@ PROVES_NOTHING = Rule(
     _INIT,
 )  # fmt: skip
 
-_TESTS_FOLDER = re.compile(r"(?:\[{1,2}|\btest)\s+(?:!\s+)?-[derwxs]\s+[\"']?(/[^\s\"'\];]*)")
+#: Programs and files that tell a mount or content from a folder that is merely there.
+_LOOKS_FURTHER = re.compile(r"\b(?:mountpoint|findmnt|cmp|sha256sum)\b|/proc/(?:self/|1/)?mount|\bls\s+-[a-zA-Z]*A")
+_TESTS = re.compile(r"(?:\[{1,2}|\btest)\s+(?:!\s+)?-([a-zA-Z])\s+[\"']?(/[^\s\"'\];]*)")
 
 
 def _boxes(found: Workload, wanted: Part) -> list[Container]:
@@ -104,20 +107,34 @@ def _not_first(inventory: Inventory) -> Iterator[Verdict]:
         for index, box in enumerate(found.pod.inits):
             if part(box) is not Part.GATE:
                 continue
-            before = [other.name for other in found.pod.inits[:index] if part(other) is None]
+            before = [
+                other.name for other in found.pod.inits[:index] if part(other) is None and _can_write(found, other, box)
+            ]
             if before:
                 yield Finding(f"{', '.join(before)} runs before gate {box.name}", found.kube.place(*box.at), found.kube)
+
+
+def _can_write(found: Workload, other: Container, gate: Container) -> bool:
+    """Whether a container can write into what the gate looks at; where that is not known, into any claim."""
+    looked_at = found.pod.volume_at(gate, guarded_path(gate))
+    mounted = (found.pod.volumes.get(mount.volume) for mount in other.mounts if not mount.read_only)
+    return any(_is_same(looked_at, volume) if looked_at else volume.lasts for volume in mounted if volume)
+
+
+def _is_same(one: Volume, other: Volume) -> bool:
+    return one.name == other.name or bool(one.claim and one.claim == other.claim)
 
 
 def _elsewhere(inventory: Inventory) -> Iterator[Verdict]:
     for found in inventory.guarded:
         for box in (*_boxes(found, Part.GATE), *_boxes(found, Part.WATCHER)):
-            problem = "" if wraps_application(box) else _looks_elsewhere(found, box)
+            problem = "" if wraps_application(box) else _looks_elsewhere(found, box, inventory.path_of(found))
             if problem:
                 yield Finding(problem, found.kube.place(*box.at), found.kube)
 
 
-def _looks_elsewhere(found: Workload, box: Container) -> str:
+def _looks_elsewhere(found: Workload, box: Container, kept: str) -> str:
+    """What is wrong with the place that a guard looks at; `kept` is where the application keeps its data."""
     path = guarded_path(box)
     if not path:
         return ""  # set by reference: not to be known from here
@@ -125,16 +142,47 @@ def _looks_elsewhere(found: Workload, box: Container) -> str:
     if own is None:
         return f"container {box.name} looks at {path}, where it mounts nothing: it refuses every start"
     apps = applications(found)
-    at_path = [(app, mount) for app in apps if (mount := app.mount_at(path))]
-    if not at_path:
-        paths = ", ".join(mount.path for app in apps for mount in app.mounts if mount.volume == own.volume) or "nowhere"
-        return f"container {box.name} looks at {path}, the application mounts volume {own.volume} at {paths}"
-    for app, mount in at_path:
-        if mount.volume != own.volume:
+    for app in apps:
+        mount = app.mount_at(path)
+        if mount and mount.volume != own.volume:
             return f"container {box.name} looks at volume {own.volume}, container {app.name} uses volume {mount.volume} at {path}"
-        if own.sub_path and own.sub_path != mount.sub_path:
-            return f"container {box.name} looks at subPath {own.sub_path} of {own.volume}, container {app.name} uses subPath {mount.sub_path or '(its root)'}"
+        if mount and not _holds(_folder(own, path), _folder(mount, path)):
+            return f"container {box.name} looks at {_said(own, path)} of {own.volume}, container {app.name} uses {_said(mount, path)}"
+    if any(app.mount_at(path) for app in apps):
+        return ""
+    used = [mount for app in apps for mount in app.mounts if mount.volume == own.volume]
+    if not any(_holds(_folder(own, path), _folder(mount, mount.path)) for mount in used):
+        paths = ", ".join(f"{mount.path} ({_said(mount, mount.path)})" for mount in used) or "nowhere"
+        return f"container {box.name} looks at {path} ({_said(own, path)}), the application mounts volume {own.volume} at {paths}"
+    return _leaves_data_out(found, own.volume, box, kept)
+
+
+def _leaves_data_out(found: Workload, volume: str, box: Container, kept: str) -> str:
+    """Whether no guard looks at the volume of the application's data, and this one at another of its volumes."""
+    guards = [other for other in found.pod.all_containers if part(other) is part(box)]
+    looked_at = {mount.volume for other in guards if (mount := other.mount_at(guarded_path(other)))}
+    for app in applications(found):
+        mount = app.mount_at(kept)
+        if mount and mount.volume not in looked_at:
+            return f"container {box.name} looks at volume {volume}, container {app.name} uses volume {mount.volume} at {kept}"
     return ""
+
+
+def _folder(mount: Mount, path: str) -> str | None:
+    """The folder of its volume that a mount shows at `path`, from `/`; None where only the kubelet knows (subPathExpr)."""
+    if mount.sub_path_expr:
+        return None
+    return clean_path(f"/{mount.sub_path}/{path.removeprefix(mount.path)}")
+
+
+def _holds(outer: str | None, inner: str | None) -> bool:
+    """Whether who sees the outer folder sees the inner one: the guard may stand at the volume's root, or above."""
+    return outer is None or inner is None or covers(outer, inner)
+
+
+def _said(mount: Mount, path: str) -> str:
+    folder = _folder(mount, path) or "/"
+    return "its root" if folder == "/" else f"its folder {folder[1:]}"
 
 
 def _name(inventory: Inventory) -> Iterator[Verdict]:
@@ -212,8 +260,11 @@ def _proves_nothing(inventory: Inventory) -> Iterator[Verdict]:
             continue
         paths = {inventory.path_of(found), *(mount.path for app in applications(found) for mount in app.mounts)}
         for box in found.pod.inits:
-            tested = {path.rstrip("/") for path in _TESTS_FOLDER.findall(" ".join(box.words))}
-            for path in sorted(tested & paths):
+            script = " ".join(box.words)
+            tests = [(option, path.rstrip("/")) for option, path in _TESTS.findall(script)]
+            for path in sorted({path for option, path in tests if option in "derwxs"} & paths):
+                if _LOOKS_FURTHER.search(script) or any(below(other, path) for _, other in tests):
+                    continue
                 yield Finding(
                     f"init container {box.name} tests only that {path} exists", found.kube.place(*box.at), found.kube
                 )
