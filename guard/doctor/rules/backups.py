@@ -7,7 +7,8 @@ from guard.doctor.guards import Part, part
 from guard.doctor.inventory import Inventory, same_namespace, unique
 from guard.doctor.kube import Kube, Side, Workload
 from guard.doctor.rule import Finding, Rule, Severity, Unknown, Verdict
-from guard.doctor.tree import mapping, mappings, text, texts
+from guard.doctor.rules.placement import HOSTNAME, is_bound_to_one_node
+from guard.doctor.tree import mappings, text, texts
 
 _PVC = "PersistentVolumeClaim"
 
@@ -127,10 +128,8 @@ def _out_of_reach(inventory: Inventory) -> Iterator[Verdict]:
 
 def _follows(job: Workload) -> bool:
     """Whether the pod is bound to a node, or must run where another pod runs."""
-    if "kubernetes.io/hostname" in mapping(job.pod.body, "nodeSelector") or job.pod.body.get("nodeName"):
-        return True
     terms = mappings(job.pod.body, "affinity", "podAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
-    return any(text(term, "topologyKey") == "kubernetes.io/hostname" for _, term in terms)
+    return is_bound_to_one_node(job) or any(text(term, "topologyKey") == HOSTNAME for _, term in terms)
 
 
 def _suspended(inventory: Inventory) -> Iterator[Verdict]:
