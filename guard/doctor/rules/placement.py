@@ -4,7 +4,8 @@ from guard.doctor.kube import Side, Workload
 from guard.doctor.tree import mapping, mappings, text, texts
 
 HOSTNAME = "kubernetes.io/hostname"
-_REQUIRED = ("affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms")
+#: Where the terms of a required node affinity stand in a pod.
+REQUIRED = ("affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms")
 
 
 def is_bound_to_one_node(found: Workload) -> bool:
@@ -16,7 +17,7 @@ def is_bound_to_one_node(found: Workload) -> bool:
 def _nodes(found: Workload) -> frozenset[str]:
     """The nodes that a required node affinity leaves; empty where it leaves them open. One of its terms is enough."""
     nodes: set[str] = set()
-    for _, term in mappings(found.pod.body, *_REQUIRED):
+    for _, term in mappings(found.pod.body, *REQUIRED):
         expressions = [expression for _, expression in mappings(term, "matchExpressions")]
         fields = [field for _, field in mappings(term, "matchFields")]
         named = [
