@@ -121,6 +121,12 @@ def _can_write(found: Workload, other: Container, gate: Container) -> bool:
     return any(_is_same(looked_at, volume) if looked_at else volume.lasts for volume in mounted if volume)
 
 
+def _lead_to_one(found: Workload, one: Mount, other: Mount) -> bool:
+    """Whether two mounts are of one volume; a pod may list a claim twice."""
+    first, second = (found.pod.volumes.get(mount.volume) for mount in (one, other))
+    return one.volume == other.volume or (first is not None and second is not None and _is_same(first, second))
+
+
 def _is_same(one: Volume, other: Volume) -> bool:
     return one.name == other.name or bool(one.claim and one.claim == other.claim)
 
@@ -144,27 +150,31 @@ def _looks_elsewhere(found: Workload, box: Container, kept: str) -> str:
     apps = applications(found)
     for app in apps:
         mount = app.mount_at(path)
-        if mount and mount.volume != own.volume:
+        if mount and not _lead_to_one(found, mount, own):
             return f"container {box.name} looks at volume {own.volume}, container {app.name} uses volume {mount.volume} at {path}"
         if mount and not _holds(_folder(own, path), _folder(mount, path)):
             return f"container {box.name} looks at {_said(own, path)} of {own.volume}, container {app.name} uses {_said(mount, path)}"
     if any(app.mount_at(path) for app in apps):
         return ""
-    used = [mount for app in apps for mount in app.mounts if mount.volume == own.volume]
+    used = [mount for app in apps for mount in app.mounts if _lead_to_one(found, mount, own)]
     if not any(_holds(_folder(own, path), _folder(mount, mount.path)) for mount in used):
         paths = ", ".join(f"{mount.path} ({_said(mount, mount.path)})" for mount in used) or "nowhere"
         return f"container {box.name} looks at {path} ({_said(own, path)}), the application mounts volume {own.volume} at {paths}"
-    return _leaves_data_out(found, own.volume, box, kept)
+    return _leaves_data_out(found, box, own, kept)
 
 
-def _leaves_data_out(found: Workload, volume: str, box: Container, kept: str) -> str:
+def _leaves_data_out(found: Workload, box: Container, own: Mount, kept: str) -> str:
     """Whether no guard looks at the volume of the application's data, and this one at another of its volumes."""
     guards = [other for other in found.pod.all_containers if part(other) is part(box)]
-    looked_at = {mount.volume for other in guards if (mount := other.mount_at(guarded_path(other)))}
+    if not all(map(guarded_path, guards)):
+        return ""  # set by reference: it may be that one
+    looked_at = [mount for other in guards if (mount := other.mount_at(guarded_path(other)))]
     for app in applications(found):
         mount = app.mount_at(kept)
-        if mount and mount.volume not in looked_at:
-            return f"container {box.name} looks at volume {volume}, container {app.name} uses volume {mount.volume} at {kept}"
+        if mount is None or mount not in found.pod.claim_mounts(app):
+            continue
+        if not any(_lead_to_one(found, mount, other) for other in looked_at):
+            return f"container {box.name} looks at volume {own.volume}, container {app.name} uses volume {mount.volume} at {kept}"
     return ""
 
 
