@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 from guard.doctor.guards import Part, enforces, guarded_path, part, volume_name, wraps_application
 from guard.doctor.inventory import Inventory, applications
-from guard.doctor.kube import Container, Mount, Volume, Workload, below, clean_path, covers
+from guard.doctor.kube import Container, Workload, below
 from guard.doctor.rule import Finding, Rule, Severity, Unknown, Verdict
 from guard.doctor.rules.parameters import asks_for_injection
+from guard.doctor.rules.sight import is_same, looks_elsewhere
 
 _INIT = "https://kubernetes.io/docs/concepts/workloads/pods/init-containers/"
 _SIDECAR = "https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/"
@@ -118,81 +119,15 @@ def _can_write(found: Workload, other: Container, gate: Container) -> bool:
     """Whether a container can write into what the gate looks at; where that is not known, into any claim."""
     looked_at = found.pod.volume_at(gate, guarded_path(gate))
     mounted = (found.pod.volumes.get(mount.volume) for mount in other.mounts if not mount.read_only)
-    return any(_is_same(looked_at, volume) if looked_at else volume.lasts for volume in mounted if volume)
-
-
-def _lead_to_one(found: Workload, one: Mount, other: Mount) -> bool:
-    """Whether two mounts are of one volume; a pod may list a claim twice."""
-    first, second = (found.pod.volumes.get(mount.volume) for mount in (one, other))
-    return one.volume == other.volume or (first is not None and second is not None and _is_same(first, second))
-
-
-def _is_same(one: Volume, other: Volume) -> bool:
-    return one.name == other.name or bool(one.claim and one.claim == other.claim)
+    return any(is_same(looked_at, volume) if looked_at else volume.lasts for volume in mounted if volume)
 
 
 def _elsewhere(inventory: Inventory) -> Iterator[Verdict]:
     for found in inventory.guarded:
         for box in (*_boxes(found, Part.GATE), *_boxes(found, Part.WATCHER)):
-            problem = "" if wraps_application(box) else _looks_elsewhere(found, box, inventory.path_of(found))
+            problem = "" if wraps_application(box) else looks_elsewhere(found, box, inventory.path_of(found))
             if problem:
                 yield Finding(problem, found.kube.place(*box.at), found.kube)
-
-
-def _looks_elsewhere(found: Workload, box: Container, kept: str) -> str:
-    """What is wrong with the place that a guard looks at; `kept` is where the application keeps its data."""
-    path = guarded_path(box)
-    if not path:
-        return ""  # set by reference: not to be known from here
-    own = box.mount_at(path)
-    if own is None:
-        return f"container {box.name} looks at {path}, where it mounts nothing: it refuses every start"
-    apps = applications(found)
-    for app in apps:
-        mount = app.mount_at(path)
-        if mount and not _lead_to_one(found, mount, own):
-            return f"container {box.name} looks at volume {own.volume}, container {app.name} uses volume {mount.volume} at {path}"
-        if mount and not _holds(_folder(own, path), _folder(mount, path)):
-            return f"container {box.name} looks at {_said(own, path)} of {own.volume}, container {app.name} uses {_said(mount, path)}"
-    if any(app.mount_at(path) for app in apps):
-        return ""
-    used = [mount for app in apps for mount in app.mounts if _lead_to_one(found, mount, own)]
-    if not any(_holds(_folder(own, path), _folder(mount, mount.path)) for mount in used):
-        paths = ", ".join(f"{mount.path} ({_said(mount, mount.path)})" for mount in used) or "nowhere"
-        return f"container {box.name} looks at {path} ({_said(own, path)}), the application mounts volume {own.volume} at {paths}"
-    return _leaves_data_out(found, box, own, kept)
-
-
-def _leaves_data_out(found: Workload, box: Container, own: Mount, kept: str) -> str:
-    """Whether no guard looks at the volume of the application's data, and this one at another of its volumes."""
-    guards = [other for other in found.pod.all_containers if part(other) is part(box)]
-    if not all(map(guarded_path, guards)):
-        return ""  # set by reference: it may be that one
-    looked_at = [mount for other in guards if (mount := other.mount_at(guarded_path(other)))]
-    for app in applications(found):
-        mount = app.mount_at(kept)
-        if mount is None or mount not in found.pod.claim_mounts(app):
-            continue
-        if not any(_lead_to_one(found, mount, other) for other in looked_at):
-            return f"container {box.name} looks at volume {own.volume}, container {app.name} uses volume {mount.volume} at {kept}"
-    return ""
-
-
-def _folder(mount: Mount, path: str) -> str | None:
-    """The folder of its volume that a mount shows at `path`, from `/`; None where only the kubelet knows (subPathExpr)."""
-    if mount.sub_path_expr:
-        return None
-    return clean_path(f"/{mount.sub_path}/{path.removeprefix(mount.path)}")
-
-
-def _holds(outer: str | None, inner: str | None) -> bool:
-    """Whether who sees the outer folder sees the inner one: the guard may stand at the volume's root, or above."""
-    return outer is None or inner is None or covers(outer, inner)
-
-
-def _said(mount: Mount, path: str) -> str:
-    folder = _folder(mount, path) or "/"
-    return "its root" if folder == "/" else f"its folder {folder[1:]}"
 
 
 def _name(inventory: Inventory) -> Iterator[Verdict]:
