@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterator
 
-from guard.doctor.guards import Part, part
+from guard.doctor.guards import Part, enforces, guarded_path, part, wraps_application
 from guard.doctor.inventory import Inventory, same_namespace, unique
-from guard.doctor.kube import Kube, Side, Workload
+from guard.doctor.kube import Container, Kube, Side, Workload
 from guard.doctor.rule import Finding, Rule, Severity, Unknown, Verdict
-from guard.doctor.tree import mapping, mappings, text, texts
+from guard.doctor.rules.placement import HOSTNAME, is_bound_to_one_node
+from guard.doctor.tree import mappings, text, texts
 
 _PVC = "PersistentVolumeClaim"
 
@@ -72,8 +73,12 @@ def _jobs(inventory: Inventory, claim: Kube) -> list[Workload]:
 
 
 def _copies(job: Workload) -> bool:
-    boxes = [box for box in job.pod.all_containers if part(box) is None or "--" in box.words]
-    return any(_ENGINE.search(" ".join((box.image, *box.words))) for box in boxes) or "backup" in job.kube.name
+    return any(map(_runs_engine, job.pod.all_containers)) or "backup" in job.kube.name
+
+
+def _runs_engine(box: Container) -> bool:
+    is_guard_alone = part(box) is not None and "--" not in box.words
+    return not is_guard_alone and bool(_ENGINE.search(" ".join((box.image, *box.words))))
 
 
 def _absent(inventory: Inventory) -> Iterator[Verdict]:
@@ -103,10 +108,39 @@ def _guarded_jobs(inventory: Inventory) -> Iterator[tuple[Workload, Kube]]:
 
 def _ungated(inventory: Inventory) -> Iterator[Verdict]:
     for job, claim in _guarded_jobs(inventory):
-        if not any(part(box) is Part.GATE and not box.sidecar for box in job.pod.all_containers):
-            yield Finding(
-                f"archives claim {claim.name} without `guard check` before it", job.kube.place(*job.pod.at), job.kube
-            )
+        problem = _what_lets_pass(job, claim)
+        if problem:
+            yield Finding(problem, job.kube.place(*job.pod.at), job.kube)
+
+
+def _what_lets_pass(job: Workload, claim: Kube) -> str:
+    """Why no gate holds the backup of a claim back; empty where one does."""
+    boxes = job.pod.all_containers
+    first = next((number for number, box in enumerate(boxes) if _archives(job, box, claim)), len(boxes))
+    gates = [
+        box for box in boxes[: first + 1]
+        if part(box) is Part.GATE and (wraps_application(box) or (box in job.pod.inits and not box.sidecar))
+    ]  # fmt: skip
+    looking = [gate for gate in gates if _looks_at(job, gate, claim)]
+    if not gates:
+        return f"archives claim {claim.name} without `guard check` before it"
+    if not looking:
+        return f"archives claim {claim.name}, and gate {gates[0].name} does not look at it"
+    if not any(map(enforces, looking)):
+        return f"archives claim {claim.name} whatever gate {looking[0].name} finds: it has GUARD_ENFORCE=false"
+    return ""
+
+
+def _archives(job: Workload, box: Container, claim: Kube) -> bool:
+    volumes = [job.pod.volumes[mount.volume] for mount in job.pod.claim_mounts(box)]
+    return _runs_engine(box) and any(volume.claim == claim.name for volume in volumes)
+
+
+def _looks_at(job: Workload, gate: Container, claim: Kube) -> bool:
+    """Whether a gate looks at a claim; where its path is set by reference, whether it can."""
+    path = guarded_path(gate)
+    volumes = [job.pod.volume_at(gate, path)] if path else [job.pod.volumes.get(mount.volume) for mount in gate.mounts]
+    return any(volume is not None and volume.claim == claim.name for volume in volumes)
 
 
 def _out_of_reach(inventory: Inventory) -> Iterator[Verdict]:
@@ -127,10 +161,8 @@ def _out_of_reach(inventory: Inventory) -> Iterator[Verdict]:
 
 def _follows(job: Workload) -> bool:
     """Whether the pod is bound to a node, or must run where another pod runs."""
-    if "kubernetes.io/hostname" in mapping(job.pod.body, "nodeSelector") or job.pod.body.get("nodeName"):
-        return True
     terms = mappings(job.pod.body, "affinity", "podAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
-    return any(text(term, "topologyKey") == "kubernetes.io/hostname" for _, term in terms)
+    return is_bound_to_one_node(job) or any(text(term, "topologyKey") == HOSTNAME for _, term in terms)
 
 
 def _suspended(inventory: Inventory) -> Iterator[Verdict]:

@@ -87,11 +87,7 @@ def _class_missing(inventory: Inventory) -> Iterator[Verdict]:
     by_hand = {kube.text("spec", "storageClassName") for kube in inventory.of("PersistentVolume")}
     for claim in inventory.of(_PVC):
         name = claim.text("spec", "storageClassName")
-        if not name or name in existing or name in by_hand or claim.text("status", "phase") == "Bound":
-            continue
-        if any(
-            other.text("status", "phase") == "Bound" for other in inventory.named(_PVC, claim.namespace, claim.name)
-        ):
+        if not name or name in existing or name in by_hand or _is_bound(inventory, claim):
             continue
         if inventory.live("StorageClass"):
             message = f"storageClassName {name} does not exist; the cluster has {', '.join(sorted(existing))}"
@@ -121,14 +117,29 @@ def _two_defaults(inventory: Inventory) -> Iterator[Verdict]:
 
 def _no_default(inventory: Inventory) -> Iterator[Verdict]:
     classes = inventory.live("StorageClass")
-    if not classes or any(_is_default(kube) for kube in inventory.of("StorageClass")):
+    if any(map(_is_default, inventory.of("StorageClass"))) or any(map(_is_free, inventory.of("PersistentVolume"))):
         return
     for claim in inventory.of(_PVC):
-        if _leaves_the_class_open(claim):
+        if not _leaves_the_class_open(claim) or _is_bound(inventory, claim):
+            continue
+        if classes:
             names = ", ".join(kube.name for kube in classes)
             yield Finding(
                 f"no storageClassName, and none of the classes {names} is the default", claim.place("spec"), claim
             )
+        else:
+            yield Unknown("no StorageClass given, so whether one is the default is open", "kubectl get storageclass")
+
+
+def _is_free(volume: Kube) -> bool:
+    """Whether a volume made by hand waits for a claim that names no class."""
+    return not volume.text("spec", "storageClassName") and volume.text("status", "phase") in {"", "Available"}
+
+
+def _is_bound(inventory: Inventory, claim: Kube) -> bool:
+    """Whether the claim has its volume, by its own status or that of its other side: classes no longer matter to it."""
+    claims = inventory.named(_PVC, claim.namespace, claim.name)
+    return any(other.text("status", "phase") == "Bound" for other in claims)
 
 
 def _reclaim_delete(inventory: Inventory) -> Iterator[Verdict]:

@@ -1,15 +1,17 @@
 """VG301 to VG304: the file against the cluster, and who writes the cluster's side. Pure."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from guard.doctor.guards import part, volume_name
 from guard.doctor.inventory import Inventory, applications
 from guard.doctor.kube import Kube, Side, Workload, covers, workload
 from guard.doctor.ownership import owner_of
 from guard.doctor.rule import Finding, Rule, Severity, Verdict
+from guard.doctor.rules.placement import HOSTNAME, REQUIRED
 from guard.doctor.spot import SPOT_LABELS
-from guard.doctor.tree import mapping, texts
+from guard.doctor.tree import mapping, mappings, text, texts
 
 MOUNTS_DIFFER = Rule(
     "VG301", "live-mounts-differ", Severity.ERROR,
@@ -23,8 +25,8 @@ SETTINGS_DIFFER = Rule(
     "VG302", "live-settings-differ", Severity.WARNING,
     "The applied object differs from the file in what decides over its volume.",
     "Strategy, replicas, node selection, guard, class, access mode or reclaim policy of the running object are not the reviewed ones.",
-    "Apply the file, or bring the file to what runs. Class and access mode of an existing claim cannot be changed: do not "
-    "delete the claim to change them.",
+    "Apply the file, or bring the file to what runs. Leave replicas out of the file where an autoscaler sets them. Class and "
+    "access mode of an existing claim cannot be changed: do not delete the claim to change them.",
     "https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management",
 )  # fmt: skip
 UNDONE = Rule(
@@ -55,6 +57,8 @@ _COMPARED = (
 )
 
 
+#: Node labels that decide over a volume: of others, admission webhooks add some to every pod.
+_TELLING = frozenset({*SPOT_LABELS, HOSTNAME})
 #: Names in a sentence.
 _NAMES = 3
 
@@ -134,7 +138,7 @@ def _differences(live: dict[str, str], file: dict[str, str]) -> Iterator[str]:
 
 def _settings_differ(inventory: Inventory) -> Iterator[Verdict]:
     for live, file in _pairs(inventory):
-        differences = list(_differences(*_settings_of_both(live, file)))
+        differences = list(_differences(*_settings_of_both(inventory, live, file)))
         if differences:
             yield Finding("; ".join(differences), live.place("spec"), live, also=(file.place("spec"),))
 
@@ -146,9 +150,12 @@ def _settings(kube: Kube) -> dict[str, str]:
     if kube.kind == "Deployment":
         says["strategy"] = kube.text("spec", "strategy", "type") or "RollingUpdate"
     if found is not None and found.kube.kind != "Pod":
+        if found.kube.get("spec", "replicas") is not None:
+            says["replicas"] = str(found.replicas)
         selector = mapping(found.pod.body, "nodeSelector")
-        telling = sorted(key for key in selector if key in SPOT_LABELS or key == "kubernetes.io/hostname")
+        telling = sorted(key for key in selector if key in _TELLING)
         says["nodeSelector"] = ", ".join(f"{key}={selector[key]}" for key in telling) or "of no spot and no single node"
+        says["required nodeAffinity"] = _node_affinity(found) or "of no spot and no single node"
         says["the guard's containers"] = ", ".join(
             f"{box.name} ({kind.value} {volume_name(box)})" for box in found.pod.all_containers if (kind := part(box))
         ) or "none"  # fmt: skip
@@ -163,11 +170,38 @@ def _settings(kube: Kube) -> dict[str, str]:
     return says
 
 
-def _settings_of_both(live: Kube, file: Kube) -> tuple[dict[str, str], dict[str, str]]:
-    """Both sides, without what the file leaves open and the cluster fills in (class, volume)."""
+def _node_affinity(found: Workload) -> str:
+    """What a required node affinity says of spot nodes and of single ones: each term is enough, its parts hold together."""
+    terms = {
+        ", ".join(
+            sorted(_expression(part) for _, part in mappings(term, "matchExpressions") if text(part, "key") in _TELLING)
+        )
+        for _, term in mappings(found.pod.body, *REQUIRED)
+    }
+    return "" if "" in terms else " or ".join(sorted(terms))
+
+
+def _expression(expression: Mapping[str, Any]) -> str:
+    values = ",".join(sorted(texts(expression, "values")))
+    return f"{text(expression, 'key')} {text(expression, 'operator')} {values}".strip()
+
+
+def _settings_of_both(inventory: Inventory, live: Kube, file: Kube) -> tuple[dict[str, str], dict[str, str]]:
+    """Both sides, without what the file leaves open and the cluster fills in, and without what an autoscaler sets."""
     here, there = _settings(live), _settings(file)
-    open_fields = {"storageClassName", "volumeName"} - there.keys()
-    return {where: what for where, what in here.items() if where not in open_fields}, there
+    left_open = {"storageClassName", "volumeName", "replicas"} - there.keys()
+    if _is_autoscaled(inventory, live):
+        left_open.add("replicas")
+        there.pop("replicas", None)
+    return {where: what for where, what in here.items() if where not in left_open}, there
+
+
+def _is_autoscaled(inventory: Inventory, kube: Kube) -> bool:
+    for scaler in inventory.of("HorizontalPodAutoscaler"):
+        kind, name = (scaler.text("spec", "scaleTargetRef", field) for field in ("kind", "name"))
+        if kube in inventory.named(kind, scaler.namespace, name):
+            return True
+    return False
 
 
 def _undone(inventory: Inventory) -> Iterator[Verdict]:
@@ -191,7 +225,7 @@ def _undone(inventory: Inventory) -> Iterator[Verdict]:
 
 
 def _differs(inventory: Inventory, live: Kube, file: Kube) -> bool:
-    settings, reviewed = _settings_of_both(live, file)
+    settings, reviewed = _settings_of_both(inventory, live, file)
     here, there = workload(live), workload(file)
     if settings != reviewed or here is None or there is None:
         return settings != reviewed

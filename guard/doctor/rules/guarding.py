@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 from guard.doctor.guards import Part, enforces, guarded_path, part, volume_name, wraps_application
 from guard.doctor.inventory import Inventory, applications
-from guard.doctor.kube import Container, Workload
+from guard.doctor.kube import Container, Workload, below
 from guard.doctor.rule import Finding, Rule, Severity, Unknown, Verdict
 from guard.doctor.rules.parameters import asks_for_injection
+from guard.doctor.rules.sight import is_same, looks_elsewhere
 
 _INIT = "https://kubernetes.io/docs/concepts/workloads/pods/init-containers/"
 _SIDECAR = "https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/"
@@ -31,7 +32,8 @@ ELSEWHERE = Rule(
     "VG503", "guard-elsewhere", Severity.ERROR,
     "The guard looks at another volume or path than the application uses.",
     "It passes on a healthy volume that is not the application's, or blocks every start.",
-    "Give the guard's container the same volumeMount as the application's (or the volume's root), and the same path.",
+    "Mount the application's volume in the guard's container, with the application's subPath or without one, and set "
+    "GUARD_PATH to that mountPath.",
     _INIT,
 )  # fmt: skip
 NAME = Rule(
@@ -72,7 +74,9 @@ PROVES_NOTHING = Rule(
     _INIT,
 )  # fmt: skip
 
-_TESTS_FOLDER = re.compile(r"(?:\[{1,2}|\btest)\s+(?:!\s+)?-[derwxs]\s+[\"']?(/[^\s\"'\];]*)")
+#: Programs and files that tell a mount or content from a folder that is merely there.
+_LOOKS_FURTHER = re.compile(r"\b(?:mountpoint|findmnt|cmp|sha256sum)\b|/proc/(?:self/|1/)?mount|\bls\s+-[a-zA-Z]*A")
+_TESTS = re.compile(r"(?:\[{1,2}|\btest)\s+(?:!\s+)?-([a-zA-Z])\s+[\"']?(/[^\s\"'\];]*)")
 
 
 def _boxes(found: Workload, wanted: Part) -> list[Container]:
@@ -104,37 +108,26 @@ def _not_first(inventory: Inventory) -> Iterator[Verdict]:
         for index, box in enumerate(found.pod.inits):
             if part(box) is not Part.GATE:
                 continue
-            before = [other.name for other in found.pod.inits[:index] if part(other) is None]
+            before = [
+                other.name for other in found.pod.inits[:index] if part(other) is None and _can_write(found, other, box)
+            ]
             if before:
                 yield Finding(f"{', '.join(before)} runs before gate {box.name}", found.kube.place(*box.at), found.kube)
+
+
+def _can_write(found: Workload, other: Container, gate: Container) -> bool:
+    """Whether a container can write into what the gate looks at; where that is not known, into any claim."""
+    looked_at = found.pod.volume_at(gate, guarded_path(gate))
+    mounted = (found.pod.volumes.get(mount.volume) for mount in other.mounts if not mount.read_only)
+    return any(is_same(looked_at, volume) if looked_at else volume.lasts for volume in mounted if volume)
 
 
 def _elsewhere(inventory: Inventory) -> Iterator[Verdict]:
     for found in inventory.guarded:
         for box in (*_boxes(found, Part.GATE), *_boxes(found, Part.WATCHER)):
-            problem = "" if wraps_application(box) else _looks_elsewhere(found, box)
+            problem = "" if wraps_application(box) else looks_elsewhere(found, box, inventory.path_of(found))
             if problem:
                 yield Finding(problem, found.kube.place(*box.at), found.kube)
-
-
-def _looks_elsewhere(found: Workload, box: Container) -> str:
-    path = guarded_path(box)
-    if not path:
-        return ""  # set by reference: not to be known from here
-    own = box.mount_at(path)
-    if own is None:
-        return f"container {box.name} looks at {path}, where it mounts nothing: it refuses every start"
-    apps = applications(found)
-    at_path = [(app, mount) for app in apps if (mount := app.mount_at(path))]
-    if not at_path:
-        paths = ", ".join(mount.path for app in apps for mount in app.mounts if mount.volume == own.volume) or "nowhere"
-        return f"container {box.name} looks at {path}, the application mounts volume {own.volume} at {paths}"
-    for app, mount in at_path:
-        if mount.volume != own.volume:
-            return f"container {box.name} looks at volume {own.volume}, container {app.name} uses volume {mount.volume} at {path}"
-        if own.sub_path and own.sub_path != mount.sub_path:
-            return f"container {box.name} looks at subPath {own.sub_path} of {own.volume}, container {app.name} uses subPath {mount.sub_path or '(its root)'}"
-    return ""
 
 
 def _name(inventory: Inventory) -> Iterator[Verdict]:
@@ -212,8 +205,11 @@ def _proves_nothing(inventory: Inventory) -> Iterator[Verdict]:
             continue
         paths = {inventory.path_of(found), *(mount.path for app in applications(found) for mount in app.mounts)}
         for box in found.pod.inits:
-            tested = {path.rstrip("/") for path in _TESTS_FOLDER.findall(" ".join(box.words))}
-            for path in sorted(tested & paths):
+            script = " ".join(box.words)
+            tests = [(option, path.rstrip("/")) for option, path in _TESTS.findall(script)]
+            for path in sorted({path for option, path in tests if option in "derwxs"} & paths):
+                if _LOOKS_FURTHER.search(script) or any(below(other, path) for _, other in tests):
+                    continue
                 yield Finding(
                     f"init container {box.name} tests only that {path} exists", found.kube.place(*box.at), found.kube
                 )

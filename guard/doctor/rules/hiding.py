@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterator
 
 from guard.doctor.inventory import Inventory, applications
-from guard.doctor.kube import Container, Mount, Workload, below, clean_path
+from guard.doctor.kube import Container, Mount, Workload, below
 from guard.doctor.rule import Finding, Rule, Severity, Verdict
-from guard.doctor.tree import text
+from guard.doctor.rules.shell import emptied
+from guard.doctor.tree import text, texts
 
 _VOLUMES = "https://kubernetes.io/docs/concepts/storage/volumes/"
 
@@ -41,10 +42,6 @@ DELETES_AT_START = Rule(
 )  # fmt: skip
 
 _PER_POD = re.compile(r"\$\(([A-Za-z0-9_]+)\)")
-_RECURSIVE_RM = re.compile(
-    r"\brm\s+(?:-[a-zA-Z-]+\s+)*-{1,2}(?:[a-zA-Z]*[rR][a-zA-Z]*)\s+(?:-[a-zA-Z-]+\s+)*([^;&|\n]+)"
-)
-_FIND_DELETE = re.compile(r"\bfind\s+(\S+)[^;&|\n]*\s-delete\b")
 
 
 def _same_path(inventory: Inventory) -> Iterator[Verdict]:
@@ -100,25 +97,22 @@ def _deletes_at_start(inventory: Inventory) -> Iterator[Verdict]:
         if found.kube.kind in {"Job", "CronJob"}:
             continue
         for box in found.pod.all_containers:
-            script = " ".join((*box.words, *_post_start(found, box)))
+            lost = _emptied(found, box)
             for mount in found.pod.claim_mounts(box):
-                if mount.path in _deleted(script):
+                if mount.path in lost:
                     message = f"container {box.name} deletes all of {mount.path} (claim {found.pod.volumes[mount.volume].claim or mount.volume}) when it starts"
                     yield Finding(message, found.kube.place(*box.at, "command"), found.kube)
 
 
-def _post_start(found: Workload, box: Container) -> list[str]:
-    command = found.kube.get(*box.at, "lifecycle", "postStart", "exec", "command")
-    return [word for word in command if isinstance(word, str)] if isinstance(command, list) else []
+def _emptied(found: Workload, box: Container) -> set[str]:
+    folder = found.kube.text(*box.at, "workingDir")
+    return {
+        path for words in (box.words, _post_start(found, box)) for path in emptied(" ".join(words), folder, box.env)
+    }
 
 
-def _deleted(script: str) -> set[str]:
-    """Folders that a script empties or removes whole."""
-    targets = [word for match in _RECURSIVE_RM.finditer(script) for word in match[1].split()]
-    targets += [match[1] for match in _FIND_DELETE.finditer(script)]
-    bare = (target.strip("\"'") for target in targets)
-    whole = (re.sub(r"/(?:\*|\.\*|\{[^}]*\}|\.\[[^]]*\]\*)*$", "", target) for target in bare)
-    return {clean_path(target) for target in whole if target.startswith("/")}
+def _post_start(found: Workload, box: Container) -> tuple[str, ...]:
+    return texts(found.kube.body, *box.at, "lifecycle", "postStart", "exec", "command")
 
 
 CHECKS = (

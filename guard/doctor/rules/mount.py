@@ -8,6 +8,7 @@ from guard.doctor.inventory import Inventory, application, applications
 from guard.doctor.kube import Container, Side, Volume, Workload
 from guard.doctor.ownership import owner_of
 from guard.doctor.rule import Finding, Rule, Severity, Unknown, Verdict
+from guard.doctor.rules.placement import is_bound_to_one_node
 from guard.doctor.rules.words import shared
 from guard.doctor.tree import mapping
 
@@ -59,7 +60,7 @@ HOST_PATH = Rule(
     "The data lies in a folder of whichever node the pod runs on.",
     "On another node the folder is another one, usually empty: the volume looks reset after a move, an upgrade of the "
     "node pool or a spot stop, and is gone with the node.",
-    "Use a persistentVolumeClaim. If the node is meant, pin the pod to it (nodeSelector kubernetes.io/hostname).",
+    "Use a persistentVolumeClaim. If the node is meant, pin the pod to it (nodeSelector or required nodeAffinity kubernetes.io/hostname).",
     _VOLUMES + "#hostpath",
 )  # fmt: skip
 NODE_LOCAL = Rule(
@@ -72,7 +73,6 @@ NODE_LOCAL = Rule(
 
 #: A mountPath this like the guarded path is a slip of the same path, not another one.
 _ALIKE = 0.8
-_HOSTNAME = "kubernetes.io/hostname"
 #: Volume fields that end with the pod, and the kind in GUARD_KINDS that waives them. An empty field is emptyDir.
 _EPHEMERAL = {
     "": "empty-dir", "emptyDir": "empty-dir", "configMap": "config", "downwardAPI": "config", "secret": "memory",
@@ -245,7 +245,7 @@ def _empty_dir_for_claim(inventory: Inventory) -> Iterator[Verdict]:
 
 def _host_path(inventory: Inventory) -> Iterator[Verdict]:
     for found in inventory.guarded:
-        if _stays_on_its_node(found):
+        if found.kube.kind == "DaemonSet" or is_bound_to_one_node(found):
             continue
         path = inventory.path_of(found)
         volumes = {
@@ -258,12 +258,6 @@ def _host_path(inventory: Inventory) -> Iterator[Verdict]:
                     f"{path} is the folder {folder} of whichever node the pod runs on (volume {volume.name}, hostPath)"
                 )
                 yield Finding(message, found.kube.place(*volume.at), found.kube)
-
-
-def _stays_on_its_node(found: Workload) -> bool:
-    """Whether the pod is bound to one node by its author; a live pod's own nodeName is the scheduler's."""
-    named = bool(found.pod.body.get("nodeName")) and (found.kube.kind != "Pod" or found.kube.side is Side.FILE)
-    return named or found.kube.kind == "DaemonSet" or _HOSTNAME in mapping(found.pod.body, "nodeSelector")
 
 
 def _node_local(inventory: Inventory) -> Iterator[Verdict]:

@@ -33,6 +33,16 @@ _DATA = frozenset({
 _PLACE = frozenset({
     "PATH", "DIR", "DIRECTORY", "ROOT", "HOME", "FOLDER", "LOCATION", "FILE", "URL", "URI", "PGDATA", "DATADIR",
 })  # fmt: skip
+#: Words for a folder on a disk: nobody calls a part of a URL so.
+_FOLDER = frozenset({"DIR", "DIRECTORY", "FOLDER", "HOME", "PGDATA", "DATADIR"})
+#: Words for a part of a URL, and for what a program reads and never writes.
+_ROUTE = frozenset({"API", "ROUTE", "ROUTES", "ENDPOINT", "ENDPOINTS", "PREFIX", "CONTEXT"})
+_CONFIGURATION = frozenset({"CONFIG", "CONF", "CONFIGURATION"})
+_CONFIGURATION_FILE = re.compile(
+    r".*(?:/conf(?:ig)?/[^/]+\.\w+|\.(?:ya?ml|toml|ini|conf|cfg|properties|env|xml|pem|crt|key))"
+)
+#: With PATH, a folder or what stands before every URL (ROOT_PATH, BASE_PATH): not to be told from here.
+_AMBIGUOUS = frozenset({"ROOT", "BASE"})
 #: `sqlite:////data/app.db` and `file:///data` name a path too; three slashes and a word are relative.
 _PATH_VALUE = re.compile(r"(?:sqlite[+a-z]*:///|file:(?://)?)?(/[^?\s:;,]*)")
 #: Where a program's own or passing things lie.
@@ -50,7 +60,7 @@ def _environment_path(inventory: Inventory) -> Iterator[Verdict]:
             if not any(app.mount_at(path) for app in applications(found)):
                 continue  # volume-not-mounted or mount-path-mismatch says it
             message = f"{name}={value} in container {box.name}, where this container mounts nothing"
-        elif _is_about_the_claim(found, box, name):
+        elif _is_about_the_claim(found, box, name, value):
             mount = found.pod.claim_mounts(box)[0]
             message = (
                 f"{name}={value} in container {box.name} is covered by no mount; the volume is mounted at {mount.path}"
@@ -62,10 +72,14 @@ def _environment_path(inventory: Inventory) -> Iterator[Verdict]:
 
 def _data_path(inventory: Inventory) -> Iterator[Verdict]:
     for found, box, name, value in _uncovered(inventory):
-        words = frozenset(_NAME_WORDS.findall(name.upper()))
         mounts = found.pod.claim_mounts(box)
         guarded = found in inventory.guarded and covers(inventory.path_of(found), value)
-        if mounts and not guarded and words & _DATA and words & _PLACE and not _is_about_the_claim(found, box, name):
+        if (
+            mounts
+            and not guarded
+            and _is_for_data(box, name, value)
+            and not _is_about_the_claim(found, box, name, value)
+        ):
             message = f"{name}={value} in container {box.name} is covered by no mount; its claim is mounted at {mounts[0].path}"
             yield Finding(message, found.kube.place(*box.at, "env"), found.kube)
 
@@ -85,10 +99,19 @@ def _uncovered(inventory: Inventory) -> Iterator[tuple[Workload, Container, str,
                     yield found, box, name, value
 
 
-def _is_about_the_claim(found: Workload, box: Container, name: str) -> bool:
-    """Whether a variable for a place shares a telling word with the claim that this container mounts."""
-    named = frozenset(_NAME_WORDS.findall(name.upper()))
-    if not named & _PLACE or not named & _DATA:
+def _is_for_data(box: Container, name: str, value: str) -> bool:
+    """Whether a variable names a place for data: not a part of a URL, not a file of settings."""
+    words = frozenset(_NAME_WORDS.findall(name.upper()))
+    if not words & _DATA or not words & _PLACE or words & _CONFIGURATION or _CONFIGURATION_FILE.fullmatch(value):
+        return False
+    is_plain = box.env[name].startswith("/")  # without `file:` or `sqlite:`, which only a path can have
+    return not is_plain or bool(words & _FOLDER) or not words & (_ROUTE | {"URL", "URI"})
+
+
+def _is_about_the_claim(found: Workload, box: Container, name: str, value: str) -> bool:
+    """Whether a variable for data shares a telling word with the claim that this container mounts."""
+    words = frozenset(_NAME_WORDS.findall(name.upper()))
+    if not _is_for_data(box, name, value) or ("PATH" in words and words & _AMBIGUOUS and not words & _FOLDER):
         return False
     about = [(mount.volume, mount.path, found.pod.volumes[mount.volume].claim) for mount in found.pod.claim_mounts(box)]
     return any(shared(name, *names) for names in about)
