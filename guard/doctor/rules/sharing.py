@@ -70,12 +70,17 @@ def _one_disk_users(inventory: Inventory, *kinds: str) -> Iterator[tuple[Workloa
 def _rolling_update(inventory: Inventory) -> Iterator[Verdict]:
     for user, claim in _one_disk_users(inventory, "Deployment"):
         strategy = user.kube.text("spec", "strategy", "type")
-        if strategy == "Recreate" or user.replicas == 0:
+        if strategy == "Recreate" or user.replicas == 0 or _ends_the_old_pod_first(user):
             continue
         said = "strategy RollingUpdate" if strategy else "no strategy, which means RollingUpdate"
         yield Finding(
             f"{said}, with ReadWriteOnce claim {claim.name}", user.kube.place("spec", "strategy", "type"), user.kube
         )
+
+
+def _ends_the_old_pod_first(user: Workload) -> bool:
+    """Whether a rolling update makes room before it starts a pod: the disk then comes free by itself."""
+    return user.kube.text("spec", "strategy", "rollingUpdate", "maxSurge") in {"0", "0%"}
 
 
 def _replicas(inventory: Inventory) -> Iterator[Verdict]:
