@@ -9,7 +9,6 @@ from functools import cached_property
 from guard.doctor.guards import guarded_path, is_application, part
 from guard.doctor.kube import POD_PATHS, Container, Kube, Side, Workload, covers, workload
 from guard.doctor.text_parts import Duplicate
-from guard.doctor.tree import mappings, text
 
 _ORDINAL = re.compile(r"-[0-9]+$")
 
@@ -137,7 +136,7 @@ class Inventory:
 
     def _is_made(self, kube: Kube) -> bool:
         """Whether a controller that was given as well made it."""
-        made_by = [_controller(kube), _deployment(kube)]
+        made_by = [kube.controller, kube.deployment]
         return any(name and self.named(kind, kube.namespace, name) for kind, name in made_by)
 
     @cached_property
@@ -151,8 +150,7 @@ class Inventory:
         for pod in self._runners:
             if pod.kube.kind != "Pod":
                 continue
-            kind, name = _deployment(pod.kube)
-            kind, name = (kind, name) if kind else _controller(pod.kube)
+            kind, name = pod.kube.deployment if pod.kube.deployment[0] else pod.kube.controller
             if kind:
                 found[kind, name].append(pod)
         return {key: tuple(pods) for key, pods in found.items()}
@@ -231,7 +229,7 @@ class Inventory:
         Evidence is a mount at the path or below it, a variable with such a value, a container of the guard, or the same
         object of the other side having one of these. Where nothing has any, a single serving workload is meant.
         """
-        serving = [found for found in self.workloads if found.kube.kind in SERVING]
+        serving = [found for found in self.workloads if _is_serving(found)]
         evident = {id(found.kube) for found in serving if self._is_evident(found)}
         names = {
             (found.kube.kind, found.kube.name): found.kube.namespace for found in serving if id(found.kube) in evident
@@ -319,6 +317,11 @@ def unique(kubes: Iterable[Kube]) -> Sequence[Kube]:
     return list({id(kube): kube for kube in kubes}.values())
 
 
+def _is_serving(found: Workload) -> bool:
+    """Whether it may be the guarded application: one that runs on, and not the guard's containers alone."""
+    return found.kube.kind in SERVING and not found.runs_to_end and bool(applications(found))
+
+
 def _is_past(found: Workload) -> bool:
     """Whether it is an earlier revision, kept for a roll-back, or a pod that has ended."""
     ended = found.kube.kind == "Pod" and found.kube.text("status", "phase") in {"Succeeded", "Failed"}
@@ -330,20 +333,3 @@ def _by_namespace(kubes: Iterable[Kube]) -> Mapping[str, tuple[Kube, ...]]:
     for kube in kubes:
         found[kube.namespace].append(kube)
     return {namespace: tuple(members) for namespace, members in found.items()}
-
-
-def _controller(kube: Kube) -> tuple[str, str]:
-    """Kind and name of the controller that made an object; empty where nobody did."""
-    for _, reference in mappings(kube.body, "metadata", "ownerReferences"):
-        if reference.get("controller") is True:
-            return text(reference, "kind"), text(reference, "name")
-    return "", ""
-
-
-def _deployment(kube: Kube) -> tuple[str, str]:
-    """The Deployment behind a pod that a ReplicaSet made: <deployment>-<pod-template-hash>."""
-    kind, name = _controller(kube)
-    suffix = "-" + (text(kube.labels, "pod-template-hash") or "?")
-    if kind == "ReplicaSet" and name.endswith(suffix):
-        return "Deployment", name.removesuffix(suffix)
-    return "", ""

@@ -12,6 +12,7 @@ from guard.doctor.tree import Path, dig, line_of, mapping, mappings, text, texts
 
 #: The kind of a volume that a StatefulSet makes from one of its volumeClaimTemplates.
 TEMPLATE = "volumeClaimTemplate"
+_RUN_TO_END = frozenset({"Job", "CronJob"})
 
 
 class Side(Enum):
@@ -66,6 +67,23 @@ class Kube:
     def annotations(self) -> Mapping[str, Any]:
         """Its own annotations, not those of its pods."""
         return mapping(self.body, "metadata", "annotations")
+
+    @cached_property
+    def controller(self) -> tuple[str, str]:
+        """Kind and name of the controller that made it; empty where none did."""
+        for _, reference in mappings(self.body, "metadata", "ownerReferences"):
+            if reference.get("controller") is True:
+                return text(reference, "kind"), text(reference, "name")
+        return "", ""
+
+    @cached_property
+    def deployment(self) -> tuple[str, str]:
+        """Kind and name of the Deployment behind a pod: its ReplicaSet is named <deployment>-<pod-template-hash>."""
+        kind, name = self.controller
+        suffix = "-" + (text(self.labels, "pod-template-hash") or "?")
+        if kind == "ReplicaSet" and name.endswith(suffix):
+            return "Deployment", name.removesuffix(suffix)
+        return "", ""
 
     @property
     def full_name(self) -> str:
@@ -172,6 +190,11 @@ class Workload:
         """How many pods it wants: 1 unless said otherwise."""
         found = whole(self.kube.body, "spec", "replicas")
         return 1 if found is None else found
+
+    @cached_property
+    def runs_to_end(self) -> bool:
+        """Whether its pods end by themselves: a job's, whether the Job itself was given or not."""
+        return self.kube.kind in _RUN_TO_END or (self.kube.kind == "Pod" and self.kube.controller[0] in _RUN_TO_END)
 
     @cached_property
     def claims(self) -> tuple[str, ...]:
