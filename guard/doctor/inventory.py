@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from guard.doctor.evidence import Evidence, points_at
 from guard.doctor.guards import guarded_path, is_application, part
-from guard.doctor.kube import POD_PATHS, Container, Kube, Side, Workload, covers, workload
+from guard.doctor.kube import POD_PATHS, Container, Kube, Side, Workload, covers, same_namespace, workload
 from guard.doctor.text_parts import Duplicate
 
 _ORDINAL = re.compile(r"-[0-9]+$")
@@ -222,34 +223,27 @@ class Inventory:
         pairs = ((user, self.claim(user, name)) for user in self.workloads for name in dict.fromkeys(user.claims))
         return tuple((user, claim) for user, claim in pairs if claim is not None)
 
-    @cached_property
+    @property
     def guarded(self) -> tuple[Workload, ...]:
-        """The workloads whose application keeps its data at the path.
-
-        Evidence is a mount at the path or below it, a variable with such a value, a container of the guard, or the same
-        object of the other side having one of these. Where nothing has any, a single serving workload is meant.
-        """
-        serving = [found for found in self.workloads if _is_serving(found)]
-        evident = {id(found.kube) for found in serving if self._is_evident(found)}
-        names = {
-            (found.kube.kind, found.kube.name): found.kube.namespace for found in serving if id(found.kube) in evident
-        }
-        for found in serving:
-            namespace = names.get((found.kube.kind, found.kube.name))
-            if namespace is not None and same_namespace(namespace, found.kube.namespace):
-                evident.add(id(found.kube))
-        if self._is_single(serving) and not evident:
-            return tuple(serving)
-        return tuple(found for found in serving if id(found.kube) in evident)
+        """The workloads whose application keeps its data at the path."""
+        return self._evidence.guarded
 
     @cached_property
     def assumed(self) -> bool:
-        """Whether the guarded workload is one only because it is the single one: nothing in it shows the path."""
-        return bool(self.guarded) and not any(self._is_evident(found) for found in self.guarded)
+        """Whether nothing in the guarded workloads shows the path: they are meant by their names, or by being alone."""
+        return bool(self.guarded) and not self._evidence.shown
 
-    @staticmethod
-    def _is_single(serving: list[Workload]) -> bool:
-        return len({(found.kube.kind, found.kube.name) for found in serving}) == 1
+    @cached_property
+    def _evidence(self) -> Evidence:
+        jobs = tuple(found for found in self.workloads if found.runs_to_end)
+        serving = tuple(found for found in self.workloads if found.kube.kind in SERVING and not found.runs_to_end)
+        claims = self.of("PersistentVolumeClaim")
+        return Evidence(
+            path=self.path,
+            serving=tuple(found for found in serving if applications(found)),
+            jobs=jobs,
+            claims=tuple(claim for claim in claims if not any(map(_goes_on, self.users_of(claim)))),
+        )
 
     def path_of(self, found: Workload) -> str:
         """The guarded path of one workload: its gate's own where the application mounts nothing at the one asked for."""
@@ -269,11 +263,6 @@ class Inventory:
             claims = [self.claim(user, name) for name in names]
             found.extend((user, claim) for claim in claims if claim is not None)
         return tuple(found)
-
-    def _is_evident(self, found: Workload) -> bool:
-        if any(part(container) for container in found.pod.all_containers):
-            return True
-        return any(points_at(container, self.path) for container in found.pod.containers)
 
     def events_about(self, kind: str, namespace: str, name: str) -> tuple[Said, ...]:
         """What the given events say about an object, in the order given."""
@@ -295,21 +284,14 @@ def applications(found: Workload) -> tuple[Container, ...]:
 
 
 def application(found: Workload, path: str) -> tuple[Container, ...]:
-    """The containers that have to do with the path; all where none shows it."""
+    """The containers that have to do with the path: they show it, or else mount a claim above it; all where none does."""
     candidates = applications(found)
-    return tuple(container for container in candidates if points_at(container, path)) or candidates
-
-
-def points_at(container: Container, path: str) -> bool:
-    """Whether a container mounts something at the path or below it, or has a variable with such a value."""
-    return any(covers(path, mount.path) for mount in container.mounts) or any(
-        covers(path, value) for value in container.env.values()
+    lasting = ((box, found.pod.volume_at(box, path)) for box in candidates)
+    return (
+        tuple(box for box in candidates if points_at(box, path))
+        or tuple(box for box, volume in lasting if volume is not None and volume.lasts)
+        or candidates
     )
-
-
-def same_namespace(one: str, other: str) -> bool:
-    """Whether two objects can be in one namespace: a file may leave it to kubectl."""
-    return one == other or not one or not other
 
 
 def unique(kubes: Iterable[Kube]) -> Sequence[Kube]:
@@ -317,15 +299,14 @@ def unique(kubes: Iterable[Kube]) -> Sequence[Kube]:
     return list({id(kube): kube for kube in kubes}.values())
 
 
-def _is_serving(found: Workload) -> bool:
-    """Whether it may be the guarded application: one that runs on, and not the guard's containers alone."""
-    return found.kube.kind in SERVING and not found.runs_to_end and bool(applications(found))
-
-
 def _is_past(found: Workload) -> bool:
     """Whether it is an earlier revision, kept for a roll-back, or a pod that has ended."""
     ended = found.kube.kind == "Pod" and found.kube.text("status", "phase") in {"Succeeded", "Failed"}
     return ended or (found.kube.kind == "ReplicaSet" and found.replicas == 0)
+
+
+def _goes_on(found: Workload) -> bool:
+    return not found.runs_to_end and not _is_past(found)
 
 
 def _by_namespace(kubes: Iterable[Kube]) -> Mapping[str, tuple[Kube, ...]]:

@@ -242,6 +242,11 @@ def covers(mount_path: str, path: str) -> bool:
     return path == mount_path or path.startswith(mount_path.rstrip("/") + "/")
 
 
+def same_namespace(one: str, other: str) -> bool:
+    """Whether two objects can be in one namespace: a file may leave it to kubectl."""
+    return one == other or not one or not other
+
+
 def below(inner: str, outer: str) -> bool:
     """Whether `inner` lies strictly below `outer`."""
     return inner != outer and covers(outer, inner)

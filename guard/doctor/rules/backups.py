@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 
 from guard.doctor.guards import Part, part
-from guard.doctor.inventory import Inventory, same_namespace, unique
-from guard.doctor.kube import Kube, Side, Workload
+from guard.doctor.inventory import Inventory, unique
+from guard.doctor.kube import Kube, Side, Workload, same_namespace
 from guard.doctor.rule import Finding, Rule, Severity, Unknown, Verdict
 from guard.doctor.tree import mapping, mappings, text, texts
 

@@ -3,8 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
-from guard.doctor.inventory import Inventory, same_namespace
-from guard.doctor.kube import Kube, Workload
+from guard.doctor.inventory import Inventory
+from guard.doctor.kube import Kube, Workload, same_namespace
 from guard.doctor.rule import Finding, Rule, Severity, Verdict
 from guard.doctor.rules.claim import access_modes
 from guard.doctor.spot import Exposure, exposure
