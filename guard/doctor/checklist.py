@@ -62,8 +62,12 @@ def checklists(inventory: Inventory, word: GateWord | None) -> tuple[Checklist, 
 
 def _checklist(inventory: Inventory, found: Workload, word: GateWord | None) -> Checklist:
     path = inventory.path_of(found)
-    name = _claim_name(inventory, found, path)
-    claim = inventory.find(_PVC, found.kube.namespace, name, Side.LIVE) if name else None
+    names = inventory.claims_meant(found)
+    claims = [inventory.find(_PVC, found.kube.namespace, name, Side.LIVE) for name in names]
+    # One line is for one claim: of a StatefulSet's the first that is not bound.
+    open_ones = [claim for claim in claims if claim is not None and claim.text("status", "phase") != "Bound"]
+    claim = next(iter((*open_ones, *claims)), None)
+    name = claim.name if claim else next(iter(names), "")
     items = (
         _has_class(found, name, claim),
         _is_bound(found, name, claim),
@@ -72,18 +76,6 @@ def _checklist(inventory: Inventory, found: Workload, word: GateWord | None) -> 
         _off_spot(inventory, found),
     )
     return Checklist(f"{found.kube}", path, items)
-
-
-def _claim_name(inventory: Inventory, found: Workload, path: str) -> str:
-    """The claim that is meant: in force at the path on this side, else on the other, else the only one nobody uses."""
-    for side in (found, inventory.other_side(found)):
-        volumes = [side.pod.volume_at(box, path) for box in applications(side)] if side else []
-        name = next((volume.claim for volume in volumes if volume and volume.claim), "")
-        if name:
-            return name
-    near = {claim.name for claim in inventory.unused_claims if claim.namespace == found.kube.namespace}
-    names = {*near, *found.claims}
-    return names.pop() if len(names) == 1 else ""
 
 
 def _namespace(found: Workload) -> str:

@@ -169,7 +169,7 @@ class Inventory:
             for claim in runner.claims:
                 found[claim].append(runner)
             for template in runner.claim_templates:
-                found[f"{template}-{runner.kube.name}-N"].append(runner)
+                found[_numbered(template, runner.kube.name)].append(runner)
         return {claim: tuple(runners) for claim, runners in found.items()}
 
     def users_of(self, claim: Kube) -> tuple[Workload, ...]:
@@ -184,7 +184,7 @@ class Inventory:
         return frozenset(found.kube.namespace for found in self._runners if found.kube.side is Side.LIVE)
 
     def _all_users_of(self, claim: Kube) -> tuple[Workload, ...]:
-        numbered = _ORDINAL.sub("-N", claim.name)  # <template>-<statefulset>-<ordinal>
+        numbered = _ORDINAL.sub("-N", claim.name)
         users = (*self.users.get(claim.name, ()), *(self.users.get(numbered, ()) if numbered != claim.name else ()))
         return tuple(user for user in users if same_namespace(user.kube.namespace, claim.namespace))
 
@@ -254,15 +254,52 @@ class Inventory:
 
     @cached_property
     def guarded_claims(self) -> tuple[tuple[Workload, Kube], ...]:
-        """The guarded workloads with the claim in force at the path, where both were given."""
-        found: list[tuple[Workload, Kube]] = []
-        for user in self.guarded:
-            path = self.path_of(user)
-            volumes = [user.pod.volume_at(box, path) for box in application(user, path)]
-            names = dict.fromkeys(volume.claim for volume in volumes if volume and volume.claim)
-            claims = [self.claim(user, name) for name in names]
-            found.extend((user, claim) for claim in claims if claim is not None)
-        return tuple(found)
+        """The guarded workloads with the claims that are meant at the path, where both were given."""
+        found = ((user, self.claim(user, name)) for user in self.guarded for name in self.claims_meant(user))
+        return tuple((user, claim) for user, claim in found if claim is not None)
+
+    def claims_meant(self, found: Workload) -> tuple[str, ...]:
+        """Names of the claims that hold a workload's data, or should: those in force at the path come first.
+
+        Where none is: those in force on the other side, the unused one that bears its name, its only one, or the only
+        one of the namespace that nobody uses.
+        """
+        path = self.path_of(found)
+        for side in (found, self.other_side(found)):
+            in_force = self._in_force(side, path) if side else ()
+            if in_force:
+                return in_force
+        named = self._evidence.claim_named_after(found)
+        if named:
+            return (named,)
+        unused = {claim.name for claim in self.unused_in.get(found.kube.namespace, ())}
+        names = {*unused, *found.claims, *found.claim_templates}
+        if len(names) != 1:
+            return ()
+        return self._made_from(found, names.pop()) if found.claim_templates else tuple(names)
+
+    def _in_force(self, found: Workload, path: str) -> tuple[str, ...]:
+        """Names of the claims in force at the path, those that a StatefulSet made from a template among them."""
+        volumes = (found.pod.volume_at(box, path) for box in application(found, path))
+        lasting = {volume.name: volume for volume in volumes if volume is not None and volume.lasts}
+        names = [(volume.claim,) if volume.claim else self._made_from(found, name) for name, volume in lasting.items()]
+        return tuple(dict.fromkeys(name for made in names for name in made))
+
+    def _made_from(self, found: Workload, template: str) -> tuple[str, ...]:
+        """Names of the claims given that a StatefulSet made from a template."""
+        made = self._numbered.get(_numbered(template, found.kube.name), ())
+        return tuple(
+            dict.fromkeys(claim.name for claim in made if same_namespace(claim.namespace, found.kube.namespace))
+        )
+
+    @cached_property
+    def _numbered(self) -> Mapping[str, tuple[Kube, ...]]:
+        """Claims whose names end in a number, by their names with an N in its place."""
+        found: dict[str, list[Kube]] = defaultdict(list)
+        for claim in self.of("PersistentVolumeClaim"):
+            if _ORDINAL.search(claim.name):
+                found[_ORDINAL.sub("-N", claim.name)].append(claim)
+        return {name: tuple(claims) for name, claims in found.items()}
 
     def events_about(self, kind: str, namespace: str, name: str) -> tuple[Said, ...]:
         """What the given events say about an object, in the order given."""
@@ -297,6 +334,11 @@ def application(found: Workload, path: str) -> tuple[Container, ...]:
 def unique(kubes: Iterable[Kube]) -> Sequence[Kube]:
     """Objects once each, by identity, in order."""
     return list({id(kube): kube for kube in kubes}.values())
+
+
+def _numbered(template: str, statefulset: str) -> str:
+    """The name of each claim that a StatefulSet makes: <template>-<statefulset>-<ordinal>."""
+    return f"{template}-{statefulset}-N"
 
 
 def _is_past(found: Workload) -> bool:

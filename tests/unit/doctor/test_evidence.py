@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from guard.doctor.checklist import checklists
 from guard.doctor.diagnosis import diagnose
 from guard.doctor.inventory import Inventory
 from guard.doctor.kube import Kube, Side
@@ -37,8 +38,15 @@ def deployment(
     )
 
 
-def claim(name: str, namespace: str = "dev") -> Kube:
-    return kube("PersistentVolumeClaim", name, namespace, {"storageClassName": "a"})
+def claim(name: str, namespace: str = "dev", phase: str = "") -> Kube:
+    metadata = {"name": name, "namespace": namespace}
+    body = {
+        "kind": "PersistentVolumeClaim",
+        "metadata": metadata,
+        "spec": {"storageClassName": "a"},
+        "status": {"phase": phase},
+    }
+    return Kube(body, "x.yaml", 1, Side.LIVE)
 
 
 def cron_job(name: str, mounts: dict[str, str]) -> Kube:
@@ -177,3 +185,35 @@ class TestMountAbove:
         spec["volumes"].append({"name": "scratch", "emptyDir": {}})
         both = kube("Deployment", "a", "dev", {"strategy": {"type": "Recreate"}, "template": {"spec": spec}})
         assert errors(both, claim(CLAIM), NGINX) == []
+
+
+class TestClaimsMeant:
+    def meant(self, *objects: Kube) -> list[str]:
+        return [found.name for _, found in Inventory(objects, PATH).guarded_claims]
+
+    def test_of_several_that_bear_the_name_the_one_without_another_word_is_meant(self) -> None:
+        backup = cron_job("backup", {CLAIM: PATH, "claude-skills-backup": "/repository"})
+        claims = claim("claude-skills-backup"), claim(CLAIM), claim("claude-skills-cache")
+        assert self.meant(deployment("claude-skills"), *claims, backup, NGINX) == [CLAIM]
+
+    def test_what_is_in_force_at_the_path_comes_before_what_nobody_uses(self) -> None:
+        right = deployment("claude-skills", mounts={"other": PATH})
+        assert self.meant(right, claim("other"), claim(CLAIM)) == ["other"]
+
+    def test_the_claim_that_the_file_mounts_is_meant_for_the_applied_object(self) -> None:
+        file = deployment("claude-skills", mounts={"other": PATH}, side=Side.FILE)
+        assert self.meant(file, deployment("claude-skills"), claim("other"), claim(CLAIM)) == ["other", "other"]
+
+    def test_a_statefulsets_checklist_is_about_the_claims_made_from_its_template(self) -> None:
+        spec = pod("a", {})
+        spec["containers"][0]["volumeMounts"] = [{"name": "data", "mountPath": PATH}]
+        templates = [{"metadata": {"name": "data"}, "spec": {"storageClassName": "a"}}]
+        own = kube("StatefulSet", "s", "dev", {"template": {"spec": spec}, "volumeClaimTemplates": templates})
+        phases = ("Bound", "Pending", "Bound")
+        made = [claim(f"data-s-{number}", phase=phase) for number, phase in enumerate(phases)]
+        inventory = Inventory((own, *made, claim("data-t-0"), claim("data-s-0", "prod")), PATH)
+        assert [(found.namespace, found.name) for _, found in inventory.guarded_claims] == [
+            ("dev", "data-s-0"), ("dev", "data-s-1"), ("dev", "data-s-2"),
+        ]  # fmt: skip
+        (checklist,) = checklists(inventory, None)
+        assert [item.why for item in checklist.items if item.id == "bound"] == ["data-s-1: Pending"]
