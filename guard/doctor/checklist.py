@@ -1,5 +1,6 @@
 """The incident's own checklist, answered for each guarded workload: yes, no, or unknown and what to run to know. Pure."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -7,7 +8,7 @@ from enum import Enum
 from guard.doctor.gate_log import GateWord
 from guard.doctor.guards import Part, part
 from guard.doctor.inventory import Inventory, applications
-from guard.doctor.kube import Kube, Side, Workload
+from guard.doctor.kube import Kube, Side, Workload, same_namespace
 from guard.doctor.spot import Exposure, exposure
 from guard.doctor.tree import mappings, text
 
@@ -52,12 +53,19 @@ class Checklist:
 
 def checklists(inventory: Inventory, word: GateWord | None) -> tuple[Checklist, ...]:
     """One checklist for each guarded workload, of the cluster's side where that was given."""
-    chosen: dict[tuple[str, str], Workload] = {}
+    by_name: dict[tuple[str, str], list[Workload]] = defaultdict(list)
     for found in inventory.guarded:
-        key = found.kube.kind, found.kube.name
-        if key not in chosen or found.kube.side is Side.LIVE:
-            chosen[key] = found
-    return tuple(_checklist(inventory, found, word) for found in chosen.values())
+        by_name[found.kube.kind, found.kube.name].append(found)
+    return tuple(_checklist(inventory, found, word) for alike in by_name.values() for found in _once_each(alike))
+
+
+def _once_each(alike: list[Workload]) -> list[Workload]:
+    """Of workloads of one kind and name one for each namespace: the cluster's first, then whichever names its namespace."""
+    chosen: list[Workload] = []
+    for found in sorted(alike, key=lambda found: (found.kube.side is not Side.LIVE, not found.kube.namespace)):
+        if not any(same_namespace(found.kube.namespace, other.kube.namespace) for other in chosen):
+            chosen.append(found)
+    return chosen
 
 
 def _checklist(inventory: Inventory, found: Workload, word: GateWord | None) -> Checklist:
