@@ -59,7 +59,8 @@ def diagnose(inventory: Inventory) -> Diagnosis:
         for verdict in verdicts:
             if isinstance(verdict, Unknown):
                 unknown.setdefault((rule.id, verdict.reason, verdict.command), (rule, verdict))
-        own = _both_sides_once([verdict for verdict in verdicts if isinstance(verdict, Finding)])
+        said = dict.fromkeys(verdict for verdict in verdicts if isinstance(verdict, Finding))
+        own = _both_sides_once(list(said))
         findings.extend(_found(rule, finding, inventory) for finding in own)
     findings.sort(key=_urgency)
     return Diagnosis(

@@ -132,15 +132,19 @@ class Evidence:
 
         A word that neither the claim nor the path has is another application's: `skills-frontend` is not `skills`.
         """
-        rivals = {
-            id(found): found
-            for word in its
-            for found in self._by_word.get(word, ())
-            if same_namespace(found.kube.namespace, namespace)
-        }
-        ranks = {key: _rank(words(_name(found)[1]), its) for key, found in rivals.items()}
-        highest = max(ranks.values(), default=None)
-        best = [found for key, found in rivals.items() if ranks[key] == highest]
+        rivals: dict[int, tuple[tuple[int, int], Workload]] = {}
+        highest = (0, 0)
+        # From the rarest word on: what has none of those before shares no more than are left, so long lists are seldom read.
+        rarest = sorted(its, key=lambda word: (len(self._by_word.get(word, ())), word))
+        for left, word in zip(range(len(its), 0, -1), rarest, strict=True):
+            if highest[0] > left:
+                break
+            for own, found in self._by_word.get(word, ()):
+                if same_namespace(found.kube.namespace, namespace):
+                    rank = _rank(own, its)
+                    rivals[id(found)] = rank, found
+                    highest = max(highest, rank)
+        best = [found for rank, found in rivals.values() if rank == highest]
         if len({_name(found) for found in best}) != 1 or best[0].runs_to_end:
             return []
         if words(_name(best[0])[1]) - its - words(self.path) - _ROLES:
@@ -148,11 +152,13 @@ class Evidence:
         return [found for found in best if not found.claims and not found.claim_templates]
 
     @cached_property
-    def _by_word(self) -> Mapping[str, list[Workload]]:
-        by_word: dict[str, list[Workload]] = defaultdict(list)
+    def _by_word(self) -> Mapping[str, list[tuple[frozenset[str], Workload]]]:
+        """All workloads with the words of their names, by each of these words."""
+        by_word: dict[str, list[tuple[frozenset[str], Workload]]] = defaultdict(list)
         for found in (*self.serving, *self.jobs):
-            for word in words(_name(found)[1]):
-                by_word[word].append(found)
+            own = words(_name(found)[1])
+            for word in own:
+                by_word[word].append((own, found))
         return by_word
 
 
