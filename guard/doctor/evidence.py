@@ -24,13 +24,13 @@ class Evidence:
     Attributes:
         path: The guarded path.
         serving: What may be the application.
-        jobs: What runs to an end: a claim can be named after it too.
+        others: What is not: jobs, and the guard's containers alone. A claim can be named after them too.
         claims: Claims that nothing of `serving` uses.
     """
 
     path: str
     serving: tuple[Workload, ...]
-    jobs: tuple[Workload, ...]
+    others: tuple[Workload, ...]
     claims: tuple[Kube, ...]
 
     @cached_property
@@ -49,7 +49,7 @@ class Evidence:
         likely = {} if sure else self._named_as_a_claim(lambda _found, _claim: True)
         if len(set(likely.values())) == 1:
             sure = set(likely)
-        if not sure and len({(found.kube.kind, found.kube.name) for found in self.serving}) == 1:
+        if not sure and self._is_single:
             return self.serving
         return tuple(found for found in self.serving if id(found) in sure)
 
@@ -64,6 +64,12 @@ class Evidence:
         above = [found for found in self.serving if _holds(found, self.path)]
         alone = [found for found in above if not any(same_namespace(found.kube.namespace, one) for one in taken)]
         return (*at_path, *alone)
+
+    @property
+    def _is_single(self) -> bool:
+        """Whether one workload was given that runs on; where the guard's containers run alone, theirs is another."""
+        run_on = (found for found in (*self.serving, *self.others) if not found.runs_to_end)
+        return len({(found.kube.kind, found.kube.name) for found in run_on}) == 1
 
     def claim_named_after(self, found: Workload) -> str:
         """The claim that bears a workload's name, without any other word where there are several; empty where none does."""
@@ -145,7 +151,7 @@ class Evidence:
                     rivals[id(found)] = rank, found
                     highest = max(highest, rank)
         best = [found for rank, found in rivals.values() if rank == highest]
-        if len({_name(found) for found in best}) != 1 or best[0].runs_to_end:
+        if len({_name(found) for found in best}) != 1 or best[0] in self.others:
             return []
         if words(_name(best[0])[1]) - its - words(self.path) - _ROLES:
             return []
@@ -155,7 +161,7 @@ class Evidence:
     def _by_word(self) -> Mapping[str, list[tuple[frozenset[str], Workload]]]:
         """All workloads with the words of their names, by each of these words."""
         by_word: dict[str, list[tuple[frozenset[str], Workload]]] = defaultdict(list)
-        for found in (*self.serving, *self.jobs):
+        for found in (*self.serving, *self.others):
             own = words(_name(found)[1])
             for word in own:
                 by_word[word].append((own, found))

@@ -235,13 +235,12 @@ class Inventory:
 
     @cached_property
     def _evidence(self) -> Evidence:
-        jobs = tuple(found for found in self.workloads if found.runs_to_end)
         serving = tuple(found for found in self.workloads if found.kube.kind in SERVING and not found.runs_to_end)
         claims = self.of("PersistentVolumeClaim")
         return Evidence(
             path=self.path,
             serving=tuple(found for found in serving if applications(found)),
-            jobs=jobs,
+            others=tuple(found for found in self.workloads if found.runs_to_end or not applications(found)),
             claims=tuple(claim for claim in claims if not any(map(_goes_on, self.users_of(claim)))),
         )
 

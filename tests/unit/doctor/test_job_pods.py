@@ -82,3 +82,9 @@ def test_a_workload_of_the_guards_containers_alone_is_no_application() -> None:
     _, said = run(Options(("-",), output="json"), io.BytesIO(json.dumps([live(deployment)]).encode()))
     assert {one["rule"] for one in json.loads(said)["findings"] if one["severity"] == Severity.ERROR.value} == set()
     assert json.loads(said)["checklist"] == []
+
+
+def test_beside_the_guards_containers_alone_a_single_workload_is_not_taken_for_the_application() -> None:
+    bodies = [live(body) for body in bodies_of(BACKUP / "jobs" / "mover.yaml", BACKUP / "jobs" / "restic.yaml")]
+    _, said = run(Options(("-",), output="json"), io.BytesIO(json.dumps(bodies).encode()))
+    assert json.loads(said)["checklist"] == []
