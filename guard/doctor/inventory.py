@@ -1,4 +1,4 @@
-"""Everything that was given, indexed for the rules: which object is which, and which workloads are the guarded ones. Pure."""
+"""Everything that was given, indexed for the rules: which object is which, who uses what, which claim is meant for whom. Pure."""
 
 import re
 from collections import defaultdict
