@@ -83,7 +83,7 @@ COMMANDS: Mapping[str, Command] = {
         (*_ALWAYS, Outcome.FINDINGS),
         "kubectl get deploy,sts,ds,pod,pvc,pv,sc,node,events -o json | guard doctor k8s/ --live -",
         (
-            ("FILE...", "Files or folders of manifests (YAML or JSON); - is standard input."),
+            ("FILE...", "Files or folders of manifests (YAML or JSON); - is standard input, which can be read once."),
             ("--live", "The cluster's side: the same object on both sides is compared."),
             ("--logs", "What the gate logged: kubectl logs POD -c volume-guard-gate."),
             (

@@ -114,6 +114,8 @@ def _doctor(flags: list[str]) -> int:
     problems += wrong
     if not parsed.problems and not (parsed.extras["files"] or parsed.extras.get("live")):
         problems.append("guard doctor: FILE is missing; - is standard input")
+    if [*parsed.extras.get("files", ()), *parsed.extras.get("live", ()), *parsed.extras.get("logs", ())].count("-") > 1:
+        problems.append("guard doctor: - is named twice, and standard input can be read once: give the other as a file")
     if problems or found is None:
         return _unusable(problems, parsed.settings)
     assert isinstance(found, settings.DoctorSettings)

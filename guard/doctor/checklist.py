@@ -1,5 +1,6 @@
 """The incident's own checklist, answered for each guarded workload: yes, no, or unknown and what to run to know. Pure."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -7,7 +8,7 @@ from enum import Enum
 from guard.doctor.gate_log import GateWord
 from guard.doctor.guards import Part, part
 from guard.doctor.inventory import Inventory, applications
-from guard.doctor.kube import Kube, Side, Workload
+from guard.doctor.kube import Kube, Side, Workload, same_namespace
 from guard.doctor.spot import Exposure, exposure
 from guard.doctor.tree import mappings, text
 
@@ -52,18 +53,29 @@ class Checklist:
 
 def checklists(inventory: Inventory, word: GateWord | None) -> tuple[Checklist, ...]:
     """One checklist for each guarded workload, of the cluster's side where that was given."""
-    chosen: dict[tuple[str, str], Workload] = {}
+    by_name: dict[tuple[str, str], list[Workload]] = defaultdict(list)
     for found in inventory.guarded:
-        key = found.kube.kind, found.kube.name
-        if key not in chosen or found.kube.side is Side.LIVE:
-            chosen[key] = found
-    return tuple(_checklist(inventory, found, word) for found in chosen.values())
+        by_name[found.kube.kind, found.kube.name].append(found)
+    return tuple(_checklist(inventory, found, word) for alike in by_name.values() for found in _once_each(alike))
+
+
+def _once_each(alike: list[Workload]) -> list[Workload]:
+    """Of workloads of one kind and name one for each namespace: the cluster's first, then whichever names its namespace."""
+    chosen: list[Workload] = []
+    for found in sorted(alike, key=lambda found: (found.kube.side is not Side.LIVE, not found.kube.namespace)):
+        if not any(same_namespace(found.kube.namespace, other.kube.namespace) for other in chosen):
+            chosen.append(found)
+    return chosen
 
 
 def _checklist(inventory: Inventory, found: Workload, word: GateWord | None) -> Checklist:
     path = inventory.path_of(found)
-    name = _claim_name(inventory, found, path)
-    claim = inventory.find(_PVC, found.kube.namespace, name, Side.LIVE) if name else None
+    names = inventory.claims_meant(found)
+    claims = [inventory.find(_PVC, found.kube.namespace, name, Side.LIVE) for name in names]
+    # One line is for one claim: of a StatefulSet's the first that is not bound.
+    open_ones = [claim for claim in claims if claim is not None and claim.text("status", "phase") != "Bound"]
+    claim = next(iter((*open_ones, *claims)), None)
+    name = claim.name if claim else next(iter(names), "")
     items = (
         _has_class(found, name, claim),
         _is_bound(found, name, claim),
@@ -72,18 +84,6 @@ def _checklist(inventory: Inventory, found: Workload, word: GateWord | None) -> 
         _off_spot(inventory, found),
     )
     return Checklist(f"{found.kube}", path, items)
-
-
-def _claim_name(inventory: Inventory, found: Workload, path: str) -> str:
-    """The claim that is meant: in force at the path on this side, else on the other, else the only one nobody uses."""
-    for side in (found, inventory.other_side(found)):
-        volumes = [side.pod.volume_at(box, path) for box in applications(side)] if side else []
-        name = next((volume.claim for volume in volumes if volume and volume.claim), "")
-        if name:
-            return name
-    near = {claim.name for claim in inventory.unused_claims if claim.namespace == found.kube.namespace}
-    names = {*near, *found.claims}
-    return names.pop() if len(names) == 1 else ""
 
 
 def _namespace(found: Workload) -> str:

@@ -53,13 +53,14 @@ class Diagnosis:
 def diagnose(inventory: Inventory) -> Diagnosis:
     """Runs every rule."""
     findings: list[Found] = []
-    unknown: dict[tuple[str, str], tuple[Rule, Unknown]] = {}
+    unknown: dict[tuple[str, str, str], tuple[Rule, Unknown]] = {}
     for rule, check in CHECKS:
         verdicts = list(check(inventory))
         for verdict in verdicts:
             if isinstance(verdict, Unknown):
-                unknown.setdefault((rule.id, verdict.reason), (rule, verdict))
-        own = _both_sides_once([verdict for verdict in verdicts if isinstance(verdict, Finding)])
+                unknown.setdefault((rule.id, verdict.reason, verdict.command), (rule, verdict))
+        said = dict.fromkeys(verdict for verdict in verdicts if isinstance(verdict, Finding))
+        own = _both_sides_once(list(said))
         findings.extend(_found(rule, finding, inventory) for finding in own)
     findings.sort(key=_urgency)
     return Diagnosis(
@@ -99,7 +100,20 @@ def _both_sides_once(findings: list[Finding]) -> Iterator[Finding]:
         subject = finding.subject
         groups.setdefault((subject.kind, subject.name) if subject else (number,), []).append(finding)
     for group in groups.values():
-        yield from _merged(group)
+        for one in _by_namespace(group):
+            yield from _merged(one)
+
+
+def _by_namespace(group: list[Finding]) -> Iterable[list[Finding]]:
+    """Findings in objects of one kind and name; those that name no namespace are of the only one that others name."""
+    namespaces = dict.fromkeys(finding.subject.namespace if finding.subject else "" for finding in group)
+    named = [namespace for namespace in namespaces if namespace]
+    if not named[1:]:
+        return [group]
+    return [
+        [finding for finding in group if finding.subject and finding.subject.namespace == namespace]
+        for namespace in namespaces
+    ]
 
 
 def _merged(group: list[Finding]) -> Iterable[Finding]:

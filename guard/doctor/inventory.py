@@ -1,4 +1,4 @@
-"""Everything that was given, indexed for the rules: which object is which, and which workloads are the guarded ones. Pure."""
+"""Everything that was given, indexed for the rules: which object is which, who uses what, which claim is meant for whom. Pure."""
 
 import re
 from collections import defaultdict
@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from guard.doctor.evidence import Evidence, points_at
 from guard.doctor.guards import guarded_path, is_application, part
-from guard.doctor.kube import POD_PATHS, Container, Kube, Side, Workload, covers, workload
+from guard.doctor.kube import POD_PATHS, Container, Kube, Side, Workload, covers, same_namespace, workload
 from guard.doctor.text_parts import Duplicate
-from guard.doctor.tree import mappings, text
 
 _ORDINAL = re.compile(r"-[0-9]+$")
 
@@ -137,7 +137,7 @@ class Inventory:
 
     def _is_made(self, kube: Kube) -> bool:
         """Whether a controller that was given as well made it."""
-        made_by = [_controller(kube), _deployment(kube)]
+        made_by = [kube.controller, kube.deployment]
         return any(name and self.named(kind, kube.namespace, name) for kind, name in made_by)
 
     @cached_property
@@ -151,8 +151,7 @@ class Inventory:
         for pod in self._runners:
             if pod.kube.kind != "Pod":
                 continue
-            kind, name = _deployment(pod.kube)
-            kind, name = (kind, name) if kind else _controller(pod.kube)
+            kind, name = pod.kube.deployment if pod.kube.deployment[0] else pod.kube.controller
             if kind:
                 found[kind, name].append(pod)
         return {key: tuple(pods) for key, pods in found.items()}
@@ -170,7 +169,7 @@ class Inventory:
             for claim in runner.claims:
                 found[claim].append(runner)
             for template in runner.claim_templates:
-                found[f"{template}-{runner.kube.name}-N"].append(runner)
+                found[_numbered(template, runner.kube.name)].append(runner)
         return {claim: tuple(runners) for claim, runners in found.items()}
 
     def users_of(self, claim: Kube) -> tuple[Workload, ...]:
@@ -185,7 +184,7 @@ class Inventory:
         return frozenset(found.kube.namespace for found in self._runners if found.kube.side is Side.LIVE)
 
     def _all_users_of(self, claim: Kube) -> tuple[Workload, ...]:
-        numbered = _ORDINAL.sub("-N", claim.name)  # <template>-<statefulset>-<ordinal>
+        numbered = _ORDINAL.sub("-N", claim.name)
         users = (*self.users.get(claim.name, ()), *(self.users.get(numbered, ()) if numbered != claim.name else ()))
         return tuple(user for user in users if same_namespace(user.kube.namespace, claim.namespace))
 
@@ -224,34 +223,26 @@ class Inventory:
         pairs = ((user, self.claim(user, name)) for user in self.workloads for name in dict.fromkeys(user.claims))
         return tuple((user, claim) for user, claim in pairs if claim is not None)
 
-    @cached_property
+    @property
     def guarded(self) -> tuple[Workload, ...]:
-        """The workloads whose application keeps its data at the path.
-
-        Evidence is a mount at the path or below it, a variable with such a value, a container of the guard, or the same
-        object of the other side having one of these. Where nothing has any, a single serving workload is meant.
-        """
-        serving = [found for found in self.workloads if found.kube.kind in SERVING]
-        evident = {id(found.kube) for found in serving if self._is_evident(found)}
-        names = {
-            (found.kube.kind, found.kube.name): found.kube.namespace for found in serving if id(found.kube) in evident
-        }
-        for found in serving:
-            namespace = names.get((found.kube.kind, found.kube.name))
-            if namespace is not None and same_namespace(namespace, found.kube.namespace):
-                evident.add(id(found.kube))
-        if self._is_single(serving) and not evident:
-            return tuple(serving)
-        return tuple(found for found in serving if id(found.kube) in evident)
+        """The workloads whose application keeps its data at the path."""
+        return self._evidence.guarded
 
     @cached_property
     def assumed(self) -> bool:
-        """Whether the guarded workload is one only because it is the single one: nothing in it shows the path."""
-        return bool(self.guarded) and not any(self._is_evident(found) for found in self.guarded)
+        """Whether nothing in the guarded workloads shows the path: they are meant by their names, or by being alone."""
+        return bool(self.guarded) and not self._evidence.shown
 
-    @staticmethod
-    def _is_single(serving: list[Workload]) -> bool:
-        return len({(found.kube.kind, found.kube.name) for found in serving}) == 1
+    @cached_property
+    def _evidence(self) -> Evidence:
+        serving = tuple(found for found in self.workloads if found.kube.kind in SERVING and not found.runs_to_end)
+        claims = self.of("PersistentVolumeClaim")
+        return Evidence(
+            path=self.path,
+            serving=tuple(found for found in serving if applications(found)),
+            others=tuple(found for found in self.workloads if found.runs_to_end or not applications(found)),
+            claims=tuple(claim for claim in claims if not any(map(_goes_on, self.users_of(claim)))),
+        )
 
     def path_of(self, found: Workload) -> str:
         """The guarded path of one workload: its gate's own where the application mounts nothing at the one asked for."""
@@ -262,20 +253,52 @@ class Inventory:
 
     @cached_property
     def guarded_claims(self) -> tuple[tuple[Workload, Kube], ...]:
-        """The guarded workloads with the claim in force at the path, where both were given."""
-        found: list[tuple[Workload, Kube]] = []
-        for user in self.guarded:
-            path = self.path_of(user)
-            volumes = [user.pod.volume_at(box, path) for box in application(user, path)]
-            names = dict.fromkeys(volume.claim for volume in volumes if volume and volume.claim)
-            claims = [self.claim(user, name) for name in names]
-            found.extend((user, claim) for claim in claims if claim is not None)
-        return tuple(found)
+        """The guarded workloads with the claims that are meant at the path, where both were given."""
+        found = ((user, self.claim(user, name)) for user in self.guarded for name in self.claims_meant(user))
+        return tuple((user, claim) for user, claim in found if claim is not None)
 
-    def _is_evident(self, found: Workload) -> bool:
-        if any(part(container) for container in found.pod.all_containers):
-            return True
-        return any(points_at(container, self.path) for container in found.pod.containers)
+    def claims_meant(self, found: Workload) -> tuple[str, ...]:
+        """Names of the claims that hold a workload's data, or should: those in force at the path come first.
+
+        Where none is: those in force on the other side, the unused one that bears its name, its only one, or the only
+        one of the namespace that nobody uses.
+        """
+        path = self.path_of(found)
+        for side in (found, self.other_side(found)):
+            in_force = self._in_force(side, path) if side else ()
+            if in_force:
+                return in_force
+        named = self._evidence.claim_named_after(found)
+        if named:
+            return (named,)
+        unused = {claim.name for claim in self.unused_in.get(found.kube.namespace, ())}
+        names = {*unused, *found.claims, *found.claim_templates}
+        if len(names) != 1:
+            return ()
+        return self._made_from(found, names.pop()) if found.claim_templates else tuple(names)
+
+    def _in_force(self, found: Workload, path: str) -> tuple[str, ...]:
+        """Names of the claims in force at the path, those that a StatefulSet made from a template among them."""
+        volumes = (found.pod.volume_at(box, path) for box in application(found, path))
+        lasting = {volume.name: volume for volume in volumes if volume is not None and volume.lasts}
+        names = [(volume.claim,) if volume.claim else self._made_from(found, name) for name, volume in lasting.items()]
+        return tuple(dict.fromkeys(name for made in names for name in made))
+
+    def _made_from(self, found: Workload, template: str) -> tuple[str, ...]:
+        """Names of the claims given that a StatefulSet made from a template."""
+        made = self._numbered.get(_numbered(template, found.kube.name), ())
+        return tuple(
+            dict.fromkeys(claim.name for claim in made if same_namespace(claim.namespace, found.kube.namespace))
+        )
+
+    @cached_property
+    def _numbered(self) -> Mapping[str, tuple[Kube, ...]]:
+        """Claims whose names end in a number, by their names with an N in its place."""
+        found: dict[str, list[Kube]] = defaultdict(list)
+        for claim in self.of("PersistentVolumeClaim"):
+            if _ORDINAL.search(claim.name):
+                found[_ORDINAL.sub("-N", claim.name)].append(claim)
+        return {name: tuple(claims) for name, claims in found.items()}
 
     def events_about(self, kind: str, namespace: str, name: str) -> tuple[Said, ...]:
         """What the given events say about an object, in the order given."""
@@ -297,26 +320,24 @@ def applications(found: Workload) -> tuple[Container, ...]:
 
 
 def application(found: Workload, path: str) -> tuple[Container, ...]:
-    """The containers that have to do with the path; all where none shows it."""
+    """The containers that have to do with the path: they show it, or else mount a claim above it; all where none does."""
     candidates = applications(found)
-    return tuple(container for container in candidates if points_at(container, path)) or candidates
-
-
-def points_at(container: Container, path: str) -> bool:
-    """Whether a container mounts something at the path or below it, or has a variable with such a value."""
-    return any(covers(path, mount.path) for mount in container.mounts) or any(
-        covers(path, value) for value in container.env.values()
+    lasting = ((box, found.pod.volume_at(box, path)) for box in candidates)
+    return (
+        tuple(box for box in candidates if points_at(box, path))
+        or tuple(box for box, volume in lasting if volume is not None and volume.lasts)
+        or candidates
     )
-
-
-def same_namespace(one: str, other: str) -> bool:
-    """Whether two objects can be in one namespace: a file may leave it to kubectl."""
-    return one == other or not one or not other
 
 
 def unique(kubes: Iterable[Kube]) -> Sequence[Kube]:
     """Objects once each, by identity, in order."""
     return list({id(kube): kube for kube in kubes}.values())
+
+
+def _numbered(template: str, statefulset: str) -> str:
+    """The name of each claim that a StatefulSet makes: <template>-<statefulset>-<ordinal>."""
+    return f"{template}-{statefulset}-N"
 
 
 def _is_past(found: Workload) -> bool:
@@ -325,25 +346,12 @@ def _is_past(found: Workload) -> bool:
     return ended or (found.kube.kind == "ReplicaSet" and found.replicas == 0)
 
 
+def _goes_on(found: Workload) -> bool:
+    return not found.runs_to_end and not _is_past(found)
+
+
 def _by_namespace(kubes: Iterable[Kube]) -> Mapping[str, tuple[Kube, ...]]:
     found: dict[str, list[Kube]] = defaultdict(list)
     for kube in kubes:
         found[kube.namespace].append(kube)
     return {namespace: tuple(members) for namespace, members in found.items()}
-
-
-def _controller(kube: Kube) -> tuple[str, str]:
-    """Kind and name of the controller that made an object; empty where nobody did."""
-    for _, reference in mappings(kube.body, "metadata", "ownerReferences"):
-        if reference.get("controller") is True:
-            return text(reference, "kind"), text(reference, "name")
-    return "", ""
-
-
-def _deployment(kube: Kube) -> tuple[str, str]:
-    """The Deployment behind a pod that a ReplicaSet made: <deployment>-<pod-template-hash>."""
-    kind, name = _controller(kube)
-    suffix = "-" + (text(kube.labels, "pod-template-hash") or "?")
-    if kind == "ReplicaSet" and name.endswith(suffix):
-        return "Deployment", name.removesuffix(suffix)
-    return "", ""

@@ -12,6 +12,7 @@ from guard.doctor.tree import Path, dig, line_of, mapping, mappings, text, texts
 
 #: The kind of a volume that a StatefulSet makes from one of its volumeClaimTemplates.
 TEMPLATE = "volumeClaimTemplate"
+_RUN_TO_END = frozenset({"Job", "CronJob"})
 
 
 class Side(Enum):
@@ -66,6 +67,23 @@ class Kube:
     def annotations(self) -> Mapping[str, Any]:
         """Its own annotations, not those of its pods."""
         return mapping(self.body, "metadata", "annotations")
+
+    @cached_property
+    def controller(self) -> tuple[str, str]:
+        """Kind and name of the controller that made it; empty where none did."""
+        for _, reference in mappings(self.body, "metadata", "ownerReferences"):
+            if reference.get("controller") is True:
+                return text(reference, "kind"), text(reference, "name")
+        return "", ""
+
+    @cached_property
+    def deployment(self) -> tuple[str, str]:
+        """Kind and name of the Deployment behind a pod: its ReplicaSet is named <deployment>-<pod-template-hash>."""
+        kind, name = self.controller
+        suffix = "-" + (text(self.labels, "pod-template-hash") or "?")
+        if kind == "ReplicaSet" and name.endswith(suffix):
+            return "Deployment", name.removesuffix(suffix)
+        return "", ""
 
     @property
     def full_name(self) -> str:
@@ -174,6 +192,11 @@ class Workload:
         return 1 if found is None else found
 
     @cached_property
+    def runs_to_end(self) -> bool:
+        """Whether its pods end by themselves: a job's, whether the Job itself was given or not."""
+        return self.kube.kind in _RUN_TO_END or (self.kube.kind == "Pod" and self.kube.controller[0] in _RUN_TO_END)
+
+    @cached_property
     def claims(self) -> tuple[str, ...]:
         """Names of the claims that its pods use, without those that a StatefulSet makes from templates."""
         return tuple(volume.claim for volume in self.pod.volumes.values() if volume.claim)
@@ -217,6 +240,11 @@ def workload(kube: Kube) -> Workload | None:
 def covers(mount_path: str, path: str) -> bool:
     """Whether a mount at `mount_path` holds `path`: at it, or above it."""
     return path == mount_path or path.startswith(mount_path.rstrip("/") + "/")
+
+
+def same_namespace(one: str, other: str) -> bool:
+    """Whether two objects can be in one namespace: a file may leave it to kubectl."""
+    return one == other or not one or not other
 
 
 def below(inner: str, outer: str) -> bool:

@@ -25,6 +25,8 @@ MAX_LISTS = 3
 _ENDINGS = (".yaml", ".yml", ".json")
 _KUSTOMIZATIONS = frozenset({"kustomization.yaml", "kustomization.yml", "Kustomization"})
 _CHART = "Chart.yaml"
+#: What a pipe that brings nothing usually is.
+_HINT = ": the command before the pipe wrote nothing, see its own error"
 #: Byte order marks: PowerShell writes UTF-16 when it redirects.
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
@@ -71,21 +73,27 @@ def read_text(name: str, stdin: BinaryIO) -> str | Broken:
 
 
 def _load(name: str, side: Side | None, stdin: BinaryIO, loaded: Loaded) -> None:
+    before = _said(loaded)
     if name == STDIN or not os.path.isdir(name):
         _load_file(name, side, stdin, loaded)
+        if _said(loaded) == before:
+            loaded.broken.append(Broken(name, None, f"nothing in it{_HINT if name == STDIN else ''}"))
         return
     count = 0
-    skipped = len(loaded.skipped)
     for path in _walk(name, loaded):
         count += 1
         if count > MAX_FILES:
             loaded.broken.append(Broken(name, None, f"more than {MAX_FILES:,} files: name the folders that matter"))
             return
         _load_file(path, side, stdin, loaded)
-    if not count and len(loaded.skipped) == skipped:
-        loaded.broken.append(
-            Broken(name, None, f"no {', '.join(_ENDINGS)} file in this folder that could be read as it is")
-        )
+    if _said(loaded) == before:
+        reason = f"nothing in the {count} files" if count else f"no {', '.join(_ENDINGS)} file"
+        loaded.broken.append(Broken(name, None, f"{reason} in this folder that could be read as it is"))
+
+
+def _said(loaded: Loaded) -> tuple[int, int, int]:
+    """How much there is to report: an input that adds nothing must not pass for one that was looked at."""
+    return len(loaded.objects), len(loaded.broken), len(loaded.skipped)
 
 
 def _walk(folder: str, loaded: Loaded) -> Iterator[str]:
@@ -193,6 +201,8 @@ def _take_node(node: Any, lines: tuple[int, ...], line: int, origin: _Origin, de
     if items is not None and depth <= MAX_LISTS:
         own = tuple(items.lines) if isinstance(items, LinedList) else lines
         kind = text(node, "kind").removesuffix("List")
+        if not items and not depth:
+            origin.loaded.skipped.append(f"{origin.source}:{line} is a list without objects: kubectl get found none")
         for index, item in enumerate(items):
             if kind and isinstance(item, dict) and not item.get("kind"):
                 item["kind"] = kind  # the items of a typed list (PodList) carry no kind of their own

@@ -1,9 +1,10 @@
-"""Where an outcome becomes an exit status, for what a command line can't bring about: a bug of the guard's own."""
+"""Where an outcome becomes an exit status: a bug of the guard's own, which a command line can't bring about, and a misuse."""
 
 import pytest
 
 from guard import cli
 from guard.interrupt import Interrupt
+from guard.outcome import Outcome
 from guard.settings import CheckSettings
 from guard.volume.prober import Prober
 
@@ -30,3 +31,9 @@ def test_a_bug_does_not_keep_an_observed_application_from_starting(monkeypatch: 
 
 def test_a_bug_of_an_observing_gate_does_not_stop_the_pod(monkeypatch: pytest.MonkeyPatch) -> None:
     assert judged(monkeypatch, enforce=False, app=None) == 0
+
+
+@pytest.mark.parametrize("flags", [["-", "--live", "-"], ["-", "-"], ["x.yaml", "--live", "-", "--logs", "-"]])
+def test_the_doctor_refuses_to_read_standard_input_twice(capfd: pytest.CaptureFixture[str], flags: list[str]) -> None:
+    assert cli._doctor(flags) == Outcome.USAGE.status
+    assert "- is named twice" in capfd.readouterr().err

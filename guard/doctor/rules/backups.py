@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 
 from guard.doctor.guards import Part, enforces, guarded_path, part, wraps_application
-from guard.doctor.inventory import Inventory, same_namespace, unique
-from guard.doctor.kube import Container, Kube, Side, Workload
+from guard.doctor.inventory import Inventory, unique
+from guard.doctor.kube import Container, Kube, Side, Workload, same_namespace
 from guard.doctor.rule import Finding, Rule, Severity, Unknown, Verdict
 from guard.doctor.rules.placement import HOSTNAME, is_bound_to_one_node
 from guard.doctor.tree import mappings, text, texts

@@ -6,7 +6,7 @@ from guard.doctor.inventory import Inventory, unique
 from guard.doctor.kube import Kube, Side
 from guard.doctor.rule import Finding, Rule, Severity, Unknown, Verdict
 from guard.doctor.rules.backups import backups_of
-from guard.doctor.tree import text
+from guard.doctor.tree import mappings, text
 
 _PVC = "PersistentVolumeClaim"
 _CLASSES = "https://kubernetes.io/docs/concepts/storage/storage-classes/"
@@ -63,13 +63,17 @@ RELEASED = Rule(
 
 
 def _no_class(inventory: Inventory) -> Iterator[Verdict]:
+    where = "kubectl get storageclass" if not inventory.live("StorageClass") else ""
+    fix = f"{NO_CLASS.fix} {where}".strip()
     for claim in inventory.of(_PVC):
-        if not _leaves_the_class_open(claim):
-            continue
-        where = "kubectl get storageclass" if not inventory.live("StorageClass") else ""
-        yield Finding(
-            "spec.storageClassName is not set", claim.place("spec"), claim, fix=f"{NO_CLASS.fix} {where}".strip()
-        )
+        if _leaves_the_class_open(claim):
+            yield Finding("spec.storageClassName is not set", claim.place("spec"), claim, fix=fix)
+    for kube in inventory.of("StatefulSet"):
+        for index, body in mappings(kube.body, "spec", "volumeClaimTemplates"):
+            template = Kube(body, kube.source, kube.line, kube.side)
+            if _leaves_the_class_open(template):
+                message = f"storageClassName of volumeClaimTemplate {template.name} is not set"
+                yield Finding(message, kube.place("spec", "volumeClaimTemplates", index, "spec"), kube, fix=fix)
 
 
 def _leaves_the_class_open(claim: Kube) -> bool:

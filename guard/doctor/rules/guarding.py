@@ -179,7 +179,7 @@ def _observes(inventory: Inventory) -> Iterator[Verdict]:
 
 def _gate_runs_on(inventory: Inventory) -> Iterator[Verdict]:
     for found in inventory.workloads:
-        if found.kube.kind in {"Job", "CronJob"}:
+        if found.runs_to_end:
             continue
         for box in _boxes(found, Part.GATE):
             if wraps_application(box) or (_is_init(found, box) and not box.sidecar):

@@ -94,7 +94,7 @@ def _is_per_pod(found: Workload, box: Container, name: str) -> bool:
 
 def _deletes_at_start(inventory: Inventory) -> Iterator[Verdict]:
     for found in inventory.workloads:
-        if found.kube.kind in {"Job", "CronJob"}:
+        if found.runs_to_end:
             continue
         for box in found.pod.all_containers:
             lost = _emptied(found, box)

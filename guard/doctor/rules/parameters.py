@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from guard.doctor.inventory import Inventory, same_namespace
-from guard.doctor.kube import Kube, Workload
+from guard.doctor.inventory import Inventory
+from guard.doctor.kube import Kube, Workload, same_namespace
 from guard.doctor.tree import mapping, text
 
 #: The label by which the policies' bindings find their parameters.

@@ -1,9 +1,10 @@
 """VG221 to VG225: one disk, and how many pods on which nodes want it. Pure."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 
-from guard.doctor.inventory import SERVING, Inventory
-from guard.doctor.kube import Kube, Workload
+from guard.doctor.inventory import Inventory
+from guard.doctor.kube import Kube, Workload, same_namespace
 from guard.doctor.rule import Finding, Rule, Severity, Verdict
 from guard.doctor.rules.claim import access_modes
 from guard.doctor.spot import Exposure, exposure
@@ -97,7 +98,7 @@ def _spot(inventory: Inventory) -> Iterator[Verdict]:
             for name in user.pod.volumes
             if set(access_modes(inventory, user, name)) & {"ReadWriteOnce", "ReadWriteOncePod"}
         ]
-        if user.kube.kind not in SERVING or not one_disk:
+        if user.runs_to_end or not one_disk:
             continue
         found, why, at = exposure(user, inventory)
         if found is Exposure.YES:
@@ -115,21 +116,19 @@ def _one_pod(inventory: Inventory) -> Iterator[Verdict]:
 
 
 def _autoscaled(inventory: Inventory) -> Iterator[Verdict]:
-    users = {
-        (user.kube.kind, user.kube.name, user.kube.namespace): claim
-        for user, claim in _one_disk_users(inventory, "Deployment", "StatefulSet")
-    }
+    users: dict[tuple[str, str], list[tuple[Workload, Kube]]] = defaultdict(list)
+    for user, claim in _one_disk_users(inventory, "Deployment", "StatefulSet"):
+        users[user.kube.kind, user.kube.name].append((user, claim))
     for scaler in inventory.of("HorizontalPodAutoscaler"):
-        target = (
-            scaler.text("spec", "scaleTargetRef", "kind"),
-            scaler.text("spec", "scaleTargetRef", "name"),
-            scaler.namespace,
-        )
+        kind, name = (scaler.text("spec", "scaleTargetRef", field) for field in ("kind", "name"))
         most = whole(scaler.body, "spec", "maxReplicas") or 0
-        if target in users and most > 1:
-            message = (
-                f"maxReplicas {most} for {target[0]} {target[1]}, which mounts ReadWriteOnce claim {users[target].name}"
-            )
+        claims = [
+            claim.name
+            for user, claim in users.get((kind, name), ())
+            if same_namespace(user.kube.namespace, scaler.namespace)
+        ]
+        if claims and most > 1:
+            message = f"maxReplicas {most} for {kind} {name}, which mounts ReadWriteOnce claim {claims[0]}"
             yield Finding(message, scaler.place("spec", "maxReplicas"), scaler)
 
 

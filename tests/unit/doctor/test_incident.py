@@ -150,6 +150,18 @@ def test_what_both_sides_have_is_said_once_with_both_places(file: str) -> None:
     assert [place["source"] for place in (spot[0]["place"], *spot[0]["also"])] == ["-", file]
 
 
+def test_a_backup_of_the_claim_on_both_sides_is_judged_once(file: str) -> None:
+    box = {"name": "backup", "image": "alpine", "command": ["tar", "-c", "/skills"]}
+    spec = {
+        "containers": [box],
+        "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "claude-skills-storage"}}],
+    }
+    job = {"jobTemplate": {"spec": {"template": {"spec": spec}}}}
+    body = {"kind": "CronJob", "metadata": {"name": "skills-backup", "namespace": "dev", "uid": "j"}, "spec": job}
+    _, said = run(Options((file,), ("-",), output="json"), live(DEPLOYMENT, CLAIM, body))
+    assert [found["rule"] for found in json.loads(said)["findings"]].count("VG602") == 1
+
+
 TEMPLATE = {
     "spec": {
         "nodeSelector": {"cloud.google.com/gke-spot": "true"},

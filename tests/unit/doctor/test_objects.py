@@ -137,6 +137,34 @@ class TestFolders:
             os.close(end)
 
 
+class TestNothing:
+    @pytest.mark.parametrize("content", [b"", b"\n", b"# nothing\n", b"---\n---\n", b"null\n"])
+    def test_an_input_without_anything_is_said(self, tmp_path: Path, content: bytes) -> None:
+        path = tmp_path / "a.yaml"
+        path.write_text(GOOD)
+        loaded = load((str(path),), ("-",), io.BytesIO(content))
+        assert names(loaded) == ["good"]
+        (broken,) = loaded.broken
+        assert (broken.source, broken.reason.partition(":")[0]) == ("-", "nothing in it")
+        path.write_bytes(content)
+        assert reasons(load((str(path),), (), io.BytesIO())) == ["None: nothing in it"]
+
+    @pytest.mark.parametrize("content", [b'{"kind": "List", "items": []}', b"kind: PodList\nitems: []\n", b"[]"])
+    def test_a_list_without_objects_is_said_and_is_not_broken(self, content: bytes) -> None:
+        loaded = load((), ("-",), io.BytesIO(content))
+        assert loaded.broken == []
+        assert loaded.skipped == ["-:1 is a list without objects: kubectl get found none"]
+
+    def test_an_empty_file_of_a_folder_is_left_out_as_kubectl_does(self, tmp_path: Path) -> None:
+        (tmp_path / "a.yaml").write_text(GOOD)
+        (tmp_path / "b.yaml").write_text("# later\n")
+        assert load((str(tmp_path),), (), io.BytesIO()).broken == []
+
+    def test_a_folder_of_empty_files_is_said(self, tmp_path: Path) -> None:
+        (tmp_path / "b.yaml").write_text("# later\n")
+        assert "nothing in the 1 files in this folder" in load((str(tmp_path),), (), io.BytesIO()).broken[0].reason
+
+
 class TestHostileInput:
     def test_a_broken_document_leaves_the_others_readable(self) -> None:
         loaded = read(f"{GOOD}---\nkind: [\n---\n{GOOD}")

@@ -136,7 +136,12 @@ class TestOutcome:
     def test_nothing_readable_is_a_usage_error_that_says_why(self, content: bytes) -> None:
         outcome, table = run(Options(("-",)), io.BytesIO(content))
         assert outcome is Outcome.USAGE
-        assert table.strip()
+        assert "VG402 unreadable" in table
+
+    def test_a_cluster_s_side_without_anything_does_not_pass_for_one_that_was_compared(self) -> None:
+        outcome, table = run(Options((str(CASES / "clean/file.yaml"),), ("-",)), io.BytesIO())
+        assert outcome is Outcome.FINDINGS
+        assert "Nothing in it: the command before the pipe wrote nothing" in table
 
     def test_something_broken_beside_something_right_is_a_finding(self) -> None:
         text = (CASES / "clean/file.yaml").read_bytes() + b"---\nkind: [\n"
