@@ -8,7 +8,7 @@ from guard.outcome import Outcome, Severity
 from guard.report.text import bounded
 from guard.volume.examine import Examiner
 from guard.volume.judge import Examination, ledger_warning, usable_ledger
-from guard.wording import Ending, Say, Whereabouts, facts, judged, refusal, remedies, sentence
+from guard.wording import Ending, Say, Whereabouts, facts, judged, refusal, remedies, sentence, then
 
 #: Seconds between two looks while waiting: soon enough for whoever just ran `guard adopt`, and at most this share of
 #: the time is spent looking at a tree that takes long to count.
@@ -69,7 +69,7 @@ def _waiting(examination: Examination, left: float, where: Whereabouts, operatio
     commands = remedies(examination, where)
     message = f"Waiting up to {left:.0f} s: {sentence(examination)}"
     if commands:
-        message += f" To mend it now: {commands[0]}"
+        message += f" To mend it now: {then(commands)}"
     return Happening(Event.VOLUME_WAITING, message, Severity.INFO, judged(examination, where), operation, first=True)
 
 

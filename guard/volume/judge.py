@@ -98,7 +98,7 @@ class Examination:
 
 
 def usable_ledger(look: Look) -> Ledger | None:
-    """The ledger, where it can be trusted: readable, and of the marker that lies beside it (or of none)."""
+    """The ledger, where it can be trusted: readable, and of the marker that lies beside it (or of none that can be read)."""
     if not isinstance(look.ledger, Ledger):
         return None
     if isinstance(look.marker, Marker) and look.marker.marker_id != look.ledger.marker_id:
@@ -127,7 +127,7 @@ def worth_counting(expected: Expectation, look: Look) -> bool:
         return False
     if isinstance(look.marker, Marker):
         return look.marker.volume == expected.volume
-    return look.marker is None and usable_ledger(look) is not None
+    return usable_ledger(look) is not None
 
 
 def judge(expected: Expectation, look: Look, census: Census | None = None) -> Judgement:
@@ -138,16 +138,15 @@ def judge(expected: Expectation, look: Look, census: Census | None = None) -> Ju
         look: What was found.
         census: The count, where it was worth counting.
     """
-    findings = sorted(_findings(expected, look, census), key=lambda finding: PRECEDENCE.index(finding.outcome))
-    loss = None
-    if census is not None and census.fault is None:
-        loss = judge_loss(expected.loss, reference_of(look), census)
-        if loss.verdict is Verdict.WIPED:
-            findings.append(_data_lost(look, loss))
+    loss = judge_loss(expected.loss, reference_of(look), census) if census is not None and not census.fault else None
+    found = [*_findings(expected, look, census, loss)]
+    if loss is not None and loss.verdict is Verdict.WIPED:
+        found.append(_data_lost(look, loss))
+    findings = sorted(found, key=lambda finding: PRECEDENCE.index(finding.outcome))
     return Judgement(tuple(findings), loss, tuple(_warnings(expected, look, census)))
 
 
-def _findings(expected: Expectation, look: Look, census: Census | None) -> Iterator[Finding]:
+def _findings(expected: Expectation, look: Look, census: Census | None, loss: Loss | None) -> Iterator[Finding]:
     if look.absent:
         yield Finding(Outcome.MISSING, f"{look.path}: {look.found_instead}", "a mounted directory")
         return
@@ -162,7 +161,7 @@ def _findings(expected: Expectation, look: Look, census: Census | None) -> Itera
         return
     yield from _mount_findings(expected, look)
     if not look.fault:
-        yield from _marker_findings(expected, look)
+        yield from _marker_findings(expected, look, lost=loss is not None and loss.acceptable)
     yield from _state_findings(expected, look)
 
 
@@ -208,20 +207,27 @@ def _mount_findings(expected: Expectation, look: Look) -> Iterator[Finding]:
         )
 
 
-def _marker_findings(expected: Expectation, look: Look) -> Iterator[Finding]:
+#: Adopting a wiped volume is refused until what is left of it was accepted.
+_ACCEPT_FIRST = (
+    "Its ledger says that data was lost: restore it. Only if what is there now is right: guard accept, then "
+)
+
+
+def _marker_findings(expected: Expectation, look: Look, *, lost: bool) -> Iterator[Finding]:
     wanted = f'expected "{expected.volume}"'
     if look.marker is None:
         seen = usable_ledger(look)
         found = f"{look.path} carries no marker"
         if seen:
             found += f", but a ledger: {seen.files} files when {bounded(seen.pod or 'a guard')} last wrote it at {seen.written}"
-        yield Finding(Outcome.MARKER_MISSING, found, wanted)
+        yield Finding(Outcome.MARKER_MISSING, found, wanted, f"{_ACCEPT_FIRST}guard adopt" if lost else "")
     elif isinstance(look.marker, Invalid):
         broken = look.marker
         name = f" (sha256 {broken.digest})" if broken.digest else ""
         hint = (
-            f"To write a new one and keep this beside it: guard adopt --replace {broken.digest}"
-            if broken.digest else f"Look at {look.path}/{GUARD_FOLDER} and move it away by hand."
+            f"Look at {look.path}/{GUARD_FOLDER} and move it away by hand." if not broken.digest
+            else f"{_ACCEPT_FIRST}guard adopt --replace {broken.digest}" if lost
+            else f"To write a new one and keep this beside it: guard adopt --replace {broken.digest}"
         )  # fmt: skip
         yield Finding(
             Outcome.MARKER_INVALID, f"{look.path} carries a marker that is {broken.reason}{name}", wanted, hint

@@ -54,6 +54,7 @@ class Loss:
         lost: Gone against the reference, plus files that became empty.
         reason: The clause of the rule that tells, for a person.
         entries: Entries that lost files, the largest loss first.
+        floor: GUARD_MIN_FILES where that alone is the loss: a new reference would not end it; otherwise 0.
     """
 
     verdict: Verdict
@@ -62,6 +63,12 @@ class Loss:
     lost: int
     reason: str
     entries: tuple[EntryLoss, ...] = ()
+    floor: int = 0
+
+    @property
+    def acceptable(self) -> bool:
+        """Whether data is lost and a new reference, by accept, would end it."""
+        return self.verdict is Verdict.WIPED and not self.floor
 
 
 def needed(rule: LossRule, reference: Reference | None) -> int:
@@ -141,7 +148,8 @@ def judge_loss(rule: LossRule, reference: Reference | None, census: Census) -> L
 
 def _floor(rule: LossRule, *, before: int, after: int, lost: int = 0, entries: tuple[EntryLoss, ...] = ()) -> Loss:
     if after < rule.min_files:
-        return Loss(Verdict.WIPED, before, after, lost, f"fewer than GUARD_MIN_FILES={rule.min_files} files", entries)
+        reason = f"fewer than GUARD_MIN_FILES={rule.min_files} files"
+        return Loss(Verdict.WIPED, before, after, lost, reason, entries, floor=rule.min_files)
     return Loss(Verdict.KEPT, before, after, lost, "no baseline yet", entries)
 
 

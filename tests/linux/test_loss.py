@@ -110,7 +110,10 @@ def test_another_uid_adopts_what_its_group_may_write(volume: Sandbox) -> None:
 
 
 #: Root's folder that another uid may list and not enter, and its own folder without x.
-LISTED_ONLY = {"root's": "chmod 744 $P/tenant/docx", "its own": f"chown {_NOBODY} $P/tenant/docx; chmod 644 $P/tenant/docx"}
+LISTED_ONLY = {
+    "root's": "chmod 744 $P/tenant/docx",
+    "its own": f"chown {_NOBODY} $P/tenant/docx; chmod 644 $P/tenant/docx",
+}
 
 
 @pytest.mark.root

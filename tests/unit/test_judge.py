@@ -275,6 +275,19 @@ def test_a_missing_marker_beside_a_ledger_says_what_was_there() -> None:
     assert f"98 files when skills-0 last wrote it at {AT}" in finding.found
 
 
+@pytest.mark.parametrize(
+    ("marker", "adopting"),
+    [(None, "guard adopt"), (Invalid("not JSON", "abcdef012345"), "guard adopt --replace abcdef012345")],
+    ids=["no marker", "a broken marker"],
+)
+def test_of_a_wiped_volume_without_its_marker_is_said_that_accepting_comes_before_adopting(
+    marker: Invalid | None, adopting: str
+) -> None:
+    look = replace(GOOD, marker=marker)
+    assert "guard accept" not in judge(EXPECTED, look, FULL).findings[0].hint
+    assert judge(EXPECTED, look, WIPED).findings[0].hint.endswith(f"guard accept, then {adopting}")
+
+
 # What may mend.
 
 
@@ -308,7 +321,7 @@ def test_the_first_outcome_decides_whether_to_wait() -> None:
 @pytest.mark.parametrize("name", SINGLE)
 def test_a_wrong_disk_is_never_counted(name: str) -> None:
     look, outcome = SINGLE[name]
-    assert worth_counting(EXPECTED, look) is (outcome in {Outcome.HELD, Outcome.READ_ONLY})
+    assert worth_counting(EXPECTED, look) is (outcome in {Outcome.HELD, Outcome.READ_ONLY, Outcome.MARKER_INVALID})
 
 
 def test_the_right_volume_is_counted_even_without_a_ledger() -> None:
@@ -319,6 +332,12 @@ def test_the_right_volume_is_counted_even_without_a_ledger() -> None:
 def test_an_unmarked_volume_is_counted_only_where_a_ledger_can_tell_a_wipe() -> None:
     assert worth_counting(EXPECTED, replace(GOOD, marker=None))
     assert not worth_counting(EXPECTED, replace(GOOD, marker=None, ledger=Invalid("not JSON", "0")))
+
+
+def test_a_volume_with_a_broken_marker_is_counted_only_where_a_ledger_can_tell_a_wipe() -> None:
+    broken = replace(GOOD, marker=Invalid("not JSON", "abcdef012345"))
+    assert outcomes(broken, WIPED) == [Outcome.MARKER_INVALID, Outcome.DATA_LOST]
+    assert not worth_counting(EXPECTED, replace(broken, ledger=None))
 
 
 def test_an_allowed_kind_is_counted() -> None:

@@ -143,6 +143,24 @@ def test_lost_data_is_accepted_by_a_line_and_another_volume_by_none() -> None:
     assert remedies(OTHER, POD) == ()
 
 
+@pytest.mark.parametrize(
+    ("marker", "adopting"),
+    [(None, "adopt"), (Invalid("not JSON", "abcdef012345"), "adopt --replace abcdef012345")],
+    ids=["no marker", "a broken marker"],
+)
+def test_a_wiped_volume_without_its_marker_is_accepted_by_the_first_line_and_adopted_by_the_second(
+    marker: Invalid | None, adopting: str
+) -> None:
+    examination = examined(replace(LOOK, marker=marker), Census(0))
+    exec_ = "kubectl exec -n dev skills-7 -c volume-guard -- guard"
+    assert remedies(examination, POD) == (f"{exec_} accept", f"{exec_} {adopting}")
+
+
+def test_a_broken_marker_of_whole_data_is_replaced_by_whoever_has_looked_at_it() -> None:
+    look = replace(LOOK, marker=Invalid("not JSON", "abcdef012345"))
+    assert remedies(examined(look, Census(100, entries={"a": 60, "b": 40})), POD) == ()
+
+
 def test_a_pass_has_the_facts_that_tell_whether_the_data_survived() -> None:
     found = facts(examined(LOOK, Census(100, entries={"a": 60, "b": 40})))
     assert found == {
