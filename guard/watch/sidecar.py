@@ -106,7 +106,9 @@ class Sidecar:
             waits = [self._look_at, wants.look, wants.count, wants.arm, wants.write]
             dues += [max(due, self._not_before) for due in waits if due is not None]
         soonest = min(due for due in dues if due is not None)
-        return milliseconds(max(0.0, soonest - now) + 0.001)  # poll counts whole milliseconds, and must not wake too early
+        return milliseconds(
+            max(0.0, soonest - now) + 0.001
+        )  # poll counts whole milliseconds, and must not wake too early
 
     def _hear(self, moment: Moment) -> None:
         heard = self._link.hear(moment.at)

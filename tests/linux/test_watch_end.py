@@ -200,6 +200,7 @@ def test_usage_of_the_watcher_is_explained(adopted: Sandbox) -> None:
 
 def test_times_of_years_are_watched_as_those_of_seconds(adopted: Sandbox) -> None:
     years = "999999999d"
-    times = {name: years for name in ("GUARD_PROBE_TIMEOUT", "GUARD_INTERVAL", "GUARD_SETTLE", "GUARD_WINDOW")}
-    with watching(adopted, **times) as watcher:
+    with watching(
+        adopted, GUARD_PROBE_TIMEOUT=years, GUARD_INTERVAL=years, GUARD_SETTLE=years, GUARD_WINDOW=years
+    ) as watcher:
         assert watcher.stop() == 0

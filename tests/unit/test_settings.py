@@ -22,6 +22,7 @@ from guard.settings import (
     kinds,
     known_names,
     load,
+    reporting,
     unknown_names,
 )
 from guard.volume.judge import Expectation
@@ -325,6 +326,15 @@ def test_everything_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatc
     assert sorted(problem.split("=")[0].split()[0] for problem in problems) == [
         "GUARD_KINDS", "GUARD_MIN_FILES", "GUARD_PATH", "GUARD_VOLUME", "GUARD_WAIT",
     ]  # fmt: skip
+
+
+def test_a_wrong_setting_of_reporting_takes_none_of_the_others_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUARD_TERMINATION_LOG", "/tmp/term")
+    monkeypatch.setenv("GUARD_LOG_LEVEL", "loud")
+    monkeypatch.setenv("GUARD_POD", "p" * 254)
+    found = reporting({"GUARD_LOG_FORMAT": "console", "GUARD_NODE": ""})
+    assert (found.termination_log, found.log_format) == ("/tmp/term", "console")
+    assert (found.log_level, found.pod, found.node) == (Severity.INFO, None, None)
 
 
 def test_flags_and_words_of_a_command_are_read_apart() -> None:

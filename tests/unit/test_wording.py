@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from guard.event import Event, Happening
-from guard.gate import _say_warnings
+from guard.gate import _ledger_invalid
 from guard.outcome import Outcome
 from guard.report import termination as kubelet
 from guard.report.log import _line
@@ -110,9 +110,9 @@ def test_a_broken_ledger_of_any_names_is_said_with_what_counts_until_then() -> N
     )
     with pytest.raises(DocumentError) as refusal:
         ledger.parse(text)
-    said: list[Happening] = []
-    _say_warnings(examined(replace(LOOK, ledger=Invalid(str(refusal.value), "0"))), POD, "4f00", said.append)
-    (line,) = [_line(one) for one in said]
+    said = _ledger_invalid(examined(replace(LOOK, ledger=Invalid(str(refusal.value), "0"))), POD, "4f00", first=True)
+    assert said is not None
+    line = _line(said)
     assert (line["event"], line["severity"]) == ("ledger.invalid", "WARNING")
     assert "Only GUARD_MIN_FILES counts" in line["message"]
 
