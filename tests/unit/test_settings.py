@@ -358,6 +358,24 @@ def test_a_flag_without_its_value_does_not_make_the_others_missing(words: list[s
     assert found.settings.get("GUARD_VOLUME") == "v"
 
 
+@pytest.mark.parametrize(
+    ("command", "words", "said"),
+    [
+        ("adopt", ["--path", "rel", "--volume", "v", "--replace"], "--replace"),
+        ("adopt", ["--path=rel", "--replace", "--volume", "v"], "--replace"),
+        ("doctor", ["x", "--output", "xml", "--path", "rel"], "--output"),
+    ],
+)
+def test_an_argument_that_cannot_be_read_hides_no_setting_and_no_unknown_flag(
+    command: str, words: list[str], said: str
+) -> None:
+    found = arguments.parse(command, [*words, "--paht=x"])
+    assert len(found.problems) == 2
+    assert said in found.problems[0]
+    assert found.problems[1] == f"guard {command} knows no --paht=x"
+    assert [problem.partition("=")[0] for problem in load(MODELS[command], found.settings)[1]] == ["GUARD_PATH"]
+
+
 # Unknown variables.
 
 
