@@ -80,7 +80,7 @@ def sentence(examination: Examination) -> str:
     """A refusal in one line: outcome, what was found, what was expected, what to do."""
     finding = examination.judgement.findings[0]
     parts = [f"{finding.outcome.label}: {finding.found}, expected {finding.expected.removeprefix('expected ')}."]
-    parts.append(finding.outcome.value.remedy)
+    parts.append(finding.remedy)
     if finding.hint:
         parts.append(finding.hint)
     rest = [other.outcome.label for other in examination.judgement.findings[1:]]
@@ -103,7 +103,7 @@ def termination(examination: Examination, commands: tuple[str, ...]) -> str:
         f"looked at: {look.path}{_mount(look)}",
         f"found: {finding.found}",
         f"expected: {finding.expected.removeprefix('expected ')}",
-        f"what to do: {finding.outcome.value.remedy}",
+        f"what to do: {finding.remedy}",
     ]
     if finding.hint:
         lines.append(finding.hint)

@@ -44,13 +44,20 @@ class Finding:
         outcome: Which.
         found: What was found, as a sentence part: `/app/skills carries "a"`.
         expected: What was expected: `expected "b"`.
-        hint: What to do now in this very case, beyond the outcome's own remedy; may be empty.
+        hint: What to do now in this very case, beyond the remedy; may be empty.
+        instead: The remedy where the outcome's own is wrong in this very case; may be empty.
     """
 
     outcome: Outcome
     found: str
     expected: str
     hint: str = ""
+    instead: str = ""
+
+    @property
+    def remedy(self) -> str:
+        """What to do now."""
+        return self.instead or self.outcome.value.remedy
 
 
 @dataclass(frozen=True)
@@ -254,17 +261,17 @@ def _state_findings(expected: Expectation, look: Look) -> Iterator[Finding]:
 
 def _data_lost(look: Look, loss: Loss) -> Finding:
     largest = ", ".join(f"{bounded(entry.name)} {entry.before} to {entry.after}" for entry in loss.entries[:3])
-    found = f"{look.path} holds {loss.after} files of {loss.before}: {loss.reason}"
+    found = f"{look.path} holds {loss.found}: {loss.reason}"
     if largest:
         found += f" ({largest})"
     ledger = usable_ledger(look)
-    expected = "the files of the reference"
-    if ledger:
+    expected = loss.expected
+    if ledger and not loss.floor:
         expected += (
             f", recorded {ledger.reference.recorded}, last seen {ledger.written} by {bounded(ledger.pod or 'a guard')}"
         )
         expected += f" on {bounded(ledger.node)}" if ledger.node else ""
-    return Finding(Outcome.DATA_LOST, found, expected)
+    return Finding(Outcome.DATA_LOST, found, expected, instead=loss.remedy if loss.floor else "")
 
 
 def _warnings(expected: Expectation, look: Look, census: Census | None) -> Iterator[str]:

@@ -270,6 +270,22 @@ def test_lost_data_says_how_much_where_and_when_it_was_last_seen() -> None:
     assert f"recorded {AT}, last seen {AT} by skills-0 on node-1" in finding.expected
 
 
+@pytest.mark.parametrize("ledger", [replace(LEDGER, reference=Reference(5, {}, 0, AT)), None], ids=["ledger", "none"])
+def test_too_few_files_by_setting_are_told_by_the_setting_and_never_to_be_accepted(ledger: Ledger | None) -> None:
+    look, expected = replace(GOOD, ledger=ledger), replace(EXPECTED, loss=LossRule(min_files=10))
+    (finding,) = judge(expected, look, Census(5)).findings
+    assert finding.found == "/app/skills holds 5 files: fewer than GUARD_MIN_FILES=10 files"
+    assert finding.expected == "at least 10 files (GUARD_MIN_FILES)"
+    assert finding.remedy.endswith("lower GUARD_MIN_FILES.")
+    assert "accept" not in finding.remedy + finding.hint
+
+
+def test_a_wipe_is_told_as_one_also_below_the_floor() -> None:
+    (finding,) = judge(replace(EXPECTED, loss=LossRule(min_files=10)), GOOD, WIPED).findings
+    assert "0 files of 100: nothing is left" in finding.found
+    assert "guard accept" in finding.remedy
+
+
 def test_a_missing_marker_beside_a_ledger_says_what_was_there() -> None:
     (finding,) = judge(EXPECTED, replace(GOOD, marker=None), FULL).findings
     assert f"98 files when skills-0 last wrote it at {AT}" in finding.found

@@ -17,6 +17,7 @@ from guard.volume.hold import Hold
 from guard.volume.judge import Examination, Expectation, judge
 from guard.volume.kinds import Kind
 from guard.volume.ledger import Ledger, Reference
+from guard.volume.loss import LossRule
 from guard.volume.marker import Marker
 from guard.volume.mountinfo import Mount
 from guard.wording import Whereabouts, facts, remedies, sentence, termination
@@ -154,6 +155,15 @@ def test_a_wiped_volume_without_its_marker_is_accepted_by_the_first_line_and_ado
     examination = examined(replace(LOOK, marker=marker), Census(0))
     exec_ = "kubectl exec -n dev skills-7 -c volume-guard -- guard"
     assert remedies(examination, POD) == (f"{exec_} accept", f"{exec_} {adopting}")
+
+
+def test_too_few_files_by_setting_are_mended_by_no_line() -> None:
+    census = Census(100, entries={"a": 60, "b": 40})
+    expected = Expectation("/app/skills", "claude-skills-dev", loss=LossRule(min_files=101))
+    for look in (LOOK, replace(LOOK, marker=None)):
+        examination = Examination(look, census, judge(expected, look, census))
+        assert Outcome.DATA_LOST in {finding.outcome for finding in examination.judgement.findings}
+        assert not any("accept" in line for line in remedies(examination, POD))
 
 
 def test_a_broken_marker_of_whole_data_is_replaced_by_whoever_has_looked_at_it() -> None:
