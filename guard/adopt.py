@@ -66,7 +66,7 @@ class Adoption:
             if ending is not None:
                 return ending
         examination = self.examiner.examine()
-        fault = Fault(errno.EAGAIN, "writing what another command changed each time")
+        fault = Fault(errno.EAGAIN, "writing what another command changed each time", writing=True)
         return self._refused(self._rejudged(examination, fault))
 
     def _adopt(self, replacing: str | None) -> Ending | None:

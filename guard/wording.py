@@ -139,7 +139,9 @@ def remedies(examination: Examination, where: Whereabouts) -> tuple[str, ...]:
     commands = _commands(examination)
     if commands:
         return tuple(f"kubectl exec {namespace}{pod} {container}-- guard {command}" for command in commands)
-    if outcome in MENDING_BY_PROPAGATION or outcome is Outcome.UNREACHABLE:
+    fault = examination.look.fault
+    answers = fault is not None and fault.in_place
+    if outcome in MENDING_BY_PROPAGATION or (outcome is Outcome.UNREACHABLE and not answers):
         return (f"kubectl delete pod {namespace}{pod}",)
     return ()
 

@@ -1,5 +1,6 @@
 """The judgement: a pure function of what is expected and what a look found. Gate, watcher and adoption share it."""
 
+import errno
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -178,15 +179,29 @@ def _unreachable(look: Look, timeout: float, fault: Fault) -> Finding:
         found = f"{look.path}{where} made no progress for {timeout:g} s while {fault.doing}"
         return Finding(Outcome.UNREACHABLE, found, "an answer from the volume")
     who = look.identity
+    folder = f"{look.path}/{GUARD_FOLDER}"
     found = f"{look.path}{where}: {fault.code} while {fault.doing}"
+    if fault.in_place and fault.full:
+        return Finding(
+            Outcome.UNREACHABLE, found, "room for the guard's documents, a few KiB",
+            instead="Free space or raise the quota, then run it again.",
+        )  # fmt: skip
     if fault.denied:
         groups = ",".join(map(str, who.groups)) or "none"
-        found += f"; looked as uid {who.uid}, gid {who.gid}, groups {groups}"
+        found += f"; {'wrote' if fault.writing else 'looked'} as uid {who.uid}, gid {who.gid}, groups {groups}"
         return Finding(
-            Outcome.UNREACHABLE, found, "permission to read it",
+            Outcome.UNREACHABLE, found, f"permission to write {folder}" if fault.writing else "permission to read it",
             f"Set the pod's securityContext.fsGroup to the group that owns the volume (this guard has groups {groups}), "
             "or run the guard with the application's runAsUser.",
+            instead=f"Give the guard permission to write {folder}, then run it again." if fault.writing else "",
         )  # fmt: skip
+    if fault.in_place:
+        told = f"Look at what lies in {folder}, move away what is in the way"
+        if fault.number == errno.EAGAIN:
+            told = "Another command works on this volume: wait for its end"
+        return Finding(
+            Outcome.UNREACHABLE, found, f"to be able to write in {folder}", instead=f"{told}, then run it again."
+        )
     return Finding(Outcome.UNREACHABLE, found, "an answer from the volume")
 
 
@@ -279,7 +294,8 @@ def _warnings(expected: Expectation, look: Look, census: Census | None) -> Itera
         yield f"{look.path} is full: a write failed for lack of space or quota"
     if expected.writable and look.writing is Writing.DENIED and not look.read_only:
         who = look.identity
-        yield f"uid {who.uid}, gid {who.gid} may not write {look.path}: whether the volume is writable was not seen"
+        folder = f"{look.path}/{GUARD_FOLDER}"
+        yield f"uid {who.uid}, gid {who.gid} may not write {folder}: whether the volume is writable was not seen"
     if census is not None and census.unreadable:
         names = ", ".join(map(bounded, census.unreadable[:3]))
         yield f"{len(census.unreadable)} folders could not be read and keep their last count: {names}"

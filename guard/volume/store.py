@@ -57,7 +57,7 @@ def locked(folder: int) -> Iterator[None]:
     """One command at a time on a volume, where the file system has locks; elsewhere exclusive creation must do.
 
     Raises:
-        TimeoutError: Another command has held the lock for too long.
+        BlockingIOError: Another command has held the lock for too long.
     """
     until = time.monotonic() + _LOCK_PATIENCE
     while True:
@@ -65,7 +65,7 @@ def locked(folder: int) -> Iterator[None]:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > until:
-                raise TimeoutError(errno.ETIMEDOUT, f"another guard has locked {GUARD_FOLDER}") from None
+                raise
             time.sleep(0.05)
             continue
         except OSError:

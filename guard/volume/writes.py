@@ -119,7 +119,7 @@ class Accept:
 
 @dataclass(frozen=True)
 class Release:
-    """Accepts what is there, then removes the hold: interrupted in between, the volume stays held."""
+    """Accepts what is there, then ends the hold: interrupted in between, the volume stays held."""
 
     accept: Accept
 
@@ -130,8 +130,14 @@ class Release:
 
     def _write(self, folder: int) -> Written:
         written = self.accept._write(folder)  # noqa: SLF001 - one lock for both
-        store.remove(folder, store.HOLD)
-        return written
+        standing = look.document(folder, store.HOLD, hold.LIMIT, hold.parse)
+        if not isinstance(standing, Invalid):
+            store.remove(folder, store.HOLD)
+            return written
+        # What is no hold may be anything, a folder too: it is kept as a broken marker is.
+        aside = store.set_aside(folder, store.HOLD, standing.digest)
+        os.fsync(folder)
+        return replace(written, set_aside=(*written.set_aside, *((aside,) if aside else ())))
 
 
 @dataclass(frozen=True)
@@ -202,7 +208,7 @@ def _writing(
     except look.Unreachable as error:
         return error.fault
     except OSError as error:
-        return Fault(error.errno or errno.EIO, f"writing in {seen.path}/{GUARD_FOLDER}")
+        return Fault(error.errno or errno.EIO, f"writing in {seen.path}/{GUARD_FOLDER}", writing=True)
 
 
 @contextmanager

@@ -129,7 +129,10 @@ _FILL = "mount -o remount,size=256k $P; ! dd if=/dev/zero of=$P/fill bs=4k 2>/de
 @pytest.mark.parametrize("left", ["0", "1"], ids=["no room", "room for one document"])
 def test_an_adoption_that_finds_no_space_leaves_nothing_and_can_be_done_later(volume: Sandbox, left: str) -> None:
     volume.sh(_FILL, LEFT=left)
-    assert volume.guard("adopt").status == 15
+    refused = volume.guard("adopt")
+    assert refused.status == 15
+    assert "Free space or raise the quota, then run it again." in refused.termination
+    assert "delete" not in refused.termination
     assert _documents(volume) == []
     volume.sh("truncate -s 4k $P/fill")
     assert volume.guard("adopt").status == 0
@@ -195,6 +198,23 @@ def test_a_hold_refuses_with_its_reason_until_release_accepts_what_is_there(adop
     assert _documents(adopted) == ["ledger.json", "marker.json"]
     ended = adopted.guard("check")
     assert (ended.status, ended.last["severity"]) == (0, "INFO")
+
+
+def test_a_hold_that_is_a_folder_is_released_once_and_kept(adopted: Sandbox) -> None:
+    adopted.sh("mkdir $P/.volume-guard/hold.json; touch $P/.volume-guard/hold.json/1")
+    assert adopted.guard("check").status == 23
+    released = adopted.guard("release")
+    assert (released.status, released.last["generation"]) == (0, 2), released.stderr
+    assert adopted.sh(f"ls $P/.volume-guard/{released.last['set_aside']}").split() == ["1"]
+    assert adopted.guard("check").status == 0
+
+
+@pytest.mark.root
+def test_who_may_read_and_not_write_is_told_what_permission_is_missing(volume: Sandbox) -> None:
+    refused = volume.guard_as(65532, "adopt")
+    assert (refused.status, "remedy" in refused.last) == (15, False)
+    assert f"expected: permission to write {volume.path}/.volume-guard" in refused.termination
+    assert "wrote as uid 65532" in refused.termination
 
 
 @pytest.mark.parametrize(

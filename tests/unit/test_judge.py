@@ -193,7 +193,9 @@ def test_the_marker_is_compared_exactly() -> None:
 # Warnings of a pass.
 
 
-@pytest.mark.parametrize(("writing", "words"), [(Writing.FULL, "is full"), (Writing.DENIED, "uid 1000, gid 1000")])
+@pytest.mark.parametrize(
+    ("writing", "words"), [(Writing.FULL, "is full"), (Writing.DENIED, "may not write /app/skills/.volume-guard:")]
+)
 def test_a_full_or_foreign_volume_passes_with_a_warning(writing: Writing, words: str) -> None:
     judgement = judge(EXPECTED, replace(GOOD, writing=writing), FULL)
     assert judgement.outcome is Outcome.OK
@@ -240,6 +242,35 @@ def test_no_permission_names_uid_gid_and_fs_group() -> None:
     assert "EACCES" in finding.found
     assert "uid 1000, gid 1000, groups 2000" in finding.found
     assert "fsGroup" in finding.hint
+
+
+#: Errors of a write on a volume that answers, what was expected, and what to do instead of looking for a dead server.
+WRITES = {
+    errno.ENOSPC: ("room for", "Free space or raise the quota, then run it again."),
+    errno.EDQUOT: ("room for", "Free space or raise the quota, then run it again."),
+    errno.EACCES: ("permission to write /app/skills/.volume-guard", "then run it again."),
+    errno.EISDIR: ("write in /app/skills/.volume-guard", "move away what is in the way, then run it again."),
+    errno.EAGAIN: ("write in /app/skills/.volume-guard", "wait for its end, then run it again."),
+}
+
+
+@pytest.mark.parametrize(("number", "words"), WRITES.items(), ids=[errno.errorcode[one] for one in WRITES])
+def test_a_write_that_fails_on_a_volume_that_answers_is_not_told_as_a_dead_server(
+    number: int, words: tuple[str, str]
+) -> None:
+    fault = Fault(number, "writing in /app/skills/.volume-guard", writing=True)
+    (finding,) = judge(EXPECTED, replace(GOOD, fault=fault), None).findings
+    assert finding.outcome is Outcome.UNREACHABLE
+    assert words[0] in finding.expected
+    assert finding.remedy.endswith(words[1])
+    assert "delete the pod" not in finding.remedy
+
+
+@pytest.mark.parametrize("number", [0, errno.EIO, errno.ESTALE, errno.ENOTCONN])
+def test_a_dead_server_is_told_as_one_whatever_met_it_first(number: int) -> None:
+    (finding,) = judge(EXPECTED, replace(GOOD, fault=Fault(number, "writing", writing=True)), None).findings
+    assert finding.expected == "an answer from the volume"
+    assert "delete the pod" in finding.remedy
 
 
 def test_a_hung_volume_names_the_deadline_and_the_server() -> None:

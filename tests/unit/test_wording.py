@@ -125,6 +125,10 @@ REMEDIES = {
     ),
     "a hold": (HELD.look, "kubectl exec -n dev skills-7 -c volume-guard -- guard release"),
     "a node's disk": (replace(LOOK, kind=Kind.NODE_DISK), "kubectl delete pod -n dev skills-7"),
+    "a dead server that a write met": (
+        replace(LOOK, fault=Fault(errno.ESTALE, "writing", writing=True)),
+        "kubectl delete pod -n dev skills-7",
+    ),
     "a hung volume": (replace(LOOK, fault=Fault(0, "being looked at")), "kubectl delete pod -n dev skills-7"),
 }
 
@@ -155,6 +159,10 @@ def test_a_wiped_volume_without_its_marker_is_accepted_by_the_first_line_and_ado
     examination = examined(replace(LOOK, marker=marker), Census(0))
     exec_ = "kubectl exec -n dev skills-7 -c volume-guard -- guard"
     assert remedies(examination, POD) == (f"{exec_} accept", f"{exec_} {adopting}")
+
+
+def test_a_full_disk_is_mended_by_no_new_pod() -> None:
+    assert remedies(examined(replace(LOOK, fault=Fault(errno.ENOSPC, "writing", writing=True))), POD) == ()
 
 
 def test_too_few_files_by_setting_are_mended_by_no_line() -> None:
