@@ -105,3 +105,18 @@ def test_a_ledger_of_another_marker_is_kept_beside_the_new_one(
     put(tmp_path, {store.MARKER: marker.render(Marker("mine", ID, AT)), store.LEDGER: STANDING[store.LEDGER]})
     writing._write(folder)
     assert found(tmp_path)[f"ledger.{OTHER_ID}.json"] == STANDING[store.LEDGER]
+
+
+@pytest.mark.parametrize("adopting", [FIRST, REPLACING], ids=["first", "replacing"])
+def test_where_a_file_system_has_no_links_the_documents_are_the_same(
+    tmp_path: Path, folder: int, monkeypatch: pytest.MonkeyPatch, adopting: Adopt
+) -> None:
+    put(tmp_path, STANDING if adopting is REPLACING else {})
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    adopting._write(folder)
+    new = {store.MARKER: marker.render(adopting.marker), store.LEDGER: ledger.render(NEW)}
+    assert new.items() <= found(tmp_path).items()
