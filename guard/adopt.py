@@ -19,7 +19,7 @@ from guard.volume.judge import Examination, judge, usable_ledger
 from guard.volume.ledger import Ledger
 from guard.volume.loss import new_reference
 from guard.volume.marker import Marker
-from guard.volume.writes import Accept, Adopt, Announce, Overtaken, Release, Seen, Written
+from guard.volume.writes import Accept, Adopt, Announce, Keep, Overtaken, Release, Seen, Written
 from guard.wording import Ending, Say, Whereabouts, facts, refusal
 
 #: Another command may be faster, and what it wrote is then judged.
@@ -66,7 +66,7 @@ class Adoption:
             if ending is not None:
                 return ending
         examination = self.examiner.examine()
-        fault = Fault(errno.EAGAIN, "writing what another command changed each time")
+        fault = Fault(errno.EAGAIN, "writing what another command changed each time", writing=True)
         return self._refused(self._rejudged(examination, fault))
 
     def _adopt(self, replacing: str | None) -> Ending | None:
@@ -75,37 +75,61 @@ class Adoption:
         standing = examination.look.marker
         # Behind the right marker, whether the data is there and can be written is the gate's question.
         if outcome in {Outcome.OK, *_BLOCKING}:
+            if outcome is Outcome.OK and examination.look.ledger is None and examination.look.hold is None:
+                return self._first_ledger(examination)
             return self._done(Event.VOLUME_ADOPTED, examination, "is adopted already; nothing was written", {})
         named = _replaced(standing, replacing) if outcome in _REPLACEABLE else None
         if outcome is not Outcome.MARKER_MISSING and named is None:
             return self._refused(examination)
         for blocking in _BLOCKING:
-            if any(one.outcome is blocking for one in examination.judgement.findings):
+            if _has(examination, blocking):
                 return self._refused(_only(examination, blocking))
         census = self.examiner.count_all(examination)
         if census.fault:
             return self._refused(self._rejudged(examination, census.fault))
         marker = Marker(self.examiner.expected.volume, str(uuid.uuid4()), _now())
-        last = usable_ledger(examination.look) if named is None else None
+        # Beside a foreign marker it is another volume's; beside a broken one it is this one's.
+        last = None if isinstance(standing, Marker) else usable_ledger(examination.look)
         ledger = self._ledger(marker.marker_id, census, last)
         if last and last.reference.files > ledger.reference.files:
             ledger = replace(ledger, reference=last.reference)  # smaller, but no wipe: it stays a shrunk volume
-        written = self._write(Adopt(_seen(examination), marker, ledger, named))
+        written = self._write(Adopt(_seen(examination), marker, ledger, named, last.marker_id if last else None))
         if isinstance(written, Fault):
             return self._refused(self._rejudged(examination, written))
         if written is None:
             return None
         what = f'is now "{marker.volume}" with {census.files} files'
-        fields = {"volume": marker.volume, "marker_id": marker.marker_id, "set_aside": written.set_aside}
+        fields = {"volume": marker.volume, "marker_id": marker.marker_id, **_kept(written)}
         counted = replace(examination, census=census)
         return self._done(Event.VOLUME_ADOPTED, counted, what, {**fields, **_recorded(ledger)})
+
+    def _first_ledger(self, examination: Examination) -> Ending | None:
+        """Writes the ledger that an adoption which was interrupted did not write any more."""
+        marker, census = examination.look.marker, self.examiner.count_all(examination)
+        assert isinstance(marker, Marker)
+        if census.fault:
+            return self._refused(self._rejudged(examination, census.fault))
+        ledger = self._ledger(marker.marker_id, census, None)
+        written = self._write(Keep(_seen(examination), ledger, replaces=0))
+        if isinstance(written, Fault):
+            return self._refused(self._rejudged(examination, written))
+        if written is None:
+            return None
+        what = f"was adopted already, without a ledger: its first one is written, with {census.files} files"
+        return self._done(Event.VOLUME_ADOPTED, replace(examination, census=census), what, _recorded(ledger))
 
     def _accept(self) -> Ending | None:
         examination = _without(self.examiner.examine(), Outcome.HELD, Outcome.DATA_LOST)
         outcome, last = examination.judgement.outcome, usable_ledger(examination.look)
-        if outcome is Outcome.MARKER_MISSING and last is not None:
-            # What a wipe took the marker of: accepted first, adopted then.
-            done = "is accepted as it is; it still has no marker (guard adopt)"
+        if outcome in _UNMARKED and last is not None:
+            # What a wipe took or broke the marker of: accepted first, adopted then.
+            if _has(examination, Outcome.READ_ONLY):
+                return self._refused(_only(examination, Outcome.READ_ONLY))
+            marker = examination.look.marker
+            still = "has no marker (guard adopt)"
+            if isinstance(marker, Invalid):
+                still = f"has a broken marker (guard adopt --replace {marker.digest})"
+            done = f"is accepted as it is; it still {still}"
             return self._renew(examination, Accept, Event.VOLUME_ACCEPTED, done)
         if outcome is not Outcome.OK:
             return self._refused(examination)
@@ -138,7 +162,7 @@ class Adoption:
         message = f"{done}: {ledger.reference.files} files are the new reference"
         message += f" (before: {before})" if before is not None else ""
         message += f", generation {written.ledger.generation}"
-        fields = {"reference_before": before, "set_aside": written.set_aside, **_recorded(written.ledger)}
+        fields = {"reference_before": before, **_kept(written), **_recorded(written.ledger)}
         return self._done(event, replace(examination, census=census), message, fields)
 
     def _hold(self, reason: str) -> Ending | None:
@@ -165,7 +189,7 @@ class Adoption:
             Event.VOLUME_HELD, examination, f"is held: {bounded(hold.reason)}. End it with: guard release", fields
         )
 
-    def _write(self, request: Adopt | Accept | Release | Announce) -> Written | Fault | None:
+    def _write(self, request: Adopt | Accept | Release | Announce | Keep) -> Written | Fault | None:
         """Has it written; None where another command was faster."""
         try:
             answer: Written | Overtaken | Fault = self.examiner.ask(request)
@@ -205,6 +229,8 @@ class Adoption:
 
 
 _REPLACEABLE = frozenset({Outcome.MARKER_MISMATCH, Outcome.MARKER_INVALID})
+#: Where a ledger can stand without its marker.
+_UNMARKED = frozenset({Outcome.MARKER_MISSING, Outcome.MARKER_INVALID})
 #: A wipe is not laundered, and nothing is written on what refuses every write.
 _BLOCKING = (Outcome.READ_ONLY, Outcome.DATA_LOST)
 #: The shortest start of a broken marker's SHA-256 that names it.
@@ -234,6 +260,10 @@ def _replaced(standing: Marker | Invalid | None, replacing: str | None) -> str |
     return standing.digest if named else None
 
 
+def _has(examination: Examination, outcome: Outcome) -> bool:
+    return any(one.outcome is outcome for one in examination.judgement.findings)
+
+
 def _only(examination: Examination, outcome: Outcome) -> Examination:
     """The examination with this outcome first: it is what stands in the way of this command."""
     findings = examination.judgement.findings
@@ -246,6 +276,10 @@ def _without(examination: Examination, *waived: Outcome) -> Examination:
     """The examination without the outcomes that a command is there to end, or does not mind."""
     kept = tuple(one for one in examination.judgement.findings if one.outcome not in waived)
     return replace(examination, judgement=replace(examination.judgement, findings=kept))
+
+
+def _kept(written: Written) -> dict[str, Any]:
+    return {"set_aside": ", ".join(written.set_aside) or None}
 
 
 def _recorded(ledger: Ledger) -> dict[str, Any]:

@@ -135,23 +135,33 @@ class Arguments:
 
 def parse(command: str, arguments: Sequence[str]) -> Arguments:
     """Reads flags; never raises, since problems are told together with those of the settings."""
-    model = MODELS[command]
-    parser = _Parser(prog=f"guard {command}", add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
-    for name in fields(model):
-        # Without `?` a missing value would hide every other flag, and all problems are told at once.
-        parser.add_argument(flag(name), dest=name, nargs="?", const=None)
-    for extra, declared in _EXTRAS.get(command, {}).items():
-        parser.add_argument(extra, **declared)
+    model, declared = MODELS[command], _EXTRAS.get(command, {})
+    parser = _parser(command)
+    for extra, how in declared.items():
+        parser.add_argument(extra, **how)
+    unreadable: list[str] = []
     try:
         namespace, unknown = parser.parse_known_intermixed_args(list(arguments))
     except _Unreadable as error:
-        return Arguments({}, {}, (f"guard {command}: {error}",))
+        # Of what stands beside it the settings can still be read, and unknown flags be told.
+        unreadable = [f"guard {command}: {error}"]
+        namespace, rest = _parser(command).parse_known_args(list(arguments))
+        unknown = [word for word in rest if word.startswith("--") and word.partition("=")[0] not in declared]
     found: dict[str, Any] = vars(namespace)
-    problems = [f"guard {command} knows no {word}" for word in unknown]
+    problems = unreadable + [f"guard {command} knows no {word}" for word in unknown]
     problems += [f"guard {command}: {flag(name)} has no value" for name, value in found.items() if value is None]
     extras = {name: value for name, value in found.items() if name not in fields(model)}
     settings = {name: value for name, value in found.items() if name not in extras and value is not None}
     return Arguments(settings, extras, tuple(problems))
+
+
+def _parser(command: str) -> _Parser:
+    """Reads the settings of a command."""
+    parser = _Parser(prog=f"guard {command}", add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+    for name in fields(MODELS[command]):
+        # Without `?` a missing value would hide every other flag, and all problems are told at once.
+        parser.add_argument(flag(name), dest=name, nargs="?", const=None)
+    return parser
 
 
 def overview() -> str:

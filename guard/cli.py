@@ -16,7 +16,7 @@ import guard
 from guard import explain
 from guard.event import Event, Happening
 from guard.interrupt import Interrupt, Interrupted
-from guard.outcome import TERMINATED, Outcome, Severity
+from guard.outcome import TERMINATED, Outcome
 from guard.volume import requests  # noqa: F401 - the prober is forked with what it runs
 from guard.volume.examine import Examiner, ProberFailed
 from guard.volume.prober import Prober
@@ -24,7 +24,7 @@ from guard.volume.prober import Prober
 if TYPE_CHECKING:
     from guard.arguments import Arguments
     from guard.report.log import Format
-    from guard.settings import VolumeSettings, WatchSettings
+    from guard.settings import Reporting, VolumeSettings, WatchSettings
     from guard.watch.options import Options, Unusable
     from guard.wording import Ending, Say
 
@@ -45,10 +45,12 @@ _HELP = frozenset({"--help", "-h", "help"})
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command; the exit status."""
-    if not arguments or arguments[0] in _HELP:
+    if not arguments:
+        return _unusable([f"no command: known are {', '.join(COMMANDS)}; guard --help says what each does"], {})
+    if arguments[0] in _HELP:
         from guard.arguments import overview
 
-        return _answer(overview(), Outcome.OK if arguments else Outcome.USAGE)
+        return _answer(overview(), Outcome.OK)
     command, *rest = arguments
     if command in {"--version", "-V"}:
         return _answer(f"volume-guard {guard.__version__}\n", Outcome.OK)
@@ -65,15 +67,33 @@ def run(arguments: Sequence[str]) -> int:
         return _doctor(flags)
     if command == "watch":
         return _watch(flags, app)
+    return _run_on_volume(command, flags, app)
+
+
+def _run_on_volume(command: str, flags: list[str], app: list[str] | None) -> int:
     with Interrupt() as interrupt:
-        prober = Prober()
         try:
-            ending = _on_volume(command, flags, app, prober, interrupt)
+            ending = _on_volume(command, flags, app, _forked(), interrupt)
             interrupt.check()
         except Interrupted:
             return interrupt.status or TERMINATED
         except Exception:  # noqa: BLE001 - the last line of defence: a bug is said and has a status
-            return _unforeseen(traceback.format_exc())
+            ending = _unforeseen(traceback.format_exc(), command, flags, app)
+    return _end(ending)
+
+
+def _forked(keep: tuple[int, ...] = ()) -> Prober | ProberFailed:
+    """The prober; where none can be forked, that is said once the settings for saying are known."""
+    try:
+        return Prober(keep)
+    except OSError as error:
+        code = errno.errorcode.get(error.errno or 0, "an error")
+        return ProberFailed(
+            f"no prober can be started: {code} on fork (too few processes or memory allowed to the pod)"
+        )
+
+
+def _end(ending: int | Handover) -> int:
     return ending if isinstance(ending, int) else _become(ending)
 
 
@@ -138,7 +158,7 @@ def _doctor(flags: list[str]) -> int:
     try:
         outcome, text = diagnose(options, sys.stdin.buffer)
     except Exception:  # noqa: BLE001 - a bug is said and has a status
-        return _unforeseen(traceback.format_exc())
+        return _end(_unforeseen(traceback.format_exc(), "doctor", flags))
     return _answer(text, outcome)
 
 
@@ -157,7 +177,9 @@ def _watch(flags: list[str], app: list[str] | None) -> int:
         gc.collect()
         gc.freeze()
         wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        prober = Prober((wake,))
+        prober = _forked((wake,))
+        if isinstance(prober, ProberFailed):
+            return _end(_unforeseen(str(prober), "watch", flags))
         try:
             # pydantic takes 15 MiB, and is not needed any more once the settings are read.
             options = apart(_ReadWatchSettings(tuple(flags), app is not None))
@@ -166,7 +188,7 @@ def _watch(flags: list[str], app: list[str] | None) -> int:
                 return _report_unusable(list(options.problems), options.termination_log, _log(options.log_format))
             Sidecar(options, Link(prober, options.expected.probe_timeout, (wake,)), wake, interrupt).run()
         except Exception:  # noqa: BLE001 - the last line of defence: a bug is said and has a status
-            return _unforeseen(traceback.format_exc())
+            return _end(_unforeseen(traceback.format_exc(), "watch", flags))
     return Outcome.OK.status
 
 
@@ -192,8 +214,7 @@ class _ReadWatchSettings:
             problems.append("guard watch takes no -- APP")
         if not problems and isinstance(found, settings.WatchSettings):
             return _watch_options(found)
-        reporting, _ = settings.load(settings.Reporting, parsed.settings)
-        reporting = reporting or settings.Reporting.model_construct()
+        reporting = settings.reporting(parsed.settings)
         return Unusable(tuple(problems), reporting.log_format, reporting.termination_log)
 
 
@@ -222,7 +243,7 @@ def _log(log_format: "Format") -> "Say":
 
 
 def _on_volume(
-    command: str, flags: list[str], app: list[str] | None, prober: Prober, interrupt: Interrupt
+    command: str, flags: list[str], app: list[str] | None, prober: Prober | ProberFailed, interrupt: Interrupt
 ) -> int | Handover:
     from guard import settings
 
@@ -258,7 +279,10 @@ def _unknown_settings(problems: list[str], *, lenient: bool) -> list[str]:
     others: list[str] = []
     for name, nearest, distance in unknown_names(os.environ):
         sentence = f"unknown setting {name}: the nearest known one is {nearest}"
-        (others if lenient and distance > near else problems).append(sentence)
+        if lenient and distance > near:
+            others.append(f"left alone: {sentence}")
+        else:
+            problems.append(sentence)
     return others
 
 
@@ -277,39 +301,58 @@ def _judge(
     extras: dict[str, str],
     app: list[str] | None,
     warnings: list[str],
-    prober: Prober,
+    prober: Prober | ProberFailed,
     interrupt: Interrupt,
 ) -> int | Handover:
     from guard.report import termination
     from guard.report.log import Log
-    from guard.settings import CheckSettings
 
-    say = Log(found.log_format, found.log_level).say
-    for warning in warnings:
-        say(Happening(Event.VOLUME_OK, f"Left alone: {warning}.", Severity.WARNING))
-    observing = isinstance(found, CheckSettings) and not found.enforce
+    log, told = Log(found.log_format, found.log_level), list[Happening]()
+
+    def say(happening: Happening) -> None:
+        told.append(happening)
+        log.say(happening)
+
     expected = found.expectation()
     if command != "check":  # these write, and what is there now is what they are about: no floor by setting
         expected = replace(expected, writable=True, loss=replace(expected.loss, min_files=0))
-    examiner = Examiner(expected, prober, interrupt)
+    examiner = None if isinstance(prober, ProberFailed) else Examiner(expected, prober, interrupt)
     try:
-        ending = _command(command, found, extras, examiner, say)
+        if examiner is None:
+            ending = _bug(str(prober), say)
+        else:
+            ending = _command(command, found, extras, examiner, say, tuple(warnings))
     except Interrupted:
         raise
     except ProberFailed as failed:
-        ending = _bug(str(failed), say)
+        ending = _bug(str(failed), say, told)
     except Exception:  # noqa: BLE001 - a bug is said and has a status
-        ending = _bug(traceback.format_exc(), say)
-    passed = ending.outcome is Outcome.OK or observing
+        ending = _bug(traceback.format_exc(), say, told)
+    passed = ending.outcome is Outcome.OK or _observes(found)
     if ending.outcome is not Outcome.OK or not app:  # after a pass the file is the application's
         termination.write(found.termination_log, ending.message)
-    examiner.close()
+    if examiner is not None:
+        examiner.close()
     if passed and app:
         return Handover(app, found.termination_log, say)
     return 0 if passed else ending.outcome.status
 
 
-def _command(command: str, found: "VolumeSettings", extras: dict[str, str], examiner: Examiner, say: "Say") -> "Ending":
+def _observes(found: "Reporting | None") -> bool:
+    """GUARD_ENFORCE=false: everything is said, and nothing refused."""
+    from guard.settings import CheckSettings
+
+    return isinstance(found, CheckSettings) and not found.enforce
+
+
+def _command(
+    command: str,
+    found: "VolumeSettings",
+    extras: dict[str, str],
+    examiner: Examiner,
+    say: "Say",
+    warnings: tuple[str, ...],
+) -> "Ending":
     from guard.wording import Whereabouts
 
     where = Whereabouts(found.pod, found.node, found.namespace)
@@ -318,7 +361,7 @@ def _command(command: str, found: "VolumeSettings", extras: dict[str, str], exam
         from guard.settings import CheckSettings
 
         assert isinstance(found, CheckSettings)
-        return gate.check(examiner, found.wait, where, say)
+        return gate.check(examiner, found.wait, where, say, warnings)
     from guard.adopt import Adoption
 
     adoption = Adoption(examiner, where, say)
@@ -354,35 +397,47 @@ def _own_environment() -> dict[bytes, bytes]:
     return environment
 
 
-def _bug(trace: str, say: "Say") -> "Ending":
+def _bug(trace: str, say: "Say", told: Sequence[Happening] = ()) -> "Ending":
+    """Says a bug, or what became of the prober, as the last line of the run that it ended."""
     from guard.wording import Ending, more
 
     outcome = Outcome.INTERNAL_ERROR
-    last = trace.strip().rsplit("\n", 1)[-1]
-    message = f"{outcome.label}: a bug in the guard: {last}. {outcome.value.remedy}"
+    *above, last = trace.strip().rsplit("\n", 1)
+    message = f"{outcome.label}: {'a bug in the guard: ' if above else ''}{last}. {outcome.value.remedy}"
     fields = {"outcome": outcome.label, "status": outcome.status, "traceback": trace[-4000:]}
-    say(Happening(Event.VOLUME_REFUSED, message, outcome.severity, fields))
+    goes_on = bool(told) and not told[-1].last
+    operation = told[-1].operation if goes_on else _operation()
+    say(Happening(Event.VOLUME_REFUSED, message, outcome.severity, fields, operation, first=not goes_on, last=True))
     return Ending(outcome, f"{message}\n{more(outcome)}\n")
 
 
-def _unforeseen(trace: str) -> int:
-    """A bug before the settings are known: said as well as it can be."""
-    from guard.report import termination
-    from guard.report.log import Log
-    from guard.settings import Reporting
+def _operation() -> str:
+    return os.urandom(8).hex()
 
-    ending = _bug(trace, Log().say)
-    termination.write(Reporting.model_construct().termination_log, ending.message)
-    return ending.outcome.status
+
+def _unforeseen(trace: str, command: str, flags: list[str], app: list[str] | None = None) -> int | Handover:
+    """A bug outside of what a command does: said as well as it can be."""
+    from guard.report import termination
+    from guard.settings import MODELS, Reporting, load, reporting
+
+    try:
+        parsed = _parsed(command, flags)
+        how, observes = reporting(parsed.settings), _observes(load(MODELS[command], parsed.settings)[0])
+    except Exception:  # noqa: BLE001 - the bug may be in reading them
+        how, observes = Reporting.model_construct(), False
+    say = _log(how.log_format)
+    ending = _bug(trace, say)
+    termination.write(how.termination_log, ending.message)
+    if observes and app:
+        return Handover(app, how.termination_log, say)
+    return 0 if observes else ending.outcome.status
 
 
 def _unusable(problems: list[str], flags: dict[str, str]) -> int:
     """Says every problem at once, as far as the settings for saying are usable themselves."""
-    from guard.settings import Reporting, load
+    from guard.settings import reporting
 
-    found, _ = load(Reporting, flags)
-    if found is None:
-        found = Reporting.model_construct()
+    found = reporting(flags)
     return _report_unusable(problems, found.termination_log, _log(found.log_format))
 
 
@@ -393,7 +448,7 @@ def _report_unusable(problems: list[str], termination_log: str, say: "Say") -> i
     outcome = Outcome.USAGE
     message = f"{outcome.label}: {'; '.join(problems)}. {outcome.value.remedy}"
     fields = {"outcome": outcome.label, "status": outcome.status, "problems": problems}
-    say(Happening(Event.VOLUME_REFUSED, message, outcome.severity, fields))
+    say(Happening(Event.VOLUME_REFUSED, message, outcome.severity, fields, _operation(), first=True, last=True))
     lines = [
         outcome.label,
         *(f"  {problem}" for problem in problems),

@@ -2,13 +2,14 @@
 
 import os
 import time
+from dataclasses import replace
 
 from guard.event import Event, Happening
 from guard.outcome import Outcome, Severity
 from guard.report.text import bounded
 from guard.volume.examine import Examiner
 from guard.volume.judge import Examination, ledger_warning, usable_ledger
-from guard.wording import Ending, Say, Whereabouts, facts, judged, refusal, remedies, sentence
+from guard.wording import Ending, Say, Whereabouts, facts, judged, refusal, remedies, sentence, then
 
 #: Seconds between two looks while waiting: soon enough for whoever just ran `guard adopt`, and at most this share of
 #: the time is spent looking at a tree that takes long to count.
@@ -20,7 +21,7 @@ _LOOK_SHARE = 5
 _SETTLING = 0.5
 
 
-def check(examiner: Examiner, wait: float, where: Whereabouts, say: Say) -> Ending:
+def check(examiner: Examiner, wait: float, where: Whereabouts, say: Say, warnings: tuple[str, ...] = ()) -> Ending:
     """Judges the volume, again and again where it may mend.
 
     Args:
@@ -28,6 +29,7 @@ def check(examiner: Examiner, wait: float, where: Whereabouts, say: Say) -> Endi
         wait: GUARD_WAIT, in seconds.
         where: This pod.
         say: Takes the happenings.
+        warnings: What the settings gave reason to say, as clauses; said with the end.
 
     Raises:
         Interrupted: A signal asked for the end while waiting.
@@ -55,12 +57,19 @@ def check(examiner: Examiner, wait: float, where: Whereabouts, say: Say) -> Endi
             say(_waiting(examination, until - now, where, operation))
         pause = min(_LONGEST_PAUSE, max(_PAUSE, _LOOK_SHARE * (now - began)))
         examiner.pause(min(pause, until - now))
-    _say_warnings(examination, where, operation, say)
+    first = not waiting
+    broken = _ledger_invalid(examination, where, operation, first=first)
+    if broken is not None:
+        say(broken)
+        first = False
     if judgement.outcome is Outcome.OK:
-        passed = _passed(examination, where, operation, first=not waiting)
+        passed = _passed(examination, where, operation, warnings, first=first)
         say(passed)
         return Ending(Outcome.OK, f"ok: {passed.message}\n")
-    refused, ending = refusal(examination, where, operation, first=not waiting)
+    refused, ending = refusal(examination, where, operation, first=first)
+    if warnings:
+        message = f"{refused.message} Besides, {'; '.join(warnings)}."
+        refused = replace(refused, message=message, fields={**refused.fields, "warnings": list(warnings)})
     say(refused)
     return ending
 
@@ -69,22 +78,26 @@ def _waiting(examination: Examination, left: float, where: Whereabouts, operatio
     commands = remedies(examination, where)
     message = f"Waiting up to {left:.0f} s: {sentence(examination)}"
     if commands:
-        message += f" To mend it now: {commands[0]}"
+        message += f" To mend it now: {then(commands)}"
     return Happening(Event.VOLUME_WAITING, message, Severity.INFO, judged(examination, where), operation, first=True)
 
 
-def _say_warnings(examination: Examination, where: Whereabouts, operation: str, say: Say) -> None:
+def _ledger_invalid(examination: Examination, where: Whereabouts, operation: str, *, first: bool) -> Happening | None:
+    """A ledger that can't be used, where there is one."""
     broken = ledger_warning(examination.look)
-    if broken:
-        message = (
-            f"The ledger of {examination.look.path} is not used: {bounded(broken, 512)}. "
-            "Only GUARD_MIN_FILES counts until the watcher or guard accept writes a new one."
-        )
-        fields = {"path": examination.look.path, "reason": broken, **where.fields()}
-        say(Happening(Event.LEDGER_INVALID, message, Event.LEDGER_INVALID.severity, fields, operation))
+    if not broken:
+        return None
+    message = (
+        f"The ledger of {examination.look.path} is not used: {bounded(broken, 512)}. "
+        "Only GUARD_MIN_FILES counts until the watcher or guard accept writes a new one."
+    )
+    fields = {"path": examination.look.path, "reason": broken, **where.fields()}
+    return Happening(Event.LEDGER_INVALID, message, Event.LEDGER_INVALID.severity, fields, operation, first=first)
 
 
-def _passed(examination: Examination, where: Whereabouts, operation: str, *, first: bool) -> Happening:
+def _passed(
+    examination: Examination, where: Whereabouts, operation: str, besides: tuple[str, ...], *, first: bool
+) -> Happening:
     """The line that answers "did my data survive the restart?"."""
     look, census, loss = examination.look, examination.census, examination.judgement.loss
     assert look.mount is not None
@@ -106,7 +119,7 @@ def _passed(examination: Examination, where: Whereabouts, operation: str, *, fir
         if ledger.node and where.node:
             fields["node_changed"] = ledger.node != where.node
             told.append(f"now on {where.node}" if fields["node_changed"] else "the same node")
-    warnings = list(examination.judgement.warnings)
+    warnings = [*examination.judgement.warnings, *besides]
     if examination.judgement.shrunk:
         warnings.insert(0, f"it shrunk from {loss.before} to {loss.after} files")
     if warnings:

@@ -6,6 +6,13 @@ from types import FrameType, TracebackType
 from typing import Self
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+#: The longest that poll(2) waits at once, in milliseconds: a C int, almost 25 days.
+_LONGEST_POLL = 2**31 - 1
+
+
+def milliseconds(seconds: float) -> float:
+    """A time for poll: not below 0, and no longer than it takes; whoever waits longer asks again."""
+    return min(max(0.0, seconds) * 1000, _LONGEST_POLL)
 
 
 class Interrupted(Exception):  # noqa: N818 - being told to stop is no error

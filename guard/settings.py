@@ -284,6 +284,16 @@ def load(model: type[Reporting], flags: Mapping[str, str]) -> tuple[Reporting | 
         return None, [_sentence(problem, model) for problem in error.errors(include_url=False, include_context=False)]
 
 
+def reporting(flags: Mapping[str, str]) -> Reporting:
+    """How to report that settings are wrong: what is set and usable, and the default of what is not."""
+    given: dict[str, Any] = {name: value for name, value in flags.items() if value != ""}
+    try:
+        return Reporting(**given)
+    except ValidationError as error:
+        wrong = {str(problem["loc"][0]) for problem in error.errors(include_url=False, include_context=False)}
+        return Reporting(**given | {name: field.default for name, field in fields(Reporting).items() if name in wrong})
+
+
 def _sentence(problem: Any, model: type[Reporting]) -> str:
     name = ".".join(str(part) for part in problem["loc"][:1])
     if not name:

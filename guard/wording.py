@@ -55,7 +55,7 @@ def refusal(examination: Examination, where: Whereabouts, operation: str, *, fir
         first: Whether nothing was said before it.
     """
     commands = remedies(examination, where)
-    message = " ".join([sentence(examination), *(f"To do so: {command}" for command in commands)])
+    message = " ".join([sentence(examination), *([f"To do so: {then(commands)}"] if commands else [])])
     outcome = examination.judgement.outcome
     said = Happening(
         Event.VOLUME_REFUSED, message, outcome.severity, judged(examination, where), operation, first=first, last=True
@@ -80,7 +80,7 @@ def sentence(examination: Examination) -> str:
     """A refusal in one line: outcome, what was found, what was expected, what to do."""
     finding = examination.judgement.findings[0]
     parts = [f"{finding.outcome.label}: {finding.found}, expected {finding.expected.removeprefix('expected ')}."]
-    parts.append(finding.outcome.value.remedy)
+    parts.append(finding.remedy)
     if finding.hint:
         parts.append(finding.hint)
     rest = [other.outcome.label for other in examination.judgement.findings[1:]]
@@ -103,7 +103,7 @@ def termination(examination: Examination, commands: tuple[str, ...]) -> str:
         f"looked at: {look.path}{_mount(look)}",
         f"found: {finding.found}",
         f"expected: {finding.expected.removeprefix('expected ')}",
-        f"what to do: {finding.outcome.value.remedy}",
+        f"what to do: {finding.remedy}",
     ]
     if finding.hint:
         lines.append(finding.hint)
@@ -125,22 +125,41 @@ def _mount(look: Look) -> str:
     return f" ({look.kind.value}, {mount.fstype}, device {mount.device}, mounted at {mount.mount_point})"
 
 
+def then(commands: tuple[str, ...]) -> str:
+    """Lines to be run one after the other, in a sentence."""
+    return ", then: ".join(commands)
+
+
 def remedies(examination: Examination, where: Whereabouts) -> tuple[str, ...]:
-    """The exact lines that would mend it, to be run from outside the pod; empty where none would."""
+    """The exact lines that would mend it, in their order, to be run from outside the pod; empty where none would."""
     outcome = examination.judgement.outcome
-    command = {
-        Outcome.MARKER_MISSING: "adopt",
-        Outcome.DATA_LOST: "accept",
-        Outcome.HELD: "release",
-    }.get(outcome)
     pod = where.pod or "POD"
     namespace = f"-n {where.namespace} " if where.namespace else ""
     container = f"-c {examination.look.container} " if examination.look.container else ""
-    if command:
-        return (f"kubectl exec {namespace}{pod} {container}-- guard {command}",)
-    if outcome in MENDING_BY_PROPAGATION or outcome is Outcome.UNREACHABLE:
+    commands = _commands(examination)
+    if commands:
+        return tuple(f"kubectl exec {namespace}{pod} {container}-- guard {command}" for command in commands)
+    fault = examination.look.fault
+    answers = fault is not None and fault.in_place
+    if outcome in MENDING_BY_PROPAGATION or (outcome is Outcome.UNREACHABLE and not answers):
         return (f"kubectl delete pod {namespace}{pod}",)
     return ()
+
+
+def _commands(examination: Examination) -> tuple[str, ...]:
+    judgement, marker = examination.judgement, examination.look.marker
+    outcome, outcomes = judgement.outcome, {finding.outcome for finding in judgement.findings}
+    if outcome is Outcome.HELD:
+        return ("release",)
+    lost = judgement.loss is not None and judgement.loss.acceptable
+    accepted = ("accept",) if lost else ()
+    if outcome is Outcome.DATA_LOST and not lost:
+        return ()
+    if outcome in {Outcome.MARKER_MISSING, Outcome.DATA_LOST} and Outcome.MARKER_MISSING in outcomes:
+        return (*accepted, "adopt")
+    if lost and isinstance(marker, Invalid) and outcome in {Outcome.MARKER_INVALID, Outcome.DATA_LOST}:
+        return (*accepted, f"adopt --replace {marker.digest}")
+    return accepted if outcome is Outcome.DATA_LOST else ()
 
 
 def facts(examination: Examination) -> Mapping[str, Any]:

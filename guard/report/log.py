@@ -102,10 +102,23 @@ def _shown(value: Any, limit: int) -> Any:
     if isinstance(value, str):
         return bounded(value, limit)
     if isinstance(value, Mapping):
-        return {bounded(str(name)): _shown(one, limit) for name, one in list(value.items())[:_NAMES_LIMIT]}
+        shown: dict[str, Any] = {}
+        for name, one in list(value.items())[:_NAMES_LIMIT]:
+            shown[_unused(str(name), shown)] = _shown(one, limit)
+        return shown
     if isinstance(value, list | tuple):
         return [_shown(one, limit) for one in value[:_NAMES_LIMIT]]
     return value
+
+
+def _unused(name: str, used: Mapping[str, Any]) -> str:
+    """A name as it is shown; where two are alike when cut, the later one has a number."""
+    shown, number = bounded(name), 1
+    while shown in used:
+        number += 1
+        suffix = f"~{number}"
+        shown = bounded(name, LIMIT - len(suffix)) + suffix
+    return shown
 
 
 def _json(logger: WrappedLogger, method: str, line: EventDict) -> str:

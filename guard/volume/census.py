@@ -5,7 +5,6 @@ import os
 import stat
 import time
 from collections.abc import Callable, Generator
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from guard.volume import mounts
@@ -191,7 +190,7 @@ class _Walk:
         with names:
             for entry in names:
                 seen += 1
-                if entry.is_dir(follow_symlinks=False):
+                if self._is_folder(entry, path):
                     below = _join(path, entry.name)
                     if below not in self.foreign and (path or entry.name not in NOT_DATA):
                         yield entry.name
@@ -204,12 +203,29 @@ class _Walk:
                     files = seen = 0
         self._add(files)
 
+    def _is_folder(self, entry: os.DirEntry[str], path: str) -> bool:
+        try:
+            return entry.is_dir(follow_symlinks=False)
+        except OSError as error:
+            # A file system that lists no types, and a folder that may be listed but not entered: what lies below its
+            # names can't be told, so it keeps its last count.
+            if not path or error.errno not in _UNREADABLE:
+                raise
+            if self.tally.unreadable[-1:] != [path]:
+                self._skip(error, path)
+            return False
+
     def _weigh(self, entry: os.DirEntry[str]) -> None:
         self._tell()
-        with suppress(FileNotFoundError):
+        try:
             found = entry.stat(follow_symlinks=False)
-            self.tally.bytes += found.st_size
-            self.tally.empty += stat.S_ISREG(found.st_mode) and found.st_size == 0
+        except OSError as error:
+            # A folder that may be listed but not entered shows its names: each counts as a file that is not empty.
+            if error.errno not in _RACED | _UNREADABLE:
+                raise
+            return
+        self.tally.bytes += found.st_size
+        self.tally.empty += stat.S_ISREG(found.st_mode) and found.st_size == 0
 
     def _add(self, files: int) -> None:
         """Called at least once a directory and every PROGRESS names."""

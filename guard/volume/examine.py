@@ -10,7 +10,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from guard.interrupt import Interrupt
+from guard.interrupt import Interrupt, milliseconds
 from guard.volume import mounts
 from guard.volume.facts import Census, Fault, Look, Order
 from guard.volume.judge import Examination, Expectation, judge, reference_of, worth_counting
@@ -116,7 +116,7 @@ class Examiner:
         poll = select.poll()
         poll.register(self._mount_table, select.POLLPRI | select.POLLERR)
         poll.register(self._interrupt.descriptor, select.POLLIN)
-        poll.poll(max(0.0, seconds) * 1000)
+        poll.poll(milliseconds(seconds))
         self._interrupt.check()
 
     def close(self) -> None:
@@ -178,7 +178,7 @@ class Examiner:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise NoProgress(told)
-            poll.poll(left * 1000)
+            poll.poll(milliseconds(left))
 
     def _last_words(self) -> str:
         message = self._prober.take()

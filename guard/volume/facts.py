@@ -32,6 +32,13 @@ class Invalid:
     future: bool = False
 
 
+#: No progress, and what a lost disk, server or daemon gives: the mount is what is wrong, also where a write meets it first.
+_NO_ANSWER = frozenset(
+    {0, errno.EIO, errno.ENXIO, errno.ENODEV, errno.ESTALE, errno.ENOTCONN, errno.ECONNABORTED, errno.ECONNRESET,
+     errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.EREMOTEIO, errno.ESHUTDOWN}
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Fault:
     """A system call on the path that failed.
@@ -39,10 +46,12 @@ class Fault:
     Attributes:
         number: The errno; 0 for no progress in time.
         doing: What was tried, as a clause.
+        writing: It was a write in `.volume-guard/`, and the volume had been read before.
     """
 
     number: int
     doing: str
+    writing: bool = False
 
     @property
     def code(self) -> str:
@@ -63,6 +72,11 @@ class Fault:
     def denied(self) -> bool:
         """Whether permission is what is missing. EACCES is not absence."""
         return self.number in {errno.EACCES, errno.EPERM}
+
+    @property
+    def in_place(self) -> bool:
+        """Whether a write failed on a volume that answers: what is in the way lies there, and a new pod would meet it too."""
+        return self.writing and self.number not in _NO_ANSWER
 
 
 @dataclass(frozen=True)

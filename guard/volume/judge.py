@@ -1,5 +1,6 @@
 """The judgement: a pure function of what is expected and what a look found. Gate, watcher and adoption share it."""
 
+import errno
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -44,13 +45,20 @@ class Finding:
         outcome: Which.
         found: What was found, as a sentence part: `/app/skills carries "a"`.
         expected: What was expected: `expected "b"`.
-        hint: What to do now in this very case, beyond the outcome's own remedy; may be empty.
+        hint: What to do now in this very case, beyond the remedy; may be empty.
+        instead: The remedy where the outcome's own is wrong in this very case; may be empty.
     """
 
     outcome: Outcome
     found: str
     expected: str
     hint: str = ""
+    instead: str = ""
+
+    @property
+    def remedy(self) -> str:
+        """What to do now."""
+        return self.instead or self.outcome.value.remedy
 
 
 @dataclass(frozen=True)
@@ -98,7 +106,7 @@ class Examination:
 
 
 def usable_ledger(look: Look) -> Ledger | None:
-    """The ledger, where it can be trusted: readable, and of the marker that lies beside it (or of none)."""
+    """The ledger, where it can be trusted: readable, and of the marker that lies beside it (or of none that can be read)."""
     if not isinstance(look.ledger, Ledger):
         return None
     if isinstance(look.marker, Marker) and look.marker.marker_id != look.ledger.marker_id:
@@ -127,7 +135,7 @@ def worth_counting(expected: Expectation, look: Look) -> bool:
         return False
     if isinstance(look.marker, Marker):
         return look.marker.volume == expected.volume
-    return look.marker is None and usable_ledger(look) is not None
+    return usable_ledger(look) is not None
 
 
 def judge(expected: Expectation, look: Look, census: Census | None = None) -> Judgement:
@@ -138,16 +146,15 @@ def judge(expected: Expectation, look: Look, census: Census | None = None) -> Ju
         look: What was found.
         census: The count, where it was worth counting.
     """
-    findings = sorted(_findings(expected, look, census), key=lambda finding: PRECEDENCE.index(finding.outcome))
-    loss = None
-    if census is not None and census.fault is None:
-        loss = judge_loss(expected.loss, reference_of(look), census)
-        if loss.verdict is Verdict.WIPED:
-            findings.append(_data_lost(look, loss))
+    loss = judge_loss(expected.loss, reference_of(look), census) if census is not None and not census.fault else None
+    found = [*_findings(expected, look, census, loss)]
+    if loss is not None and loss.verdict is Verdict.WIPED:
+        found.append(_data_lost(look, loss))
+    findings = sorted(found, key=lambda finding: PRECEDENCE.index(finding.outcome))
     return Judgement(tuple(findings), loss, tuple(_warnings(expected, look, census)))
 
 
-def _findings(expected: Expectation, look: Look, census: Census | None) -> Iterator[Finding]:
+def _findings(expected: Expectation, look: Look, census: Census | None, loss: Loss | None) -> Iterator[Finding]:
     if look.absent:
         yield Finding(Outcome.MISSING, f"{look.path}: {look.found_instead}", "a mounted directory")
         return
@@ -162,7 +169,7 @@ def _findings(expected: Expectation, look: Look, census: Census | None) -> Itera
         return
     yield from _mount_findings(expected, look)
     if not look.fault:
-        yield from _marker_findings(expected, look)
+        yield from _marker_findings(expected, look, lost=loss is not None and loss.acceptable)
     yield from _state_findings(expected, look)
 
 
@@ -172,15 +179,29 @@ def _unreachable(look: Look, timeout: float, fault: Fault) -> Finding:
         found = f"{look.path}{where} made no progress for {timeout:g} s while {fault.doing}"
         return Finding(Outcome.UNREACHABLE, found, "an answer from the volume")
     who = look.identity
+    folder = f"{look.path}/{GUARD_FOLDER}"
     found = f"{look.path}{where}: {fault.code} while {fault.doing}"
+    if fault.in_place and fault.full:
+        return Finding(
+            Outcome.UNREACHABLE, found, "room for the guard's documents, a few KiB",
+            instead="Free space or raise the quota, then run it again.",
+        )  # fmt: skip
     if fault.denied:
         groups = ",".join(map(str, who.groups)) or "none"
-        found += f"; looked as uid {who.uid}, gid {who.gid}, groups {groups}"
+        found += f"; {'wrote' if fault.writing else 'looked'} as uid {who.uid}, gid {who.gid}, groups {groups}"
         return Finding(
-            Outcome.UNREACHABLE, found, "permission to read it",
+            Outcome.UNREACHABLE, found, f"permission to write {folder}" if fault.writing else "permission to read it",
             f"Set the pod's securityContext.fsGroup to the group that owns the volume (this guard has groups {groups}), "
             "or run the guard with the application's runAsUser.",
+            instead=f"Give the guard permission to write {folder}, then run it again." if fault.writing else "",
         )  # fmt: skip
+    if fault.in_place:
+        told = f"Look at what lies in {folder}, move away what is in the way"
+        if fault.number == errno.EAGAIN:
+            told = "Another command works on this volume: wait for its end"
+        return Finding(
+            Outcome.UNREACHABLE, found, f"to be able to write in {folder}", instead=f"{told}, then run it again."
+        )
     return Finding(Outcome.UNREACHABLE, found, "an answer from the volume")
 
 
@@ -208,20 +229,27 @@ def _mount_findings(expected: Expectation, look: Look) -> Iterator[Finding]:
         )
 
 
-def _marker_findings(expected: Expectation, look: Look) -> Iterator[Finding]:
+#: Adopting a wiped volume is refused until what is left of it was accepted.
+_ACCEPT_FIRST = (
+    "Its ledger says that data was lost: restore it. Only if what is there now is right: guard accept, then "
+)
+
+
+def _marker_findings(expected: Expectation, look: Look, *, lost: bool) -> Iterator[Finding]:
     wanted = f'expected "{expected.volume}"'
     if look.marker is None:
         seen = usable_ledger(look)
         found = f"{look.path} carries no marker"
         if seen:
             found += f", but a ledger: {seen.files} files when {bounded(seen.pod or 'a guard')} last wrote it at {seen.written}"
-        yield Finding(Outcome.MARKER_MISSING, found, wanted)
+        yield Finding(Outcome.MARKER_MISSING, found, wanted, f"{_ACCEPT_FIRST}guard adopt" if lost else "")
     elif isinstance(look.marker, Invalid):
         broken = look.marker
         name = f" (sha256 {broken.digest})" if broken.digest else ""
         hint = (
-            f"To write a new one and keep this beside it: guard adopt --replace {broken.digest}"
-            if broken.digest else f"Look at {look.path}/{GUARD_FOLDER} and move it away by hand."
+            f"Look at {look.path}/{GUARD_FOLDER} and move it away by hand." if not broken.digest
+            else f"{_ACCEPT_FIRST}guard adopt --replace {broken.digest}" if lost
+            else f"To write a new one and keep this beside it: guard adopt --replace {broken.digest}"
         )  # fmt: skip
         yield Finding(
             Outcome.MARKER_INVALID, f"{look.path} carries a marker that is {broken.reason}{name}", wanted, hint
@@ -248,17 +276,17 @@ def _state_findings(expected: Expectation, look: Look) -> Iterator[Finding]:
 
 def _data_lost(look: Look, loss: Loss) -> Finding:
     largest = ", ".join(f"{bounded(entry.name)} {entry.before} to {entry.after}" for entry in loss.entries[:3])
-    found = f"{look.path} holds {loss.after} files of {loss.before}: {loss.reason}"
+    found = f"{look.path} holds {loss.found}: {loss.reason}"
     if largest:
         found += f" ({largest})"
     ledger = usable_ledger(look)
-    expected = "the files of the reference"
-    if ledger:
+    expected = loss.expected
+    if ledger and not loss.floor:
         expected += (
             f", recorded {ledger.reference.recorded}, last seen {ledger.written} by {bounded(ledger.pod or 'a guard')}"
         )
         expected += f" on {bounded(ledger.node)}" if ledger.node else ""
-    return Finding(Outcome.DATA_LOST, found, expected)
+    return Finding(Outcome.DATA_LOST, found, expected, instead=loss.remedy if loss.floor else "")
 
 
 def _warnings(expected: Expectation, look: Look, census: Census | None) -> Iterator[str]:
@@ -266,7 +294,8 @@ def _warnings(expected: Expectation, look: Look, census: Census | None) -> Itera
         yield f"{look.path} is full: a write failed for lack of space or quota"
     if expected.writable and look.writing is Writing.DENIED and not look.read_only:
         who = look.identity
-        yield f"uid {who.uid}, gid {who.gid} may not write {look.path}: whether the volume is writable was not seen"
+        folder = f"{look.path}/{GUARD_FOLDER}"
+        yield f"uid {who.uid}, gid {who.gid} may not write {folder}: whether the volume is writable was not seen"
     if census is not None and census.unreadable:
         names = ", ".join(map(bounded, census.unreadable[:3]))
         yield f"{len(census.unreadable)} folders could not be read and keep their last count: {names}"

@@ -17,7 +17,12 @@ _Document = TypeVar("_Document")
 #: For opening what may be anything: no link is followed, no FIFO is waited for, no terminal is taken.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 
-_ABSENT = {errno.ENOENT: "no such path", errno.ENOTDIR: "not a directory", errno.ELOOP: "links that lead nowhere"}
+_ABSENT = {
+    errno.ENOENT: "no such path",
+    errno.ENOTDIR: "not a directory",
+    errno.ELOOP: "links that lead nowhere",
+    errno.ENAMETOOLONG: "a name too long to exist",
+}
 
 
 class Unreachable(Exception):  # noqa: N818 - named as its outcome
@@ -239,7 +244,7 @@ def _try_writing(root: int) -> dict[str, object]:
             return {"writing": Writing.FULL}
         if error.errno in {errno.EACCES, errno.EPERM}:
             return {"writing": Writing.DENIED}
-        raise Unreachable(Fault(error.errno or 0, f"writing in {GUARD_FOLDER}")) from None
+        raise Unreachable(Fault(error.errno or 0, f"writing in {GUARD_FOLDER}", writing=True)) from None
     return {"writing": Writing.WORKS}
 
 

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from guard.outcome import Outcome
 from guard.volume.facts import Census
 from guard.volume.ledger import Reference
 
 #: Shares are compared as whole millionths, so that 0.7 of 10 is 7 and not 7.000000000000001.
 _MILLION = 1_000_000
+_RESTORE_OR_LOWER = "Restore the data from a backup. If so few files are right: lower GUARD_MIN_FILES."
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Loss:
         lost: Gone against the reference, plus files that became empty.
         reason: The clause of the rule that tells, for a person.
         entries: Entries that lost files, the largest loss first.
+        floor: GUARD_MIN_FILES where that alone is the loss: a new reference would not end it; otherwise 0.
     """
 
     verdict: Verdict
@@ -62,6 +65,27 @@ class Loss:
     lost: int
     reason: str
     entries: tuple[EntryLoss, ...] = ()
+    floor: int = 0
+
+    @property
+    def acceptable(self) -> bool:
+        """Whether data is lost and a new reference, by accept, would end it."""
+        return self.verdict is Verdict.WIPED and not self.floor
+
+    @property
+    def found(self) -> str:
+        """How many files are there, as a clause."""
+        return f"{self.after} files of {self.before}" if self.lost else f"{self.after} files"
+
+    @property
+    def expected(self) -> str:
+        """How many were expected, as a clause."""
+        return f"at least {self.floor} files (GUARD_MIN_FILES)" if self.floor else "the files of the reference"
+
+    @property
+    def remedy(self) -> str:
+        """What to do where data is lost."""
+        return _RESTORE_OR_LOWER if self.floor else Outcome.DATA_LOST.value.remedy
 
 
 def needed(rule: LossRule, reference: Reference | None) -> int:
@@ -141,7 +165,8 @@ def judge_loss(rule: LossRule, reference: Reference | None, census: Census) -> L
 
 def _floor(rule: LossRule, *, before: int, after: int, lost: int = 0, entries: tuple[EntryLoss, ...] = ()) -> Loss:
     if after < rule.min_files:
-        return Loss(Verdict.WIPED, before, after, lost, f"fewer than GUARD_MIN_FILES={rule.min_files} files", entries)
+        reason = f"fewer than GUARD_MIN_FILES={rule.min_files} files"
+        return Loss(Verdict.WIPED, before, after, lost, reason, entries, floor=rule.min_files)
     return Loss(Verdict.KEPT, before, after, lost, "no baseline yet", entries)
 
 

@@ -57,7 +57,7 @@ def locked(folder: int) -> Iterator[None]:
     """One command at a time on a volume, where the file system has locks; elsewhere exclusive creation must do.
 
     Raises:
-        TimeoutError: Another command has held the lock for too long.
+        BlockingIOError: Another command has held the lock for too long.
     """
     until = time.monotonic() + _LOCK_PATIENCE
     while True:
@@ -65,7 +65,7 @@ def locked(folder: int) -> Iterator[None]:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > until:
-                raise TimeoutError(errno.ETIMEDOUT, f"another guard has locked {GUARD_FOLDER}") from None
+                raise
             time.sleep(0.05)
             continue
         except OSError:
@@ -78,19 +78,55 @@ def locked(folder: int) -> Iterator[None]:
             fcntl.flock(folder, fcntl.LOCK_UN)
 
 
-def replace(folder: int, name: str, text: bytes) -> None:
-    """Writes a document so that after a crash either the old or the new one is there, whole.
+@contextmanager
+def prepared(folder: int, name: str, text: bytes) -> Iterator[str]:
+    """A document under a temporary name, durable already: what space is missing for fails before anything was changed.
 
     Raises:
         OSError: Nothing was changed.
     """
     temporary = _write_temporary(folder, name, text)
     try:
+        yield temporary
+    finally:
+        _discard(folder, temporary)
+
+
+def replace(folder: int, name: str, text: bytes, keep_as: str | None = None) -> str | None:
+    """Writes a document so that after a crash either the old or the new one is there, whole.
+
+    Args:
+        folder: `.volume-guard/`.
+        name: The document.
+        text: Its text.
+        keep_as: The digest or ID that the old one is kept under; None to replace it.
+
+    Returns:
+        What the old one is called now; None where none was kept.
+
+    Raises:
+        OSError: Nothing was changed.
+    """
+    with prepared(folder, name, text) as temporary:
+        kept = settle(folder, temporary, name, keep_as)
+    os.fsync(folder)
+    return kept
+
+
+def settle(folder: int, temporary: str, name: str, keep_as: str | None) -> str | None:
+    """Gives a prepared document its name, as `replace` does; the caller syncs the folder.
+
+    Raises:
+        OSError: Nothing was changed.
+    """
+    kept = set_aside(folder, name, keep_as) if keep_as else None
+    try:
         os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
     except OSError:
-        _discard(folder, temporary)
+        if kept:
+            put_back(folder, kept, name)
         raise
-    os.fsync(folder)
+    return kept
 
 
 def create(folder: int, name: str, text: bytes) -> None:
@@ -100,7 +136,18 @@ def create(folder: int, name: str, text: bytes) -> None:
         FileExistsError: The other one won.
         OSError: Nothing was changed.
     """
-    temporary = _write_temporary(folder, name, text)
+    with prepared(folder, name, text) as temporary:
+        settle_new(folder, temporary, name, text)
+    os.fsync(folder)
+
+
+def settle_new(folder: int, temporary: str, name: str, text: bytes) -> None:
+    """Gives a prepared document its name, which nothing may have yet; the caller syncs the folder.
+
+    Raises:
+        FileExistsError: Another one has it.
+        OSError: Nothing was changed.
+    """
     try:
         os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
     except FileExistsError:
@@ -109,25 +156,38 @@ def create(folder: int, name: str, text: bytes) -> None:
         if error.errno not in _NO_LINKS:
             raise
         _write_new(folder, name, text)
-    finally:
-        _discard(folder, temporary)
-    os.fsync(folder)
 
 
 def set_aside(folder: int, name: str, digest: str) -> str | None:
     """Moves a document out of the way of a new one and keeps it; the name it has now, None where there was none.
+
+    The caller syncs the folder.
 
     Raises:
         OSError: As rename(2).
     """
     stem, _, suffix = name.rpartition(".")
     kept = f"{stem}.{digest}.{suffix}"
+    copies = 1
+    while _is_there(folder, kept):  # what was set aside before stays
+        copies += 1
+        kept = f"{stem}.{digest}-{copies}.{suffix}"
     try:
         os.rename(name, kept, src_dir_fd=folder, dst_dir_fd=folder)
     except FileNotFoundError:
         return None
-    os.fsync(folder)
     return kept
+
+
+def put_back(folder: int, kept: str, name: str) -> None:
+    """Undoes `set_aside`, as far as that can be done."""
+    with suppress(OSError):
+        os.rename(kept, name, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def withdraw(folder: int, name: str) -> None:
+    """Undoes `settle_new`, as far as that can be done."""
+    _discard(folder, name)
 
 
 def remove(folder: int, name: str) -> None:
@@ -182,6 +242,14 @@ def _write_new(folder: int, name: str, text: bytes, *, durable: bool = True) -> 
         raise
     finally:
         os.close(descriptor)
+
+
+def _is_there(folder: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _discard(folder: int, name: str) -> None:

@@ -2,8 +2,9 @@
 
 import errno
 import os
+import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,11 +30,11 @@ class Written:
 
     Attributes:
         ledger: The ledger as written.
-        set_aside: What a broken or foreign document is called now; None where there was none.
+        set_aside: What broken and foreign documents are called now.
     """
 
     ledger: Ledger | None = None
-    set_aside: str | None = None
+    set_aside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -43,19 +44,21 @@ class Overtaken:
 
 @dataclass(frozen=True)
 class Adopt:
-    """Writes the marker, exclusively, then the first ledger.
+    """Writes the marker, exclusively, then the first ledger; where either can't be written all is left as it was.
 
     Attributes:
         seen: What was judged.
         marker: The new marker.
         ledger: The first ledger.
-        replacing: The ID of the marker, or the digest of the broken one, that may be set aside; None for none.
+        replacing: The ID of the marker, or the digest of the broken one, that is set aside; None where there is none.
+        continues: The marker ID of the ledger that the first one continues; any other is set aside.
     """
 
     seen: Seen
     marker: Marker
     ledger: Ledger
     replacing: str | None
+    continues: str | None
 
     def run(self, said: Callable[[Any], None]) -> Written | Overtaken | Fault:
         """Writes, or says why not."""
@@ -63,18 +66,29 @@ class Adopt:
         return _writing(self.seen, self._write)
 
     def _write(self, folder: int) -> Written | Overtaken:
-        aside = None
-        if (standing := _name_of_marker(folder)) is not None:
-            if standing != self.replacing:
-                return Overtaken()
-            aside = store.set_aside(folder, store.MARKER, standing)
-        try:
-            store.create(folder, store.MARKER, marker.render(self.marker))
-        except FileExistsError:
+        standing = _name_of_marker(folder)
+        if standing != self.replacing:
             return Overtaken()
-        _keep_broken_ledger(folder)
-        store.replace(folder, store.LEDGER, ledger.render(self.ledger))
-        return Written(self.ledger, aside)
+        text = marker.render(self.marker)
+        with (
+            ExitStack() as undo,
+            store.prepared(folder, store.LEDGER, ledger.render(self.ledger)) as new_ledger,
+            store.prepared(folder, store.MARKER, text) as new_marker,
+        ):
+            old_marker = store.set_aside(folder, store.MARKER, standing) if standing is not None else None
+            if old_marker:
+                undo.callback(store.put_back, folder, old_marker, store.MARKER)
+            try:
+                store.settle_new(folder, new_marker, store.MARKER, text)
+            except FileExistsError:
+                undo.pop_all()  # what another command wrote meanwhile stands
+                return Overtaken()
+            undo.callback(store.withdraw, folder, store.MARKER)
+            keep_as = _name_to_keep(_standing_ledger(folder), self.continues)
+            old_ledger = store.settle(folder, new_ledger, store.LEDGER, keep_as)
+            undo.pop_all()
+        os.fsync(folder)
+        return Written(self.ledger, tuple(old for old in (old_marker, old_ledger) if old))
 
 
 @dataclass(frozen=True)
@@ -95,16 +109,17 @@ class Accept:
         return _writing(self.seen, self._write)
 
     def _write(self, folder: int) -> Written:
-        last, aside = _keep_broken_ledger(folder)
-        known = last.generation if last and last.marker_id == self.ledger.marker_id else 0
+        last = _standing_ledger(folder)
+        keep_as = _name_to_keep(last, self.ledger.marker_id)
+        known = last.generation if isinstance(last, Ledger) and keep_as is None else 0
         accepted = replace(self.ledger, generation=max(known + 1, self.ledger.generation))
-        store.replace(folder, store.LEDGER, ledger.render(accepted))
-        return Written(accepted, aside)
+        aside = store.replace(folder, store.LEDGER, ledger.render(accepted), keep_as)
+        return Written(accepted, (aside,) if aside else ())
 
 
 @dataclass(frozen=True)
 class Release:
-    """Accepts what is there, then removes the hold: interrupted in between, the volume stays held."""
+    """Accepts what is there, then ends the hold: interrupted in between, the volume stays held."""
 
     accept: Accept
 
@@ -115,8 +130,14 @@ class Release:
 
     def _write(self, folder: int) -> Written:
         written = self.accept._write(folder)  # noqa: SLF001 - one lock for both
-        store.remove(folder, store.HOLD)
-        return written
+        standing = look.document(folder, store.HOLD, hold.LIMIT, hold.parse)
+        if not isinstance(standing, Invalid):
+            store.remove(folder, store.HOLD)
+            return written
+        # What is no hold may be anything, a folder too: it is kept as a broken marker is.
+        aside = store.set_aside(folder, store.HOLD, standing.digest)
+        os.fsync(folder)
+        return replace(written, set_aside=(*written.set_aside, *((aside,) if aside else ())))
 
 
 @dataclass(frozen=True)
@@ -168,17 +189,14 @@ class Keep:
             return Overtaken()
         if look.document(folder, store.HOLD, hold.LIMIT, hold.parse) is not None:
             return Overtaken()
-        standing = look.document(folder, store.LEDGER, ledger.LIMIT, ledger.parse)
-        if isinstance(standing, Ledger) and standing.marker_id == self.ledger.marker_id:
-            if standing.generation > self.replaces:
-                return Overtaken()
-        elif standing is not None:
-            if isinstance(standing, Invalid) and standing.future:
-                return Overtaken()  # a newer guard wrote it, and reads more in it than this one can
-            name = standing.digest if isinstance(standing, Invalid) else standing.marker_id
-            store.set_aside(folder, store.LEDGER, name)
-        store.replace(folder, store.LEDGER, ledger.render(self.ledger))
-        return Written(self.ledger)
+        standing = _standing_ledger(folder)
+        if isinstance(standing, Invalid) and standing.future:
+            return Overtaken()  # a newer guard wrote it, and reads more in it than this one can
+        keep_as = _name_to_keep(standing, self.ledger.marker_id)
+        if isinstance(standing, Ledger) and keep_as is None and standing.generation > self.replaces:
+            return Overtaken()
+        aside = store.replace(folder, store.LEDGER, ledger.render(self.ledger), keep_as)
+        return Written(self.ledger, (aside,) if aside else ())
 
 
 def _writing(
@@ -190,7 +208,7 @@ def _writing(
     except look.Unreachable as error:
         return error.fault
     except OSError as error:
-        return Fault(error.errno or errno.EIO, f"writing in {seen.path}/{GUARD_FOLDER}")
+        return Fault(error.errno or errno.EIO, f"writing in {seen.path}/{GUARD_FOLDER}", writing=True)
 
 
 @contextmanager
@@ -218,9 +236,16 @@ def _name_of_marker(folder: int) -> str | None:
     return standing.marker_id if isinstance(standing, Marker) else standing.digest
 
 
-def _keep_broken_ledger(folder: int) -> tuple[Ledger | None, str | None]:
-    """The standing ledger; a broken one is kept beside the new one, under another name."""
-    standing = look.document(folder, store.LEDGER, ledger.LIMIT, ledger.parse)
-    if standing is None or isinstance(standing, Ledger):
-        return standing, None
-    return None, store.set_aside(folder, store.LEDGER, standing.digest)
+def _standing_ledger(folder: int) -> Ledger | Invalid | None:
+    return look.document(folder, store.LEDGER, ledger.LIMIT, ledger.parse)
+
+
+def _name_to_keep(standing: Ledger | Invalid | None, continued: str | None) -> str | None:
+    """What a ledger is kept under beside the new one; None where the new one continues it, by its marker ID."""
+    if isinstance(standing, Invalid):
+        return standing.digest
+    if standing is None or standing.marker_id == continued:
+        return None
+    # Whoever can write the volume chose this ID: only what looks like one becomes part of a file's name.
+    named = re.fullmatch(r"[0-9A-Za-z-]{1,36}", standing.marker_id, re.ASCII)
+    return standing.marker_id if named else look.digest(standing.marker_id.encode("utf-8", "surrogatepass"))

@@ -54,7 +54,7 @@ def lost(path: str, loss: Loss) -> str:
     """What is lost, as a sentence part."""
     largest = ", ".join(f"{bounded(entry.name)} {entry.before} to {entry.after}" for entry in loss.entries[:_LARGEST])
     emptied = loss.lost - max(0, loss.before - loss.after)
-    text = f"{path} holds {loss.after} files of {loss.before}"
+    text = f"{path} holds {loss.found}"
     text += f", {emptied} of them emptied" if emptied > 0 else ""
     return f"{text}: {loss.reason}" + (f" ({largest})" if largest else "")
 

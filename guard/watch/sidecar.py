@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from guard.event import Event, Happening
-from guard.interrupt import Interrupt
+from guard.interrupt import Interrupt, milliseconds
 from guard.outcome import Severity
 from guard.report.backlog import Backlog
 from guard.report.log import Log
@@ -106,7 +106,9 @@ class Sidecar:
             waits = [self._look_at, wants.look, wants.count, wants.arm, wants.write]
             dues += [max(due, self._not_before) for due in waits if due is not None]
         soonest = min(due for due in dues if due is not None)
-        return max(0.0, soonest - now) * 1000 + 1  # poll counts whole milliseconds, and must not wake too early
+        return milliseconds(
+            max(0.0, soonest - now) + 0.001
+        )  # poll counts whole milliseconds, and must not wake too early
 
     def _hear(self, moment: Moment) -> None:
         heard = self._link.hear(moment.at)

@@ -216,7 +216,7 @@ def _replaced(before: Known, look: Look) -> Trouble:
 
 
 def _trouble(finding: Finding, event: Event) -> Trouble:
-    remedy = finding.outcome.value.remedy + (f" {finding.hint}" if finding.hint else "")
+    remedy = finding.remedy + (f" {finding.hint}" if finding.hint else "")
     return Trouble(event, finding.found, finding.expected.removeprefix("expected "), remedy)
 
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 
 from guard.event import Event
-from guard.outcome import Outcome
 from guard.volume.facts import Census, Fault, Look, Order, Space
 from guard.volume.judge import Expectation
 from guard.volume.kinds import Kind
@@ -373,8 +372,8 @@ class Vigil:
     def _judge(self, moment: Moment, settled: Settled, space: Space | None) -> None:
         loss = self._judged = self._loss(settled.census)
         if loss.verdict is Verdict.WIPED:
-            found, remedy = lines.lost(self.expected.path, loss), Outcome.DATA_LOST.value.remedy
-            trouble = Trouble(Event.VOLUME_WIPED, found, "the files of the reference", remedy)
+            found = lines.lost(self.expected.path, loss)
+            trouble = Trouble(Event.VOLUME_WIPED, found, loss.expected, loss.remedy)
             told = {**self._case.numbers(), **lines.losses(loss, moment, settled)}
             self._case.begin(moment, Condition.CONTENT, trouble, told, settled.since)
             self._counting.keep(settled.census, space)

@@ -53,7 +53,9 @@ def test_a_foreign_marker_stands_until_its_id_is_named_as_the_refusal_prints_it(
     assert adopted.guard("adopt", "--replace", printed[1], GUARD_VOLUME="skills-prod").status == 0
     marker = json.loads(adopted.sh("cat $P/.volume-guard/marker.json"))
     assert marker["volume"] == "skills-prod"
-    assert _documents(adopted) == ["ledger.json", f"marker.{printed[1]}.json", "marker.json"]
+    kept = [f"ledger.{printed[1]}.json", "ledger.json", f"marker.{printed[1]}.json", "marker.json"]
+    assert sorted(_documents(adopted)) == sorted(kept)
+    assert json.loads(adopted.sh(f"cat $P/.volume-guard/ledger.{printed[1]}.json"))["marker"] == printed[1]
     assert adopted.guard("check", GUARD_VOLUME="skills-prod").status == 0
 
 
@@ -77,6 +79,82 @@ def test_a_wipe_that_took_the_marker_too_is_not_laundered_by_adopting(adopted: S
     assert adopted.guard("accept").status == 0
     assert adopted.guard("adopt").status == 0
     assert adopted.guard("check").status == 0
+
+
+def test_a_wipe_that_broke_the_marker_is_not_laundered_by_replacing_it(adopted: Sandbox) -> None:
+    adopted.sh("rm -r $P/tenant; echo broken >$P/.volume-guard/marker.json")
+    before = adopted.sh(_OWN)
+    refused = adopted.guard("check")
+    assert (refused.status, refused.last["also"]) == (22, ["data-lost"])
+    accept, replace = (line.partition("guard ")[2].split() for line in refused.last["remedy"])
+    assert accept == ["accept"]
+    assert adopted.guard(*replace).status == 30
+    assert adopted.sh(_OWN) == before
+    accepted = adopted.guard(*accept)
+    assert accepted.status == 0
+    assert f"guard {' '.join(replace)}" in accepted.last["message"]
+    assert adopted.guard(*replace).status == 0
+    ended = adopted.guard("check")
+    assert (ended.status, ended.last["generation"]) == (0, 3)
+
+
+def test_a_broken_marker_that_is_replaced_keeps_what_its_ledger_says(adopted: Sandbox) -> None:
+    adopted.sh("rm -r $P/tenant/docx; echo broken >$P/.volume-guard/marker.json")
+    replaced = adopted.guard("adopt", "--replace", adopted.guard("check").termination.split("sha256 ")[1][:12])
+    assert (replaced.status, replaced.last["reference_files"]) == (0, 10)
+    assert adopted.guard("check").last["lost_files"] == 6
+
+
+def test_a_second_ledger_of_the_same_marker_is_set_aside_beside_the_first(adopted: Sandbox) -> None:
+    adopted.sh("cp -a $P/.volume-guard $W/own")
+    marker = _ledger(adopted)["marker"]
+    for _ in range(2):
+        adopted.sh("cp $W/own/* $P/.volume-guard")
+        assert adopted.guard("adopt", "--replace", str(marker), GUARD_VOLUME="other").status == 0
+    assert {f"ledger.{marker}.json", f"ledger.{marker}-2.json"} < set(_documents(adopted))
+
+
+def test_what_a_foreign_ledger_calls_its_marker_is_no_path(adopted: Sandbox) -> None:
+    adopted.sh("""sed -i 's|"marker": "[^"]*"|"marker": "../../x"|' $P/.volume-guard/ledger.json""")
+    accepted = adopted.guard("accept")
+    assert (accepted.status, accepted.last["reference_files"]) == (0, 10)
+    assert re.fullmatch(r"ledger\.[0-9a-f]{12}\.json", accepted.last["set_aside"])
+    assert accepted.last["set_aside"] in _documents(adopted)
+
+
+#: Fills the volume but for so many pages.
+_FILL = "mount -o remount,size=256k $P; ! dd if=/dev/zero of=$P/fill bs=4k 2>/dev/null; truncate -s -$((4096 * LEFT)) $P/fill"
+
+
+@pytest.mark.parametrize("left", ["0", "1"], ids=["no room", "room for one document"])
+def test_an_adoption_that_finds_no_space_leaves_nothing_and_can_be_done_later(volume: Sandbox, left: str) -> None:
+    volume.sh(_FILL, LEFT=left)
+    refused = volume.guard("adopt")
+    assert refused.status == 15
+    assert "Free space or raise the quota, then run it again." in refused.termination
+    assert "delete" not in refused.termination
+    assert _documents(volume) == []
+    volume.sh("truncate -s 4k $P/fill")
+    assert volume.guard("adopt").status == 0
+    assert _documents(volume) == ["ledger.json", "marker.json"]
+
+
+@pytest.mark.parametrize("left", ["0", "1"], ids=["no room", "room for one document"])
+def test_a_replacement_that_finds_no_space_leaves_the_volume_to_its_owner(adopted: Sandbox, left: str) -> None:
+    adopted.sh(_FILL, LEFT=left)
+    before, marker = adopted.sh(_OWN), str(_ledger(adopted)["marker"])
+    assert adopted.guard("adopt", "--replace", marker, GUARD_VOLUME="skills-prod").status == 15
+    assert adopted.sh(_OWN) == before
+    assert adopted.guard("check").status == 0
+
+
+def test_adopting_again_writes_the_ledger_that_an_interrupted_adoption_did_not(adopted: Sandbox) -> None:
+    adopted.sh("rm $P/.volume-guard/ledger.json")
+    again = adopted.guard("adopt")
+    assert (again.status, again.last["event"], again.last["reference_files"]) == (0, "volume.adopted", 10)
+    assert _ledger(adopted)["generation"] == 1
+    adopted.sh("rm -r $P/tenant")
+    assert adopted.guard("check").status == 30
 
 
 def test_of_ten_adoptions_at_once_one_wins_and_all_end_well(volume: Sandbox) -> None:
@@ -120,6 +198,23 @@ def test_a_hold_refuses_with_its_reason_until_release_accepts_what_is_there(adop
     assert _documents(adopted) == ["ledger.json", "marker.json"]
     ended = adopted.guard("check")
     assert (ended.status, ended.last["severity"]) == (0, "INFO")
+
+
+def test_a_hold_that_is_a_folder_is_released_once_and_kept(adopted: Sandbox) -> None:
+    adopted.sh("mkdir $P/.volume-guard/hold.json; touch $P/.volume-guard/hold.json/1")
+    assert adopted.guard("check").status == 23
+    released = adopted.guard("release")
+    assert (released.status, released.last["generation"]) == (0, 2), released.stderr
+    assert adopted.sh(f"ls $P/.volume-guard/{released.last['set_aside']}").split() == ["1"]
+    assert adopted.guard("check").status == 0
+
+
+@pytest.mark.root
+def test_who_may_read_and_not_write_is_told_what_permission_is_missing(volume: Sandbox) -> None:
+    refused = volume.guard_as(65532, "adopt")
+    assert (refused.status, "remedy" in refused.last) == (15, False)
+    assert f"expected: permission to write {volume.path}/.volume-guard" in refused.termination
+    assert "wrote as uid 65532" in refused.termination
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,17 @@ def test_the_application_gets_the_environment_as_it_was(adopted: Sandbox) -> Non
     assert found == adopted.environment(given)
 
 
+def test_a_setting_that_may_be_the_application_s_is_a_warning_of_the_line_that_says_the_end(adopted: Sandbox) -> None:
+    given = {"GUARD_RAIL_HEIGHT": "7"}
+    passed = adopted.guard("check", "--", "true", **given)
+    refused = adopted.guard("check", "--", "true", **given, GUARD_VOLUME="skills-prod")
+    assert (passed.events(), passed.last["severity"]) == (["volume.ok"], "WARNING")
+    assert refused.events() == ["volume.refused"]
+    for ended in (passed, refused):
+        assert ended.last["warnings"][0].startswith("left alone: unknown setting GUARD_RAIL_HEIGHT")
+        assert "GUARD_RAIL_HEIGHT" in ended.last["message"]
+
+
 def test_the_application_starts_with_default_signals_and_without_a_child_of_the_guard(adopted: Sandbox) -> None:
     ended = adopted.guard("check", "--", "cat", "/proc/self/status", "/proc/thread-self/children")
     status = dict(line.split(":\t", 1) for line in ended.stdout.splitlines() if ":\t" in line)

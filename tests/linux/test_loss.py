@@ -107,3 +107,43 @@ def test_another_uid_adopts_what_its_group_may_write(volume: Sandbox) -> None:
     assert adopted.status == 0, adopted.stderr
     assert volume.guard("check").status == 0
     assert volume.sh("stat -c '%U %a' $P/.volume-guard").split() != ["root", "2775"]
+
+
+#: Root's folder that another uid may list and not enter, and its own folder without x.
+LISTED_ONLY = {
+    "root's": "chmod 744 $P/tenant/docx",
+    "its own": f"chown {_NOBODY} $P/tenant/docx; chmod 644 $P/tenant/docx",
+}
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("script", LISTED_ONLY.values(), ids=LISTED_ONLY)
+def test_files_whose_size_this_uid_may_not_read_are_counted_by_their_names(adopted: Sandbox, script: str) -> None:
+    adopted.sh(f"chown -R {_NOBODY} $P/.volume-guard; {script}")
+    assert adopted.guard_as(_NOBODY, "check").status == 0
+    accepted = adopted.guard_as(_NOBODY, "accept")
+    assert (accepted.status, accepted.last["files"], accepted.last["reference_files"]) == (0, 10, 10), accepted.stderr
+    for command in (("hold", "a restore"), ("release",)):
+        assert adopted.guard_as(_NOBODY, *command).status == 0
+
+
+@pytest.mark.root
+def test_a_volume_with_a_folder_that_may_only_be_listed_is_adopted(volume: Sandbox) -> None:
+    volume.sh(f"chown {_NOBODY} $P; mkdir $P/a $P/b; touch $P/a/1 $P/b/1 $P/b/2; chmod 744 $P/b")
+    adopted = volume.guard_as(_NOBODY, "adopt")
+    assert (adopted.status, adopted.last["reference_files"]) == (0, 3), adopted.stderr
+
+
+@pytest.mark.root
+def test_a_listed_folder_whose_names_have_no_type_keeps_its_last_count(sandbox: Sandbox) -> None:
+    # Without this feature ext4 lists names alone, as some network and FUSE file systems do.
+    sandbox.sh(
+        """truncate -s 8M $W/disk; mkfs.ext4 -q -O ^filetype $W/disk; mount -o loop $W/disk $P; rmdir $P/lost+found
+        mkdir -p $P/a/1 $P/a/2 $P/b; cd $P; touch a/1/x a/1/y a/1/z a/2/x a/2/y a/2/z b/x"""
+    )
+    assert sandbox.guard("adopt").status == 0
+    sandbox.sh("chmod 744 $P/a")
+    ended = sandbox.guard_as(_NOBODY, "check")
+    assert (ended.status, ended.last["unreadable"]) == (0, ["a"]), ended.stderr
+    assert "lost_files" not in ended.last
+    sandbox.sh("umount $P")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.linux.sandbox import Sandbox
+from tests.linux.watching import OPERATION
 
 pytestmark = pytest.mark.mounts
 
@@ -85,6 +86,8 @@ def test_a_ledger_that_cannot_be_trusted_is_said_and_passes(adopted: Sandbox, br
     ended = adopted.guard("check")
     assert ended.status == 0
     assert ended.events() == ["ledger.invalid", "volume.ok"]
+    operations = [line[OPERATION] for line in ended.lines]
+    assert [(one["first"], one["last"]) for one in operations] == [(True, False), (False, True)]
     assert ended.lines[0]["severity"] == "WARNING"
     assert "reference_files" not in ended.last
 

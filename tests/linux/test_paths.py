@@ -30,6 +30,12 @@ def test_a_volume_is_found_however_its_path_is_written(adopted: Sandbox, path: s
     assert adopted.guard("check", GUARD_PATH=path.format(adopted.path)).status == 0
 
 
+@pytest.mark.parametrize("path", ["/" + "x" * 256, "/x" * 2100], ids=["a name", "a path"])
+def test_a_path_too_long_to_exist_is_missing(sandbox: Sandbox, path: str) -> None:
+    ended = sandbox.guard("check", GUARD_PATH=path)
+    assert (ended.status, ended.last["outcome"]) == (13, "missing")
+
+
 def test_the_right_mount_is_found_among_a_thousand(adopted: Sandbox) -> None:
     # Each recursive bind doubles what there is.
     adopted.sh(

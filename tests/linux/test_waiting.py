@@ -76,3 +76,9 @@ def test_a_gate_whose_mount_cannot_arrive_refuses_at_once(sandbox: Sandbox, scri
     assert ended.status == (13 if script else 10)
     assert time.monotonic() - began < 10
     assert ended.events() == ["volume.refused"]
+
+
+def test_times_of_years_are_waited_for_as_those_of_seconds(adopted: Sandbox) -> None:
+    years = "999999999d"
+    assert adopted.guard("check", GUARD_PROBE_TIMEOUT=years, GUARD_WAIT=years).status == 0
+    assert adopted.guard("accept", GUARD_PROBE_TIMEOUT=years).status == 0

@@ -196,3 +196,11 @@ def test_usage_of_the_watcher_is_explained(adopted: Sandbox) -> None:
     ended = adopted.guard("watch", "--help")
     assert ended.status == 0
     assert "GUARD_INTERVAL" in ended.stdout
+
+
+def test_times_of_years_are_watched_as_those_of_seconds(adopted: Sandbox) -> None:
+    years = "999999999d"
+    with watching(
+        adopted, GUARD_PROBE_TIMEOUT=years, GUARD_INTERVAL=years, GUARD_SETTLE=years, GUARD_WINDOW=years
+    ) as watcher:
+        assert watcher.stop() == 0

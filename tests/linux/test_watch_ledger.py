@@ -133,3 +133,15 @@ def test_an_acceptance_between_two_looks_is_never_written_over(adopted: Sandbox)
         accepted = _ledger(adopted)
         assert watcher.stop() == 0, "its last ledger is older than what was accepted"
     assert (_ledger(adopted)["generation"], _ledger(adopted)["reference"]) == (2, accepted["reference"])
+
+
+@pytest.mark.root
+def test_sizes_that_may_not_be_read_are_no_fault_of_the_volume(adopted: Sandbox) -> None:
+    adopted.sh("for file in $P/*/*/*; do head -c 20000 /dev/zero >$file; done")
+    assert adopted.guard("accept").status == 0
+    adopted.sh("chown -R 65534 $P; chmod 644 $P/tenant/docx")
+    adopted.watcher_uid = 65534
+    with armed(adopted) as watcher:
+        adopted.sh("for file in 1 2 3; do head -c 1 /dev/zero >$P/tenant/pdf/$file; done")  # so that sizes are read
+        watcher.listen_for(6)
+        assert watcher.alarms() == [], watcher.lines

@@ -193,7 +193,9 @@ def test_the_marker_is_compared_exactly() -> None:
 # Warnings of a pass.
 
 
-@pytest.mark.parametrize(("writing", "words"), [(Writing.FULL, "is full"), (Writing.DENIED, "uid 1000, gid 1000")])
+@pytest.mark.parametrize(
+    ("writing", "words"), [(Writing.FULL, "is full"), (Writing.DENIED, "may not write /app/skills/.volume-guard:")]
+)
 def test_a_full_or_foreign_volume_passes_with_a_warning(writing: Writing, words: str) -> None:
     judgement = judge(EXPECTED, replace(GOOD, writing=writing), FULL)
     assert judgement.outcome is Outcome.OK
@@ -242,6 +244,35 @@ def test_no_permission_names_uid_gid_and_fs_group() -> None:
     assert "fsGroup" in finding.hint
 
 
+#: Errors of a write on a volume that answers, what was expected, and what to do instead of looking for a dead server.
+WRITES = {
+    errno.ENOSPC: ("room for", "Free space or raise the quota, then run it again."),
+    errno.EDQUOT: ("room for", "Free space or raise the quota, then run it again."),
+    errno.EACCES: ("permission to write /app/skills/.volume-guard", "then run it again."),
+    errno.EISDIR: ("write in /app/skills/.volume-guard", "move away what is in the way, then run it again."),
+    errno.EAGAIN: ("write in /app/skills/.volume-guard", "wait for its end, then run it again."),
+}
+
+
+@pytest.mark.parametrize(("number", "words"), WRITES.items(), ids=[errno.errorcode[one] for one in WRITES])
+def test_a_write_that_fails_on_a_volume_that_answers_is_not_told_as_a_dead_server(
+    number: int, words: tuple[str, str]
+) -> None:
+    fault = Fault(number, "writing in /app/skills/.volume-guard", writing=True)
+    (finding,) = judge(EXPECTED, replace(GOOD, fault=fault), None).findings
+    assert finding.outcome is Outcome.UNREACHABLE
+    assert words[0] in finding.expected
+    assert finding.remedy.endswith(words[1])
+    assert "delete the pod" not in finding.remedy
+
+
+@pytest.mark.parametrize("number", [0, errno.EIO, errno.ESTALE, errno.ENOTCONN])
+def test_a_dead_server_is_told_as_one_whatever_met_it_first(number: int) -> None:
+    (finding,) = judge(EXPECTED, replace(GOOD, fault=Fault(number, "writing", writing=True)), None).findings
+    assert finding.expected == "an answer from the volume"
+    assert "delete the pod" in finding.remedy
+
+
 def test_a_hung_volume_names_the_deadline_and_the_server() -> None:
     nfs = replace(MOUNT, fstype="nfs4", source="10.0.0.2:/export")
     look = replace(GOOD, mount=nfs, fault=Fault(0, "being looked at"))
@@ -270,9 +301,38 @@ def test_lost_data_says_how_much_where_and_when_it_was_last_seen() -> None:
     assert f"recorded {AT}, last seen {AT} by skills-0 on node-1" in finding.expected
 
 
+@pytest.mark.parametrize("ledger", [replace(LEDGER, reference=Reference(5, {}, 0, AT)), None], ids=["ledger", "none"])
+def test_too_few_files_by_setting_are_told_by_the_setting_and_never_to_be_accepted(ledger: Ledger | None) -> None:
+    look, expected = replace(GOOD, ledger=ledger), replace(EXPECTED, loss=LossRule(min_files=10))
+    (finding,) = judge(expected, look, Census(5)).findings
+    assert finding.found == "/app/skills holds 5 files: fewer than GUARD_MIN_FILES=10 files"
+    assert finding.expected == "at least 10 files (GUARD_MIN_FILES)"
+    assert finding.remedy.endswith("lower GUARD_MIN_FILES.")
+    assert "accept" not in finding.remedy + finding.hint
+
+
+def test_a_wipe_is_told_as_one_also_below_the_floor() -> None:
+    (finding,) = judge(replace(EXPECTED, loss=LossRule(min_files=10)), GOOD, WIPED).findings
+    assert "0 files of 100: nothing is left" in finding.found
+    assert "guard accept" in finding.remedy
+
+
 def test_a_missing_marker_beside_a_ledger_says_what_was_there() -> None:
     (finding,) = judge(EXPECTED, replace(GOOD, marker=None), FULL).findings
     assert f"98 files when skills-0 last wrote it at {AT}" in finding.found
+
+
+@pytest.mark.parametrize(
+    ("marker", "adopting"),
+    [(None, "guard adopt"), (Invalid("not JSON", "abcdef012345"), "guard adopt --replace abcdef012345")],
+    ids=["no marker", "a broken marker"],
+)
+def test_of_a_wiped_volume_without_its_marker_is_said_that_accepting_comes_before_adopting(
+    marker: Invalid | None, adopting: str
+) -> None:
+    look = replace(GOOD, marker=marker)
+    assert "guard accept" not in judge(EXPECTED, look, FULL).findings[0].hint
+    assert judge(EXPECTED, look, WIPED).findings[0].hint.endswith(f"guard accept, then {adopting}")
 
 
 # What may mend.
@@ -308,7 +368,7 @@ def test_the_first_outcome_decides_whether_to_wait() -> None:
 @pytest.mark.parametrize("name", SINGLE)
 def test_a_wrong_disk_is_never_counted(name: str) -> None:
     look, outcome = SINGLE[name]
-    assert worth_counting(EXPECTED, look) is (outcome in {Outcome.HELD, Outcome.READ_ONLY})
+    assert worth_counting(EXPECTED, look) is (outcome in {Outcome.HELD, Outcome.READ_ONLY, Outcome.MARKER_INVALID})
 
 
 def test_the_right_volume_is_counted_even_without_a_ledger() -> None:
@@ -319,6 +379,12 @@ def test_the_right_volume_is_counted_even_without_a_ledger() -> None:
 def test_an_unmarked_volume_is_counted_only_where_a_ledger_can_tell_a_wipe() -> None:
     assert worth_counting(EXPECTED, replace(GOOD, marker=None))
     assert not worth_counting(EXPECTED, replace(GOOD, marker=None, ledger=Invalid("not JSON", "0")))
+
+
+def test_a_volume_with_a_broken_marker_is_counted_only_where_a_ledger_can_tell_a_wipe() -> None:
+    broken = replace(GOOD, marker=Invalid("not JSON", "abcdef012345"))
+    assert outcomes(broken, WIPED) == [Outcome.MARKER_INVALID, Outcome.DATA_LOST]
+    assert not worth_counting(EXPECTED, replace(broken, ledger=None))
 
 
 def test_an_allowed_kind_is_counted() -> None:

@@ -120,6 +120,13 @@ def test_20_names_are_listed_at_most(capfd: pytest.CaptureFixture[str]) -> None:
     assert list(line["entries"]) == [str(number) for number in range(20)]
 
 
+def test_names_that_are_alike_when_cut_stay_apart(capfd: pytest.CaptureFixture[str]) -> None:
+    line = said(capfd, happening(entries={"x" * 200 + str(number): [number, 0] for number in range(3)}))
+    assert list(line["entries"].values()) == [[0, 0], [1, 0], [2, 0]]
+    assert all(len(name) <= 128 for name in line["entries"])
+    assert [name[-2:] for name in line["entries"]] == ["x…", "~2", "~3"]
+
+
 def test_a_message_and_a_traceback_may_be_longer_than_foreign_text(capfd: pytest.CaptureFixture[str]) -> None:
     line = said(capfd, happening("m" * 1000, traceback="t" * 1000))
     assert (len(line["message"]), len(line["traceback"])) == (1000, 1000)

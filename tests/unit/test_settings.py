@@ -22,6 +22,7 @@ from guard.settings import (
     kinds,
     known_names,
     load,
+    reporting,
     unknown_names,
 )
 from guard.volume.judge import Expectation
@@ -327,6 +328,15 @@ def test_everything_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatc
     ]  # fmt: skip
 
 
+def test_a_wrong_setting_of_reporting_takes_none_of_the_others_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUARD_TERMINATION_LOG", "/tmp/term")
+    monkeypatch.setenv("GUARD_LOG_LEVEL", "loud")
+    monkeypatch.setenv("GUARD_POD", "p" * 254)
+    found = reporting({"GUARD_LOG_FORMAT": "console", "GUARD_NODE": ""})
+    assert (found.termination_log, found.log_format) == ("/tmp/term", "console")
+    assert (found.log_level, found.pod, found.node) == (Severity.INFO, None, None)
+
+
 def test_flags_and_words_of_a_command_are_read_apart() -> None:
     found = arguments.parse("hold", ["--volume", "v", "restore of Monday", "--path=/data"])
     assert found.settings == {"GUARD_VOLUME": "v", "GUARD_PATH": "/data"}
@@ -346,6 +356,24 @@ def test_a_flag_without_its_value_does_not_make_the_others_missing(words: list[s
     assert len(found.problems) == 1
     assert "--path" in found.problems[0]
     assert found.settings.get("GUARD_VOLUME") == "v"
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "said"),
+    [
+        ("adopt", ["--path", "rel", "--volume", "v", "--replace"], "--replace"),
+        ("adopt", ["--path=rel", "--replace", "--volume", "v"], "--replace"),
+        ("doctor", ["x", "--output", "xml", "--path", "rel"], "--output"),
+    ],
+)
+def test_an_argument_that_cannot_be_read_hides_no_setting_and_no_unknown_flag(
+    command: str, words: list[str], said: str
+) -> None:
+    found = arguments.parse(command, [*words, "--paht=x"])
+    assert len(found.problems) == 2
+    assert said in found.problems[0]
+    assert found.problems[1] == f"guard {command} knows no --paht=x"
+    assert [problem.partition("=")[0] for problem in load(MODELS[command], found.settings)[1]] == ["GUARD_PATH"]
 
 
 # Unknown variables.

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from guard.event import Event, Happening
-from guard.gate import _say_warnings
+from guard.gate import _ledger_invalid
 from guard.outcome import Outcome
 from guard.report import termination as kubelet
 from guard.report.log import _line
@@ -17,6 +17,7 @@ from guard.volume.hold import Hold
 from guard.volume.judge import Examination, Expectation, judge
 from guard.volume.kinds import Kind
 from guard.volume.ledger import Ledger, Reference
+from guard.volume.loss import LossRule
 from guard.volume.marker import Marker
 from guard.volume.mountinfo import Mount
 from guard.wording import Whereabouts, facts, remedies, sentence, termination
@@ -110,9 +111,9 @@ def test_a_broken_ledger_of_any_names_is_said_with_what_counts_until_then() -> N
     )
     with pytest.raises(DocumentError) as refusal:
         ledger.parse(text)
-    said: list[Happening] = []
-    _say_warnings(examined(replace(LOOK, ledger=Invalid(str(refusal.value), "0"))), POD, "4f00", said.append)
-    (line,) = [_line(one) for one in said]
+    said = _ledger_invalid(examined(replace(LOOK, ledger=Invalid(str(refusal.value), "0"))), POD, "4f00", first=True)
+    assert said is not None
+    line = _line(said)
     assert (line["event"], line["severity"]) == ("ledger.invalid", "WARNING")
     assert "Only GUARD_MIN_FILES counts" in line["message"]
 
@@ -124,6 +125,10 @@ REMEDIES = {
     ),
     "a hold": (HELD.look, "kubectl exec -n dev skills-7 -c volume-guard -- guard release"),
     "a node's disk": (replace(LOOK, kind=Kind.NODE_DISK), "kubectl delete pod -n dev skills-7"),
+    "a dead server that a write met": (
+        replace(LOOK, fault=Fault(errno.ESTALE, "writing", writing=True)),
+        "kubectl delete pod -n dev skills-7",
+    ),
     "a hung volume": (replace(LOOK, fault=Fault(0, "being looked at")), "kubectl delete pod -n dev skills-7"),
 }
 
@@ -141,6 +146,37 @@ def test_where_pod_and_container_are_not_known_the_line_says_what_to_put_in() ->
 def test_lost_data_is_accepted_by_a_line_and_another_volume_by_none() -> None:
     assert remedies(examined(LOOK, Census(0)), POD) == ("kubectl exec -n dev skills-7 -c volume-guard -- guard accept",)
     assert remedies(OTHER, POD) == ()
+
+
+@pytest.mark.parametrize(
+    ("marker", "adopting"),
+    [(None, "adopt"), (Invalid("not JSON", "abcdef012345"), "adopt --replace abcdef012345")],
+    ids=["no marker", "a broken marker"],
+)
+def test_a_wiped_volume_without_its_marker_is_accepted_by_the_first_line_and_adopted_by_the_second(
+    marker: Invalid | None, adopting: str
+) -> None:
+    examination = examined(replace(LOOK, marker=marker), Census(0))
+    exec_ = "kubectl exec -n dev skills-7 -c volume-guard -- guard"
+    assert remedies(examination, POD) == (f"{exec_} accept", f"{exec_} {adopting}")
+
+
+def test_a_full_disk_is_mended_by_no_new_pod() -> None:
+    assert remedies(examined(replace(LOOK, fault=Fault(errno.ENOSPC, "writing", writing=True))), POD) == ()
+
+
+def test_too_few_files_by_setting_are_mended_by_no_line() -> None:
+    census = Census(100, entries={"a": 60, "b": 40})
+    expected = Expectation("/app/skills", "claude-skills-dev", loss=LossRule(min_files=101))
+    for look in (LOOK, replace(LOOK, marker=None)):
+        examination = Examination(look, census, judge(expected, look, census))
+        assert Outcome.DATA_LOST in {finding.outcome for finding in examination.judgement.findings}
+        assert not any("accept" in line for line in remedies(examination, POD))
+
+
+def test_a_broken_marker_of_whole_data_is_replaced_by_whoever_has_looked_at_it() -> None:
+    look = replace(LOOK, marker=Invalid("not JSON", "abcdef012345"))
+    assert remedies(examined(look, Census(100, entries={"a": 60, "b": 40})), POD) == ()
 
 
 def test_a_pass_has_the_facts_that_tell_whether_the_data_survived() -> None:

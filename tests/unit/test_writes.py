@@ -1,0 +1,122 @@
+"""What is left where a write fails half-way: all as it was. Which errors a disk gives is in tests/linux."""
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from guard.volume import ledger, marker, store
+from guard.volume.ledger import Ledger, Reference
+from guard.volume.marker import Marker
+from guard.volume.writes import Accept, Adopt, Keep, Overtaken, Seen
+
+AT = "2026-11-24T18:27:01Z"
+ID = "0b0cbd0e-4bb5-4a7e-9d2c-0f1f6c2f0d11"
+OTHER_ID = "7f9a7d0c-1111-4222-8333-444455556666"
+SEEN = Seen("/app/skills", 1, 2)
+STANDING = {
+    store.MARKER: marker.render(Marker("other", OTHER_ID, AT)),
+    store.LEDGER: ledger.render(Ledger(OTHER_ID, 3, Reference(5, {}, 0, AT), 5, AT)),
+}
+NEW = Ledger(ID, 1, Reference(1, {}, 0, AT), 1, AT)
+FIRST = Adopt(SEEN, Marker("mine", ID, AT), NEW, None, None)
+REPLACING = Adopt(SEEN, Marker("mine", ID, AT), NEW, OTHER_ID, None)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[int]:
+    descriptor = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    yield descriptor
+    os.close(descriptor)
+
+
+def put(path: Path, documents: dict[str, bytes]) -> None:
+    for name, text in documents.items():
+        (path / name).write_bytes(text)
+
+
+def found(path: Path) -> dict[str, bytes]:
+    return {one.name: one.read_bytes() for one in path.iterdir()}
+
+
+@pytest.mark.parametrize("step", ["link", "rename-1", "rename-2", "rename-3"])
+@pytest.mark.parametrize("adopting", [FIRST, REPLACING], ids=["first", "replacing"])
+def test_an_adoption_that_fails_at_any_step_leaves_all_as_it_was(
+    tmp_path: Path, folder: int, monkeypatch: pytest.MonkeyPatch, step: str, adopting: Adopt
+) -> None:
+    before = STANDING if adopting is REPLACING else {}
+    put(tmp_path, before)
+    call, _, place = step.partition("-")
+    left = [int(place or 1)]
+    real = getattr(os, call)
+
+    def fail(*names: str, **how: int) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise OSError(errno.ENOSPC, "full")
+        real(*names, **how)
+
+    monkeypatch.setattr(os, call, fail)
+    try:
+        adopting._write(folder)
+    except OSError:
+        assert found(tmp_path) == before
+    else:
+        assert left[0] > 0, "the failure was swallowed"
+        assert {store.MARKER, store.LEDGER} <= set(found(tmp_path))
+
+
+def test_a_replaced_marker_and_its_ledger_are_kept_by_name(tmp_path: Path, folder: int) -> None:
+    put(tmp_path, STANDING)
+    REPLACING._write(folder)
+    kept = {f"marker.{OTHER_ID}.json": STANDING[store.MARKER], f"ledger.{OTHER_ID}.json": STANDING[store.LEDGER]}
+    assert kept.items() <= found(tmp_path).items()
+
+
+def test_a_marker_that_came_or_went_since_the_look_is_judged_again(tmp_path: Path, folder: int) -> None:
+    assert REPLACING._write(folder) == Overtaken()
+    put(tmp_path, STANDING)
+    assert FIRST._write(folder) == Overtaken()
+    assert found(tmp_path) == STANDING
+
+
+@pytest.mark.parametrize("writing", [Accept(SEEN, NEW), Keep(SEEN, NEW, 0)], ids=["accept", "keep"])
+def test_a_ledger_of_another_marker_stays_where_the_new_one_cannot_be_written(
+    tmp_path: Path, folder: int, monkeypatch: pytest.MonkeyPatch, writing: Accept | Keep
+) -> None:
+    before = {store.MARKER: marker.render(Marker("mine", ID, AT)), store.LEDGER: STANDING[store.LEDGER]}
+    put(tmp_path, before)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="full"):
+        writing._write(folder)
+    assert found(tmp_path) == before
+
+
+@pytest.mark.parametrize("writing", [Accept(SEEN, NEW), Keep(SEEN, NEW, 0)], ids=["accept", "keep"])
+def test_a_ledger_of_another_marker_is_kept_beside_the_new_one(
+    tmp_path: Path, folder: int, writing: Accept | Keep
+) -> None:
+    put(tmp_path, {store.MARKER: marker.render(Marker("mine", ID, AT)), store.LEDGER: STANDING[store.LEDGER]})
+    writing._write(folder)
+    assert found(tmp_path)[f"ledger.{OTHER_ID}.json"] == STANDING[store.LEDGER]
+
+
+@pytest.mark.parametrize("adopting", [FIRST, REPLACING], ids=["first", "replacing"])
+def test_where_a_file_system_has_no_links_the_documents_are_the_same(
+    tmp_path: Path, folder: int, monkeypatch: pytest.MonkeyPatch, adopting: Adopt
+) -> None:
+    put(tmp_path, STANDING if adopting is REPLACING else {})
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    adopting._write(folder)
+    new = {store.MARKER: marker.render(adopting.marker), store.LEDGER: ledger.render(NEW)}
+    assert new.items() <= found(tmp_path).items()
