@@ -19,7 +19,7 @@ from guard.volume.judge import Examination, judge, usable_ledger
 from guard.volume.ledger import Ledger
 from guard.volume.loss import new_reference
 from guard.volume.marker import Marker
-from guard.volume.writes import Accept, Adopt, Announce, Keep, Overtaken, Release, Seen, Written
+from guard.volume.writes import Accept, Adopt, Announce, Overtaken, Release, Seen, Written
 from guard.wording import Ending, Say, Whereabouts, facts, refusal
 
 #: Another command may be faster, and what it wrote is then judged.
@@ -75,8 +75,6 @@ class Adoption:
         standing = examination.look.marker
         # Behind the right marker, whether the data is there and can be written is the gate's question.
         if outcome in {Outcome.OK, *_BLOCKING}:
-            if outcome is Outcome.OK and examination.look.ledger is None and examination.look.hold is None:
-                return self._first_ledger(examination)
             return self._done(Event.VOLUME_ADOPTED, examination, "is adopted already; nothing was written", {})
         named = _replaced(standing, replacing) if outcome in _REPLACEABLE else None
         if outcome is not Outcome.MARKER_MISSING and named is None:
@@ -102,21 +100,6 @@ class Adoption:
         fields = {"volume": marker.volume, "marker_id": marker.marker_id, **_kept(written)}
         counted = replace(examination, census=census)
         return self._done(Event.VOLUME_ADOPTED, counted, what, {**fields, **_recorded(ledger)})
-
-    def _first_ledger(self, examination: Examination) -> Ending | None:
-        """Writes the ledger that an adoption which was interrupted did not write any more."""
-        marker, census = examination.look.marker, self.examiner.count_all(examination)
-        assert isinstance(marker, Marker)
-        if census.fault:
-            return self._refused(self._rejudged(examination, census.fault))
-        ledger = self._ledger(marker.marker_id, census, None)
-        written = self._write(Keep(_seen(examination), ledger, replaces=0))
-        if isinstance(written, Fault):
-            return self._refused(self._rejudged(examination, written))
-        if written is None:
-            return None
-        what = f"was adopted already, without a ledger: its first one is written, with {census.files} files"
-        return self._done(Event.VOLUME_ADOPTED, replace(examination, census=census), what, _recorded(ledger))
 
     def _accept(self) -> Ending | None:
         examination = _without(self.examiner.examine(), Outcome.HELD, Outcome.DATA_LOST)
@@ -189,7 +172,7 @@ class Adoption:
             Event.VOLUME_HELD, examination, f"is held: {bounded(hold.reason)}. End it with: guard release", fields
         )
 
-    def _write(self, request: Adopt | Accept | Release | Announce | Keep) -> Written | Fault | None:
+    def _write(self, request: Adopt | Accept | Release | Announce) -> Written | Fault | None:
         """Has it written; None where another command was faster."""
         try:
             answer: Written | Overtaken | Fault = self.examiner.ask(request)

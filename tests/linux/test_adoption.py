@@ -148,15 +148,6 @@ def test_a_replacement_that_finds_no_space_leaves_the_volume_to_its_owner(adopte
     assert adopted.guard("check").status == 0
 
 
-def test_adopting_again_writes_the_ledger_that_an_interrupted_adoption_did_not(adopted: Sandbox) -> None:
-    adopted.sh("rm $P/.volume-guard/ledger.json")
-    again = adopted.guard("adopt")
-    assert (again.status, again.last["event"], again.last["reference_files"]) == (0, "volume.adopted", 10)
-    assert _ledger(adopted)["generation"] == 1
-    adopted.sh("rm -r $P/tenant")
-    assert adopted.guard("check").status == 30
-
-
 def test_of_ten_adoptions_at_once_one_wins_and_all_end_well(volume: Sandbox) -> None:
     volume.sh("mkdir $P/a; touch $P/a/1")
     environment = volume.environment({})
