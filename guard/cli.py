@@ -323,7 +323,7 @@ def _command(command: str, found: "VolumeSettings", extras: dict[str, str], exam
     commands: dict[str, Callable[[], Ending]] = {
         "adopt": lambda: adoption.adopt(extras.get("replace")),
         "accept": adoption.accept,
-        "hold": lambda: adoption.hold(extras["reason"]),
+        "hold": lambda: (adoption.take_over if extras.get("over") else adoption.hold)(extras["reason"]),
         "release": adoption.release,
     }
     return commands[command]()

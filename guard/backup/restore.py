@@ -1,7 +1,8 @@
 """A restore: hold, judge the target, restore and read back, judge again, release.
 
 From the hold to the release the gate refuses with `held`. Whatever ends a restore in between, the hold stays, and the
-same restore run again goes on where the first ended. Only a volume that the gate would pass is released.
+same restore run again goes on where the first ended. Only a volume that the gate would pass is released. A hold that a
+restore has not set says nothing about what is on the volume: it is judged as if it were not held.
 """
 
 import os
@@ -18,6 +19,9 @@ from guard.outcome import Outcome
 from guard.report.text import bounded
 from guard.volume.facts import NOT_DATA
 from guard.volume.loss import LossRule
+
+#: How the reason of a restore's own hold begins: by it an interrupted restore is known.
+ANNOUNCED = "restore of snapshot"
 
 
 class Refused(Exception):  # noqa: N818 - an outcome of the gate, kept as it is
@@ -69,7 +73,8 @@ class Restore:
         self.restic.remove_stale_locks()
         chosen = self._chosen()
         self._judge_target()
-        self._must(self.guard("hold", f"restore of snapshot {chosen.shown}"))
+        # Whoever held it before: run again, this restore must know its own half-restored volume.
+        self._must(self.guard("hold", "--over", f"{ANNOUNCED} {chosen.shown}"))
         # A new claim becomes the volume before anything is on it: held, and not without a marker, is then what the gate
         # says of a restore that was interrupted. Where a ledger is left of before the wipe it can be adopted only later.
         early = self.guard("adopt")
@@ -112,16 +117,17 @@ class Restore:
         seen = self.guard("check", "--wait=0s", "--writable=true", "--enforce=true")
         if not seen.only(Outcome.OK, Outcome.HELD, Outcome.DATA_LOST, Outcome.MARKER_MISSING):
             raise Refused(seen.status)
-        if seen.only(Outcome.OK) and not self.over_data and (names := self._names()):
-            # A restore that somebody's sync applied must not take the day's work back.
-            raise Failed(
-                Result.VOLUME_WHOLE, f"{self.path} is the right volume and has its data: {bounded(', '.join(names))}"
-            )
-        unmarked = seen.has(Outcome.MARKER_MISSING) and not seen.has(Outcome.HELD)
-        if unmarked and not seen.has(Outcome.DATA_LOST) and (names := self._names()):
+        if _interrupted(seen) or seen.has(Outcome.DATA_LOST) or not (names := self._names()):
+            return
+        if seen.has(Outcome.MARKER_MISSING):
             found = f"{self.path} has no marker and is not empty ({bounded(', '.join(names))}): it may be another disk"
             remedy = "Nothing was written. If it is the right volume, adopt it first: k8s/jobs/adopt.yaml"
             raise Refused(seen.status, f"{Outcome.MARKER_MISSING.label}: {found}. {remedy}.")
+        if not self.over_data:
+            # A restore that somebody's sync applied must not take the day's work back, nor what a migration left behind.
+            held = ", though held (its line is above)" if seen.has(Outcome.HELD) else ""
+            found = f"{self.path} is the right volume and has its data{held}: {bounded(', '.join(names))}"
+            raise Failed(Result.VOLUME_WHOLE, found)
 
     def _judge_restored(self, chosen: Snapshot) -> None:
         """Released is only what the gate would then pass: a snapshot of a wiped volume stays held."""
@@ -149,3 +155,8 @@ class Restore:
     def _must(said: Said) -> None:
         if said.status != Outcome.OK.status:
             raise Refused(said.status)
+
+
+def _interrupted(seen: Said) -> bool:
+    """Whether the volume is held by a restore that has not come to its end."""
+    return seen.has(Outcome.HELD) and str(seen.line.get("hold_reason", "")).startswith(ANNOUNCED)
