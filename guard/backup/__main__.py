@@ -17,9 +17,9 @@ from datetime import UTC, datetime, timedelta
 from typing import NoReturn
 
 from guard.backup import archive, drill
-from guard.backup.gate import Guard
+from guard.backup.gate import Guard, Refused
 from guard.backup.restic import Restic
-from guard.backup.restore import Refused, Restore
+from guard.backup.restore import Restore
 from guard.backup.result import BackupEvent, Failed, Result
 from guard.backup.retention import Policy
 from guard.backup.say import Voice
@@ -80,7 +80,7 @@ def _run(arguments: Sequence[str], found: CheckSettings, interrupt: Interrupt, s
         say(BackupEvent.READY, message, last=True)
         return message
     if wanted.command == "archive":
-        return archive.run(_night(wanted, found), restic, _pausing(interrupt), say)
+        return archive.run(_night(wanted, found), Guard(interrupt), restic, _pausing(interrupt), say)
     if wanted.command == "restore":
         return Restore(
             found.path,

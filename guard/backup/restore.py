@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 
 from guard.backup import process, retention
-from guard.backup.gate import Guard, Said
+from guard.backup.gate import Guard, Refused, Said
 from guard.backup.restic import Restic
 from guard.backup.result import BackupEvent, Failed, Result
 from guard.backup.say import Voice
@@ -22,20 +22,6 @@ from guard.volume.loss import LossRule
 
 #: How the reason of a restore's own hold begins: by it an interrupted restore is known.
 ANNOUNCED = "restore of snapshot"
-
-
-class Refused(Exception):  # noqa: N818 - an outcome of the gate, kept as it is
-    """The volume ended the restore.
-
-    Attributes:
-        status: The outcome's status, which becomes ours.
-        unsaid: Why, where no command of the guard has said it.
-    """
-
-    def __init__(self, status: int, unsaid: str = "") -> None:
-        super().__init__(unsaid)
-        self.status = status
-        self.unsaid = unsaid
 
 
 @dataclass(frozen=True)
@@ -105,7 +91,7 @@ class Restore:
         )
         if chosen is None:
             what = (
-                "a snapshot that kept its data"
+                "a whole snapshot that kept its data"
                 if latest
                 else f"exactly one snapshot whose ID begins with {self.snapshot}"
             )
