@@ -1,8 +1,8 @@
 """`python -m guard.backup COMMAND`: settings and arguments in, an exit status out. Runs in the backup image, behind the gate.
 
-archive   behind `guard check --`: archives, compares, checks, forgets
+archive   behind `guard check --`: judges once more, archives, compares, checks, forgets
 restore   holds the volume, restores, releases it
-drill     restores the newest snapshot into an empty folder and compares
+drill     restores the newest whole snapshot into an empty folder and compares
 init      makes the repository, once
 """
 
@@ -57,14 +57,14 @@ def parser() -> argparse.ArgumentParser:
     )
     back = command("restore", "Holds the volume, restores, releases it.")
     back.add_argument(
-        "--snapshot", default="latest", help="The start of its ID, or latest: the newest that kept the data."
+        "--snapshot", default="latest", help="The start of its ID, or latest: the newest whole one that kept the data."
     )
     back.add_argument(
         "--over-data", action="store_true", help="Also where the volume has its data: back to an older state."
     )
-    trial = command("drill", "Restores the newest snapshot into an empty folder and compares.")
+    trial = command("drill", "Restores the newest whole snapshot into an empty folder and compares.")
     trial.add_argument("--into", required=True, help="An empty folder with room for the data.")
-    trial.add_argument("--max-age", default="2d", help="How old the newest snapshot may be (2d).")
+    trial.add_argument("--max-age", default="2d", help="How old it may be (2d).")
     command("init", "Makes the repository, once.")
     return words
 

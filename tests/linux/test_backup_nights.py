@@ -4,8 +4,8 @@ import signal
 
 import pytest
 
-from tests.linux.backups import ARCHIVE, MODULE, Backups, killed_pod, locks, slow_restic
-from tests.linux.sandbox import until
+from tests.linux.backups import ARCHIVE, MODULE, Backups, killed_pod, locks, restic_after, slow_restic
+from tests.linux.sandbox import Ended, until
 
 pytestmark = [pytest.mark.mounts, pytest.mark.root]
 
@@ -188,12 +188,43 @@ def test_a_full_repository_fails_says_so_and_keeps_every_good_snapshot(backups: 
 def test_files_that_cannot_be_read_make_the_night_incomplete_and_nothing_is_forgotten(backups: Backups) -> None:
     assert backups.night().status == 0
     backups.sandbox.sh("chmod 0000 $P/beta/xlsx/7")
-    # Root without its capabilities, as in the pod: it reads what its mode allows.
-    words = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *backups.sandbox.command(*ARCHIVE)]
-    partial = backups.sandbox.run(words)
+    partial = unprivileged_night(backups)
     assert (partial.status, partial.last["result"]) == (55, "archive-incomplete")
     assert "xlsx/7" in partial.last["message"]
+    assert "is tagged incomplete" in partial.last["message"]
     assert "backup.forgotten" not in partial.events()
+
+
+def unprivileged_night(backups: Backups) -> Ended:
+    """Root without its capabilities, as in the pod: it reads what its mode allows."""
+    words = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *backups.sandbox.command(*ARCHIVE)]
+    return backups.sandbox.run(words)
+
+
+def test_however_often_files_cannot_be_read_a_restore_takes_the_last_whole_snapshot(backups: Backups) -> None:
+    assert backups.night().status == 0
+    backups.sandbox.sh("chmod 0000 $P/acme")
+    for _ in range(5):
+        assert unprivileged_night(backups).status == 55
+    assert backups.tags() == [""] + ["incomplete"] * 5
+
+    # The drill looks at the last whole one too, and at its age.
+    backups.sandbox.sh("rm -rf $W/scratch/*")
+    drilled = backups.module("drill", f"--into={backups.sandbox.work}/scratch")
+    assert (drilled.status, drilled.last["files"]) == (0, 120), drilled.stderr
+    backups.sandbox.sh("rm -rf $P/*")
+    restored = backups.module("restore")
+    assert restored.status == 0, restored.stderr
+    assert backups.files() == 120
+
+
+def test_an_incomplete_snapshot_that_cannot_be_tagged_is_said_with_the_line_that_tags_it(backups: Backups) -> None:
+    backups.sandbox.sh("chmod 0000 $P/beta/xlsx/7")
+    killed_pod(backups)
+    partial = unprivileged_night(backups)
+    assert partial.status == 55
+    (short,) = (one["short_id"] for one in backups.snapshots())
+    assert f"restic tag --add incomplete {short}" in partial.last["message"]
 
 
 def test_a_lock_that_a_killed_pod_left_postpones_only_the_forgetting(backups: Backups) -> None:
