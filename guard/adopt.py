@@ -19,7 +19,7 @@ from guard.volume.judge import Examination, judge, usable_ledger
 from guard.volume.ledger import Ledger
 from guard.volume.loss import new_reference
 from guard.volume.marker import Marker
-from guard.volume.writes import Accept, Adopt, Announce, Overtaken, Release, Seen, Written
+from guard.volume.writes import Accept, Adopt, Announce, Overtaken, Release, Seen, TakeOver, Written
 from guard.wording import Ending, Say, Whereabouts, facts, refusal
 
 #: Another command may be faster, and what it wrote is then judged.
@@ -55,6 +55,10 @@ class Adoption:
     def hold(self, reason: str) -> Ending:
         """Announces work on the volume; a hold that stands already is kept."""
         return self._attempt(lambda: self._hold(reason))
+
+    def take_over(self, reason: str) -> Ending:
+        """Announces work on the volume, in place of whatever hold stands."""
+        return self._attempt(lambda: self._take_over(reason))
 
     def release(self) -> Ending:
         """Ends the announced work and accepts what is there."""
@@ -150,29 +154,34 @@ class Adoption:
 
     def _hold(self, reason: str) -> Ending | None:
         examination = _without(self.examiner.examine(), Outcome.DATA_LOST, Outcome.MARKER_MISSING)
-        held = examination.look.hold
         if examination.judgement.outcome is Outcome.HELD:
-            by = (
-                "by a hold that can't be read"
-                if isinstance(held, Invalid) or held is None
-                else f"by {bounded(held.by)} since {held.since}"
-            )
-            return self._done(Event.VOLUME_HELD, examination, f"is held already, {by}; nothing was written", {})
+            what = f"is held already, {_holder(examination.look.hold)}; nothing was written"
+            return self._done(Event.VOLUME_HELD, examination, what, {})
+        return self._announce(examination, reason, Announce)
+
+    def _take_over(self, reason: str) -> Ending | None:
+        examination = _without(self.examiner.examine(), Outcome.DATA_LOST, Outcome.MARKER_MISSING, Outcome.HELD)
+        return self._announce(examination, reason, TakeOver)
+
+    def _announce(
+        self, examination: Examination, reason: str, request: Callable[[Seen, Hold], Announce | TakeOver]
+    ) -> Ending | None:
         if examination.judgement.outcome is not Outcome.OK:
             return self._refused(examination)
         by = self.where.pod or f"{os.uname().nodename} (uid {os.geteuid()})"
         hold = Hold(by[:NAME_LIMIT], _now(), reason[:REASON_LIMIT])
-        written = self._write(Announce(_seen(examination), hold))
+        written = self._write(request(_seen(examination), hold))
         if isinstance(written, Fault):
             return self._refused(self._rejudged(examination, written))
         if written is None:
             return None
         fields = {"held_by": hold.by, "held_since": hold.since, "hold_reason": hold.reason}
-        return self._done(
-            Event.VOLUME_HELD, examination, f"is held: {bounded(hold.reason)}. End it with: guard release", fields
-        )
+        standing = examination.look.hold
+        before = f" (before: {_holder(standing)})" if standing is not None else ""
+        what = f"is held: {bounded(hold.reason)}{before}. End it with: guard release"
+        return self._done(Event.VOLUME_HELD, examination, what, fields)
 
-    def _write(self, request: Adopt | Accept | Release | Announce) -> Written | Fault | None:
+    def _write(self, request: Adopt | Accept | Release | Announce | TakeOver) -> Written | Fault | None:
         """Has it written; None where another command was faster."""
         try:
             answer: Written | Overtaken | Fault = self.examiner.ask(request)
@@ -225,6 +234,11 @@ def _seen(examination: Examination) -> Seen:
     look = examination.look
     assert look.mount is not None
     return Seen(look.path, look.mount.mount_id, look.root_inode)
+
+
+def _holder(held: Hold | Invalid | None) -> str:
+    """Whose hold stands, and since when."""
+    return f"by {bounded(held.by)} since {held.since}" if isinstance(held, Hold) else "by a hold that can't be read"
 
 
 def _release(seen: Seen, ledger: Ledger) -> Release:

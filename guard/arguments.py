@@ -62,10 +62,13 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "hold": Command(
         "Announces work on the volume (restore, migration): the gate refuses with held until release.",
-        "[FLAG...] REASON",
+        "[FLAG...] [--over] REASON",
         _ALWAYS + _VOLUME,
         'guard hold "restore of Monday\'s backup"',
-        (("REASON", "Why, for whoever reads the refusal."),),
+        (
+            ("REASON", "Why, for whoever reads the refusal."),
+            ("--over", "In place of the hold that stands, which is kept otherwise."),
+        ),
     ),
     "release": Command(
         "Ends the announced work and accepts what is there.", "[FLAG...]", _ALWAYS + _VOLUME, "guard release"
@@ -98,7 +101,7 @@ COMMANDS: Mapping[str, Command] = {
 #: Arguments that are no settings, by command, as argparse declares them.
 _EXTRAS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "adopt": {"--replace": {}},
-    "hold": {"reason": {"nargs": "?"}},
+    "hold": {"reason": {"nargs": "?"}, "--over": {"action": "store_true"}},
     "doctor": {
         "files": {"nargs": "*", "default": []},
         "--live": {"action": "append"},

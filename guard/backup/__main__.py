@@ -1,8 +1,8 @@
 """`python -m guard.backup COMMAND`: settings and arguments in, an exit status out. Runs in the backup image, behind the gate.
 
-archive   behind `guard check --`: archives, compares, checks, forgets
+archive   behind `guard check --`: judges once more, archives, compares, checks, forgets
 restore   holds the volume, restores, releases it
-drill     restores the newest snapshot into an empty folder and compares
+drill     restores the newest whole snapshot into an empty folder and compares
 init      makes the repository, once
 """
 
@@ -17,9 +17,9 @@ from datetime import UTC, datetime, timedelta
 from typing import NoReturn
 
 from guard.backup import archive, drill
-from guard.backup.gate import Guard
+from guard.backup.gate import Guard, Refused
 from guard.backup.restic import Restic
-from guard.backup.restore import Refused, Restore
+from guard.backup.restore import Restore
 from guard.backup.result import BackupEvent, Failed, Result
 from guard.backup.retention import Policy
 from guard.backup.say import Voice
@@ -57,14 +57,14 @@ def parser() -> argparse.ArgumentParser:
     )
     back = command("restore", "Holds the volume, restores, releases it.")
     back.add_argument(
-        "--snapshot", default="latest", help="The start of its ID, or latest: the newest that kept the data."
+        "--snapshot", default="latest", help="The start of its ID, or latest: the newest whole one that kept the data."
     )
     back.add_argument(
         "--over-data", action="store_true", help="Also where the volume has its data: back to an older state."
     )
-    trial = command("drill", "Restores the newest snapshot into an empty folder and compares.")
+    trial = command("drill", "Restores the newest whole snapshot into an empty folder and compares.")
     trial.add_argument("--into", required=True, help="An empty folder with room for the data.")
-    trial.add_argument("--max-age", default="2d", help="How old the newest snapshot may be (2d).")
+    trial.add_argument("--max-age", default="2d", help="How old it may be (2d).")
     command("init", "Makes the repository, once.")
     return words
 
@@ -80,7 +80,7 @@ def _run(arguments: Sequence[str], found: CheckSettings, interrupt: Interrupt, s
         say(BackupEvent.READY, message, last=True)
         return message
     if wanted.command == "archive":
-        return archive.run(_night(wanted, found), restic, _pausing(interrupt), say)
+        return archive.run(_night(wanted, found), Guard(interrupt), restic, _pausing(interrupt), say)
     if wanted.command == "restore":
         return Restore(
             found.path,

@@ -1,5 +1,8 @@
 """One night's backup: archive, compare, check, and only then forget. The gate has passed in this very container.
 
+It is asked once more, by the environment alone: before it may have stood `guard check --enforce=false`, or flags that
+never reach this program.
+
 Killed anywhere, nothing is lost: what is not archived is archived by the next try, a snapshot that was not compared is
 compared by the next run, and nothing is forgotten before all the rest has succeeded.
 """
@@ -9,11 +12,13 @@ from dataclasses import dataclass
 from datetime import date
 
 from guard.backup import retention
+from guard.backup.gate import Guard, Refused
 from guard.backup.restic import Restic
 from guard.backup.result import BackupEvent, Failed, Result
 from guard.backup.retention import Policy, Shrunk
 from guard.backup.say import Voice
 from guard.backup.snapshot import Snapshot
+from guard.outcome import Outcome
 from guard.volume.loss import LossRule
 
 
@@ -39,14 +44,16 @@ class Night:
     today: date
 
 
-def run(night: Night, restic: Restic, pause: Callable[[float], None], say: Voice) -> str:
+def run(night: Night, guard: Guard, restic: Restic, pause: Callable[[float], None], say: Voice) -> str:
     """Makes one backup; what became of it, as a sentence.
 
     Raises:
         Failed: Anything but a whole backup of a volume that kept its data.
+        Refused: The gate would not pass: nothing was archived.
         Interrupted: A signal asked for the end.
     """
     part = retention.share(night.today, night.parts)
+    _judge(guard)
     restic.remove_stale_locks()
     try:
         new, lost = _archive(night, restic, say)
@@ -67,6 +74,13 @@ def run(night: Night, restic: Restic, pause: Callable[[float], None], say: Voice
         raise Failed(Result.SNAPSHOT_SHRUNK, found)
     kept = _forget(night, restic, say)
     return f"{night.path} is archived as snapshot {new.short} and checked; {kept}."
+
+
+def _judge(guard: Guard) -> None:
+    # Behind `--` a pass writes no termination message, and at this level no line: the gate before has said both.
+    seen = guard("check", "--wait=0s", "--writable=false", "--enforce=true", "--log-level=error", "--", "true")
+    if seen.status != Outcome.OK.status:
+        raise Refused(seen.status)
 
 
 def _cause(failed: Failed, restic: Restic, part: str) -> Failed:

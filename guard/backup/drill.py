@@ -1,4 +1,4 @@
-"""A restore drill: the newest snapshot into an empty folder, compared name by name with what it lists."""
+"""A restore drill: the newest whole snapshot into an empty folder, compared name by name with what it lists."""
 
 import os
 import stat
@@ -110,9 +110,11 @@ def run(drill: Drill, restic: Restic, say: Voice) -> str:
     if [name for name in os.listdir(drill.into) if name not in NOT_DATA]:
         raise Failed(Result.USAGE, f"{drill.into} is not empty: a drill restores into an empty folder")
     restic.remove_stale_locks()
-    snapshots = restic.snapshots()
+    listed = restic.snapshots()
+    snapshots = retention.whole(listed)
     if not snapshots:
-        raise Failed(Result.SNAPSHOT_ABSENT, "the repository has no snapshot of the volume")
+        found = f"and {len(listed)} that are tagged {retention.INCOMPLETE}" if listed else "at all"
+        raise Failed(Result.SNAPSHOT_ABSENT, f"the repository has no whole snapshot of the volume {found}")
     newest = snapshots[-1]
     began = time.monotonic()
     comparison = _restored(drill, restic, newest)

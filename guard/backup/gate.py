@@ -38,6 +38,20 @@ class Said:
         return outcome.label in self.outcomes
 
 
+class Refused(Exception):  # noqa: N818 - an outcome of the gate, kept as it is
+    """The volume ended the run.
+
+    Attributes:
+        status: The outcome's status, which becomes ours.
+        unsaid: Why, where no command of the guard has said it.
+    """
+
+    def __init__(self, status: int, unsaid: str = "") -> None:
+        super().__init__(unsaid)
+        self.status = status
+        self.unsaid = unsaid
+
+
 class Guard:
     """`guard COMMAND` with our own settings, in our own mount namespace: it judges the mount that is worked on."""
 

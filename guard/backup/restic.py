@@ -13,7 +13,7 @@ from typing import Any
 
 from guard.backup import process
 from guard.backup.result import BackupEvent, Failed, Result, of_engine
-from guard.backup.retention import Policy
+from guard.backup.retention import INCOMPLETE, Policy
 from guard.backup.say import Voice
 from guard.backup.snapshot import ListingError, Node, Snapshot, Tree, parse_node, parse_snapshots
 from guard.interrupt import Interrupt
@@ -85,14 +85,15 @@ class Restic:
         """Archives a folder, never across a mount; what restic says of it, with `snapshot_id`.
 
         Raises:
-            Failed: Nothing was archived, or not all.
+            Failed: Nothing was archived, or not all: restic has made a snapshot then, which is tagged as incomplete.
         """
         summary: dict[str, Any] = {}
         left_out = (f"--exclude={_literal(path.rstrip('/') + '/' + name)}" for name in sorted(NOT_DATA))
         words = ("backup", "--json", "--quiet", "--one-file-system", f"--host={self._volume}", *left_out, path)
         ran = self._run(*words, take=_taking("summary", summary))
         if ran.status == _INCOMPLETE:
-            raise Failed(Result.ARCHIVE_INCOMPLETE, f"{path} could not be read in full: {ran.words}")
+            left = self._left(str(summary.get("snapshot_id") or ""))
+            raise Failed(Result.ARCHIVE_INCOMPLETE, f"{path} could not be read in full{left}: {ran.words}")
         if ran.status != 0 or "snapshot_id" not in summary:
             raise self._failed(ran, f"archiving {path}")
         return summary
@@ -147,11 +148,7 @@ class Restic:
 
     def tag(self, snapshot: Snapshot, tag: str) -> Snapshot:
         """Adds a tag; the snapshot as it is called from then on."""
-        changed: dict[str, Any] = {}
-        doing = f"tagging snapshot {snapshot.short} as {tag}"
-        self._must(doing, "tag", "--json", f"--add={tag}", snapshot.snapshot_id, take=_taking("changed", changed))
-        renamed = str(changed.get("new_snapshot_id") or snapshot.snapshot_id)
-        return replace(snapshot, snapshot_id=renamed, tags=snapshot.tags | {tag})
+        return replace(snapshot, snapshot_id=self._tag(snapshot.snapshot_id, tag), tags=snapshot.tags | {tag})
 
     def forget(self, policy: Policy, path: str) -> int:
         """Forgets by the policy and prunes; how many snapshots went.
@@ -180,6 +177,24 @@ class Restic:
         words = ("restore", "--json", "--verify", f"--target={target}", *left_out, source)
         self._must(f"restoring snapshot {snapshot.short} to {target}", *words, take=_taking("summary", summary))
         return summary
+
+    def _tag(self, snapshot_id: str, tag: str) -> str:
+        """Adds a tag; what the snapshot is called from then on."""
+        changed: dict[str, Any] = {}
+        doing = f"tagging snapshot {snapshot_id[:8]} as {tag}"
+        self._must(doing, "tag", "--json", f"--add={tag}", snapshot_id, take=_taking("changed", changed))
+        return str(changed.get("new_snapshot_id") or snapshot_id)
+
+    def _left(self, snapshot_id: str) -> str:
+        """Tags what an archive left that is not whole; a clause for the sentence that says so."""
+        if not snapshot_id:
+            return ""
+        try:
+            return f" (snapshot {self._tag(snapshot_id, INCOMPLETE)[:8]} is tagged {INCOMPLETE})"
+        except Failed as failed:
+            # The files are what matters; but untagged, this snapshot passes for a whole one.
+            by_hand = f"restic tag --add {INCOMPLETE} {snapshot_id[:8]}"
+            return f" (and its snapshot is not tagged so: {failed.found}. Do it by hand: {by_hand})"
 
     def _must(self, doing: str, *words: str, take: process.Take | None = None) -> None:
         ran = self._run(*words, take=take)

@@ -1,14 +1,15 @@
 """A restore: hold, judge the target, restore and read back, judge again, release.
 
 From the hold to the release the gate refuses with `held`. Whatever ends a restore in between, the hold stays, and the
-same restore run again goes on where the first ended. Only a volume that the gate would pass is released.
+same restore run again goes on where the first ended. Only a volume that the gate would pass is released. A hold that a
+restore has not set says nothing about what is on the volume: it is judged as if it were not held.
 """
 
 import os
 from dataclasses import dataclass
 
 from guard.backup import process, retention
-from guard.backup.gate import Guard, Said
+from guard.backup.gate import Guard, Refused, Said
 from guard.backup.restic import Restic
 from guard.backup.result import BackupEvent, Failed, Result
 from guard.backup.say import Voice
@@ -19,19 +20,8 @@ from guard.report.text import bounded
 from guard.volume.facts import NOT_DATA
 from guard.volume.loss import LossRule
 
-
-class Refused(Exception):  # noqa: N818 - an outcome of the gate, kept as it is
-    """The volume ended the restore.
-
-    Attributes:
-        status: The outcome's status, which becomes ours.
-        unsaid: Why, where no command of the guard has said it.
-    """
-
-    def __init__(self, status: int, unsaid: str = "") -> None:
-        super().__init__(unsaid)
-        self.status = status
-        self.unsaid = unsaid
+#: How the reason of a restore's own hold begins: by it an interrupted restore is known.
+ANNOUNCED = "restore of snapshot"
 
 
 @dataclass(frozen=True)
@@ -69,7 +59,8 @@ class Restore:
         self.restic.remove_stale_locks()
         chosen = self._chosen()
         self._judge_target()
-        self._must(self.guard("hold", f"restore of snapshot {chosen.shown}"))
+        # Whoever held it before: run again, this restore must know its own half-restored volume.
+        self._must(self.guard("hold", "--over", f"{ANNOUNCED} {chosen.shown}"))
         # A new claim becomes the volume before anything is on it: held, and not without a marker, is then what the gate
         # says of a restore that was interrupted. Where a ledger is left of before the wipe it can be adopted only later.
         early = self.guard("adopt")
@@ -100,7 +91,7 @@ class Restore:
         )
         if chosen is None:
             what = (
-                "a snapshot that kept its data"
+                "a whole snapshot that kept its data"
                 if latest
                 else f"exactly one snapshot whose ID begins with {self.snapshot}"
             )
@@ -112,16 +103,17 @@ class Restore:
         seen = self.guard("check", "--wait=0s", "--writable=true", "--enforce=true")
         if not seen.only(Outcome.OK, Outcome.HELD, Outcome.DATA_LOST, Outcome.MARKER_MISSING):
             raise Refused(seen.status)
-        if seen.only(Outcome.OK) and not self.over_data and (names := self._names()):
-            # A restore that somebody's sync applied must not take the day's work back.
-            raise Failed(
-                Result.VOLUME_WHOLE, f"{self.path} is the right volume and has its data: {bounded(', '.join(names))}"
-            )
-        unmarked = seen.has(Outcome.MARKER_MISSING) and not seen.has(Outcome.HELD)
-        if unmarked and not seen.has(Outcome.DATA_LOST) and (names := self._names()):
+        if _interrupted(seen) or seen.has(Outcome.DATA_LOST) or not (names := self._names()):
+            return
+        if seen.has(Outcome.MARKER_MISSING):
             found = f"{self.path} has no marker and is not empty ({bounded(', '.join(names))}): it may be another disk"
             remedy = "Nothing was written. If it is the right volume, adopt it first: k8s/jobs/adopt.yaml"
             raise Refused(seen.status, f"{Outcome.MARKER_MISSING.label}: {found}. {remedy}.")
+        if not self.over_data:
+            # A restore that somebody's sync applied must not take the day's work back, nor what a migration left behind.
+            held = ", though held (its line is above)" if seen.has(Outcome.HELD) else ""
+            found = f"{self.path} is the right volume and has its data{held}: {bounded(', '.join(names))}"
+            raise Failed(Result.VOLUME_WHOLE, found)
 
     def _judge_restored(self, chosen: Snapshot) -> None:
         """Released is only what the gate would then pass: a snapshot of a wiped volume stays held."""
@@ -149,3 +141,8 @@ class Restore:
     def _must(said: Said) -> None:
         if said.status != Outcome.OK.status:
             raise Refused(said.status)
+
+
+def _interrupted(seen: Said) -> bool:
+    """Whether the volume is held by a restore that has not come to its end."""
+    return seen.has(Outcome.HELD) and str(seen.line.get("hold_reason", "")).startswith(ANNOUNCED)

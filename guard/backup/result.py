@@ -62,11 +62,11 @@ class Result(Enum):
     )  # fmt: skip
     BACKUP_STALE = Row(
         "backup-stale", 58, again=False,
-        remedy="No backup was made for too long: look at the backup's last Jobs.",
+        remedy="No whole backup was made for too long: look at the backup's last Jobs.",
     )  # fmt: skip
     SNAPSHOT_ABSENT = Row(
         "snapshot-absent", 59, again=False,
-        remedy="The repository has no such snapshot of this volume: restic snapshots lists what it has.",
+        remedy="The repository has no such snapshot of this volume: restic snapshots lists what it has, with tags.",
     )  # fmt: skip
     VOLUME_WHOLE = Row(
         "volume-whole", 60, again=False,

@@ -7,7 +7,7 @@ loss that was accepted by mistake. A snapshot that lost the data of one before i
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from guard.backup.snapshot import Snapshot
 from guard.volume.facts import Census
@@ -17,9 +17,14 @@ from guard.volume.loss import Loss, LossRule, Verdict, judge_loss, new_reference
 PINNED = "pinned"
 #: On a snapshot that lost the data of the one before it: never the default of a restore.
 SHRUNK = "shrunk"
+#: On a snapshot of which restic could not read everything: no answer here depends on whether there are such.
+INCOMPLETE = "incomplete"
 
-#: So many snapshots back a new one is compared: a run that was killed before it compared leaves one uncompared.
-DEPTH = 4
+#: A new snapshot is compared with those of its own day and of so many days before it that have any: a run that was
+#: killed before it compared leaves one uncompared. In snapshots that is as many as the tries of these nights (four to
+#: a Job), so that an hourly backup doesn't list a hundred of them.
+NIGHTS = 4
+DEPTH = 16
 
 #: restic's durations: 1y5m7d2h, where m is months.
 _DURATION = re.compile(r"(?=.)(\d{1,4}y)?(\d{1,4}m)?(\d{1,5}d)?(\d{1,5}h)?", re.ASCII)
@@ -47,8 +52,9 @@ class Policy:
             raise ValueError(f"keep-last {self.keep_last} would keep nothing: at least 1")
 
     def words(self) -> tuple[str, ...]:
-        """For `restic forget`."""
-        return (f"--keep-within={self.keep_within}", f"--keep-last={self.keep_last}", f"--keep-tag={PINNED}")
+        """For `restic forget`: those of each tag by themselves, so that no shrunk or incomplete one takes a good one's place."""
+        keep = (f"--keep-within={self.keep_within}", f"--keep-last={self.keep_last}", f"--keep-tag={PINNED}")
+        return ("--group-by=host,paths,tags", *keep)
 
 
 @dataclass(frozen=True)
@@ -64,20 +70,36 @@ class Shrunk:
     loss: Loss
 
 
+def whole(snapshots: Sequence[Snapshot]) -> tuple[Snapshot, ...]:
+    """Those that restic could read in full, the oldest first."""
+    found = (one for one in snapshots if INCOMPLETE not in one.tags)
+    return tuple(sorted(found, key=lambda one: (one.time, one.snapshot_id)))
+
+
 def compared(snapshots: Sequence[Snapshot], new: Snapshot) -> tuple[Snapshot, ...]:
     """The snapshots that a new one is compared with, the newest first.
 
     A pinned one ends the walk: what was lost against it is known, and pinned.
     """
     found: list[Snapshot] = []
-    for one in sorted(snapshots, key=lambda one: (one.time, one.snapshot_id), reverse=True):
+    days: set[date] = set()
+    today = _day(new)
+    for one in reversed(whole(snapshots)):
         if one.snapshot_id == new.snapshot_id or (one.time, one.snapshot_id) > (new.time, new.snapshot_id):
             continue
         if PINNED in one.tags or len(found) == DEPTH:
             break
-        if SHRUNK not in one.tags:
-            found.append(one)
+        if SHRUNK in one.tags:
+            continue
+        days |= {_day(one)} - {today}
+        if len(days) > NIGHTS:
+            break
+        found.append(one)
     return tuple(found)
+
+
+def _day(snapshot: Snapshot) -> date:
+    return snapshot.time.astimezone(UTC).date()
 
 
 def shrunk(
@@ -118,7 +140,7 @@ def newest_whole(
     rule: LossRule, snapshots: Sequence[Snapshot], census_of: Callable[[Snapshot], Census]
 ) -> Snapshot | None:
     """What a restore takes where nothing is named: the newest that kept the data, whoever made it; None for none."""
-    for one in sorted(snapshots, key=lambda one: (one.time, one.snapshot_id), reverse=True):
+    for one in reversed(whole(snapshots)):
         if SHRUNK not in one.tags and shrunk(rule, snapshots, one, census_of) is None:
             return one
     return None

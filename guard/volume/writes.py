@@ -166,6 +166,28 @@ class Announce:
 
 
 @dataclass(frozen=True)
+class TakeOver:
+    """Writes the hold, in place of whatever hold stands: at no moment is there none.
+
+    Attributes:
+        seen: What was judged.
+        hold: Who, since when, why.
+    """
+
+    seen: Seen
+    hold: Hold
+
+    def run(self, said: Callable[[Any], None]) -> Written | Overtaken | Fault:
+        """Writes, or says why not."""
+        del said
+        return _writing(self.seen, self._write)
+
+    def _write(self, folder: int) -> Written:
+        store.replace(folder, store.HOLD, hold.render(self.hold))
+        return Written()
+
+
+@dataclass(frozen=True)
 class Keep:
     """Writes the ledger of a volume that is watched; only beside the marker that it belongs to, and never over a newer one.
 

@@ -88,6 +88,13 @@ def test_a_restore_that_is_applied_by_mistake_leaves_a_volume_alone_that_has_its
     assert ended.message.startswith("volume-whole")
     assert "hold.json" not in backups.tools(backed_up, f"ls -A {objects.PATH}/.volume-guard")
 
+    # Held by somebody else it has its data all the same: the old claim of a migration stays held.
+    backups.tools(backed_up, "guard hold 'moved to another class'")
+    held = backups.run_job(backed_up, backups.manifest("jobs/restore", cluster))
+    assert (held.reason, held.statuses) == ("PodFailurePolicy", (60,))
+    assert "moved to another class" in backups.tools(backed_up, f"cat {objects.PATH}/.volume-guard/hold.json")
+    backups.tools(backed_up, "guard release")
+
 
 def test_while_the_volume_is_held_no_backup_is_made(backed_up: Kubectl, cluster: Cluster) -> None:
     before = backups.snapshots(backed_up)

@@ -59,13 +59,18 @@ class Backups:
 
 def slow_restic(backups: Backups, command: str, limit: str) -> str:
     """A PATH with a restic that moves its data slowly: the same program, one flag more."""
+    return restic_after(backups, command, f'set -- "$@" {limit}')
+
+
+def restic_after(backups: Backups, command: str, script: str) -> str:
+    """A PATH with a restic that runs shell lines first where it is given this command."""
     path = backups.sandbox.defaults["PATH"]
-    script = Path(backups.sandbox.work) / "slow" / "restic"
-    script.parent.mkdir()
-    added = f'case $1 in {command}) set -- "$@" {limit} ;; esac'
-    script.write_text(f'#!/bin/sh\n{added}\nexec {shutil.which("restic", path=path)} "$@"\n')
-    script.chmod(0o755)
-    return f"{script.parent}:{path}"
+    program = Path(backups.sandbox.work) / "instead" / "restic"
+    program.parent.mkdir()
+    first = f"case $1 in {command}) {script} ;; esac"
+    program.write_text(f'#!/bin/sh\n{first}\nexec {shutil.which("restic", path=path)} "$@"\n')
+    program.chmod(0o755)
+    return f"{program.parent}:{path}"
 
 
 def locks(backups: Backups) -> list[str]:

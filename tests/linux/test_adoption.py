@@ -183,6 +183,10 @@ def test_a_hold_refuses_with_its_reason_until_release_accepts_what_is_there(adop
     assert '"restore of Monday"' in refused.termination
     again = adopted.guard("hold", "another")
     assert (again.status, again.last["hold_reason"]) == (0, "restore of Monday")
+    over = adopted.guard("hold", "--over", "restore of Tuesday")
+    assert (over.status, over.last["hold_reason"]) == (0, "restore of Tuesday")
+    assert "before: by restore-job since" in over.last["message"]
+    assert adopted.guard("check").last["hold_reason"] == "restore of Tuesday"
     adopted.sh("rm -r $P/tenant/docx")
     released = adopted.guard("release")
     assert (released.status, released.last["reference_files"]) == (0, 4)

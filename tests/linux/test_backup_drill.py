@@ -38,14 +38,21 @@ def test_a_drill_finds_data_that_is_gone_from_the_repository(backups: Backups) -
     assert (found.status, found.last["result"]) == (57, "drill-differs")
 
 
-def test_a_drill_finds_that_no_backup_was_made_for_too_long(backups: Backups) -> None:
+def test_a_drill_finds_that_no_whole_backup_was_made_for_too_long(backups: Backups) -> None:
     backups.archive_at(-3)
+    backups.archive_at(-1)
+    backups.restic("tag", "-q", "--add=incomplete", "latest")
     found = drill(backups, "--max-age=2d")
     assert (found.status, found.last["result"]) == (58, "backup-stale")
 
 
 def test_a_drill_without_any_snapshot_or_with_too_few_files_fails(backups: Backups) -> None:
     assert drill(backups).status == 59
+    backups.archive_at(-1)
+    backups.restic("tag", "-q", "--add=incomplete", "latest")
+    incomplete = drill(backups)
+    assert (incomplete.status, incomplete.last["result"]) == (59, "snapshot-absent")
+    assert "1 that are tagged incomplete" in incomplete.last["message"]
     assert backups.night().status == 0
     assert drill(backups, GUARD_MIN_FILES="121").status == 56
 

@@ -4,8 +4,8 @@ import signal
 
 import pytest
 
-from tests.linux.backups import ARCHIVE, MODULE, Backups, killed_pod, locks, slow_restic
-from tests.linux.sandbox import until
+from tests.linux.backups import ARCHIVE, MODULE, Backups, killed_pod, locks, restic_after, slow_restic
+from tests.linux.sandbox import Ended, until
 
 pytestmark = [pytest.mark.mounts, pytest.mark.root]
 
@@ -66,10 +66,10 @@ def test_the_gate_s_own_exit_status_is_kept(damage: str, status: int, backups: B
 
 def test_a_wipe_between_gate_and_archive_pins_the_snapshot_before_and_forgets_nothing(backups: Backups) -> None:
     assert backups.night().status == 0
-    backups.sandbox.sh("rm -rf $P/acme $P/beta")
+    volume = backups.sandbox.path
+    wiping = restic_after(backups, "backup", f"rm -rf {volume}/acme {volume}/beta")
 
-    # Without the gate: what it would be if the files went right after it had passed.
-    raced = backups.module("archive", "--settle=0s", "--keep-within=1h", "--keep-last=1")
+    raced = backups.night("--keep-within=1h", "--keep-last=1", PATH=wiping)
 
     assert (raced.status, raced.last["result"]) == (56, "snapshot-shrunk")
     assert "what to do:" in raced.termination
@@ -86,8 +86,11 @@ def test_a_wipe_between_gate_and_archive_pins_the_snapshot_before_and_forgets_no
 
 def test_an_update_that_takes_all_away_for_a_moment_is_archived_anew_and_is_no_alarm(backups: Backups) -> None:
     assert backups.night().status == 0
-    backups.sandbox.sh("mkdir $W/aside; mv $P/acme $P/beta $W/aside")
-    run = backups.background(*MODULE, "archive", "--settle=20s")
+    volume, aside = backups.sandbox.path, f"{backups.sandbox.work}/aside"
+    once = restic_after(
+        backups, "backup", f"[ -e {aside} ] || {{ mkdir {aside}; mv {volume}/acme {volume}/beta {aside}; }}"
+    )
+    run = backups.background(*MODULE, "archive", "--settle=20s", PATH=once)
     until(lambda: len(backups.snapshots()) == 2 and "shrunk" in backups.tags()[1], 30)
     backups.sandbox.sh("mv $W/aside/* $P")
 
@@ -100,6 +103,30 @@ def test_a_gate_that_is_told_to_let_everything_pass_is_no_gate_for_a_backup(back
     backups.sandbox.sh("rm -rf $P/acme $P/beta")
     refused = backups.night(GUARD_ENFORCE="false")
     assert (refused.status, refused.last["result"]) == (2, "usage")
+    assert backups.snapshots() == []
+
+
+def test_whatever_stood_before_it_the_program_archives_nothing_of_a_volume_that_the_gate_refuses(
+    backups: Backups,
+) -> None:
+    assert backups.night().status == 0
+    before = backups.snapshots()
+    backups.sandbox.sh("rm -rf $P/acme $P/beta")
+
+    waived = backups.sandbox.guard("check", "--enforce=false", *ARCHIVE[1:])
+    alone = backups.module("archive")
+
+    for refused in (waived, alone):
+        assert (refused.status, refused.last["outcome"]) == (30, "data-lost")
+        assert refused.termination.startswith("data-lost")
+    assert backups.snapshots() == before
+
+
+def test_a_gate_that_a_flag_sent_to_another_path_is_no_gate_for_a_backup(backups: Backups) -> None:
+    backups.sandbox.sh("umount $P; mkdir $W/mounted; mount -o loop $W/disk $W/mounted")
+    refused = backups.sandbox.guard("check", f"--path={backups.sandbox.work}/mounted", *ARCHIVE[1:])
+    backups.sandbox.sh("umount $W/mounted; mount -o loop $W/disk $P")
+    assert (refused.status, refused.last["outcome"]) == (10, "not-mounted")
     assert backups.snapshots() == []
 
 
@@ -161,12 +188,43 @@ def test_a_full_repository_fails_says_so_and_keeps_every_good_snapshot(backups: 
 def test_files_that_cannot_be_read_make_the_night_incomplete_and_nothing_is_forgotten(backups: Backups) -> None:
     assert backups.night().status == 0
     backups.sandbox.sh("chmod 0000 $P/beta/xlsx/7")
-    # Root without its capabilities, as in the pod: it reads what its mode allows.
-    words = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *backups.sandbox.command(*ARCHIVE)]
-    partial = backups.sandbox.run(words)
+    partial = unprivileged_night(backups)
     assert (partial.status, partial.last["result"]) == (55, "archive-incomplete")
     assert "xlsx/7" in partial.last["message"]
+    assert "is tagged incomplete" in partial.last["message"]
     assert "backup.forgotten" not in partial.events()
+
+
+def unprivileged_night(backups: Backups) -> Ended:
+    """Root without its capabilities, as in the pod: it reads what its mode allows."""
+    words = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *backups.sandbox.command(*ARCHIVE)]
+    return backups.sandbox.run(words)
+
+
+def test_however_often_files_cannot_be_read_a_restore_takes_the_last_whole_snapshot(backups: Backups) -> None:
+    assert backups.night().status == 0
+    backups.sandbox.sh("chmod 0000 $P/acme")
+    for _ in range(5):
+        assert unprivileged_night(backups).status == 55
+    assert backups.tags() == [""] + ["incomplete"] * 5
+
+    # The drill looks at the last whole one too, and at its age.
+    backups.sandbox.sh("rm -rf $W/scratch/*")
+    drilled = backups.module("drill", f"--into={backups.sandbox.work}/scratch")
+    assert (drilled.status, drilled.last["files"]) == (0, 120), drilled.stderr
+    backups.sandbox.sh("rm -rf $P/*")
+    restored = backups.module("restore")
+    assert restored.status == 0, restored.stderr
+    assert backups.files() == 120
+
+
+def test_an_incomplete_snapshot_that_cannot_be_tagged_is_said_with_the_line_that_tags_it(backups: Backups) -> None:
+    backups.sandbox.sh("chmod 0000 $P/beta/xlsx/7")
+    killed_pod(backups)
+    partial = unprivileged_night(backups)
+    assert partial.status == 55
+    (short,) = (one["short_id"] for one in backups.snapshots())
+    assert f"restic tag --add incomplete {short}" in partial.last["message"]
 
 
 def test_a_lock_that_a_killed_pod_left_postpones_only_the_forgetting(backups: Backups) -> None:

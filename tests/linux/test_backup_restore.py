@@ -87,6 +87,68 @@ def test_another_volume_s_marker_stops_the_restore(backups: Backups) -> None:
     assert refused.termination.startswith("marker-mismatch")
 
 
+def test_a_hold_that_no_restore_has_set_does_not_open_a_volume_that_has_its_data(backups: Backups) -> None:
+    assert backups.night().status == 0
+    backups.sandbox.sh("echo newer > $P/acme/pdf/7")
+    assert backups.sandbox.guard("hold", "moved to claude-skills-storage-2").status == 0
+
+    refused = backups.module("restore")
+
+    assert (refused.status, refused.last["result"]) == (60, "volume-whole")
+    assert backups.sandbox.sh("cat $P/acme/pdf/7") == "newer\n"
+    assert backups.sandbox.guard("check").last["hold_reason"] == "moved to claude-skills-storage-2"
+    assert backups.module("restore", "--over-data").status == 0
+    assert backups.sandbox.sh("cat $P/acme/pdf/7") == "acme/pdf 7\n"
+    assert backups.sandbox.guard("check").status == 0
+
+
+def test_a_hold_that_cannot_be_read_does_not_open_a_volume_that_has_its_data(backups: Backups) -> None:
+    assert backups.night().status == 0
+    backups.sandbox.sh("echo '{' > $P/.volume-guard/hold.json; echo newer > $P/acme/pdf/7")
+    assert backups.module("restore").status == 60
+    assert backups.sandbox.sh("cat $P/acme/pdf/7") == "newer\n"
+
+
+def test_a_held_unmarked_volume_with_files_on_it_is_not_written_on(backups: Backups) -> None:
+    assert backups.night().status == 0
+    backups.sandbox.sh("umount $P; mkfs.ext4 -q -F $W/disk; mount -o loop $W/disk $P; touch $P/someone-s-thesis")
+    assert backups.sandbox.guard("hold", "copying").status == 0
+    refused = backups.module("restore")
+    assert refused.status == 20
+    assert "may be another disk" in refused.last["message"]
+    assert backups.sandbox.sh("ls -A $P $P/.volume-guard").count("marker.json") == 0
+    assert backups.sandbox.guard("check").last["hold_reason"] == "copying"
+
+
+@pytest.mark.parametrize("target", ["wiped", "new"])
+def test_a_lost_or_empty_volume_that_a_person_holds_is_restored_and_released_even_if_stopped_on_the_way(
+    target: str, backups: Backups
+) -> None:
+    backups.sandbox.sh("head -c 5M /dev/urandom > $P/acme/large")
+    assert backups.sandbox.guard("accept").status == 0
+    assert backups.night().status == 0
+    if target == "wiped":
+        backups.sandbox.sh("rm -rf $P/*")
+    else:
+        backups.sandbox.sh("umount $P; mkfs.ext4 -q -F $W/disk; mount -o loop $W/disk $P")
+    assert backups.sandbox.guard("hold", "I am mending this").status == 0
+    slow = slow_restic(backups, "restore", "--limit-download=500")
+    run = backups.background(*MODULE, "restore", PATH=slow)
+    # So much that it would pass for a volume that has its data.
+    until(lambda: backups.files() > 60, 30)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait(30)
+    held = backups.sandbox.guard("check")
+    assert held.status == 23
+    assert held.last["hold_reason"].startswith("restore of snapshot")
+
+    again = backups.module("restore")
+
+    assert again.status == 0, again.stderr
+    passed = backups.sandbox.guard("check")
+    assert (passed.status, passed.last["files"]) == (0, 121)
+
+
 @pytest.mark.parametrize("killing", [signal.SIGKILL, signal.SIGTERM])
 def test_a_restore_that_is_stopped_leaves_the_gate_at_held_and_run_again_it_completes(
     killing: signal.Signals, backups: Backups

@@ -159,6 +159,27 @@ def test_a_schedule_has_a_time_zone_a_deadline_and_never_two_at_once(name: str) 
     assert job_of(cron)["activeDeadlineSeconds"] > 0
 
 
+#: Every Job beside the application; a pod in which a person works for hours stays off spot nodes (VG223).
+BESIDE = sorted(
+    str(path.relative_to(MANIFESTS))
+    for path in (*MANIFESTS.glob("jobs/*.yaml"), *BACKUP.rglob("*.yaml"))
+    if path.name not in {"mover.yaml", "restic.yaml", "repository.yaml", "claim.yaml", "class.yaml"}
+)
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_what_works_beside_the_application_may_run_where_it_may_and_waits_for_the_disk_no_longer_than_so(
+    name: str,
+) -> None:
+    found = [one for one in yaml.safe_load_all((MANIFESTS / name).read_text()) if one]
+    (one,) = (one for one in found if one["kind"] in {"CronJob", "Job"})
+    pod = job_of(one)["template"]["spec"]
+    assert job_of(one)["activeDeadlineSeconds"] > 0
+    assert pod["tolerations"] == pod_of("backup.yaml")["tolerations"]
+    spot = yaml.safe_load((MANIFESTS / "kustomize/overlays/gke-spot/spot.yaml").read_text())
+    assert pod["tolerations"] == spot["spec"]["template"]["spec"]["tolerations"]
+
+
 @pytest.mark.parametrize("name", ["backup.yaml", "jobs/restore.yaml", "drill.yaml", "snapshots/snapshots.yaml"])
 def test_a_job_fails_at_once_on_exactly_what_another_try_cannot_change(name: str) -> None:
     (one,) = (one for one in objects(name) if one["kind"] in {"CronJob", "Job"})

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from guard.backup import retention
 from guard.backup.result import Result, of_engine
-from guard.backup.retention import PINNED, SHRUNK, Policy
+from guard.backup.retention import INCOMPLETE, PINNED, SHRUNK, Policy
 from guard.backup.snapshot import Node, Snapshot, tree_of
 from guard.volume.facts import Census
 from guard.volume.loss import LossRule, Verdict
@@ -58,6 +58,59 @@ def test_an_uncompared_snapshot_of_a_killed_run_hides_nothing_from_the_next_run(
     assert lost(snapshot(0, 100), snapshot(1, 100), snapshot(2, 0), snapshot(3, 0)) == "01010101"
 
 
+def tries(night: int, count: int, files: int) -> tuple[Snapshot, ...]:
+    """What one night's tries leave where each is killed before it compares."""
+    return tuple(
+        replace(snapshot(night, files), snapshot_id=f"{night:02x}{number:02x}" * 16, time=at(night, number))
+        for number in range(1, count + 1)
+    )
+
+
+def at(night: int, number: int) -> datetime:
+    return FIRST + timedelta(days=night, minutes=number)
+
+
+def test_all_tries_of_three_nights_that_were_killed_hide_nothing_from_the_next_run() -> None:
+    killed = (*tries(1, 4, 0), *tries(2, 4, 0), *tries(3, 4, 0))
+    assert lost(snapshot(0, 100), *killed, snapshot(4, 0)) == "00000000"
+    assert lost(snapshot(0, 100), *tries(1, 15, 0), snapshot(2, 0)) == "00000000"
+
+
+def test_a_snapshot_is_compared_with_those_of_four_nights_and_never_with_more_than_so_many() -> None:
+    nightly = tuple(snapshot(night, 100) for night in range(20))
+    assert retention.compared(nightly, nightly[-1]) == nightly[-2:-6:-1]
+    hourly = (*tries(0, 40, 100), snapshot(1, 100))
+    assert len(retention.compared(hourly, hourly[-1])) == retention.DEPTH
+
+
+def test_an_incomplete_snapshot_is_neither_compared_nor_restored_nor_in_the_way_of_those_that_are() -> None:
+    history = (snapshot(0, 100), *(replace(one, tags=frozenset({INCOMPLETE})) for one in tries(1, 16, 50)))
+    assert lost(*history, snapshot(2, 0)) == "00000000"
+    assert retention.newest_whole(RULE, history, census_of) == history[0]
+    assert retention.whole(history) == history[:1]
+    assert retention.newest_whole(RULE, history[1:], census_of) is None
+
+
+@settings(deadline=None)  # a busy machine is no failure
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 40), st.sets(st.sampled_from([INCOMPLETE, PINNED, SHRUNK]))), min_size=1, max_size=24
+    ),
+    st.integers(0, 40),
+)
+def test_incomplete_snapshots_change_no_answer(nights: list[tuple[int, set[str]]], files: int) -> None:
+    history = tuple(snapshot(night, found, *tags) for night, (found, tags) in enumerate(nights))
+    without = tuple(one for one in history if INCOMPLETE not in one.tags)
+    new = snapshot(len(nights), files)
+    for answer in (
+        lambda found: retention.compared((*found, new), new),
+        lambda found: retention.shrunk(RULE, (*found, new), new, census_of),
+        lambda found: retention.newest_whole(RULE, found, census_of),
+        retention.whole,
+    ):
+        assert answer(history) == answer(without)
+
+
 def test_a_loss_that_is_pinned_is_known_and_the_next_night_is_an_ordinary_one() -> None:
     history = (snapshot(0, 100), snapshot(1, 100, PINNED), snapshot(2, 0, SHRUNK), snapshot(3, 0))
     assert lost(*history) is None
@@ -101,7 +154,9 @@ def test_a_snapshot_is_named_by_the_start_of_its_id_and_never_by_one_that_two_sh
 
 
 def test_a_policy_is_restic_s_words_and_always_keeps_what_is_pinned() -> None:
-    assert Policy("1y6m", 3).words() == ("--keep-within=1y6m", "--keep-last=3", "--keep-tag=pinned")
+    assert Policy("1y6m", 3).words() == (
+        "--group-by=host,paths,tags", "--keep-within=1y6m", "--keep-last=3", "--keep-tag=pinned",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("within", ["", "30", "0d", "30s", "d", "1d2y", "-1d", "30d --prune", "٣d"])
@@ -155,11 +210,13 @@ class Repository:
 
     snapshots: list[Snapshot] = field(default_factory=list)
 
-    def night(self, number: int, files: int, killed_after: str) -> None:
-        """One run of the backup, which passed the gate."""
-        new = snapshot(number, files)
+    def run(self, new: Snapshot, killed_after: str) -> None:
+        """One run of the backup, which passed the gate; `incomplete` where restic could not read everything."""
         self.snapshots.append(new)
         if killed_after == "archive":
+            return
+        if killed_after == "incomplete":
+            self.tag(new, INCOMPLETE)
             return
         found = retention.shrunk(RULE, self.snapshots, new, census_of)
         if found is None:
@@ -174,39 +231,63 @@ class Repository:
         self.snapshots[self.snapshots.index(one)] = replace(one, tags=one.tags | {tag})
 
     def forget(self) -> None:
-        """--keep-last=2 --keep-within=3d --keep-tag=pinned."""
-        edge = self.snapshots[-1].time - timedelta(days=3)
-        self.snapshots = [
-            one for one in self.snapshots if one in self.snapshots[-2:] or one.time > edge or PINNED in one.tags
-        ]
+        """--group-by=host,paths,tags --keep-last=2 --keep-within=3d --keep-tag=pinned."""
+        kept: list[Snapshot] = []
+        for tags in {one.tags for one in self.snapshots}:
+            group = [one for one in self.snapshots if one.tags == tags]
+            edge = group[-1].time - timedelta(days=3)
+            kept += [one for one in group if one in group[-2:] or one.time > edge or PINNED in tags]
+        self.snapshots = sorted(kept, key=lambda one: one.time)
 
 
-nights = st.lists(
-    st.tuples(st.sampled_from([0, 1, 90, 100, 120]), st.sampled_from(["", "archive", "shrunk"])), max_size=25
+#: Runs: the same night's next try or another night's first, the files then, and how it ended.
+runs = st.lists(
+    st.tuples(
+        st.booleans(),
+        st.sampled_from([0, 1, 90, 100, 120]),
+        st.sampled_from(["", "archive", "shrunk", "incomplete"]),
+    ),
+    max_size=30,
 )
 
 
 @settings(deadline=None)  # a busy machine is no failure
-@given(nights)
-def test_whatever_is_killed_or_accepted_the_last_data_before_every_wipe_stays(history: list[tuple[int, str]]) -> None:
+@given(runs)
+def test_whatever_is_killed_accepted_or_unreadable_the_last_data_before_every_wipe_stays(
+    history: list[tuple[bool, int, str]],
+) -> None:
     repository = Repository()
-    whole: datetime | None = None  # the last snapshot with the data
+    kept: datetime | None = None  # the last whole snapshot with the data
     wiped: datetime | None = None  # the same, once the data is gone, until a run has come to its end
     owed: set[datetime] = set()
-    uncompared = 0
-    for number, (files, killed_after) in enumerate(history):
-        uncompared = uncompared + 1 if killed_after == "archive" else 0
-        if uncompared == retention.DEPTH:
-            return  # so many runs in a row that were killed between two steps are out of sight
-        repository.night(number, files, killed_after)
-        if files >= 90:
-            whole, wiped = FIRST + timedelta(days=number), None
-        elif whole is not None:
-            whole, wiped = None, whole
+    uncompared: list[Snapshot] = []
+    night = 0
+    for number, (another_night, files, killed_after) in enumerate(history):
+        night += another_night
+        found = files // 2 if killed_after == "incomplete" else files
+        new = replace(snapshot(number, found), time=at(night, number))
+        uncompared = [*uncompared, new] if killed_after == "archive" else uncompared if killed_after else []
+        if len(uncompared) == retention.DEPTH or len({one.time.date() for one in uncompared}) == retention.NIGHTS:
+            return  # so many runs or nights in a row that were killed between two steps are out of sight
+        repository.run(new, killed_after)
+        if killed_after != "incomplete":
+            if files >= 90:
+                kept, wiped = new.time, None
+            elif kept is not None:
+                kept, wiped = None, kept
         if wiped is not None and not killed_after:
             owed.add(wiped)
             wiped = None
         assert owed <= {one.time for one in repository.snapshots}
+
+
+@settings(deadline=None)  # a busy machine is no failure
+@given(st.integers(1, 60), st.sampled_from([INCOMPLETE, SHRUNK]))
+def test_however_many_runs_end_badly_no_good_snapshot_is_forgotten_for_them(bad: int, tag: str) -> None:
+    repository = Repository([snapshot(0, 100), snapshot(1, 100)])
+    repository.snapshots += [snapshot(2 + number, 50, tag) for number in range(bad)]
+    repository.forget()
+    assert [one for one in repository.snapshots if not one.tags] == [snapshot(0, 100), snapshot(1, 100)]
 
 
 @pytest.mark.parametrize(
