@@ -124,8 +124,9 @@ class Incident:
         return True
 
     def accept(self, moment: Moment, fields: Mapping[str, Any]) -> bool:
-        """Takes that somebody declared the content to be right as it is; True where that was the last trouble."""
-        if self._open.pop(Condition.CONTENT, None) is None:
+        """Takes that somebody declared what is there to be right as it is; True where that was the last trouble."""
+        accepted = [self._open.pop(condition, None) for condition in _accepted(self.trouble(Condition.IDENTITY))]
+        if not any(accepted):
             return False
         assert self._since is not None
         seconds = moment.at - self._since.at
@@ -165,6 +166,12 @@ class Incident:
     def tell(self, happening: Happening) -> None:
         """Passes a line on that belongs to no incident."""
         self._said.append(happening)
+
+
+def _accepted(identity: Trouble | None) -> tuple[Condition, ...]:
+    """What an acceptance ends: a loss; and that it is another volume than the one before."""
+    replaced = identity is not None and identity.event is Event.VOLUME_REPLACED
+    return (Condition.CONTENT, Condition.IDENTITY) if replaced else (Condition.CONTENT,)
 
 
 def lasted(seconds: float) -> str:

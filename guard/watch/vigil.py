@@ -18,7 +18,7 @@ from guard.watch.incident import Incident
 from guard.watch.keeping import Keeper
 from guard.watch.settling import Settled
 from guard.watch.sightings import Glimpse, Moment, Sign, Stock
-from guard.watch.standing import NO_MOUNT, Condition, Known, Standing, Trouble, known, stand
+from guard.watch.standing import NO_MOUNT, Condition, Known, Standing, Stranger, Trouble, known, stand
 from guard.watch.wiring import Wiring
 from guard.watch.writing import Writing
 from guard.wording import Whereabouts
@@ -84,6 +84,7 @@ class Vigil:
         self._counting = Counting(moment.at, settle, jitter)
         self._known: Known | None = None
         self._standing: Standing | None = None
+        self._stranger: Stranger | None = None
         self._failing = 0
         self._miscounts = 0
         self._looked_at = moment.at
@@ -181,8 +182,8 @@ class Vigil:
         """Takes a look, also one that failed."""
         look = glimpse.look
         self._looked_at, self._look_at = moment.at, None
-        standing = stand(self.expected, self._known, look)
-        self._standing = standing
+        standing = stand(self.expected, self._known, look, self._stranger)
+        self._standing, self._stranger = standing, standing.stranger
         if standing.unreachable:
             self._unreachable(moment, look, standing.unreachable)
         else:
@@ -209,8 +210,8 @@ class Vigil:
     def _take_documents(self, moment: Moment, look: Look, standing: Standing) -> None:
         over = self._documents.take_hold(moment, look)
         others = Condition.IDENTITY in standing.troubles and isinstance(look.marker, Marker)
-        accepted = not others and self._documents.take_ledger(moment, look)
-        if over or accepted:
+        take = self._documents.take_over if standing.taken_over else self._documents.take_ledger
+        if (not others and take(moment, look)) or over:
             self._judged = self._shrunk = None
             self._counting.weighing = self._counting.weighing and self._case.troubled(Condition.CONTENT)
             self._counting.soon(moment.at)

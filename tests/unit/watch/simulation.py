@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from guard.event import Event, Happening
 from guard.volume.facts import Census, Fault, Identity, Invalid, Look, Order, Space
@@ -194,6 +195,14 @@ class Volume:
         self.mounted = True
         self.mount = replace(self.mount, mount_id=self.mount.mount_id + 1 if mount_id is None else mount_id)
         self._mounts_changed()
+
+    def put_in_its_place(self, fsid: int, **disk: Any) -> None:
+        """Another disk is mounted there: what is not said of it is as on the last one, as on a clone."""
+        self.unmount()
+        self.fsid = fsid
+        for name, value in disk.items():
+            setattr(self, name, value)
+        self.remount()
 
     def break_down(self, number: int = errno.EIO) -> None:
         self.fault = Fault(number, "listing it" if number else "being looked at")

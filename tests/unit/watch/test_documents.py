@@ -18,6 +18,7 @@ from tests.unit.watch.simulation import (
     MARKER_ID,
     NAME,
     OTHER_ID,
+    SETTLE,
     Volume,
     Watch,
     World,
@@ -355,6 +356,102 @@ def test_a_new_volume_is_watched_from_its_adoption_on() -> None:
     assert watch.labels()[-1] == "volume.wiped"
     operations = [line.operation for line in watch.said() if line.first]
     assert len(set(operations)) == 2
+
+
+# Another volume in its place.
+
+
+def test_a_clone_that_is_accepted_ends_the_incident_and_its_wipe_is_known() -> None:
+    world, volume, watch = watched(TWO)
+    volume.put_in_its_place(99)
+    world.run(300)
+    assert watch.labels() == ["watch.started", "volume.replaced"]
+    volume.accept()
+    world.run(INTERVAL + 0.1)
+    assert watch.labels() == ["watch.started", "volume.replaced", "volume.accepted"]
+    replaced, accepted = watch.said()[1:]
+    assert (accepted.operation, accepted.last) == (replaced.operation, True)
+    assert watch.vigil.healthy
+    world.run(20)
+    assert watch.vigil.wiring.complete
+    volume.wipe()
+    world.run(SETTLE + 0.5)
+    assert watch.labels()[-1] == "volume.wiped"
+    assert watch.said()[-1].operation != replaced.operation
+
+
+def test_a_new_disk_that_is_adopted_filled_and_accepted_is_kept_and_its_wipe_is_known() -> None:
+    world, volume, watch = watched(TWO)
+    volume.put_in_its_place(99, marker=None, ledger=None, entries={})
+    world.run(60)
+    volume.marker, volume.ledger = Marker(NAME, OTHER_ID, AT), replace(ledger_of({}), marker_id=OTHER_ID)
+    world.run(INTERVAL + 0.1)
+    assert watch.labels() == ["watch.started", "volume.replaced", "volume.accepted"]
+    assert watch.reference is not None
+    assert watch.reference.files == 0
+    volume.set({"a": 30, "b": 30})
+    world.run(30)
+    volume.accept()
+    world.run(100)
+    assert standing(volume).marker_id == OTHER_ID
+    volume.wipe()
+    world.run(30)
+    assert watch.labels()[-1] == "volume.wiped"
+    assert watch.said()[-1].fields["before"] == 60
+
+
+def test_a_wiped_volume_that_gives_way_to_an_accepted_clone_is_wiped_no_more() -> None:
+    world, volume, watch = watched(TWO)
+    volume.wipe()
+    world.run(30)
+    volume.put_in_its_place(99, entries=dict(TWO))
+    world.run(60)
+    volume.accept()
+    world.run(60)
+    assert watch.labels() == ["watch.started", "volume.wiped", "volume.replaced", "volume.accepted"]
+    assert watch.vigil.healthy
+
+
+def test_the_known_disk_back_in_its_place_recovers_and_nothing_of_the_other_is_kept() -> None:
+    world, volume, watch = watched(TWO)
+    ledger = volume.ledger
+    volume.put_in_its_place(99, marker=Marker(NAME, OTHER_ID, AT), ledger=replace(ledger_of({}, 9), marker_id=OTHER_ID))
+    world.run(60)
+    volume.put_in_its_place(7, marker=Marker(NAME, MARKER_ID, AT), ledger=ledger)
+    world.run(60)
+    assert watch.labels()[-1] == "volume.recovered"
+    assert watch.vigil.keeper is not None
+    assert (watch.vigil.keeper.marker_id, watch.vigil.keeper.generation) == (MARKER_ID, 2)
+
+
+def test_the_disk_before_an_accepted_clone_is_another_volume_until_it_is_accepted_too() -> None:
+    world, volume, watch = watched(TWO)
+    before = volume.ledger
+    volume.put_in_its_place(99)
+    world.run(20)
+    volume.accept()
+    world.run(20)
+    volume.put_in_its_place(7, ledger=before)
+    world.run(60)
+    assert watch.labels()[-1] == "volume.replaced"
+    volume.accept()
+    world.run(20)
+    assert watch.labels()[-1] == "volume.accepted"
+    assert len({line.operation for line in watch.said(Event.VOLUME_REPLACED)}) == 2
+
+
+def test_what_is_removed_from_another_volume_before_it_is_accepted_is_not_counted() -> None:
+    world, volume, watch = watched(TWO)
+    volume.put_in_its_place(99)
+    world.run(20)
+    counts = len(watch.counts)
+    volume.wipe()
+    world.run(60)
+    assert len(watch.counts) == counts
+    volume.accept()
+    world.run(60)
+    assert watch.labels()[-1] == "volume.accepted"
+    assert watch.vigil.status(Condition.CONTENT) == "true"
 
 
 # Holds.

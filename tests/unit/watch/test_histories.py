@@ -334,6 +334,24 @@ def test_no_wipe_that_lasts_is_missed(history: list[Step], kind: Kind) -> None:
 
 
 @_QUICKLY
+@given(_HISTORY_WITH_JUMPS, st.booleans())
+def test_no_wipe_that_lasts_is_missed_on_a_volume_that_took_the_place_of_the_first(
+    history: list[Step], adopted: bool
+) -> None:
+    truth = _begin()
+    volume = truth.volume
+    truth.checks = False
+    volume.put_in_its_place(99)
+    truth.world.run(20)
+    if adopted:
+        volume.marker = Marker(NAME, OTHER_ID, AT)
+    volume.accept()
+    truth.world.run(20)
+    truth.checks, truth.ours, truth.wiped_since = True, volume.marker, None
+    _live(truth, history)
+
+
+@_QUICKLY
 @given(_HISTORY_WITH_JUMPS, _KINDS)
 def test_a_wipe_is_never_said_of_a_volume_that_did_not_stand_wiped(history: list[Step], kind: Kind) -> None:
     truth = _begin(kind)
