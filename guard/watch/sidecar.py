@@ -63,7 +63,8 @@ class Sidecar:
         self._pages = Pages(self._vigil, options)
         self._endpoints = Endpoints(options.listen, self._pages.table(), self._poll)
         self._mount_table = os.open(mounts.MOUNTINFO, os.O_RDONLY)
-        self._around: tuple[Mount, ...] = ()
+        self._around: tuple[Mount, ...] = ()  # at the last look
+        self._below = mounts.table().below(self._real_path())
         self._look_at = time.monotonic()
         self._not_before = 0.0
         self._died_at = float("-inf")
@@ -224,7 +225,12 @@ class Sidecar:
     # The mount table.
 
     def _mounts_changed(self, moment: Moment) -> None:
-        if self._mounts_around() == self._around:
+        table, path = mounts.table(), self._real_path()
+        below = table.below(path)
+        if below != self._below:
+            self._below = below
+            self._vigil.mounted_below(moment)
+        if table.around(path) == self._around:
             return  # somebody else's mounts
         self._look_at = moment.at
         if self._link.busy:
@@ -233,8 +239,11 @@ class Sidecar:
             self._vigil.wiring.moved(moment.at)
 
     def _mounts_around(self) -> tuple[Mount, ...]:
+        return mounts.table().around(self._real_path())
+
+    def _real_path(self) -> str:
         look = self._vigil.look
-        return mounts.table().around((look.real_path if look else "") or self._options.expected.path)
+        return (look.real_path if look else "") or self._options.expected.path
 
     # The end.
 

@@ -291,6 +291,13 @@ class Vigil:
         if self._is_ours() and self._counting.counted:
             self._counting.settling.suspect(moment, Sign.EVENTS)
 
+    def mounted_below(self, moment: Moment) -> None:
+        """Takes that mounts below the path came or went: a count never crosses one, and what it hides is not there."""
+        if self._is_ours() and self._counting.counted:
+            self._counting.settling.suspect(moment, Sign.MOUNT_TABLE)
+        else:
+            self._counting.soon(moment.at)
+
     def blind(self, moment: Moment, why: str, traceback: str) -> None:
         """Takes that the prober ended, and took the tripwire along."""
         self._counting.again(moment.at)

@@ -160,6 +160,16 @@ def test_a_mount_on_top_of_a_parent_hides_the_volume(volume_of_ten: Sandbox) -> 
         watcher.wait_for("volume.recovered", 2)
 
 
+def test_mounts_on_top_of_folders_hide_their_files_until_they_are_gone(volume_of_ten: Sandbox) -> None:
+    with armed(volume_of_ten) as watcher:
+        volume_of_ten.sh("mount -t tmpfs other $P/tenant/pdf; mount -t tmpfs other $P/tenant/docx")
+        wiped = watcher.wait_for("volume.wiped")
+        assert (wiped["before"], wiped["after"], wiped["tripwire"]) == (10, 0, "mount-table")
+        assert volume_of_ten.guard("check").status == 30
+        volume_of_ten.sh("umount $P/tenant/pdf; umount $P/tenant/docx")
+        watcher.wait_for("volume.recovered")
+
+
 @pytest.mark.root
 @pytest.mark.parametrize("mkfs", ["mkfs.ext4 -q", "mkfs.xfs -q -f"])
 def test_a_new_file_system_in_its_place_is_another_volume(adopted_disk: Sandbox, mkfs: str, xfs_image: str) -> None:

@@ -91,6 +91,7 @@ class Volume:
     read_only: str = ""
     writing: Fault | None = None  # what a write meets
     deaf: bool = False  # events are lost
+    hidden: dict[str, int] = field(default_factory=dict)  # entries below other mounts
     blind: str = ""  # why a tripwire can't be armed whole
     inodes_counted: bool = True
     grown_blocks: int = 0
@@ -119,8 +120,9 @@ class Volume:
         )  # fmt: skip
 
     def space(self) -> Space:
-        inodes = self.files + len(self.entries) + _OWN_INODES if self.inodes_counted else 0
-        blocks = _FILE_BLOCKS * (self.files - self.empty) + _OWN_BLOCKS + self.grown_blocks
+        names = {**self.entries, **self.hidden}
+        inodes = sum(names.values()) + len(names) + _OWN_INODES if self.inodes_counted else 0
+        blocks = _FILE_BLOCKS * (sum(names.values()) - self.empty) + _OWN_BLOCKS + self.grown_blocks
         return Space(blocks, inodes, self.fsid)
 
     def look(self) -> Look:
@@ -196,6 +198,15 @@ class Volume:
         self.mount = replace(self.mount, mount_id=self.mount.mount_id + 1 if mount_id is None else mount_id)
         self._mounts_changed()
 
+    def cover(self, *names: str) -> None:
+        """Something is mounted on these entries: no event of the tree tells, and a count does not see them."""
+        self.hidden = {name: self.entries.pop(name) for name in names}
+        self._mounts_below_changed()
+
+    def uncover(self) -> None:
+        self.entries, self.hidden = {**self.entries, **self.hidden}, {}
+        self._mounts_below_changed()
+
     def put_in_its_place(self, fsid: int, **disk: Any) -> None:
         """Another disk is mounted there: what is not said of it is as on the last one, as on a clone."""
         self.unmount()
@@ -221,6 +232,12 @@ class Volume:
         if not self.deaf:
             for watch in self.watches:
                 watch.stir(removed, created)
+
+    def _mounts_below_changed(self) -> None:
+        self.changed()
+        for watch in self.watches:
+            watch.vigil.mounted_below(self.world.moment())
+            watch.mounts_changed()
 
     def _mounts_changed(self) -> None:
         self.changed()

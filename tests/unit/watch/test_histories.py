@@ -193,6 +193,15 @@ def _another_disk(lasts: float) -> Callable[[Volume], None]:
     return swap
 
 
+def _covered(names: set[str], lasts: float) -> Callable[[Volume], None]:
+    def cover(volume: Volume) -> None:
+        if not volume.hidden and volume.mounted:
+            volume.cover(*(names & volume.entries.keys()))
+            volume.world.after(lasts, volume.uncover)
+
+    return cover
+
+
 def _without_marker(lasts: float) -> Callable[[Volume], None]:
     def remove(volume: Volume) -> None:
         marker, volume.marker = volume.marker, None
@@ -291,6 +300,7 @@ _FAILURES = st.one_of(
     st.builds(_set, st.just("unreadable"), st.sampled_from([(), ("a",)])),
     st.builds(_set, st.just("ledger"), st.none()),
     st.builds(_another_disk, _LASTS),
+    st.builds(_covered, st.sets(_NAMES), _LASTS),
     st.builds(_without_marker, _LASTS),
     st.just(_die),
 )

@@ -95,6 +95,37 @@ def test_a_remount_leads_to_a_count() -> None:
     assert len(watch.counts) >= before + 2
 
 
+def test_what_mounts_hide_is_lost_within_the_settling_time_and_back_when_they_are_gone() -> None:
+    world, volume, watch = watched(TWO)
+    world.run(100)
+    volume.cover("a", "b")
+    world.run(SETTLE + 0.5)
+    (line,) = watch.said(Event.VOLUME_WIPED)
+    assert line.fields["tripwire"] == "mount-table"
+    volume.uncover()
+    world.run(SETTLE + 0.5)
+    assert watch.labels()[-1] == "volume.recovered"
+
+
+def test_a_mount_that_hides_part_of_it_is_a_shrink() -> None:
+    world, volume, watch = watched(TWO)
+    world.run(100)
+    volume.cover("b")
+    world.run(SETTLE + 0.5)
+    assert watch.labels() == ["watch.started", "volume.shrunk"]
+
+
+def test_mounts_below_lead_to_a_count_also_where_the_volume_did_not_answer_when_they_came() -> None:
+    world, volume, watch = watched(TWO)
+    world.run(100)
+    volume.break_down()
+    world.run(INTERVAL)
+    volume.cover("a", "b")
+    volume.mend()
+    world.run(2 * INTERVAL)
+    assert "volume.wiped" in watch.labels()
+
+
 def test_a_start_on_a_plain_directory_is_said_at_once() -> None:
     world = World()
     volume = Volume(world, dict(TWO), ledger=ledger_of(TWO), mounted=False)
