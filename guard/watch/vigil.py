@@ -270,7 +270,7 @@ class Vigil:
         if suspected:
             return
         wiped = self._case.troubled(Condition.CONTENT)
-        doubt = not self.wiring.complete or look.kind in _ELSEWHERE or not space.used_inodes
+        doubt = not self.wiring.complete or self.wiring.in_doubt or look.kind in _ELSEWHERE or not space.used_inodes
         due = not wiped and self._wants_sizes(moment)
         if doubt or wiped:
             counting.soon(moment.at)
@@ -328,6 +328,8 @@ class Vigil:
             return
         counting.done(moment, stock)
         self._miscounts = 0
+        if stock.tripwire is None:
+            self.wiring.compared(moment.at, stock.unwatched)
         if self.wiring.counted(census.folders):
             fields = {"folders": census.folders, "tripwire": False}
             self._case.tell(Event.WATCH_STARTED, lines.outgrown(self.expected.path, census.folders), fields)

@@ -93,6 +93,7 @@ class Volume:
     deaf: bool = False  # events are lost
     hidden: dict[str, int] = field(default_factory=dict)  # entries below other mounts
     blind: str = ""  # why a tripwire can't be armed whole
+    unwatched: frozenset[int | str] = frozenset()  # what a tripwire that stands does not see
     inodes_counted: bool = True
     grown_blocks: int = 0
     folders: int | None = None
@@ -402,7 +403,12 @@ class Watch:
             self.counting += seconds
             self.longest = max(self.longest, seconds)
             self.counts.append((self._world.now, census))
-            self.vigil.counted(moment, Stock(census, space, seconds, self._state() if errand == "arm" else None))
+            if errand == "arm":
+                stock = Stock(census, space, seconds, self._state())
+            else:
+                unwatched = self._volume.unwatched if self._wire and not census.fault else frozenset[int | str]()
+                stock = Stock(census, space, seconds, unwatched=unwatched)
+            self.vigil.counted(moment, stock)
 
     def _overdue(self, errand: str) -> None:
         moment = self._world.moment()

@@ -297,6 +297,7 @@ _FAILURES = st.one_of(
     st.builds(_read_only, _LASTS),
     st.builds(_set, st.just("deaf"), st.booleans()),
     st.builds(_set, st.just("blind"), st.sampled_from(["", "no inotify watch is left to this user"])),
+    st.builds(_set, st.just("unwatched"), st.sampled_from([frozenset[int](), frozenset({4711})])),
     st.builds(_set, st.just("unreadable"), st.sampled_from([(), ("a",)])),
     st.builds(_set, st.just("ledger"), st.none()),
     st.builds(_another_disk, _LASTS),

@@ -308,6 +308,50 @@ def test_it_is_healed_when_possible() -> None:
     assert watch.vigil.wiring.complete
 
 
+LIMIT = "10 of 16 folders carry no watch (fs.inotify.max_user_watches is 12)"
+
+
+def test_folders_that_came_later_and_have_no_watch_are_said_once_and_every_look_leads_to_a_count() -> None:
+    world, volume, watch = watched(TWO)
+    world.run(100)
+    volume.unwatched, volume.blind = frozenset({4711}), LIMIT
+    volume.set({"a": 60, "b": 40, "c": 1})
+    volume.set(TWO)
+    world.run(10)
+    (line,) = watch.said(Event.WATCH_BLIND)
+    assert line.fields["reason"] == LIMIT
+    assert not watch.vigil.wiring.complete
+    before, arms = len(watch.counts), watch.arms
+    world.run(600)
+    assert len(watch.counts) - before >= 55
+    assert watch.arms - arms <= 4
+    assert watch.labels() == ["watch.started", "watch.blind"]
+    volume.unwatched, volume.blind = frozenset(), ""
+    world.run(900)
+    assert watch.vigil.wiring.complete
+
+
+def test_one_count_that_finds_them_is_followed_by_another_at_the_next_look() -> None:
+    world, volume, watch = watched(TWO)
+    world.run(100)
+    volume.unwatched, volume.blind = frozenset({"a/private"}), "1 folders can't be read: a/private"
+    volume.set({"a": 60, "b": 40, "c": 1})  # growth alone: one count within a minute
+    world.run(100)
+    assert watch.labels() == ["watch.started", "watch.blind"]
+
+
+def test_folders_that_come_and_go_all_the_time_are_no_blindness() -> None:
+    world, volume, watch = watched(TWO)
+    world.run(100)
+    arms = watch.arms
+    for number in range(300):
+        volume.unwatched = frozenset({number, number + 1})
+        volume.set({"a": 60, "b": 40 + number % 2})
+        world.run(1)
+    assert watch.labels() == ["watch.started"]
+    assert watch.arms == arms
+
+
 def test_above_ten_thousand_folders_there_is_none_and_the_start_says_so() -> None:
     world = World()
     volume = Volume(world, dict(TWO), ledger=ledger_of(TWO), folders=FOLDERS + 1)
