@@ -85,6 +85,17 @@ class Case:
         if self.incident.end(moment, condition, self.numbers()) and self.keeper is not None:
             self.keeper.recovered(self._opened)
 
+    def shrink(self, since: Moment, message: str, told: Mapping[str, Any]) -> None:
+        """Says that part of the data is gone, since the first sign."""
+        if not self.incident.is_begun:
+            self._opened = self.keeper.generation if self.keeper else 0
+        self.incident.shrink(since, message, {**self.numbers(), **told}, self.name)
+
+    def grow(self, moment: Moment) -> None:
+        """Takes that enough of the data is there."""
+        if self.incident.grow(moment, self.numbers()) and self.keeper is not None:
+            self.keeper.recovered(self._opened)
+
     def accept(self, moment: Moment) -> None:
         """Takes that somebody declared the content to be right as it is."""
         if self.incident.accept(moment, self.numbers()) and self.keeper is not None:

@@ -191,13 +191,15 @@ def test_the_incident_after_an_acceptance_has_an_id_of_its_own() -> None:
     assert first.operation != second.operation
 
 
-def test_acceptance_of_a_shrunk_volume_says_nothing_and_is_the_reference() -> None:
+def test_acceptance_of_a_shrunk_volume_is_said_and_is_the_reference() -> None:
     world, volume, watch = watched(TWO)
     volume.set({"a": 60})
     world.run(30)
     volume.accept()
     world.run(30)
-    assert watch.labels() == ["watch.started", "volume.shrunk"]
+    assert watch.labels() == ["watch.started", "volume.shrunk", "volume.accepted"]
+    shrunk, accepted = watch.said()[1:]
+    assert (accepted.operation, accepted.first, accepted.last) == (shrunk.operation, False, True)
     assert watch.reference is not None
     assert watch.reference.files == 60
 
@@ -210,7 +212,8 @@ def test_after_an_acceptance_the_next_loss_is_measured_anew() -> None:
     world.run(30)
     volume.set({"a": 40})
     world.run(30)
-    assert watch.labels() == ["watch.started", "volume.shrunk", "volume.shrunk"]
+    assert watch.labels() == ["watch.started", "volume.shrunk", "volume.accepted", "volume.shrunk"]
+    assert watch.said()[-1].operation != watch.said()[1].operation
 
 
 def test_what_is_known_is_not_read_anew_from_the_ledger_when_the_marker_vanishes() -> None:

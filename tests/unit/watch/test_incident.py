@@ -185,8 +185,8 @@ def test_while_the_volume_is_held_everything_is_said_at_info(incident: Incident)
     incident.held = True
     begin(incident)
     incident.end(moment(5), Condition.CONTENT, {})
-    incident.say(Event.VOLUME_SHRUNK, "Less.", {}, severity=Severity.DEBUG)
-    assert [line.severity for line in incident.said()] == [Severity.INFO, Severity.INFO, Severity.DEBUG]
+    incident.shrink(moment(6), "Less.", {}, "id-2")
+    assert [line.severity for line in incident.said()] == [Severity.INFO] * 3
 
 
 def test_what_a_hold_kept_quiet_is_said_aloud_once_it_is_over(incident: Incident) -> None:
@@ -224,22 +224,61 @@ def test_what_ended_under_the_hold_is_not_said_aloud(incident: Incident) -> None
 
 
 def test_a_line_outside_an_incident_opens_the_operation_that_it_names(incident: Incident) -> None:
-    incident.say(Event.VOLUME_SHRUNK, "Less.", {}, name="id-1")
+    incident.shrink(moment(0), "Less.", {}, "id-1")
     begin(incident, name="id-1")
     assert [(line.operation, line.first) for line in incident.said()] == [("id-1", True), ("id-1", False)]
 
 
 def test_a_line_within_an_incident_belongs_to_it(incident: Incident) -> None:
     begin(incident, MISSING, name="id-1")
-    incident.say(Event.VOLUME_SHRUNK, "Less.", {}, name="id-2")
+    incident.shrink(moment(3), "Less.", {}, "id-2")
     incident.end(moment(5), Condition.IDENTITY, {})
     lines = incident.said()
     assert [(line.operation, line.first) for line in lines] == [("id-1", True), ("id-1", False), ("id-1", False)]
 
 
-def test_a_line_can_have_another_severity_than_its_event(incident: Incident) -> None:
-    incident.say(Event.VOLUME_SHRUNK, "Less.", {}, severity=Severity.NOTICE, name="id-1")
-    assert incident.said()[0].severity is Severity.NOTICE
+def test_a_shrink_ends_when_enough_is_there_again(incident: Incident) -> None:
+    incident.shrink(moment(1), "Less.", {}, "id-1")
+    incident.shrink(moment(2), "Still less.", {}, "id-2")
+    assert incident.shrunk
+    assert not incident.is_open
+    assert incident.grow(moment(9), {"files": 100})
+    assert not incident.grow(moment(10), {})
+    first, _, last = incident.said()
+    assert (first.operation, first.first, first.last) == ("id-1", True, False)
+    assert (last.event, last.operation, last.first, last.last) == (Event.VOLUME_RECOVERED, "id-1", False, True)
+    assert last.message == "/app/skills is not shrunk any more, 8 s after the first sign."
+    assert last.fields["files"] == 100
+    assert (incident.shrunk, incident.is_begun) == (False, False)
+
+
+def test_a_shrink_ends_when_it_is_accepted(incident: Incident) -> None:
+    incident.shrink(moment(1), "Less.", {}, "id-1")
+    assert incident.accept(moment(9), {})
+    line = incident.said()[-1]
+    assert (line.event, line.operation, line.last) == (Event.VOLUME_ACCEPTED, "id-1", True)
+    assert line.fields["lasted_seconds"] == 8.0
+    assert not incident.accept(moment(10), {})
+    assert labels(incident) == []
+
+
+def test_a_shrink_within_an_incident_ends_with_it_and_its_acceptance_is_said_all_the_same(incident: Incident) -> None:
+    begin(incident, MISSING)
+    incident.shrink(moment(1), "Less.", {}, "id-2")
+    incident.end(moment(5), Condition.IDENTITY, {})
+    incident.said()
+    assert not incident.accept(moment(9), {})
+    (line,) = incident.said()
+    assert (line.event, line.severity) == (Event.VOLUME_ACCEPTED, Severity.NOTICE)
+    assert not line.last
+
+
+def test_a_shrink_that_is_over_within_an_incident_does_not_end_it(incident: Incident) -> None:
+    begin(incident, MISSING)
+    incident.shrink(moment(1), "Less.", {}, "id-2")
+    assert not incident.grow(moment(3), {})
+    assert incident.end(moment(5), Condition.IDENTITY, {})
+    assert labels(incident) == ["marker.missing", "volume.shrunk", "volume.recovered"]
 
 
 @pytest.mark.parametrize(
