@@ -28,6 +28,7 @@ class Case:
     Args:
         expected: What the settings ask.
         where: This pod.
+        run: The operation of the lines that belong to no incident.
     """
 
     keeper: Keeper | None = None
@@ -35,10 +36,10 @@ class Case:
     census: Census | None = None
     hold: Hold | Invalid | None = None
 
-    def __init__(self, expected: Expectation, where: Whereabouts) -> None:
+    def __init__(self, expected: Expectation, where: Whereabouts, run: str) -> None:
         self.expected = expected
         self.where = where
-        self.incident = Incident({"path": expected.path, **where.fields()})
+        self.incident = Incident({"path": expected.path, **where.fields()}, run)
         self._started = False
         self._opened = 0  # the generation of the open incident
 

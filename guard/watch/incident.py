@@ -30,10 +30,13 @@ class Incident:
 
     Args:
         fields: What every line carries: the path, this pod.
+        run: The operation of this watcher, from its start to its end: of every line that belongs to no incident.
     """
 
-    def __init__(self, fields: Mapping[str, Any]) -> None:
+    def __init__(self, fields: Mapping[str, Any], run: str) -> None:
         self._fields = fields
+        self._run = run
+        self._run_begun = False
         self._open: dict[Condition | None, _Open] = {}
         self._since: Moment | None = None
         self._id = ""
@@ -73,7 +76,7 @@ class Incident:
 
     def stop(self, happening: Happening) -> None:
         """Says last of all that the watch is over."""
-        self._said.append(happening)
+        self._said.append(replace(happening, last=True))
         self._started = True
 
     def said(self) -> list[Happening]:
@@ -81,7 +84,11 @@ class Incident:
         if not self._started:
             return []
         said, self._said = self._said, []
-        return said
+        return [happening if happening.operation else self._of_run(happening) for happening in said]
+
+    def _of_run(self, happening: Happening) -> Happening:
+        first, self._run_begun = not self._run_begun, True
+        return replace(happening, operation=self._run, first=first)
 
     def begin(
         self,
@@ -203,7 +210,7 @@ class Incident:
         return min(event.severity, Severity.INFO) if self.held else event.severity
 
     def tell(self, happening: Happening) -> None:
-        """Passes a line on that belongs to no incident."""
+        """Says a line that belongs to no incident."""
         self._said.append(happening)
 
 

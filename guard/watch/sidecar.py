@@ -59,7 +59,8 @@ class Sidecar:
         self._log = Log(options.log_format, options.log_level, self._backlog.put)
         self._poll = select.poll()
         jitter = random.uniform(1.0, 1.1)  # noqa: S311 - to spread work, not to keep a secret
-        self._vigil = Vigil(_moment(), options.expected, options.settle, options.window, options.where, jitter)
+        run = os.urandom(8).hex()
+        self._vigil = Vigil(_moment(), options.expected, options.settle, options.window, options.where, run, jitter)
         self._pages = Pages(self._vigil, options)
         self._endpoints = Endpoints(options.listen, self._pages.table(), self._poll)
         self._mount_table = os.open(mounts.MOUNTINFO, os.O_RDONLY)

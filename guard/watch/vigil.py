@@ -63,6 +63,7 @@ class Vigil:
         settle: GUARD_SETTLE, in seconds.
         window: GUARD_WINDOW, in seconds.
         where: This pod.
+        run: The ID of this watcher's own lines, from its start to its end.
         jitter: From 1.0 to 1.1: many watchers of one volume must not count and write at once.
     """
 
@@ -73,12 +74,13 @@ class Vigil:
         settle: float,
         window: float,
         where: Whereabouts,
+        run: str,
         jitter: float = 1.0,
     ) -> None:
         self.expected = expected
         self.wiring = Wiring()
         self.changed = moment
-        self._case = Case(expected, where)
+        self._case = Case(expected, where, run)
         self._documents = Documents(self._case, window, jitter)
         self._writing = Writing(self._case)
         self._counting = Counting(moment.at, settle, jitter)

@@ -311,5 +311,8 @@ def test_accepting_what_is_there_ends_the_incident(volume_of_ten: Sandbox) -> No
         watcher.listen_for(3)
         assert "volume.recovered" not in watcher.events
         assert watcher.stop() == 0
+        started, *_, stopped = watcher.lines
+        assert started[OPERATION] == {**stopped[OPERATION], "first": True, "last": False}
+        assert (stopped[OPERATION]["first"], stopped[OPERATION]["last"]) == (False, True)
     ledger = json.loads(volume_of_ten.sh("cat $P/.volume-guard/ledger.json"))
     assert (ledger["generation"], ledger["reference"]["files"]) == (2, 0)

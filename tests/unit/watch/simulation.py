@@ -29,6 +29,8 @@ OTHER_ID = "7f9a7d0c-1111-4222-8333-444455556666"
 BEGUN = datetime(2026, 11, 24, 18, 0, tzinfo=UTC)
 AT = rfc3339(BEGUN)
 
+RUN = "5f0e1c2d3b4a5968"
+
 INTERVAL = 10.0
 SETTLE = 2.0
 WEEK = 7 * 86400.0
@@ -276,7 +278,9 @@ class Watch:
         kinds: frozenset[Kind] = DURABLE_KINDS,
     ) -> None:
         self.expected = Expectation(PATH, NAME, kinds, writable=writable, loss=loss or LossRule())
-        self.vigil = Vigil(world.moment(), self.expected, settle, window, Whereabouts(pod, "node-1", "dev"), jitter)
+        self.vigil = Vigil(
+            world.moment(), self.expected, settle, window, Whereabouts(pod, "node-1", "dev"), RUN, jitter
+        )
         self.lines: list[Line] = []
         self.counts: list[tuple[float, Census]] = []
         self.counting = 0.0
@@ -300,6 +304,10 @@ class Watch:
 
     def said(self, *events: Event) -> list[Happening]:
         return [line.happening for line in self.lines if not events or line.event in events]
+
+    def of_incidents(self) -> list[Happening]:
+        """What was said that is not of its own run."""
+        return [line.happening for line in self.lines if line.happening.operation != RUN]
 
     def labels(self) -> list[str]:
         return [line.event.label for line in self.lines]

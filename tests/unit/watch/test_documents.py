@@ -357,7 +357,7 @@ def test_a_new_volume_is_watched_from_its_adoption_on() -> None:
     volume.wipe()
     world.run(30)
     assert watch.labels()[-1] == "volume.wiped"
-    operations = [line.operation for line in watch.said() if line.first]
+    operations = [line.operation for line in watch.of_incidents() if line.first]
     assert len(set(operations)) == 2
 
 

@@ -408,7 +408,7 @@ def test_every_wipe_ends_in_recovery_or_acceptance_unless_it_lasts(history: list
 def test_every_incident_has_one_first_line_one_last_line_and_an_id_of_its_own(history: list[Step]) -> None:
     truth = _begin()
     _live(truth, history)
-    lines = [happening for happening in truth.watch.said() if happening.operation]
+    lines = truth.watch.of_incidents()
     ended: set[str] = set()
     open_now = ""
     for line in lines:
@@ -495,7 +495,7 @@ def test_two_watchers_of_one_volume_give_one_incident_one_id(wipes: list[str]) -
         _restore(volume)
         volume.refill()
         truth.world.run(420)
-    told = [[(line.event, line.operation) for line in watch.said() if line.operation] for watch in (truth.watch, other)]
+    told = [[(line.event, line.operation) for line in watch.of_incidents()] for watch in (truth.watch, other)]
     assert told[0] == told[1]
     assert len({operation for event, operation in told[0] if event is Event.VOLUME_WIPED}) == len(wipes)
 

@@ -24,7 +24,7 @@ def moment(at: float) -> Moment:
 @pytest.fixture
 def incident() -> Incident:
     """A watch that has said that it began."""
-    incident = Incident({"path": "/app/skills", "pod": "skills-0"})
+    incident = Incident({"path": "/app/skills", "pod": "skills-0"}, "run-1")
     incident.start(Happening(Event.WATCH_STARTED, "Watching.", Severity.INFO))
     incident.said()
     return incident
@@ -52,7 +52,7 @@ def test_pods_of_one_volume_give_one_incident_the_same_id_and_the_next_another()
 
 
 def test_nothing_is_said_before_the_start_is_and_then_the_start_comes_first() -> None:
-    incident = Incident({})
+    incident = Incident({}, "run-1")
     begin(incident)
     assert incident.said() == []
     incident.start(Happening(Event.WATCH_STARTED, "Watching.", Severity.INFO))
@@ -60,9 +60,11 @@ def test_nothing_is_said_before_the_start_is_and_then_the_start_comes_first() ->
 
 
 def test_a_watch_that_ends_before_it_began_still_says_so() -> None:
-    incident = Incident({})
+    incident = Incident({}, "run-1")
     incident.stop(Happening(Event.WATCH_STOPPED, "Stopped.", Severity.INFO))
-    assert labels(incident) == ["watch.stopped"]
+    (line,) = incident.said()
+    assert line.event is Event.WATCH_STOPPED
+    assert (line.operation, line.first, line.last) == ("run-1", True, True)
 
 
 def test_what_was_said_is_not_said_again(incident: Incident) -> None:
@@ -71,10 +73,24 @@ def test_what_was_said_is_not_said_again(incident: Incident) -> None:
     assert labels(incident) == []
 
 
-def test_a_line_that_belongs_to_no_incident_is_passed_on_as_it_is(incident: Incident) -> None:
-    line = Happening(Event.WATCH_BLIND, "Blind.", Severity.WARNING)
-    incident.tell(line)
-    assert incident.said() == [line]
+def test_lines_that_belong_to_no_incident_are_of_the_run_from_its_start_to_its_end() -> None:
+    incident = Incident({"path": "/app/skills"}, "run-1")
+    incident.tell(Happening(Event.VOLUME_HELD, "Held.", Severity.INFO))
+    incident.start(Happening(Event.WATCH_STARTED, "Watching.", Severity.INFO))
+    begin(incident, name="id-1")
+    incident.tell(Happening(Event.WATCH_BLIND, "Blind.", Severity.WARNING))
+    said = incident.said()
+    incident.end(moment(5), Condition.CONTENT, {})
+    incident.stop(Happening(Event.WATCH_STOPPED, "Stopped.", Severity.INFO))
+    said += incident.said()
+    assert [(line.event.label, line.operation, line.first, line.last) for line in said] == [
+        ("watch.started", "run-1", True, False),
+        ("volume.held", "run-1", False, False),
+        ("volume.wiped", "id-1", True, False),
+        ("watch.blind", "run-1", False, False),
+        ("volume.recovered", "id-1", False, True),
+        ("watch.stopped", "run-1", False, True),
+    ]
 
 
 # Troubles.
@@ -270,7 +286,7 @@ def test_a_shrink_within_an_incident_ends_with_it_and_its_acceptance_is_said_all
     assert not incident.accept(moment(9), {})
     (line,) = incident.said()
     assert (line.event, line.severity) == (Event.VOLUME_ACCEPTED, Severity.NOTICE)
-    assert not line.last
+    assert (line.operation, line.last) == ("run-1", False)
 
 
 def test_a_shrink_that_is_over_within_an_incident_does_not_end_it(incident: Incident) -> None:
