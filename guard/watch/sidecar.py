@@ -280,7 +280,7 @@ class Sidecar:
 
     def _tell(self, message: str) -> None:
         fields = {"path": self._options.expected.path, **self._options.where.fields()}
-        self._vigil.incident.tell(Happening(Event.WATCH_STARTED, message, Severity.NOTICE, fields))
+        self._vigil.incident.tell(Happening(Event.WATCH_STARTED, message, Severity.INFO, fields))
 
 
 def _is_due(due: float | None, moment: Moment) -> bool:

@@ -76,7 +76,7 @@ def test_a_port_in_use_is_said_and_taken_when_it_is_free(adopted: Sandbox) -> No
         with watching(adopted, GUARD_LISTEN=f"127.0.0.1:{port}") as watcher:
             watcher.listen_for(3)
             (said,) = [line for line in watcher.lines if f"127.0.0.1:{port}" in line["message"]]
-            assert said["severity"] == "NOTICE"
+            assert (said["event"], said["severity"]) == ("watch.started", "INFO")
             adopted.sh("rm -rf $P/tenant")
             watcher.wait_for("volume.wiped")
             taken.close()
