@@ -35,6 +35,8 @@ _SPREAD = 0.05
 #: Seconds that the last ledger may take at the end, and that the last lines may wait for their reader.
 _LAST_WRITE = 0.5
 _LAST_LINES = 0.2
+#: Milliseconds that poll(2) can wait at most, some 24 days.
+_LONGEST_POLL = 2**31 - 1
 #: Seconds before a prober is asked again that met a bug, or that ended twice within so many seconds.
 _AFTER_A_BUG = 5.0
 _DIES_AGAIN = 60.0
@@ -108,7 +110,8 @@ class Sidecar:
             waits = [self._look_at, wants.look, wants.count, wants.arm, wants.write]
             dues += [max(due, self._not_before) for due in waits if due is not None]
         soonest = min(due for due in dues if due is not None)
-        return max(0.0, soonest - now) * 1000 + 1  # poll counts whole milliseconds, and must not wake too early
+        # poll counts whole milliseconds, in a C int, and must not wake too early.
+        return min(max(0.0, soonest - now) * 1000 + 1, _LONGEST_POLL)
 
     def _hear(self, moment: Moment) -> None:
         heard = self._link.hear(moment.at)

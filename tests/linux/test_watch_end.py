@@ -83,6 +83,13 @@ def test_a_port_in_use_is_said_and_taken_when_it_is_free(adopted: Sandbox) -> No
             wait_until(lambda: get(port, "/livez")[0] == 200)
 
 
+def test_an_interval_longer_than_poll_can_wait_is_waited_for(sandbox: Sandbox) -> None:
+    with watching(sandbox, GUARD_INTERVAL="30d", GUARD_PROBE_TIMEOUT="30d") as watcher:
+        watcher.wait_for("volume.unmounted")
+        watcher.listen_for(2)
+        assert watcher.stop() == 0
+
+
 def test_slow_silent_and_half_open_clients_cost_nothing(adopted: Sandbox) -> None:
     with armed(adopted) as watcher:
         clients = [socket.create_connection(("127.0.0.1", watcher.port)) for _ in range(40)]
