@@ -41,7 +41,10 @@ class Documents:
             self._say_held(moment, hold, again=False)
         if hold is not None or before is None:
             return False
-        case.tell(Event.VOLUME_RELEASED, lines.released(look.path), {}, Severity.INFO)
+        # Where the marker went too, the hold was removed with everything else: nobody ended the work, and nobody
+        # announced that. What is lost is then said aloud.
+        if isinstance(look.marker, Marker):
+            case.tell(Event.VOLUME_RELEASED, lines.released(look.path), {}, Severity.INFO)
         return True
 
     def remind(self, moment: Moment) -> None:

@@ -533,6 +533,21 @@ def test_a_wipe_under_a_hold_that_somebody_just_removed_is_said_aloud() -> None:
     assert watch.labels()[-2:] == ["volume.released", "volume.wiped"]
 
 
+@pytest.mark.parametrize("seconds", [0.0, 20.0], ids=["before the wipe is known", "after it"])
+def test_a_hold_that_went_with_everything_is_not_released_and_the_wipe_is_said_aloud(seconds: float) -> None:
+    world, volume, watch = watched(TWO)
+    volume.announce()
+    world.run(20)
+    volume.wipe()
+    world.run(seconds)
+    volume.marker = volume.ledger = volume.hold = None
+    world.run(30)
+    assert "volume.released" not in watch.labels()
+    assert "marker.missing" in watch.labels()
+    assert watch.said(Event.VOLUME_WIPED)[-1].severity is Severity.CRITICAL
+    assert watch.vigil.status(Condition.CONTENT) == "false"
+
+
 def test_a_shrunk_volume_under_a_hold_that_somebody_just_removed_is_said_aloud() -> None:
     world, volume, watch = watched(TWO)
     volume.announce()
