@@ -28,6 +28,7 @@ class Case:
     Args:
         expected: What the settings ask.
         where: This pod.
+        run: The operation of the lines that belong to no incident.
     """
 
     keeper: Keeper | None = None
@@ -35,10 +36,10 @@ class Case:
     census: Census | None = None
     hold: Hold | Invalid | None = None
 
-    def __init__(self, expected: Expectation, where: Whereabouts) -> None:
+    def __init__(self, expected: Expectation, where: Whereabouts, run: str) -> None:
         self.expected = expected
         self.where = where
-        self.incident = Incident({"path": expected.path, **where.fields()})
+        self.incident = Incident({"path": expected.path, **where.fields()}, run)
         self._started = False
         self._opened = 0  # the generation of the open incident
 
@@ -83,6 +84,17 @@ class Case:
     def end(self, moment: Moment, condition: Condition | None) -> None:
         """Takes that a condition holds again; the next incident has the next generation."""
         if self.incident.end(moment, condition, self.numbers()) and self.keeper is not None:
+            self.keeper.recovered(self._opened)
+
+    def shrink(self, since: Moment, message: str, told: Mapping[str, Any]) -> None:
+        """Says that part of the data is gone, since the first sign."""
+        if not self.incident.is_begun:
+            self._opened = self.keeper.generation if self.keeper else 0
+        self.incident.shrink(since, message, {**self.numbers(), **told}, self.name)
+
+    def grow(self, moment: Moment) -> None:
+        """Takes that enough of the data is there."""
+        if self.incident.grow(moment, self.numbers()) and self.keeper is not None:
             self.keeper.recovered(self._opened)
 
     def accept(self, moment: Moment) -> None:

@@ -41,7 +41,10 @@ class Documents:
             self._say_held(moment, hold, again=False)
         if hold is not None or before is None:
             return False
-        case.tell(Event.VOLUME_RELEASED, lines.released(look.path), {}, Severity.INFO)
+        # Where the marker went too, the hold was removed with everything else: nobody ended the work, and nobody
+        # announced that. What is lost is then said aloud.
+        if isinstance(look.marker, Marker):
+            case.tell(Event.VOLUME_RELEASED, lines.released(look.path), {}, Severity.INFO)
         return True
 
     def remind(self, moment: Moment) -> None:
@@ -76,6 +79,20 @@ class Documents:
         else:
             case.keeper.seen(moment, ledger)
         return False
+
+    def take_over(self, moment: Moment, look: Look) -> bool:
+        """Takes marker and ledger of another volume that somebody adopted or accepted in the place of the known one."""
+        case, marker, ledger = self._case, look.marker, usable_ledger(look)
+        assert isinstance(marker, Marker)
+        assert ledger is not None
+        self._say_invalid(look)
+        case.census = None  # of the other one
+        if case.keeper is not None and case.keeper.marker_id == marker.marker_id:
+            case.keeper.read(ledger)
+            case.accept(moment)
+        else:
+            case.adopt(moment, Keeper(ledger, marker.marker_id, self._window, self._jitter))
+        return True
 
     def _say_invalid(self, look: Look) -> None:
         warning = ledger_warning(look)

@@ -3,7 +3,7 @@
 import errno
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,8 @@ from guard.watch.tripwire import Tripwire, watch_limit
 
 #: Seconds for watchdog's threads to add the watches of folders that were just made.
 _CATCH_UP = 0.3
+#: Folders that carry no watch and are told to the parent: one is enough to arm anew.
+_TOLD = 100
 #: The tripwire of this process: the parent has none, a prober one at most.
 _standing: Tripwire | None = None
 
@@ -39,10 +41,13 @@ class TakeStock:
     order: Order
 
     def run(self, said: Callable[[Any], None]) -> Stock:
-        """Counts; says how many names it has seen."""
+        """Counts, and compares the folders with those that carry a watch; says how many names it has seen."""
         began = time.monotonic()
-        space, found = _count(self.path, self.order, said)
-        return Stock(found, space, time.monotonic() - began)
+        wire = _standing if _standing is not None and not _standing.tripped else None
+        space, found = _count(self.path, replace(self.order, inodes=wire is not None), said)
+        unwatched = _unwatched(wire, found) if wire is not None and not found.fault else frozenset[int | str]()
+        found = replace(found, inodes=frozenset())
+        return Stock(found, space, time.monotonic() - began, unwatched=unwatched)
 
 
 @dataclass(frozen=True)
@@ -122,10 +127,21 @@ def _uncovered(wire: Tripwire, found: Census) -> str:
     if found.unreadable:
         names = ", ".join(map(bounded, found.unreadable[:3]))
         return f"{len(found.unreadable)} folders can't be read: {names}"
-    watched = wire.watched()
-    # overlay and some FUSE file systems show other inodes here than to inotify: there only the numbers can be compared.
-    alike = found.root_inode in watched
-    missing = len(found.inodes - watched) if alike else found.folders + 1 - len(watched)
+    missing = len(_without_watch(wire, found))
     if missing > 0:
         return f"{missing} of {found.folders} folders carry no watch (fs.inotify.max_user_watches is {watch_limit()})"
     return ""
+
+
+def _unwatched(wire: Tripwire, found: Census) -> frozenset[int | str]:
+    """What a later count is compared with: the first of them, in an order that does not change."""
+    return frozenset([*sorted(found.unreadable)[:_TOLD], *sorted(_without_watch(wire, found))[:_TOLD]])
+
+
+def _without_watch(wire: Tripwire, found: Census) -> Collection[int]:
+    """Folders of the count without a watch: their inodes, or, where those say nothing, so many numbers."""
+    watched = wire.watched()
+    # overlay and some FUSE file systems show other inodes here than to inotify: there only the numbers can be compared.
+    if found.root_inode in watched:
+        return found.inodes - watched
+    return range(found.folders + 1 - len(watched))

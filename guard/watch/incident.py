@@ -30,13 +30,17 @@ class Incident:
 
     Args:
         fields: What every line carries: the path, this pod.
+        run: The operation of this watcher, from its start to its end: of every line that belongs to no incident.
     """
 
-    def __init__(self, fields: Mapping[str, Any]) -> None:
+    def __init__(self, fields: Mapping[str, Any], run: str) -> None:
         self._fields = fields
+        self._run = run
+        self._run_begun = False
         self._open: dict[Condition | None, _Open] = {}
         self._since: Moment | None = None
         self._id = ""
+        self._shrunk: Moment | None = None  # the first sign of a shrink that was said and is not over
         self._begun = ""  # the operation that has had its first line and not its last
         self._said: list[Happening] = []
         self._started = False
@@ -46,6 +50,16 @@ class Incident:
     def is_open(self) -> bool:
         """Whether anything is wrong."""
         return bool(self._open)
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether an operation has had its first line and not its last: of what is wrong, or of a shrink."""
+        return bool(self._begun)
+
+    @property
+    def shrunk(self) -> bool:
+        """Whether a shrink was said that is not over: nothing is wrong, and part of the data is gone."""
+        return self._shrunk is not None
 
     def troubled(self, condition: Condition | None) -> bool:
         """Whether this condition does not hold; None is for a volume that can't be reached."""
@@ -62,7 +76,7 @@ class Incident:
 
     def stop(self, happening: Happening) -> None:
         """Says last of all that the watch is over."""
-        self._said.append(happening)
+        self._said.append(replace(happening, last=True))
         self._started = True
 
     def said(self) -> list[Happening]:
@@ -70,7 +84,11 @@ class Incident:
         if not self._started:
             return []
         said, self._said = self._said, []
-        return said
+        return [happening if happening.operation else self._of_run(happening) for happening in said]
+
+    def _of_run(self, happening: Happening) -> Happening:
+        first, self._run_begun = not self._run_begun, True
+        return replace(happening, operation=self._run, first=first)
 
     def begin(
         self,
@@ -123,15 +141,45 @@ class Incident:
         self.say(Event.VOLUME_RECOVERED, message, {"lasted_seconds": round(seconds, 1), **fields}, last=True)
         return True
 
-    def accept(self, moment: Moment, fields: Mapping[str, Any]) -> bool:
-        """Takes that somebody declared the content to be right as it is; True where that was the last trouble."""
-        if self._open.pop(Condition.CONTENT, None) is None:
+    def shrink(self, since: Moment, message: str, fields: Mapping[str, Any], name: str) -> None:
+        """Takes that part of the data is gone; said at every call.
+
+        Args:
+            since: The first sign.
+            message: The sentence.
+            fields: What the line carries.
+            name: The ID that the operation has, if it is a new one.
+        """
+        self._shrunk = self._shrunk or since
+        self.say(Event.VOLUME_SHRUNK, message, fields, name=self._begun or name)
+
+    def grow(self, moment: Moment, fields: Mapping[str, Any]) -> bool:
+        """Takes that enough of the reference is there, also of a new one; True where that ended the operation."""
+        since, self._shrunk = self._shrunk, None
+        if since is None or self._open or not self._begun:
             return False
-        assert self._since is not None
-        seconds = moment.at - self._since.at
+        seconds = moment.at - since.at
+        message = f"{self._fields['path']} is not shrunk any more, {lasted(seconds)} after the first sign."
+        told = {"lasted_seconds": round(seconds, 1), **fields}
+        self.say(Event.VOLUME_RECOVERED, message, told, name=self._begun, last=True)
+        return True
+
+    def accept(self, moment: Moment, fields: Mapping[str, Any]) -> bool:
+        """Takes that somebody declared what is there to be right as it is; True where that ended the operation."""
+        accepted = [self._open.pop(condition, None) for condition in _accepted(self.trouble(Condition.IDENTITY))]
+        since = self._since if any(accepted) else self._shrunk
+        self._shrunk = None
+        if since is None:
+            return False
+        seconds = moment.at - since.at
         message = f"What is on {self._fields['path']} was accepted, {lasted(seconds)} after the first sign."
         told = {"lasted_seconds": round(seconds, 1), **fields}
-        self.say(Event.VOLUME_ACCEPTED, message, told, last=not self._open)
+        if not self._begun:  # another trouble of that time was over, and its operation with it
+            self.tell(
+                Happening(Event.VOLUME_ACCEPTED, message, self._loud(Event.VOLUME_ACCEPTED), {**told, **self._fields})
+            )
+            return False
+        self.say(Event.VOLUME_ACCEPTED, message, told, name=self._begun, last=not self._open)
         return not self._open
 
     def say(
@@ -140,7 +188,6 @@ class Incident:
         message: str,
         fields: Mapping[str, Any],
         *,
-        severity: Severity | None = None,
         name: str = "",
         last: bool = False,
     ) -> None:
@@ -150,21 +197,27 @@ class Incident:
             event: What it is.
             message: The sentence.
             fields: What it carries.
-            severity: Other than the event's own.
             name: The operation, where no incident is open.
             last: Whether it ends the operation.
         """
         operation = self._id if self._open else name or self._id
         first = operation != self._begun
         self._begun = "" if last else operation
-        loud = min(severity or event.severity, Severity.INFO) if self.held else severity or event.severity
-        self._said.append(
-            Happening(event, message, loud, {**fields, **self._fields}, operation, first=first, last=last)
-        )
+        told = {**fields, **self._fields}
+        self._said.append(Happening(event, message, self._loud(event), told, operation, first=first, last=last))
+
+    def _loud(self, event: Event) -> Severity:
+        return min(event.severity, Severity.INFO) if self.held else event.severity
 
     def tell(self, happening: Happening) -> None:
-        """Passes a line on that belongs to no incident."""
+        """Says a line that belongs to no incident."""
         self._said.append(happening)
+
+
+def _accepted(identity: Trouble | None) -> tuple[Condition, ...]:
+    """What an acceptance ends: a loss; and that it is another volume than the one before."""
+    replaced = identity is not None and identity.event is Event.VOLUME_REPLACED
+    return (Condition.CONTENT, Condition.IDENTITY) if replaced else (Condition.CONTENT,)
 
 
 def lasted(seconds: float) -> str:

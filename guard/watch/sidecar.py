@@ -59,11 +59,13 @@ class Sidecar:
         self._log = Log(options.log_format, options.log_level, self._backlog.put)
         self._poll = select.poll()
         jitter = random.uniform(1.0, 1.1)  # noqa: S311 - to spread work, not to keep a secret
-        self._vigil = Vigil(_moment(), options.expected, options.settle, options.window, options.where, jitter)
+        run = os.urandom(8).hex()
+        self._vigil = Vigil(_moment(), options.expected, options.settle, options.window, options.where, run, jitter)
         self._pages = Pages(self._vigil, options)
         self._endpoints = Endpoints(options.listen, self._pages.table(), self._poll)
         self._mount_table = os.open(mounts.MOUNTINFO, os.O_RDONLY)
-        self._around: tuple[Mount, ...] = ()
+        self._around: tuple[Mount, ...] = ()  # at the last look
+        self._below = mounts.table().below(self._real_path())
         self._look_at = time.monotonic()
         self._not_before = 0.0
         self._died_at = float("-inf")
@@ -106,9 +108,8 @@ class Sidecar:
             waits = [self._look_at, wants.look, wants.count, wants.arm, wants.write]
             dues += [max(due, self._not_before) for due in waits if due is not None]
         soonest = min(due for due in dues if due is not None)
-        return milliseconds(
-            max(0.0, soonest - now) + 0.001
-        )  # poll counts whole milliseconds, and must not wake too early
+        # poll counts whole milliseconds, and must not wake too early.
+        return milliseconds(max(0.0, soonest - now) + 0.001)
 
     def _hear(self, moment: Moment) -> None:
         heard = self._link.hear(moment.at)
@@ -226,7 +227,12 @@ class Sidecar:
     # The mount table.
 
     def _mounts_changed(self, moment: Moment) -> None:
-        if self._mounts_around() == self._around:
+        table, path = mounts.table(), self._real_path()
+        below = table.below(path)
+        if below != self._below:
+            self._below = below
+            self._vigil.mounted_below(moment)
+        if table.around(path) == self._around:
             return  # somebody else's mounts
         self._look_at = moment.at
         if self._link.busy:
@@ -235,8 +241,11 @@ class Sidecar:
             self._vigil.wiring.moved(moment.at)
 
     def _mounts_around(self) -> tuple[Mount, ...]:
+        return mounts.table().around(self._real_path())
+
+    def _real_path(self) -> str:
         look = self._vigil.look
-        return mounts.table().around((look.real_path if look else "") or self._options.expected.path)
+        return (look.real_path if look else "") or self._options.expected.path
 
     # The end.
 
@@ -272,7 +281,7 @@ class Sidecar:
 
     def _tell(self, message: str) -> None:
         fields = {"path": self._options.expected.path, **self._options.where.fields()}
-        self._vigil.incident.tell(Happening(Event.WATCH_STARTED, message, Severity.NOTICE, fields))
+        self._vigil.incident.tell(Happening(Event.WATCH_STARTED, message, Severity.INFO, fields))
 
 
 def _is_due(due: float | None, moment: Moment) -> bool:

@@ -68,9 +68,11 @@ class Stock:
         space: statvfs just before it; None where it failed.
         seconds: How long it took.
         tripwire: How the tripwire was after it, where it was armed before it; None where it was not touched.
+        unwatched: Folders that a standing tripwire does not see: their inodes, or the names of those that can't be read.
     """
 
     census: Census
     space: Space | None
     seconds: float
     tripwire: TripwireState | None = None
+    unwatched: frozenset[int | str] = frozenset()

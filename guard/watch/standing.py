@@ -1,6 +1,6 @@
 """What one look says of mount, identity and writing, against the volume that is known. Pure; the content is not its matter."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from guard.event import Event
@@ -50,6 +50,27 @@ class Known:
 
 
 @dataclass(frozen=True)
+class Stranger:
+    """Another volume where the known one was, as it was first seen there: what changes in it since then, somebody changed there.
+
+    Attributes:
+        mount_id: Of its mount.
+        device: `major:minor` of its superblock.
+        fsid: Its file system ID; 0 where it has none.
+        root_inode: Of its root.
+        marker_id: Its marker; empty where it had no valid one.
+        generation: Of its ledger; 0 where it had no usable one.
+    """
+
+    mount_id: int
+    device: str
+    fsid: int
+    root_inode: int
+    marker_id: str
+    generation: int
+
+
+@dataclass(frozen=True)
 class Trouble:
     """One condition that does not hold.
 
@@ -76,6 +97,8 @@ class Standing:
         seen: The conditions that this look could judge.
         ours: The superblock is the known one (or the first right one): its content may be counted.
         changed_mount: It is another mount than the known one was.
+        stranger: Another volume in its place, for the next look to be compared with; None where there is none.
+        taken_over: What lay in its place as another volume was adopted or accepted there: it is the known one from now on.
     """
 
     unreachable: Trouble | None
@@ -83,8 +106,11 @@ class Standing:
     seen: frozenset[Condition]
     ours: bool
     changed_mount: bool
+    stranger: Stranger | None = None
+    taken_over: bool = False
 
 
+_ACCEPT = "If this one is meant to be here from now on: guard accept."
 _UNMOUNTED = (Outcome.MISSING, Outcome.NOT_MOUNTED)
 _OTHER_KIND = (Outcome.EPHEMERAL, Outcome.NODE_DISK, Outcome.KIND_REFUSED)
 _MARKER_EVENTS = {
@@ -111,13 +137,14 @@ def known(look: Look) -> Known | None:
     )
 
 
-def stand(expected: Expectation, before: Known | None, look: Look) -> Standing:
+def stand(expected: Expectation, before: Known | None, look: Look, stranger: Stranger | None = None) -> Standing:
     """Judges a look without its content.
 
     Args:
         expected: What the settings ask.
         before: The volume as it was when it was right; None where it never was.
         look: What was found.
+        stranger: What the last look found in its place.
     """
     findings = {finding.outcome: finding for finding in judge(expected, look).findings}
     unreachable = _of(findings.get(Outcome.UNREACHABLE), Event.VOLUME_UNREACHABLE)
@@ -130,7 +157,13 @@ def stand(expected: Expectation, before: Known | None, look: Look) -> Standing:
             troubles[Condition.MOUNTED] = _trouble(findings[outcome], Event.VOLUME_UNMOUNTED)
     mounted = look.mount is not None and Condition.MOUNTED not in troubles
     moved = mounted and before is not None and _another_mount(before, look)
-    replaced = _replacement(findings, before, look, moved=moved) if mounted else None
+    met, taken_over = None, False
+    if unreachable and Condition.MOUNTED not in troubles:
+        met = stranger  # it did not answer
+    elif mounted and before is not None and _is_another(before, look, moved=moved):
+        met = _met(before, look, stranger)
+        taken_over = _is_taken_over(findings, before, look, met)
+    replaced = _replacement(findings, before, look, moved=moved) if mounted and not taken_over else None
     ours = mounted and unreachable is None and replaced is None
     if replaced:
         seen.add(Condition.IDENTITY)
@@ -144,7 +177,7 @@ def stand(expected: Expectation, before: Known | None, look: Look) -> Standing:
         writing = _of(findings.get(Outcome.READ_ONLY), Event.VOLUME_READ_ONLY)
         if writing and ours:
             troubles[Condition.WRITABLE] = writing
-    return Standing(unreachable, troubles, frozenset(seen), ours, moved)
+    return Standing(unreachable, troubles, frozenset(seen), ours, moved, None if taken_over else met, taken_over)
 
 
 def _replacement(findings: dict[Outcome, Finding], before: Known | None, look: Look, *, moved: bool) -> Trouble | None:
@@ -156,12 +189,45 @@ def _replacement(findings: dict[Outcome, Finding], before: Known | None, look: L
         return None  # what lies there did not answer
     if before is None:
         return _of(findings.get(Outcome.MARKER_MISMATCH), Event.VOLUME_REPLACED)
-    if not _same_superblock(before, look):
-        return _replaced(before, look)
+    if not _is_another(before, look, moved=moved):
+        return None
     marker = _marker_trouble(findings, before, look)
-    if marker and moved:  # not the mount that was known, and not its marker
+    if marker and _same_superblock(before, look):  # not the mount that was known, and not its marker
         return Trouble(Event.VOLUME_REPLACED, marker.found, marker.expected, Outcome.MARKER_MISMATCH.value.remedy)
-    return None
+    replaced = _replaced(before, look)
+    acceptable = not _MARKER_EVENTS.keys() & findings.keys()
+    return replace(replaced, remedy=f"{replaced.remedy} {_ACCEPT}") if acceptable else replaced
+
+
+def _is_another(before: Known, look: Look, *, moved: bool) -> bool:
+    """Whether what lies there is not the known volume: another superblock, or on another mount another marker."""
+    marker_id = look.marker.marker_id if isinstance(look.marker, Marker) else ""
+    return not _same_superblock(before, look) or (moved and marker_id != before.marker_id)
+
+
+def _met(before: Known, look: Look, stranger: Stranger | None) -> Stranger:
+    """What lies there, as it was when it was first seen."""
+    mount, ledger = look.mount, usable_ledger(look)
+    assert mount is not None
+    fsid = look.space.fsid if look.space else 0
+    marker_id = look.marker.marker_id if isinstance(look.marker, Marker) else ""
+    generation = ledger.generation if ledger is not None and marker_id else 0
+    here = Stranger(mount.mount_id, mount.device, fsid, look.root_inode, marker_id, generation)
+    if stranger is None or replace(stranger, marker_id=marker_id, generation=generation) != here:
+        return here
+    # Where the known marker was copied to it, nobody adopted it, and the ledger beside it is an old one.
+    return here if before.marker_id == marker_id != stranger.marker_id else stranger
+
+
+def _is_taken_over(findings: dict[Outcome, Finding], before: Known, look: Look, met: Stranger) -> bool:
+    """Whether somebody adopted or accepted it since it was first seen there: what it was before says nothing."""
+    marker, ledger = look.marker, usable_ledger(look)
+    if not isinstance(marker, Marker) or ledger is None:
+        return False
+    if any(outcome in findings for outcome in (*_OTHER_KIND, *_MARKER_EVENTS)):
+        return False
+    adopted = marker.marker_id not in {met.marker_id, before.marker_id}
+    return adopted or (marker.marker_id == met.marker_id and ledger.generation > met.generation)
 
 
 def _marker_trouble(findings: dict[Outcome, Finding], before: Known | None, look: Look) -> Trouble | None:
@@ -206,7 +272,9 @@ def _another_mount(before: Known, look: Look) -> bool:
 def _replaced(before: Known, look: Look) -> Trouble:
     mount, marker = look.mount, look.marker
     assert mount is not None
-    carries = f'with the marker "{bounded(marker.volume)}"' if isinstance(marker, Marker) else "without a valid marker"
+    carries = "without a valid marker"
+    if isinstance(marker, Marker):
+        carries = f'with the marker "{bounded(marker.volume)}", id {marker.marker_id}'
     return Trouble(
         Event.VOLUME_REPLACED,
         f"{look.path} is {mount.fstype} on device {mount.device} ({bounded(mount.source) or 'no source'}), {carries}",

@@ -103,6 +103,11 @@ class Tripwire:
         """Inodes that carry a watch, from proc_pid_fdinfo(5)."""
         return frozenset(_inodes(self._descriptor))
 
+    @property
+    def tripped(self) -> bool:
+        """Whether a storm took it down."""
+        return self._counter.storm
+
     def state(self) -> TripwireState:
         """Whether it would still notice: cheap, and without a write to the volume."""
         stirred = self._counter.stirred()

@@ -17,7 +17,7 @@ from guard.watch.incident import Incident
 from guard.watch.keeping import Keeper
 from guard.watch.settling import Settled
 from guard.watch.sightings import Glimpse, Moment, Sign, Stock
-from guard.watch.standing import NO_MOUNT, Condition, Known, Standing, Trouble, known, stand
+from guard.watch.standing import NO_MOUNT, Condition, Known, Standing, Stranger, Trouble, known, stand
 from guard.watch.wiring import Wiring
 from guard.watch.writing import Writing
 from guard.wording import Whereabouts
@@ -62,6 +62,7 @@ class Vigil:
         settle: GUARD_SETTLE, in seconds.
         window: GUARD_WINDOW, in seconds.
         where: This pod.
+        run: The ID of this watcher's own lines, from its start to its end.
         jitter: From 1.0 to 1.1: many watchers of one volume must not count and write at once.
     """
 
@@ -72,23 +73,25 @@ class Vigil:
         settle: float,
         window: float,
         where: Whereabouts,
+        run: str,
         jitter: float = 1.0,
     ) -> None:
         self.expected = expected
         self.wiring = Wiring()
         self.changed = moment
-        self._case = Case(expected, where)
+        self._case = Case(expected, where, run)
         self._documents = Documents(self._case, window, jitter)
         self._writing = Writing(self._case)
         self._counting = Counting(moment.at, settle, jitter)
         self._known: Known | None = None
         self._standing: Standing | None = None
+        self._stranger: Stranger | None = None
         self._failing = 0
         self._miscounts = 0
         self._looked_at = moment.at
         self._look_at: float | None = None
         self._judged: Loss | None = None  # what was judged last: the same again is nothing new
-        self._shrunk: Loss | None = None
+        self._shrunk = 0  # files lost when a shrink was last said, or the fewest since
 
     @property
     def incident(self) -> Incident:
@@ -180,8 +183,8 @@ class Vigil:
         """Takes a look, also one that failed."""
         look = glimpse.look
         self._looked_at, self._look_at = moment.at, None
-        standing = stand(self.expected, self._known, look)
-        self._standing = standing
+        standing = stand(self.expected, self._known, look, self._stranger)
+        self._standing, self._stranger = standing, standing.stranger
         if standing.unreachable:
             self._unreachable(moment, look, standing.unreachable)
         else:
@@ -208,9 +211,9 @@ class Vigil:
     def _take_documents(self, moment: Moment, look: Look, standing: Standing) -> None:
         over = self._documents.take_hold(moment, look)
         others = Condition.IDENTITY in standing.troubles and isinstance(look.marker, Marker)
-        accepted = not others and self._documents.take_ledger(moment, look)
-        if over or accepted:
-            self._judged = self._shrunk = None
+        take = self._documents.take_over if standing.taken_over else self._documents.take_ledger
+        if (not others and take(moment, look)) or over:
+            self._judged, self._shrunk = None, 0
             self._counting.weighing = self._counting.weighing and self._case.troubled(Condition.CONTENT)
             self._counting.soon(moment.at)
 
@@ -268,7 +271,7 @@ class Vigil:
         if suspected:
             return
         wiped = self._case.troubled(Condition.CONTENT)
-        doubt = not self.wiring.complete or look.kind in _ELSEWHERE or not space.used_inodes
+        doubt = not self.wiring.complete or self.wiring.in_doubt or look.kind in _ELSEWHERE or not space.used_inodes
         due = not wiped and self._wants_sizes(moment)
         if doubt or wiped:
             counting.soon(moment.at)
@@ -288,6 +291,13 @@ class Vigil:
             self.wiring.storm(moment.at)
         if self._is_ours() and self._counting.counted:
             self._counting.settling.suspect(moment, Sign.EVENTS)
+
+    def mounted_below(self, moment: Moment) -> None:
+        """Takes that mounts below the path came or went: a count never crosses one, and what it hides is not there."""
+        if self._is_ours() and self._counting.counted:
+            self._counting.settling.suspect(moment, Sign.MOUNT_TABLE)
+        else:
+            self._counting.soon(moment.at)
 
     def blind(self, moment: Moment, why: str, traceback: str) -> None:
         """Takes that the prober ended, and took the tripwire along."""
@@ -319,22 +329,19 @@ class Vigil:
             return
         counting.done(moment, stock)
         self._miscounts = 0
-        if self.wiring.counted(census.folders):
-            fields = {"folders": census.folders, "tripwire": False}
-            self._case.tell(Event.WATCH_STARTED, lines.outgrown(self.expected.path, census.folders), fields)
+        self._take_folders(moment, stock)
         if changed(self.census, census):
             self.changed = moment
         self._case.census = census
         self._case.start()
         loss = self._loss(census)
-        worse = loss.verdict is not Verdict.KEPT or self._case.troubled(Condition.CONTENT)
+        worse = self._is_worse(loss)
         if counting.settling.due is None:
             if counting.settled is None:
                 counting.settling.suspect(moment, Sign.START)
-            elif counting.is_less(stock) or (worse and loss != self._judged):
+            elif counting.is_less(stock) or self._is_news(loss):
                 counting.settling.suspect(moment, Sign.LOOK)
             elif not self._case.troubled(Condition.CONTENT):
-                self._shrunk = None if loss.verdict is Verdict.KEPT else self._shrunk
                 self._keep(moment, census, stock.space)
         due = self._wants_sizes(moment)
         counting.weigh(stock, wiped=self._case.troubled(Condition.CONTENT), due=due)
@@ -343,6 +350,22 @@ class Vigil:
             self._judge(moment, settled, stock.space)
         unsaid = counting.settling.due is not None and not self._case.troubled(Condition.CONTENT)
         counting.loss_in_sight = unsaid and self._is_near(loss)
+
+    def _take_folders(self, moment: Moment, stock: Stock) -> None:
+        if stock.tripwire is None:
+            self.wiring.compared(moment.at, stock.unwatched)
+        folders = stock.census.folders
+        if self.wiring.counted(folders):
+            fields = {"folders": folders, "tripwire": False}
+            self._case.tell(Event.WATCH_STARTED, lines.outgrown(self.expected.path, folders), fields)
+
+    def _is_worse(self, loss: Loss) -> bool:
+        """Whether data is lost, or was and is not known to be back."""
+        return loss.verdict is not Verdict.KEPT or self._case.troubled(Condition.CONTENT)
+
+    def _is_news(self, loss: Loss) -> bool:
+        """Whether it may change what was said, once it has settled."""
+        return (self._is_worse(loss) or self.incident.shrunk) and loss != self._judged
 
     def _is_near(self, loss: Loss) -> bool:
         """Whether it is a wipe or may soon be one; what is left is cheap to count."""
@@ -376,6 +399,7 @@ class Vigil:
             trouble = Trouble(Event.VOLUME_WIPED, found, loss.expected, loss.remedy)
             told = {**self._case.numbers(), **lines.losses(loss, moment, settled)}
             self._case.begin(moment, Condition.CONTENT, trouble, told, settled.since)
+            self._shrunk = 0
             self._counting.keep(settled.census, space)
             return
         wiped = self._case.troubled(Condition.CONTENT)
@@ -384,7 +408,7 @@ class Vigil:
         self._counting.weighing = self._counting.weighing and not wiped
         self._case.end(moment, Condition.CONTENT)
         self._keep(moment, settled.census, space)
-        self._say_shrunk(moment, loss, settled)
+        self._judge_shrink(moment, loss, settled)
 
     def _keep(self, moment: Moment, census: Census, space: Space | None) -> None:
         self._counting.keep(census, space)
@@ -396,16 +420,18 @@ class Vigil:
         """GUARD_SHRINK of what was before, in millionths of a file: shares are compared as whole numbers."""
         return round(self.expected.loss.shrink * _MILLION) * loss.before
 
-    def _say_shrunk(self, moment: Moment, loss: Loss, settled: Settled) -> None:
+    def _judge_shrink(self, moment: Moment, loss: Loss, settled: Settled) -> None:
         if loss.verdict is not Verdict.SHRUNK:
-            self._shrunk = None
+            self._shrunk = 0
+            self._case.grow(moment)
             return
-        before = self._shrunk.lost if self._shrunk else 0
-        if (loss.lost - before) * _MILLION < self._shrink_of(loss):
-            return
-        self._shrunk = loss
-        told = {**self._case.numbers(), **lines.losses(loss, moment, settled)}
-        self.incident.say(Event.VOLUME_SHRUNK, lines.shrunk(self.expected.path, loss), told, name=self._case.name)
+        # What came back can be lost again; said is only what is as large as a shrink by itself.
+        self._shrunk = min(self._shrunk, loss.lost)
+        more = loss.lost - self._shrunk
+        if more and more * _MILLION >= self._shrink_of(loss):
+            self._shrunk = loss.lost
+            told = lines.losses(loss, moment, settled)
+            self._case.shrink(settled.since, lines.shrunk(self.expected.path, loss), told)
 
     # Writes.
 

@@ -14,6 +14,8 @@ _AT_ONCE = 30.0
 #: Seconds between two tries to heal a blind one, doubled up to the longest.
 _HEAL = 60.0
 _LONGEST_HEAL = 900.0
+#: A folder that is new has its watch within so many seconds.
+_CATCH_UP = 0.3
 _OUTGROWN = "too many folders"
 
 
@@ -28,6 +30,10 @@ class Wiring:
         self._heal = _HEAL
         self._blind = ""
         self._said: frozenset[str] = frozenset()
+        self._unwatched: frozenset[int | str] = frozenset()
+        self._unwatched_at = float("-inf")
+        self._gapped = False  # it is to be armed anew, to watch what it does not
+        self._gap_pause = 0.0
         self.armed = False
         self.folders: int | None = None
 
@@ -49,11 +55,38 @@ class Wiring:
         """Whether every folder is watched."""
         return self.armed and not self._blind
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the last count found folders without a watch: another one tells whether they are only new."""
+        return bool(self._unwatched)
+
     def due(self) -> float | None:
         """When it is to be armed, on the monotonic clock; None where it is up or not to be had."""
-        if self.too_large or self.complete:
+        if self.too_large or (self.complete and not self._gapped):
             return None
         return self._due
+
+    def compared(self, now: float, unwatched: frozenset[int | str]) -> None:
+        """Takes which folders of a count a standing tripwire does not see.
+
+        What two counts in a row found is not only new: it is armed anew, and arming says whether it is blind.
+        """
+        still = unwatched & self._unwatched
+        if not still:
+            self._unwatched, self._unwatched_at = unwatched, now
+        else:
+            self._unwatched = still
+        if not unwatched:
+            self._gapped = False
+            self._gap_pause = 0.0 if now - self._tried_at >= _HEAL else self._gap_pause
+        if not still or now - self._unwatched_at < _CATCH_UP or not self.complete or self._gapped:
+            return
+        if self.too_large:
+            self.armed = False  # nor would a new one see it all
+        else:
+            # A tree in which folders always come and go is not armed for ever.
+            self._gapped, self._due = True, now + self._gap_pause
+            self._gap_pause = min(max(_HEAL, 2 * self._gap_pause), _LONGEST_HEAL)
 
     def storm(self, now: float) -> None:
         """A storm took it down."""
@@ -66,6 +99,7 @@ class Wiring:
     def tried(self, now: float, state: TripwireState) -> str:
         """It was armed, or could not be; why it is blind, as a clause, where that is to be said."""
         self._tried_at = now
+        self._gapped, self._unwatched = False, frozenset()
         self.armed = state.armed or state.tripped
         if state.tripped:
             self.storm(now)

@@ -76,11 +76,18 @@ def test_a_port_in_use_is_said_and_taken_when_it_is_free(adopted: Sandbox) -> No
         with watching(adopted, GUARD_LISTEN=f"127.0.0.1:{port}") as watcher:
             watcher.listen_for(3)
             (said,) = [line for line in watcher.lines if f"127.0.0.1:{port}" in line["message"]]
-            assert said["severity"] == "NOTICE"
+            assert (said["event"], said["severity"]) == ("watch.started", "INFO")
             adopted.sh("rm -rf $P/tenant")
             watcher.wait_for("volume.wiped")
             taken.close()
             wait_until(lambda: get(port, "/livez")[0] == 200)
+
+
+def test_an_interval_longer_than_poll_can_wait_is_waited_for(sandbox: Sandbox) -> None:
+    with watching(sandbox, GUARD_INTERVAL="30d", GUARD_PROBE_TIMEOUT="30d") as watcher:
+        watcher.wait_for("volume.unmounted")
+        watcher.listen_for(2)
+        assert watcher.stop() == 0
 
 
 def test_slow_silent_and_half_open_clients_cost_nothing(adopted: Sandbox) -> None:

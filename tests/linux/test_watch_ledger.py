@@ -71,6 +71,17 @@ def test_what_a_hold_kept_quiet_is_said_aloud_when_it_is_gone_without_a_release(
         assert quiet[OPERATION]["id"] == loud[OPERATION]["id"]
 
 
+def test_a_hold_that_is_removed_with_everything_is_not_released_and_the_wipe_is_said_aloud(adopted: Sandbox) -> None:
+    with armed(adopted) as watcher:
+        assert adopted.guard("hold", "a restore").status == 0
+        watcher.wait_for("volume.held")
+        adopted.sh("find $P -mindepth 1 -delete")
+        assert watcher.wait_for("marker.missing")["severity"] == "ERROR"
+        watcher.listen_for(4)
+        assert [line["severity"] for line in watcher.lines if line["event"] == "volume.wiped"][-1] == "CRITICAL"
+        assert "volume.released" not in watcher.events
+
+
 @pytest.mark.root
 def test_a_ledger_that_can_not_be_written_is_said_once_and_the_volume_watched_all_the_same(adopted: Sandbox) -> None:
     adopted.sh("chmod -R go+rX $P; chmod 755 $P/.volume-guard")

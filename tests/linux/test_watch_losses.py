@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from tests.linux.sandbox import Sandbox
-from tests.linux.watching import OPERATION, armed, watching
+from tests.linux.watching import OPERATION, armed, wait_until, watching
 
 pytestmark = [pytest.mark.mounts, pytest.mark.usefixtures("watcher_uid")]
 
@@ -160,6 +160,16 @@ def test_a_mount_on_top_of_a_parent_hides_the_volume(volume_of_ten: Sandbox) -> 
         watcher.wait_for("volume.recovered", 2)
 
 
+def test_mounts_on_top_of_folders_hide_their_files_until_they_are_gone(volume_of_ten: Sandbox) -> None:
+    with armed(volume_of_ten) as watcher:
+        volume_of_ten.sh("mount -t tmpfs other $P/tenant/pdf; mount -t tmpfs other $P/tenant/docx")
+        wiped = watcher.wait_for("volume.wiped")
+        assert (wiped["before"], wiped["after"], wiped["tripwire"]) == (10, 0, "mount-table")
+        assert volume_of_ten.guard("check").status == 30
+        volume_of_ten.sh("umount $P/tenant/pdf; umount $P/tenant/docx")
+        watcher.wait_for("volume.recovered")
+
+
 @pytest.mark.root
 @pytest.mark.parametrize("mkfs", ["mkfs.ext4 -q", "mkfs.xfs -q -f"])
 def test_a_new_file_system_in_its_place_is_another_volume(adopted_disk: Sandbox, mkfs: str, xfs_image: str) -> None:
@@ -187,6 +197,41 @@ def test_the_disk_of_another_volume_in_its_place_is_another_volume(adopted_disk:
         adopted_disk.sh("cp $IMAGE $W/other; mount -o loop $W/other $P", IMAGE=ext4_image)
         assert adopted_disk.guard("adopt", GUARD_VOLUME="others").status == 0
         assert watcher.wait_for("volume.replaced")["severity"] == "CRITICAL"
+
+
+@pytest.mark.root
+def test_a_clone_that_is_accepted_and_a_new_file_system_that_is_adopted_are_the_volume_from_then_on(
+    adopted_disk: Sandbox,
+) -> None:
+    adopted_disk.sh("cp $W/disk $W/clone; e2fsck -fp $W/clone; tune2fs -U random $W/clone; mount -o loop $W/disk $P")
+    adopted_disk.give_volume()
+    with armed(adopted_disk) as watcher:
+        adopted_disk.sh(f"{UNMOUNT}; mount -o loop $W/clone $P")
+        adopted_disk.give_volume()
+        replaced = watcher.wait_for("volume.replaced")
+        assert "guard accept" in replaced["remedy"]
+        watcher.listen_for(3)
+        assert watcher.events[-1] == "volume.replaced"
+        assert adopted_disk.guard("accept").status == 0
+        accepted = watcher.wait_for("volume.accepted")
+        assert accepted[OPERATION]["id"] == replaced[OPERATION]["id"]
+        assert accepted[OPERATION]["last"]
+        wait_until(lambda: watcher.shows("tripwire_armed", 1) and watcher.shows("volume_healthy", 1))
+        adopted_disk.sh("rm -rf $P/tenant")
+        assert watcher.wait_for("volume.wiped")["severity"] == "CRITICAL"
+
+        seen = len(watcher.lines)
+        adopted_disk.sh(f"{UNMOUNT}; mkfs.ext4 -q $W/disk; mount -o loop $W/disk $P")
+        watcher.wait_for("volume.replaced", after=seen)
+        assert adopted_disk.guard("adopt").status == 0
+        adopted_disk.give_volume()
+        watcher.wait_for("volume.accepted", after=seen)
+        adopted_disk.sh("mkdir $P/tenant; cd $P/tenant; seq 20 | xargs touch")
+        assert adopted_disk.guard("accept").status == 0
+        wait_until(lambda: watcher.shows("reference_files", 20))
+        seen = len(watcher.lines)
+        adopted_disk.sh("rm -rf $P/tenant")
+        assert watcher.wait_for("volume.wiped", after=seen)["before"] == 20
 
 
 def test_the_root_renamed_with_its_parent_is_unmounted(volume_of_ten: Sandbox) -> None:
@@ -266,5 +311,8 @@ def test_accepting_what_is_there_ends_the_incident(volume_of_ten: Sandbox) -> No
         watcher.listen_for(3)
         assert "volume.recovered" not in watcher.events
         assert watcher.stop() == 0
+        started, *_, stopped = watcher.lines
+        assert started[OPERATION] == {**stopped[OPERATION], "first": True, "last": False}
+        assert (stopped[OPERATION]["first"], stopped[OPERATION]["last"]) == (False, True)
     ledger = json.loads(volume_of_ten.sh("cat $P/.volume-guard/ledger.json"))
     assert (ledger["generation"], ledger["reference"]["files"]) == (2, 0)

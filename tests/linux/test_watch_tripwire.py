@@ -58,6 +58,24 @@ def test_a_watch_limit_below_the_root_is_said_once_and_a_wipe_is_found_all_the_s
         watcher.wait_for("volume.wiped")
 
 
+def test_folders_made_later_beyond_the_watch_limit_are_said_once(adopted: Sandbox) -> None:
+    with armed(adopted, _with_limit(adopted, "max_inotify_watches", 12)) as watcher:
+        adopted.sh("for i in $(seq 15); do mkdir $P/tenant/$i; sleep 0.1; done; rm $P/tenant/pdf/1")
+        assert "folders carry no watch" in watcher.wait_for("watch.blind")["reason"]
+        assert watcher.shows("tripwire_armed", 0)
+        watcher.listen_for(4)
+        assert len(_blind_lines(watcher)) == 1
+        adopted.sh("rm -rf $P/tenant")
+        watcher.wait_for("volume.wiped")
+
+
+def test_folders_made_all_the_time_are_no_blindness(adopted: Sandbox) -> None:
+    with armed(adopted) as watcher:
+        adopted.sh("for i in $(seq 40); do mkdir -p $P/new/$i/a/b/c; sleep 0.1; rm -r $P/new/$i; done")
+        watcher.listen_for(4)
+        assert watcher.events == ["watch.started"]
+
+
 @pytest.mark.parametrize(
     ("limit", "says"), [("max_inotify_instances", "max_user_instances"), ("max_inotify_watches", "max_user_watches")]
 )
@@ -81,6 +99,18 @@ def test_a_folder_that_can_not_be_read_is_said_once(adopted: Sandbox) -> None:
         assert len(_blind_lines(watcher)) == 1
         adopted.sh("rm -rf $P/tenant")
         watcher.wait_for("volume.wiped")
+
+
+@pytest.mark.root
+def test_a_folder_made_later_that_can_not_be_read_is_said_once(adopted: Sandbox) -> None:
+    adopted.sh("chmod -R go+rwX $P")
+    adopted.watcher_uid = 65534
+    with armed(adopted) as watcher:
+        adopted.sh("mkdir -m 700 $P/tenant/private; rm $P/tenant/pdf/1")
+        assert watcher.wait_for("watch.blind")["reason"] == "1 folders can't be read: tenant/private"
+        assert watcher.shows("tripwire_armed", 0)
+        watcher.listen_for(4)
+        assert len(_blind_lines(watcher)) == 1
 
 
 @pytest.mark.root

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from guard.event import Event, Happening
 from guard.volume.facts import Census, Fault, Identity, Invalid, Look, Order, Space
@@ -27,6 +28,8 @@ MARKER_ID = "0b0cbd0e-4bb5-4a7e-9d2c-0f1f6c2f0d11"
 OTHER_ID = "7f9a7d0c-1111-4222-8333-444455556666"
 BEGUN = datetime(2026, 11, 24, 18, 0, tzinfo=UTC)
 AT = rfc3339(BEGUN)
+
+RUN = "5f0e1c2d3b4a5968"
 
 INTERVAL = 10.0
 SETTLE = 2.0
@@ -90,7 +93,9 @@ class Volume:
     read_only: str = ""
     writing: Fault | None = None  # what a write meets
     deaf: bool = False  # events are lost
+    hidden: dict[str, int] = field(default_factory=dict)  # entries below other mounts
     blind: str = ""  # why a tripwire can't be armed whole
+    unwatched: frozenset[int | str] = frozenset()  # what a tripwire that stands does not see
     inodes_counted: bool = True
     grown_blocks: int = 0
     folders: int | None = None
@@ -118,8 +123,9 @@ class Volume:
         )  # fmt: skip
 
     def space(self) -> Space:
-        inodes = self.files + len(self.entries) + _OWN_INODES if self.inodes_counted else 0
-        blocks = _FILE_BLOCKS * (self.files - self.empty) + _OWN_BLOCKS + self.grown_blocks
+        names = {**self.entries, **self.hidden}
+        inodes = sum(names.values()) + len(names) + _OWN_INODES if self.inodes_counted else 0
+        blocks = _FILE_BLOCKS * (sum(names.values()) - self.empty) + _OWN_BLOCKS + self.grown_blocks
         return Space(blocks, inodes, self.fsid)
 
     def look(self) -> Look:
@@ -195,6 +201,23 @@ class Volume:
         self.mount = replace(self.mount, mount_id=self.mount.mount_id + 1 if mount_id is None else mount_id)
         self._mounts_changed()
 
+    def cover(self, *names: str) -> None:
+        """Something is mounted on these entries: no event of the tree tells, and a count does not see them."""
+        self.hidden = {name: self.entries.pop(name) for name in names}
+        self._mounts_below_changed()
+
+    def uncover(self) -> None:
+        self.entries, self.hidden = {**self.entries, **self.hidden}, {}
+        self._mounts_below_changed()
+
+    def put_in_its_place(self, fsid: int, **disk: Any) -> None:
+        """Another disk is mounted there: what is not said of it is as on the last one, as on a clone."""
+        self.unmount()
+        self.fsid = fsid
+        for name, value in disk.items():
+            setattr(self, name, value)
+        self.remount()
+
     def break_down(self, number: int = errno.EIO) -> None:
         self.fault = Fault(number, "listing it" if number else "being looked at")
         self.changed()
@@ -212,6 +235,12 @@ class Volume:
         if not self.deaf:
             for watch in self.watches:
                 watch.stir(removed, created)
+
+    def _mounts_below_changed(self) -> None:
+        self.changed()
+        for watch in self.watches:
+            watch.vigil.mounted_below(self.world.moment())
+            watch.mounts_changed()
 
     def _mounts_changed(self) -> None:
         self.changed()
@@ -249,7 +278,9 @@ class Watch:
         kinds: frozenset[Kind] = DURABLE_KINDS,
     ) -> None:
         self.expected = Expectation(PATH, NAME, kinds, writable=writable, loss=loss or LossRule())
-        self.vigil = Vigil(world.moment(), self.expected, settle, window, Whereabouts(pod, "node-1", "dev"), jitter)
+        self.vigil = Vigil(
+            world.moment(), self.expected, settle, window, Whereabouts(pod, "node-1", "dev"), RUN, jitter
+        )
         self.lines: list[Line] = []
         self.counts: list[tuple[float, Census]] = []
         self.counting = 0.0
@@ -273,6 +304,10 @@ class Watch:
 
     def said(self, *events: Event) -> list[Happening]:
         return [line.happening for line in self.lines if not events or line.event in events]
+
+    def of_incidents(self) -> list[Happening]:
+        """What was said that is not of its own run."""
+        return [line.happening for line in self.lines if line.happening.operation != RUN]
 
     def labels(self) -> list[str]:
         return [line.event.label for line in self.lines]
@@ -376,7 +411,12 @@ class Watch:
             self.counting += seconds
             self.longest = max(self.longest, seconds)
             self.counts.append((self._world.now, census))
-            self.vigil.counted(moment, Stock(census, space, seconds, self._state() if errand == "arm" else None))
+            if errand == "arm":
+                stock = Stock(census, space, seconds, self._state())
+            else:
+                unwatched = self._volume.unwatched if self._wire and not census.fault else frozenset[int | str]()
+                stock = Stock(census, space, seconds, unwatched=unwatched)
+            self.vigil.counted(moment, stock)
 
     def _overdue(self, errand: str) -> None:
         moment = self._world.moment()

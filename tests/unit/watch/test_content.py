@@ -287,6 +287,43 @@ def test_it_is_said_again_when_as_much_again_is_lost_and_not_for_less() -> None:
     assert told == [0, 0, 1, 1, 1, 2, 2]
 
 
+def test_a_second_loss_after_a_partial_restore_is_said_where_it_is_as_large_as_a_shrink() -> None:
+    tenants = dict.fromkeys("abcdefghij", 10)
+    world, volume, watch = watched(tenants)
+    told = []
+    for left in (4, 7, 4, 5, 4, 6, 4, 7, 4):
+        volume.set(dict(list(tenants.items())[:left]))
+        world.run(100)
+        told.append(len(watch.said(Event.VOLUME_SHRUNK)))
+    assert told == [1, 1, 2, 2, 2, 2, 2, 2, 3]
+    assert {line.operation for line in watch.said(Event.VOLUME_SHRUNK)} == {watch.said()[1].operation}
+
+
+def test_a_shrink_ends_its_operation_when_the_data_is_back_and_the_next_has_another() -> None:
+    world, volume, watch = watched(TWO)
+    for _ in range(2):
+        volume.set({"a": 60})
+        world.run(30)
+        volume.set(TWO)
+        world.run(100)
+    assert watch.labels() == ["watch.started", *["volume.shrunk", "volume.recovered"] * 2]
+    _, *lines = watch.said()
+    assert [(line.first, line.last) for line in lines] == [(True, False), (False, True)] * 2
+    assert lines[0].operation == lines[1].operation != lines[2].operation == lines[3].operation
+
+
+def test_a_temporary_tree_on_a_shrunk_volume_is_no_recovery() -> None:
+    world, volume, watch = watched(TWO)
+    volume.set({"a": 60})
+    world.run(100)
+    for _ in range(3):
+        volume.set({"a": 60, "tmp": 60})
+        world.run(0.5)
+        volume.set({"a": 60})
+        world.run(100)
+    assert watch.labels() == ["watch.started", "volume.shrunk"]
+
+
 def test_it_is_said_again_after_the_data_was_back() -> None:
     world, volume, watch = watched(TWO)
     for _ in range(2):

@@ -18,6 +18,7 @@ from tests.unit.watch.simulation import (
     MARKER_ID,
     NAME,
     OTHER_ID,
+    SETTLE,
     Volume,
     Watch,
     World,
@@ -190,13 +191,15 @@ def test_the_incident_after_an_acceptance_has_an_id_of_its_own() -> None:
     assert first.operation != second.operation
 
 
-def test_acceptance_of_a_shrunk_volume_says_nothing_and_is_the_reference() -> None:
+def test_acceptance_of_a_shrunk_volume_is_said_and_is_the_reference() -> None:
     world, volume, watch = watched(TWO)
     volume.set({"a": 60})
     world.run(30)
     volume.accept()
     world.run(30)
-    assert watch.labels() == ["watch.started", "volume.shrunk"]
+    assert watch.labels() == ["watch.started", "volume.shrunk", "volume.accepted"]
+    shrunk, accepted = watch.said()[1:]
+    assert (accepted.operation, accepted.first, accepted.last) == (shrunk.operation, False, True)
     assert watch.reference is not None
     assert watch.reference.files == 60
 
@@ -209,7 +212,8 @@ def test_after_an_acceptance_the_next_loss_is_measured_anew() -> None:
     world.run(30)
     volume.set({"a": 40})
     world.run(30)
-    assert watch.labels() == ["watch.started", "volume.shrunk", "volume.shrunk"]
+    assert watch.labels() == ["watch.started", "volume.shrunk", "volume.accepted", "volume.shrunk"]
+    assert watch.said()[-1].operation != watch.said()[1].operation
 
 
 def test_what_is_known_is_not_read_anew_from_the_ledger_when_the_marker_vanishes() -> None:
@@ -353,8 +357,104 @@ def test_a_new_volume_is_watched_from_its_adoption_on() -> None:
     volume.wipe()
     world.run(30)
     assert watch.labels()[-1] == "volume.wiped"
-    operations = [line.operation for line in watch.said() if line.first]
+    operations = [line.operation for line in watch.of_incidents() if line.first]
     assert len(set(operations)) == 2
+
+
+# Another volume in its place.
+
+
+def test_a_clone_that_is_accepted_ends_the_incident_and_its_wipe_is_known() -> None:
+    world, volume, watch = watched(TWO)
+    volume.put_in_its_place(99)
+    world.run(300)
+    assert watch.labels() == ["watch.started", "volume.replaced"]
+    volume.accept()
+    world.run(INTERVAL + 0.1)
+    assert watch.labels() == ["watch.started", "volume.replaced", "volume.accepted"]
+    replaced, accepted = watch.said()[1:]
+    assert (accepted.operation, accepted.last) == (replaced.operation, True)
+    assert watch.vigil.healthy
+    world.run(20)
+    assert watch.vigil.wiring.complete
+    volume.wipe()
+    world.run(SETTLE + 0.5)
+    assert watch.labels()[-1] == "volume.wiped"
+    assert watch.said()[-1].operation != replaced.operation
+
+
+def test_a_new_disk_that_is_adopted_filled_and_accepted_is_kept_and_its_wipe_is_known() -> None:
+    world, volume, watch = watched(TWO)
+    volume.put_in_its_place(99, marker=None, ledger=None, entries={})
+    world.run(60)
+    volume.marker, volume.ledger = Marker(NAME, OTHER_ID, AT), replace(ledger_of({}), marker_id=OTHER_ID)
+    world.run(INTERVAL + 0.1)
+    assert watch.labels() == ["watch.started", "volume.replaced", "volume.accepted"]
+    assert watch.reference is not None
+    assert watch.reference.files == 0
+    volume.set({"a": 30, "b": 30})
+    world.run(30)
+    volume.accept()
+    world.run(100)
+    assert standing(volume).marker_id == OTHER_ID
+    volume.wipe()
+    world.run(30)
+    assert watch.labels()[-1] == "volume.wiped"
+    assert watch.said()[-1].fields["before"] == 60
+
+
+def test_a_wiped_volume_that_gives_way_to_an_accepted_clone_is_wiped_no_more() -> None:
+    world, volume, watch = watched(TWO)
+    volume.wipe()
+    world.run(30)
+    volume.put_in_its_place(99, entries=dict(TWO))
+    world.run(60)
+    volume.accept()
+    world.run(60)
+    assert watch.labels() == ["watch.started", "volume.wiped", "volume.replaced", "volume.accepted"]
+    assert watch.vigil.healthy
+
+
+def test_the_known_disk_back_in_its_place_recovers_and_nothing_of_the_other_is_kept() -> None:
+    world, volume, watch = watched(TWO)
+    ledger = volume.ledger
+    volume.put_in_its_place(99, marker=Marker(NAME, OTHER_ID, AT), ledger=replace(ledger_of({}, 9), marker_id=OTHER_ID))
+    world.run(60)
+    volume.put_in_its_place(7, marker=Marker(NAME, MARKER_ID, AT), ledger=ledger)
+    world.run(60)
+    assert watch.labels()[-1] == "volume.recovered"
+    assert watch.vigil.keeper is not None
+    assert (watch.vigil.keeper.marker_id, watch.vigil.keeper.generation) == (MARKER_ID, 2)
+
+
+def test_the_disk_before_an_accepted_clone_is_another_volume_until_it_is_accepted_too() -> None:
+    world, volume, watch = watched(TWO)
+    before = volume.ledger
+    volume.put_in_its_place(99)
+    world.run(20)
+    volume.accept()
+    world.run(20)
+    volume.put_in_its_place(7, ledger=before)
+    world.run(60)
+    assert watch.labels()[-1] == "volume.replaced"
+    volume.accept()
+    world.run(20)
+    assert watch.labels()[-1] == "volume.accepted"
+    assert len({line.operation for line in watch.said(Event.VOLUME_REPLACED)}) == 2
+
+
+def test_what_is_removed_from_another_volume_before_it_is_accepted_is_not_counted() -> None:
+    world, volume, watch = watched(TWO)
+    volume.put_in_its_place(99)
+    world.run(20)
+    counts = len(watch.counts)
+    volume.wipe()
+    world.run(60)
+    assert len(watch.counts) == counts
+    volume.accept()
+    world.run(60)
+    assert watch.labels()[-1] == "volume.accepted"
+    assert watch.vigil.status(Condition.CONTENT) == "true"
 
 
 # Holds.
@@ -431,6 +531,21 @@ def test_a_wipe_under_a_hold_that_somebody_just_removed_is_said_aloud() -> None:
     assert (quiet.severity, loud.severity) == (Severity.INFO, Severity.CRITICAL)
     assert quiet.operation == loud.operation
     assert watch.labels()[-2:] == ["volume.released", "volume.wiped"]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 20.0], ids=["before the wipe is known", "after it"])
+def test_a_hold_that_went_with_everything_is_not_released_and_the_wipe_is_said_aloud(seconds: float) -> None:
+    world, volume, watch = watched(TWO)
+    volume.announce()
+    world.run(20)
+    volume.wipe()
+    world.run(seconds)
+    volume.marker = volume.ledger = volume.hold = None
+    world.run(30)
+    assert "volume.released" not in watch.labels()
+    assert "marker.missing" in watch.labels()
+    assert watch.said(Event.VOLUME_WIPED)[-1].severity is Severity.CRITICAL
+    assert watch.vigil.status(Condition.CONTENT) == "false"
 
 
 def test_a_shrunk_volume_under_a_hold_that_somebody_just_removed_is_said_aloud() -> None:

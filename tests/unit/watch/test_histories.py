@@ -193,6 +193,15 @@ def _another_disk(lasts: float) -> Callable[[Volume], None]:
     return swap
 
 
+def _covered(names: set[str], lasts: float) -> Callable[[Volume], None]:
+    def cover(volume: Volume) -> None:
+        if not volume.hidden and volume.mounted:
+            volume.cover(*(names & volume.entries.keys()))
+            volume.world.after(lasts, volume.uncover)
+
+    return cover
+
+
 def _without_marker(lasts: float) -> Callable[[Volume], None]:
     def remove(volume: Volume) -> None:
         marker, volume.marker = volume.marker, None
@@ -288,9 +297,11 @@ _FAILURES = st.one_of(
     st.builds(_read_only, _LASTS),
     st.builds(_set, st.just("deaf"), st.booleans()),
     st.builds(_set, st.just("blind"), st.sampled_from(["", "no inotify watch is left to this user"])),
+    st.builds(_set, st.just("unwatched"), st.sampled_from([frozenset[int](), frozenset({4711})])),
     st.builds(_set, st.just("unreadable"), st.sampled_from([(), ("a",)])),
     st.builds(_set, st.just("ledger"), st.none()),
     st.builds(_another_disk, _LASTS),
+    st.builds(_covered, st.sets(_NAMES), _LASTS),
     st.builds(_without_marker, _LASTS),
     st.just(_die),
 )
@@ -331,6 +342,24 @@ _KINDS = st.sampled_from([Kind.BLOCK, Kind.NETWORK])
 @given(_HISTORY_WITH_JUMPS, _KINDS)
 def test_no_wipe_that_lasts_is_missed(history: list[Step], kind: Kind) -> None:
     _live(_begin(kind), history)  # `Truth.check` asserts it at every step
+
+
+@_QUICKLY
+@given(_HISTORY_WITH_JUMPS, st.booleans())
+def test_no_wipe_that_lasts_is_missed_on_a_volume_that_took_the_place_of_the_first(
+    history: list[Step], adopted: bool
+) -> None:
+    truth = _begin()
+    volume = truth.volume
+    truth.checks = False
+    volume.put_in_its_place(99)
+    truth.world.run(20)
+    if adopted:
+        volume.marker = Marker(NAME, OTHER_ID, AT)
+    volume.accept()
+    truth.world.run(20)
+    truth.checks, truth.ours, truth.wiped_since = True, volume.marker, None
+    _live(truth, history)
 
 
 @_QUICKLY
@@ -379,7 +408,7 @@ def test_every_wipe_ends_in_recovery_or_acceptance_unless_it_lasts(history: list
 def test_every_incident_has_one_first_line_one_last_line_and_an_id_of_its_own(history: list[Step]) -> None:
     truth = _begin()
     _live(truth, history)
-    lines = [happening for happening in truth.watch.said() if happening.operation]
+    lines = truth.watch.of_incidents()
     ended: set[str] = set()
     open_now = ""
     for line in lines:
@@ -466,7 +495,7 @@ def test_two_watchers_of_one_volume_give_one_incident_one_id(wipes: list[str]) -
         _restore(volume)
         volume.refill()
         truth.world.run(420)
-    told = [[(line.event, line.operation) for line in watch.said() if line.operation] for watch in (truth.watch, other)]
+    told = [[(line.event, line.operation) for line in watch.of_incidents()] for watch in (truth.watch, other)]
     assert told[0] == told[1]
     assert len({operation for event, operation in told[0] if event is Event.VOLUME_WIPED}) == len(wipes)
 

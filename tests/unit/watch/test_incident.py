@@ -24,7 +24,7 @@ def moment(at: float) -> Moment:
 @pytest.fixture
 def incident() -> Incident:
     """A watch that has said that it began."""
-    incident = Incident({"path": "/app/skills", "pod": "skills-0"})
+    incident = Incident({"path": "/app/skills", "pod": "skills-0"}, "run-1")
     incident.start(Happening(Event.WATCH_STARTED, "Watching.", Severity.INFO))
     incident.said()
     return incident
@@ -52,7 +52,7 @@ def test_pods_of_one_volume_give_one_incident_the_same_id_and_the_next_another()
 
 
 def test_nothing_is_said_before_the_start_is_and_then_the_start_comes_first() -> None:
-    incident = Incident({})
+    incident = Incident({}, "run-1")
     begin(incident)
     assert incident.said() == []
     incident.start(Happening(Event.WATCH_STARTED, "Watching.", Severity.INFO))
@@ -60,9 +60,11 @@ def test_nothing_is_said_before_the_start_is_and_then_the_start_comes_first() ->
 
 
 def test_a_watch_that_ends_before_it_began_still_says_so() -> None:
-    incident = Incident({})
+    incident = Incident({}, "run-1")
     incident.stop(Happening(Event.WATCH_STOPPED, "Stopped.", Severity.INFO))
-    assert labels(incident) == ["watch.stopped"]
+    (line,) = incident.said()
+    assert line.event is Event.WATCH_STOPPED
+    assert (line.operation, line.first, line.last) == ("run-1", True, True)
 
 
 def test_what_was_said_is_not_said_again(incident: Incident) -> None:
@@ -71,10 +73,24 @@ def test_what_was_said_is_not_said_again(incident: Incident) -> None:
     assert labels(incident) == []
 
 
-def test_a_line_that_belongs_to_no_incident_is_passed_on_as_it_is(incident: Incident) -> None:
-    line = Happening(Event.WATCH_BLIND, "Blind.", Severity.WARNING)
-    incident.tell(line)
-    assert incident.said() == [line]
+def test_lines_that_belong_to_no_incident_are_of_the_run_from_its_start_to_its_end() -> None:
+    incident = Incident({"path": "/app/skills"}, "run-1")
+    incident.tell(Happening(Event.VOLUME_HELD, "Held.", Severity.INFO))
+    incident.start(Happening(Event.WATCH_STARTED, "Watching.", Severity.INFO))
+    begin(incident, name="id-1")
+    incident.tell(Happening(Event.WATCH_BLIND, "Blind.", Severity.WARNING))
+    said = incident.said()
+    incident.end(moment(5), Condition.CONTENT, {})
+    incident.stop(Happening(Event.WATCH_STOPPED, "Stopped.", Severity.INFO))
+    said += incident.said()
+    assert [(line.event.label, line.operation, line.first, line.last) for line in said] == [
+        ("watch.started", "run-1", True, False),
+        ("volume.held", "run-1", False, False),
+        ("volume.wiped", "id-1", True, False),
+        ("watch.blind", "run-1", False, False),
+        ("volume.recovered", "id-1", False, True),
+        ("watch.stopped", "run-1", False, True),
+    ]
 
 
 # Troubles.
@@ -185,8 +201,8 @@ def test_while_the_volume_is_held_everything_is_said_at_info(incident: Incident)
     incident.held = True
     begin(incident)
     incident.end(moment(5), Condition.CONTENT, {})
-    incident.say(Event.VOLUME_SHRUNK, "Less.", {}, severity=Severity.DEBUG)
-    assert [line.severity for line in incident.said()] == [Severity.INFO, Severity.INFO, Severity.DEBUG]
+    incident.shrink(moment(6), "Less.", {}, "id-2")
+    assert [line.severity for line in incident.said()] == [Severity.INFO] * 3
 
 
 def test_what_a_hold_kept_quiet_is_said_aloud_once_it_is_over(incident: Incident) -> None:
@@ -224,22 +240,61 @@ def test_what_ended_under_the_hold_is_not_said_aloud(incident: Incident) -> None
 
 
 def test_a_line_outside_an_incident_opens_the_operation_that_it_names(incident: Incident) -> None:
-    incident.say(Event.VOLUME_SHRUNK, "Less.", {}, name="id-1")
+    incident.shrink(moment(0), "Less.", {}, "id-1")
     begin(incident, name="id-1")
     assert [(line.operation, line.first) for line in incident.said()] == [("id-1", True), ("id-1", False)]
 
 
 def test_a_line_within_an_incident_belongs_to_it(incident: Incident) -> None:
     begin(incident, MISSING, name="id-1")
-    incident.say(Event.VOLUME_SHRUNK, "Less.", {}, name="id-2")
+    incident.shrink(moment(3), "Less.", {}, "id-2")
     incident.end(moment(5), Condition.IDENTITY, {})
     lines = incident.said()
     assert [(line.operation, line.first) for line in lines] == [("id-1", True), ("id-1", False), ("id-1", False)]
 
 
-def test_a_line_can_have_another_severity_than_its_event(incident: Incident) -> None:
-    incident.say(Event.VOLUME_SHRUNK, "Less.", {}, severity=Severity.NOTICE, name="id-1")
-    assert incident.said()[0].severity is Severity.NOTICE
+def test_a_shrink_ends_when_enough_is_there_again(incident: Incident) -> None:
+    incident.shrink(moment(1), "Less.", {}, "id-1")
+    incident.shrink(moment(2), "Still less.", {}, "id-2")
+    assert incident.shrunk
+    assert not incident.is_open
+    assert incident.grow(moment(9), {"files": 100})
+    assert not incident.grow(moment(10), {})
+    first, _, last = incident.said()
+    assert (first.operation, first.first, first.last) == ("id-1", True, False)
+    assert (last.event, last.operation, last.first, last.last) == (Event.VOLUME_RECOVERED, "id-1", False, True)
+    assert last.message == "/app/skills is not shrunk any more, 8 s after the first sign."
+    assert last.fields["files"] == 100
+    assert (incident.shrunk, incident.is_begun) == (False, False)
+
+
+def test_a_shrink_ends_when_it_is_accepted(incident: Incident) -> None:
+    incident.shrink(moment(1), "Less.", {}, "id-1")
+    assert incident.accept(moment(9), {})
+    line = incident.said()[-1]
+    assert (line.event, line.operation, line.last) == (Event.VOLUME_ACCEPTED, "id-1", True)
+    assert line.fields["lasted_seconds"] == 8.0
+    assert not incident.accept(moment(10), {})
+    assert labels(incident) == []
+
+
+def test_a_shrink_within_an_incident_ends_with_it_and_its_acceptance_is_said_all_the_same(incident: Incident) -> None:
+    begin(incident, MISSING)
+    incident.shrink(moment(1), "Less.", {}, "id-2")
+    incident.end(moment(5), Condition.IDENTITY, {})
+    incident.said()
+    assert not incident.accept(moment(9), {})
+    (line,) = incident.said()
+    assert (line.event, line.severity) == (Event.VOLUME_ACCEPTED, Severity.NOTICE)
+    assert (line.operation, line.last) == ("run-1", False)
+
+
+def test_a_shrink_that_is_over_within_an_incident_does_not_end_it(incident: Incident) -> None:
+    begin(incident, MISSING)
+    incident.shrink(moment(1), "Less.", {}, "id-2")
+    assert not incident.grow(moment(3), {})
+    assert incident.end(moment(5), Condition.IDENTITY, {})
+    assert labels(incident) == ["marker.missing", "volume.shrunk", "volume.recovered"]
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,37 @@ def test_a_remount_leads_to_a_count() -> None:
     assert len(watch.counts) >= before + 2
 
 
+def test_what_mounts_hide_is_lost_within_the_settling_time_and_back_when_they_are_gone() -> None:
+    world, volume, watch = watched(TWO)
+    world.run(100)
+    volume.cover("a", "b")
+    world.run(SETTLE + 0.5)
+    (line,) = watch.said(Event.VOLUME_WIPED)
+    assert line.fields["tripwire"] == "mount-table"
+    volume.uncover()
+    world.run(SETTLE + 0.5)
+    assert watch.labels()[-1] == "volume.recovered"
+
+
+def test_a_mount_that_hides_part_of_it_is_a_shrink() -> None:
+    world, volume, watch = watched(TWO)
+    world.run(100)
+    volume.cover("b")
+    world.run(SETTLE + 0.5)
+    assert watch.labels() == ["watch.started", "volume.shrunk"]
+
+
+def test_mounts_below_lead_to_a_count_also_where_the_volume_did_not_answer_when_they_came() -> None:
+    world, volume, watch = watched(TWO)
+    world.run(100)
+    volume.break_down()
+    world.run(INTERVAL)
+    volume.cover("a", "b")
+    volume.mend()
+    world.run(2 * INTERVAL)
+    assert "volume.wiped" in watch.labels()
+
+
 def test_a_start_on_a_plain_directory_is_said_at_once() -> None:
     world = World()
     volume = Volume(world, dict(TWO), ledger=ledger_of(TWO), mounted=False)
@@ -275,6 +306,50 @@ def test_it_is_healed_when_possible() -> None:
     volume.blind = ""
     world.run(60)
     assert watch.vigil.wiring.complete
+
+
+LIMIT = "10 of 16 folders carry no watch (fs.inotify.max_user_watches is 12)"
+
+
+def test_folders_that_came_later_and_have_no_watch_are_said_once_and_every_look_leads_to_a_count() -> None:
+    world, volume, watch = watched(TWO)
+    world.run(100)
+    volume.unwatched, volume.blind = frozenset({4711}), LIMIT
+    volume.set({"a": 60, "b": 40, "c": 1})
+    volume.set(TWO)
+    world.run(10)
+    (line,) = watch.said(Event.WATCH_BLIND)
+    assert line.fields["reason"] == LIMIT
+    assert not watch.vigil.wiring.complete
+    before, arms = len(watch.counts), watch.arms
+    world.run(600)
+    assert len(watch.counts) - before >= 55
+    assert watch.arms - arms <= 4
+    assert watch.labels() == ["watch.started", "watch.blind"]
+    volume.unwatched, volume.blind = frozenset(), ""
+    world.run(900)
+    assert watch.vigil.wiring.complete
+
+
+def test_one_count_that_finds_them_is_followed_by_another_at_the_next_look() -> None:
+    world, volume, watch = watched(TWO)
+    world.run(100)
+    volume.unwatched, volume.blind = frozenset({"a/private"}), "1 folders can't be read: a/private"
+    volume.set({"a": 60, "b": 40, "c": 1})  # growth alone: one count within a minute
+    world.run(100)
+    assert watch.labels() == ["watch.started", "watch.blind"]
+
+
+def test_folders_that_come_and_go_all_the_time_are_no_blindness() -> None:
+    world, volume, watch = watched(TWO)
+    world.run(100)
+    arms = watch.arms
+    for number in range(300):
+        volume.unwatched = frozenset({number, number + 1})
+        volume.set({"a": 60, "b": 40 + number % 2})
+        world.run(1)
+    assert watch.labels() == ["watch.started"]
+    assert watch.arms == arms
 
 
 def test_above_ten_thousand_folders_there_is_none_and_the_start_says_so() -> None:

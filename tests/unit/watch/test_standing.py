@@ -2,6 +2,7 @@
 
 import errno
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -188,6 +189,96 @@ def test_a_kind_that_is_not_allowed_is_another_volume(kind: Kind, since: Look | 
     standing = stood(replace(GOOD, kind=kind, kind_reason="a table says so"), since=since)
     assert events(standing) == {Condition.IDENTITY: Event.VOLUME_REPLACED}
     assert not standing.ours
+
+
+# Identity: another volume that is adopted or accepted in its place.
+
+
+CLONE = moved(on_device(GOOD, "8:32", fsid=8))
+BLANK = replace(CLONE, marker=None, ledger=None)
+OTHERS = replace(CLONE, marker=ADOPTED, ledger=replace(LEDGER, marker_id=OTHER_ID))
+
+
+def later(look: Look, **ledger: Any) -> Look:
+    """The same volume with a ledger that was written since."""
+    assert isinstance(look.ledger, Ledger)
+    return replace(look, ledger=replace(look.ledger, **ledger))
+
+
+def afterwards(*looks: Look) -> Standing:
+    """What the last of these looks is worth, after those before it."""
+    standing = stood(looks[0])
+    for look in looks[1:]:
+        standing = stand(EXPECTED, before(), look, standing.stranger)
+    return standing
+
+
+@pytest.mark.parametrize(
+    "looks",
+    [
+        (CLONE, later(CLONE, generation=5)),
+        (later(CLONE, generation=1), later(CLONE, generation=2)),
+        (replace(CLONE, ledger=None), later(CLONE, generation=1)),
+        (OTHERS, later(OTHERS, generation=5)),
+        (BLANK, OTHERS),
+        (replace(CLONE, marker=FOREIGN), OTHERS),
+        (replace(CLONE, marker=BROKEN), OTHERS),
+        (CLONE, OTHERS),
+        (CLONE, replace(CLONE, fault=Fault(errno.EIO, "listing it"), marker=None), later(CLONE, generation=5)),
+        (moved(replace(GOOD, marker=None)), moved(replace(GOOD, marker=ADOPTED, ledger=OTHERS.ledger))),
+    ],
+    ids=[
+        "a clone accepted", "an old clone accepted", "one without a ledger accepted", "another of its name accepted",
+        "a new disk adopted", "a foreign one adopted", "a broken one adopted", "a clone adopted",
+        "accepted after it did not answer", "the same disk formatted and adopted",
+    ],
+)  # fmt: skip
+def test_what_was_adopted_or_accepted_where_it_was_seen_is_the_known_volume_from_then_on(looks: tuple[Look]) -> None:
+    for seen in range(1, len(looks)):
+        assert not afterwards(*looks[:seen]).ours
+    standing = afterwards(*looks)
+    assert (standing.troubles, standing.ours, standing.taken_over, standing.stranger) == ({}, True, True, None)
+    assert standing.changed_mount
+
+
+@pytest.mark.parametrize(
+    "looks",
+    [
+        (later(CLONE, generation=9),) * 3,
+        (OTHERS,) * 3,
+        (CLONE, later(CLONE, written="2026-11-24T19:00:00Z", files=97)),
+        (BLANK, CLONE, CLONE),
+        (OTHERS, CLONE),
+        (BLANK, replace(OTHERS, ledger=None)),
+        (BLANK, replace(OTHERS, ledger=BROKEN)),
+        (BLANK, replace(OTHERS, marker=FOREIGN)),
+        (CLONE, later(replace(CLONE, kind=Kind.MEMORY), generation=5)),
+        (CLONE, moved(later(CLONE, generation=5))),
+        (CLONE, on_device(later(CLONE, generation=5), "8:32", fsid=9)),
+        (CLONE, replace(CLONE, mount=OVERLAY, is_mount_point=False, kind=Kind.OVERLAY), later(CLONE, generation=5)),
+        (moved(replace(GOOD, marker=ADOPTED, ledger=OTHERS.ledger)),) * 2,
+    ],
+    ids=[
+        "accepted elsewhere", "adopted elsewhere", "kept by its own watcher", "the known marker copied to it",
+        "the known marker copied over its own", "a marker alone", "a broken ledger", "a foreign name", "another kind",
+        "another mount of it", "another disk again", "unmounted in between", "the same disk adopted elsewhere",
+    ],
+)  # fmt: skip
+def test_what_nobody_adopted_or_accepted_there_stays_another_volume(looks: tuple[Look]) -> None:
+    standing = afterwards(*looks)
+    assert events(standing) == {Condition.IDENTITY: Event.VOLUME_REPLACED}
+    assert (standing.ours, standing.taken_over) == (False, False)
+
+
+def test_the_known_volume_back_in_its_place_is_ours_and_the_other_is_forgotten() -> None:
+    standing = afterwards(CLONE, moved(GOOD))
+    assert (standing.troubles, standing.ours, standing.taken_over, standing.stranger) == ({}, True, False, None)
+
+
+def test_another_volume_that_could_be_accepted_says_so_and_one_without_its_marker_does_not() -> None:
+    assert "guard accept" in stood(CLONE).troubles[Condition.IDENTITY].remedy
+    for look in (BLANK, replace(CLONE, marker=FOREIGN), replace(CLONE, marker=BROKEN)):
+        assert "guard accept" not in stood(look).troubles[Condition.IDENTITY].remedy
 
 
 # Identity: the marker.

@@ -173,6 +173,90 @@ def test_what_held_for_a_minute_is_healed_and_its_next_blindness_is_news(wiring:
     assert wiring.due() == START + 400
 
 
+# Folders without a watch that a later count finds.
+
+
+def compare(wiring: Wiring, at: float, *gaps: int | str) -> None:
+    wiring.compared(at, frozenset(gaps))
+
+
+def test_a_folder_that_one_count_found_without_a_watch_is_in_doubt_and_may_be_new(wiring: Wiring) -> None:
+    compare(wiring, START + 100, 4711)
+    assert wiring.in_doubt
+    assert wiring.complete
+    assert wiring.due() is None
+    compare(wiring, START + 110)
+    assert not wiring.in_doubt
+
+
+@pytest.mark.parametrize("gap", [4711, "tenant/private"])
+def test_one_that_two_counts_found_without_a_watch_is_armed_for_at_once(wiring: Wiring, gap: int | str) -> None:
+    compare(wiring, START + 100, gap, 1)
+    compare(wiring, START + 100.5, 2, gap)
+    assert wiring.due() == START + 100.5
+    assert wiring.complete, "arming says whether it is blind"
+    assert wiring.tried(START + 101, PARTLY) == PARTLY.blind
+    assert not wiring.complete
+    assert wiring.due() == START + 161
+
+
+def test_two_counts_too_close_for_a_watch_to_be_added_in_between_are_one(wiring: Wiring) -> None:
+    compare(wiring, START + 100, 4711)
+    compare(wiring, START + 100.29, 4711)
+    assert wiring.due() is None
+    compare(wiring, START + 100.31, 4711)
+    assert wiring.due() == START + 100.31
+
+
+def test_other_folders_at_every_count_are_a_tree_in_motion(wiring: Wiring) -> None:
+    for number in range(100):
+        compare(wiring, START + 100 + number, number, number + 1000)
+    assert wiring.due() is None
+
+
+def test_what_has_its_watch_by_itself_is_not_armed_for(wiring: Wiring) -> None:
+    for at in (100, 101):
+        compare(wiring, START + at, 4711)
+    compare(wiring, START + 102)
+    assert wiring.due() is None
+
+
+def test_gaps_that_arming_does_not_find_are_armed_for_less_and_less_often(wiring: Wiring) -> None:
+    now, pauses = START + 100, []
+    for _ in range(7):
+        compare(wiring, now, 4711)
+        compare(wiring, now + 1, 4711)
+        compare(wiring, now + 2, 4711)
+        due = wiring.due()
+        assert due is not None
+        pauses.append(due - (now + 1))
+        assert wiring.tried(due, UP) == ""
+        now = due + 100
+    assert pauses == [0, 60, 120, 240, 480, 900, 900]
+    compare(wiring, now)
+    compare(wiring, now + 1, 4711)
+    compare(wiring, now + 2, 4711)
+    assert wiring.due() == now + 2, "it had held"
+
+
+def test_gaps_of_one_that_is_blind_already_wait_for_its_healing() -> None:
+    wiring = Wiring()
+    wiring.tried(START, PARTLY)
+    for at in (10, 20):
+        compare(wiring, START + at, 4711)
+    assert wiring.due() == START + 60
+
+
+def test_a_tree_that_outgrew_its_tripwire_and_is_not_all_watched_has_none(wiring: Wiring) -> None:
+    wiring.counted(1)
+    assert not wiring.counted(FOLDERS + 1)
+    for at in (10, 20):
+        compare(wiring, START + at, 4711)
+    assert not wiring.complete
+    assert wiring.due() is None
+    assert wiring.counted(FOLDERS + 1), "it is said"
+
+
 def test_a_prober_that_ended_took_it_along(wiring: Wiring) -> None:
     assert wiring.lost(START + 100, "the prober was killed") == "the prober was killed"
     assert wiring.due() == START + 100
