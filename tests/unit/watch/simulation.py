@@ -414,7 +414,8 @@ class Watch:
             if errand == "arm":
                 stock = Stock(census, space, seconds, self._state())
             else:
-                unwatched = self._volume.unwatched if self._wire and not census.fault else frozenset[int | str]()
+                unseen = self._volume.unwatched | frozenset(census.unreadable)
+                unwatched = unseen if self._wire and not census.fault else frozenset[int | str]()
                 stock = Stock(census, space, seconds, unwatched=unwatched)
             self.vigil.counted(moment, stock)
 
@@ -474,7 +475,8 @@ class Watch:
         if self._storm:
             return TripwireState(tripped=True, stirred=True)
         moved = "" if self._wire == self._root() else "its root was moved or replaced"
-        return TripwireState(armed=not moved, blind=moved or self._volume.blind, stirred=stirred)
+        unreadable = "1 folders can't be read: a" if self._volume.unreadable else ""
+        return TripwireState(armed=not moved, blind=moved or self._volume.blind or unreadable, stirred=stirred)
 
     def stir(self, removed: int, created: int) -> None:
         """Events of the tree reach the tripwire, where there is one."""
