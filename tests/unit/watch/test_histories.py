@@ -475,7 +475,11 @@ def test_the_generation_never_decreases(history: list[Step]) -> None:
 
 
 @_QUICKLY
-@given(st.lists(st.sampled_from(["wipe", "slow wipe", "tenants", "truncated", "accepted"]), min_size=1, max_size=3))
+@given(
+    st.lists(
+        st.sampled_from(["wipe", "slow wipe", "tenants", "truncated", "accepted", "shrink"]), min_size=1, max_size=3
+    )
+)
 def test_two_watchers_of_one_volume_give_one_incident_one_id(wipes: list[str]) -> None:
     truth = _begin(pod="skills-0")
     other = Watch(truth.world, truth.volume, pod="skills-1", jitter=1.1)
@@ -486,6 +490,8 @@ def test_two_watchers_of_one_volume_give_one_incident_one_id(wipes: list[str]) -
             volume.truncate(volume.files)
         elif wipe == "slow wipe":
             _slowly(12, 1.0)(volume)
+        elif wipe == "shrink":
+            volume.set({"a": 60})
         elif wipe == "tenants":
             volume.set({"a": 1, "b": 1, "c": 1})
         else:
@@ -499,7 +505,8 @@ def test_two_watchers_of_one_volume_give_one_incident_one_id(wipes: list[str]) -
         truth.world.run(420)
     told = [[(line.event, line.operation) for line in watch.of_incidents()] for watch in (truth.watch, other)]
     assert told[0] == told[1]
-    assert len({operation for event, operation in told[0] if event is Event.VOLUME_WIPED}) == len(wipes)
+    losses = {Event.VOLUME_WIPED, Event.VOLUME_SHRUNK}
+    assert len({operation for event, operation in told[0] if event in losses}) == len(wipes)
 
 
 @_QUICKLY
