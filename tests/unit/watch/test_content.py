@@ -258,7 +258,7 @@ def test_a_folder_that_cannot_be_read_is_no_loss() -> None:
     world, volume, watch = watched(TWO)
     volume.unreadable = ("a", "b")
     world.run(1200)
-    assert watch.labels() == ["watch.started"]
+    assert watch.labels() == ["watch.started", "watch.blind"]
 
 
 # Shrunk.
