@@ -92,9 +92,9 @@ class Case:
             self._opened = self.keeper.generation if self.keeper else 0
         self.incident.shrink(since, message, {**self.numbers(), **told}, self.name)
 
-    def grow(self, moment: Moment) -> None:
+    def grow(self) -> None:
         """Takes that enough of the data is there."""
-        if self.incident.grow(moment, self.numbers()) and self.keeper is not None:
+        if self.incident.grow() and self.keeper is not None:
             self.keeper.recovered(self._opened)
 
     def accept(self, moment: Moment) -> None:

@@ -153,15 +153,15 @@ class Incident:
         self._shrunk = self._shrunk or since
         self.say(Event.VOLUME_SHRUNK, message, fields, name=self._begun or name)
 
-    def grow(self, moment: Moment, fields: Mapping[str, Any]) -> bool:
-        """Takes that enough of the reference is there, also of a new one; True where that ended the operation."""
+    def grow(self) -> bool:
+        """Takes that enough of the reference is there, also of a new one; True where that ended the operation.
+
+        Nothing is said of it: an application that updates a large part slowly is not worth two lines.
+        """
         since, self._shrunk = self._shrunk, None
         if since is None or self._open or not self._begun:
             return False
-        seconds = moment.at - since.at
-        message = f"{self._fields['path']} is not shrunk any more, {lasted(seconds)} after the first sign."
-        told = {"lasted_seconds": round(seconds, 1), **fields}
-        self.say(Event.VOLUME_RECOVERED, message, told, name=self._begun, last=True)
+        self._begun = ""
         return True
 
     def accept(self, moment: Moment, fields: Mapping[str, Any]) -> bool:

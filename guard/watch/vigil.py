@@ -423,7 +423,7 @@ class Vigil:
     def _judge_shrink(self, moment: Moment, loss: Loss, settled: Settled) -> None:
         if loss.verdict is not Verdict.SHRUNK:
             self._shrunk = 0
-            self._case.grow(moment)
+            self._case.grow()
             return
         # What came back can be lost again; said is only what is as large as a shrink by itself.
         self._shrunk = min(self._shrunk, loss.lost)
