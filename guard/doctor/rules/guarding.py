@@ -8,7 +8,7 @@ from guard.doctor.inventory import Inventory, applications
 from guard.doctor.kube import Container, Workload, below
 from guard.doctor.rule import Finding, Rule, Severity, Unknown, Verdict
 from guard.doctor.rules.parameters import asks_for_injection
-from guard.doctor.rules.sight import is_same, looks_elsewhere
+from guard.doctor.rules.sight import looks_elsewhere
 
 _INIT = "https://kubernetes.io/docs/concepts/workloads/pods/init-containers/"
 _SIDECAR = "https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/"
@@ -108,18 +108,9 @@ def _not_first(inventory: Inventory) -> Iterator[Verdict]:
         for index, box in enumerate(found.pod.inits):
             if part(box) is not Part.GATE:
                 continue
-            before = [
-                other.name for other in found.pod.inits[:index] if part(other) is None and _can_write(found, other, box)
-            ]
+            before = [other.name for other in found.pod.inits[:index] if part(other) is None]
             if before:
                 yield Finding(f"{', '.join(before)} runs before gate {box.name}", found.kube.place(*box.at), found.kube)
-
-
-def _can_write(found: Workload, other: Container, gate: Container) -> bool:
-    """Whether a container can write into what the gate looks at; where that is not known, into any claim."""
-    looked_at = found.pod.volume_at(gate, guarded_path(gate))
-    mounted = (found.pod.volumes.get(mount.volume) for mount in other.mounts if not mount.read_only)
-    return any(is_same(looked_at, volume) if looked_at else volume.lasts for volume in mounted if volume)
 
 
 def _elsewhere(inventory: Inventory) -> Iterator[Verdict]:

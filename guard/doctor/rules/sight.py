@@ -70,9 +70,9 @@ def _said(mount: Mount, path: str) -> str:
 def _lead_to_one(found: Workload, one: Mount, other: Mount) -> bool:
     """Whether two mounts are of one volume."""
     first, second = (found.pod.volumes.get(mount.volume) for mount in (one, other))
-    return one.volume == other.volume or (first is not None and second is not None and is_same(first, second))
+    return one.volume == other.volume or (first is not None and second is not None and _is_same(first, second))
 
 
-def is_same(one: Volume, other: Volume) -> bool:
+def _is_same(one: Volume, other: Volume) -> bool:
     """Whether two volumes of a pod are one: a pod may list a claim twice."""
     return one.name == other.name or bool(one.claim and one.claim == other.claim)
