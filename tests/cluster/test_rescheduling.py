@@ -51,10 +51,10 @@ def test_a_rolling_update_across_nodes_waits_for_a_disk_that_the_old_pod_holds_a
     kubectl("cordon", old["spec"]["nodeName"])
     kubectl("rollout", "restart", "deployment/claude-skills")
 
-    refused = wait_until("the refused attachment", lambda: _attachment_refused(kubectl), observing.START)
-    assert refused["involvedObject"]["name"] != old["metadata"]["name"]
+    name = old["metadata"]["name"]
+    refused = wait_until("the refused attachment", lambda: _attachment_refused(kubectl, name), observing.START)
     states = {pod["metadata"]["name"]: pod["status"]["phase"] for pod in observing.application_pods(kubectl)}
-    assert states == {old["metadata"]["name"]: "Running", refused["involvedObject"]["name"]: "Pending"}
+    assert states == {name: "Running", refused["involvedObject"]["name"]: "Pending"}
 
     recreated = objects.deployment(adopted_claim, without=(objects.WATCHER,), wait="0s")
     recreated["spec"]["strategy"] = {"type": "Recreate", "rollingUpdate": None}
@@ -70,8 +70,10 @@ def _elsewhere(kubectl: Kubectl, node: str) -> Object | None:
     return pod if pod["spec"]["nodeName"] != node else None
 
 
-def _attachment_refused(kubectl: Kubectl) -> Object | None:
-    return next(iter(kubectl.every("events", fieldSelector="reason=FailedAttachVolume")), None)
+def _attachment_refused(kubectl: Kubectl, old: str) -> Object | None:
+    """The event of a pod that waits for the disk; the old one may have waited too, for the pod that adopted."""
+    events = kubectl.every("events", fieldSelector="reason=FailedAttachVolume")
+    return next((event for event in events if event["involvedObject"]["name"] != old), None)
 
 
 def _accept(volume: Object, node: str) -> Object:
