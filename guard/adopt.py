@@ -19,7 +19,7 @@ from guard.volume.judge import Examination, judge, usable_ledger
 from guard.volume.ledger import Ledger
 from guard.volume.loss import new_reference
 from guard.volume.marker import Marker
-from guard.volume.writes import Accept, Adopt, Announce, Overtaken, Release, Seen, TakeOver, Written
+from guard.volume.writes import Accept, Adopt, Announce, Overtaken, Release, Seen, Written
 from guard.wording import Ending, Say, Whereabouts, facts, refusal
 
 #: Another command may be faster, and what it wrote is then judged.
@@ -52,13 +52,9 @@ class Adoption:
         """What is there now is right: new reference, next generation."""
         return self._attempt(self._accept)
 
-    def hold(self, reason: str) -> Ending:
-        """Announces work on the volume; a hold that stands already is kept."""
-        return self._attempt(lambda: self._hold(reason))
-
-    def take_over(self, reason: str) -> Ending:
-        """Announces work on the volume, in place of whatever hold stands."""
-        return self._attempt(lambda: self._take_over(reason))
+    def hold(self, reason: str, *, over: bool) -> Ending:
+        """Announces work on the volume: in place of whatever hold stands, or keeping it."""
+        return self._attempt(lambda: self._hold(reason, over=over))
 
     def release(self) -> Ending:
         """Ends the announced work and accepts what is there."""
@@ -152,25 +148,18 @@ class Adoption:
         fields = {"reference_before": before, **_kept(written), **_recorded(written.ledger)}
         return self._done(event, replace(examination, census=census), message, fields)
 
-    def _hold(self, reason: str) -> Ending | None:
+    def _hold(self, reason: str, *, over: bool) -> Ending | None:
         examination = _without(self.examiner.examine(), Outcome.DATA_LOST, Outcome.MARKER_MISSING)
+        if over:
+            examination = _without(examination, Outcome.HELD)
         if examination.judgement.outcome is Outcome.HELD:
             what = f"is held already, {_holder(examination.look.hold)}; nothing was written"
             return self._done(Event.VOLUME_HELD, examination, what, {})
-        return self._announce(examination, reason, Announce)
-
-    def _take_over(self, reason: str) -> Ending | None:
-        examination = _without(self.examiner.examine(), Outcome.DATA_LOST, Outcome.MARKER_MISSING, Outcome.HELD)
-        return self._announce(examination, reason, TakeOver)
-
-    def _announce(
-        self, examination: Examination, reason: str, request: Callable[[Seen, Hold], Announce | TakeOver]
-    ) -> Ending | None:
         if examination.judgement.outcome is not Outcome.OK:
             return self._refused(examination)
         by = self.where.pod or f"{os.uname().nodename} (uid {os.geteuid()})"
         hold = Hold(by[:NAME_LIMIT], _now(), reason[:REASON_LIMIT])
-        written = self._write(request(_seen(examination), hold))
+        written = self._write(Announce(_seen(examination), hold, over))
         if isinstance(written, Fault):
             return self._refused(self._rejudged(examination, written))
         if written is None:
@@ -181,7 +170,7 @@ class Adoption:
         what = f"is held: {bounded(hold.reason)}{before}. End it with: guard release"
         return self._done(Event.VOLUME_HELD, examination, what, fields)
 
-    def _write(self, request: Adopt | Accept | Release | Announce | TakeOver) -> Written | Fault | None:
+    def _write(self, request: Adopt | Accept | Release | Announce) -> Written | Fault | None:
         """Has it written; None where another command was faster."""
         try:
             answer: Written | Overtaken | Fault = self.examiner.ask(request)

@@ -368,7 +368,7 @@ def _command(
     commands: dict[str, Callable[[], Ending]] = {
         "adopt": lambda: adoption.adopt(extras.get("replace")),
         "accept": adoption.accept,
-        "hold": lambda: (adoption.take_over if extras.get("over") else adoption.hold)(extras["reason"]),
+        "hold": lambda: adoption.hold(extras["reason"], over=bool(extras.get("over"))),
         "release": adoption.release,
     }
     return commands[command]()

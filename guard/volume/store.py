@@ -89,7 +89,7 @@ def prepared(folder: int, name: str, text: bytes) -> Iterator[str]:
     try:
         yield temporary
     finally:
-        _discard(folder, temporary)
+        discard(folder, temporary)
 
 
 def replace(folder: int, name: str, text: bytes, keep_as: str | None = None) -> str | None:
@@ -185,11 +185,6 @@ def put_back(folder: int, kept: str, name: str) -> None:
         os.rename(kept, name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
-def withdraw(folder: int, name: str) -> None:
-    """Undoes `settle_new`, as far as that can be done."""
-    _discard(folder, name)
-
-
 def remove(folder: int, name: str) -> None:
     """Removes a document durably; one that is gone already is no error.
 
@@ -238,7 +233,7 @@ def _write_new(folder: int, name: str, text: bytes, *, durable: bool = True) -> 
         if durable:
             os.fsync(descriptor)
     except OSError:
-        _discard(folder, name)
+        discard(folder, name)
         raise
     finally:
         os.close(descriptor)
@@ -252,7 +247,8 @@ def _is_there(folder: int, name: str) -> bool:
     return True
 
 
-def _discard(folder: int, name: str) -> None:
+def discard(folder: int, name: str) -> None:
+    """Removes a document that was never to be one, as far as that can be done: a temporary one, or one of `settle_new`."""
     with suppress(OSError):
         os.unlink(name, dir_fd=folder)
 
@@ -264,4 +260,4 @@ def _sweep(folder: int) -> None:
         for entry in names:
             temporary = entry.name.startswith(".") and entry.name.endswith(_TEMPORARY)
             if temporary and entry.stat(follow_symlinks=False).st_mtime < before:
-                _discard(folder, entry.name)
+                discard(folder, entry.name)

@@ -83,7 +83,7 @@ class Adopt:
             except FileExistsError:
                 undo.pop_all()  # what another command wrote meanwhile stands
                 return Overtaken()
-            undo.callback(store.withdraw, folder, store.MARKER)
+            undo.callback(store.discard, folder, store.MARKER)
             keep_as = _name_to_keep(_standing_ledger(folder), self.continues)
             old_ledger = store.settle(folder, new_ledger, store.LEDGER, keep_as)
             undo.pop_all()
@@ -142,15 +142,17 @@ class Release:
 
 @dataclass(frozen=True)
 class Announce:
-    """Writes the hold; one that stands already is kept.
+    """Writes the hold.
 
     Attributes:
         seen: What was judged.
         hold: Who, since when, why.
+        over: In place of whatever hold stands, so that at no moment there is none; otherwise that one is kept.
     """
 
     seen: Seen
     hold: Hold
+    over: bool
 
     def run(self, said: Callable[[Any], None]) -> Written | Overtaken | Fault:
         """Writes, or says why not."""
@@ -158,32 +160,14 @@ class Announce:
         return _writing(self.seen, self._write)
 
     def _write(self, folder: int) -> Written | Overtaken:
+        text = hold.render(self.hold)
+        if self.over:
+            store.replace(folder, store.HOLD, text)
+            return Written()
         try:
-            store.create(folder, store.HOLD, hold.render(self.hold))
+            store.create(folder, store.HOLD, text)
         except FileExistsError:
             return Overtaken()
-        return Written()
-
-
-@dataclass(frozen=True)
-class TakeOver:
-    """Writes the hold, in place of whatever hold stands: at no moment is there none.
-
-    Attributes:
-        seen: What was judged.
-        hold: Who, since when, why.
-    """
-
-    seen: Seen
-    hold: Hold
-
-    def run(self, said: Callable[[Any], None]) -> Written | Overtaken | Fault:
-        """Writes, or says why not."""
-        del said
-        return _writing(self.seen, self._write)
-
-    def _write(self, folder: int) -> Written:
-        store.replace(folder, store.HOLD, hold.render(self.hold))
         return Written()
 
 
