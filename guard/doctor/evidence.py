@@ -1,20 +1,18 @@
 """Which workloads keep their data at the guarded path, and which claim that none of them uses is whose. Pure."""
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from guard.doctor.guards import is_application, part
-from guard.doctor.kube import Container, Kube, Workload, covers, same_namespace
+from guard.doctor.kube import ORDINAL, Container, Kube, Workload, covers, same_namespace
 from guard.doctor.rules.words import shared, words
 
 #: Words that say what a workload does, not for which application.
 _ROLES = frozenset({
     "server", "service", "svc", "api", "backend", "deployment", "deploy", "statefulset", "sts", "pod",
 })  # fmt: skip
-_NUMBERED = re.compile(r"-[0-9]+$")
 
 
 @dataclass(frozen=True)
@@ -190,7 +188,7 @@ def _holds(found: Workload, path: str) -> bool:
 def _name(found: Workload) -> tuple[str, str]:
     """Kind and name of what somebody wrote: of a pod whose controller was not given, the controller's."""
     kube = found.kube
-    return next((name for name in (kube.deployment, kube.controller) if name[1]), (kube.kind, kube.name))
+    return kube.author if kube.author[1] else (kube.kind, kube.name)
 
 
 def _images(found: Workload) -> set[str]:
@@ -206,4 +204,4 @@ def _rank(own: frozenset[str], its: frozenset[str]) -> tuple[int, int]:
 
 def _is_numbered_for_another(claim: str, name: str) -> bool:
     """Whether a claim looks like `<template>-<statefulset>-<ordinal>`: its StatefulSet may only not have been given."""
-    return bool(_NUMBERED.search(claim)) and not claim.startswith(name)
+    return bool(ORDINAL.search(claim)) and not claim.startswith(name)

@@ -1,6 +1,5 @@
 """Everything that was given, indexed for the rules: which object is which, who uses what, which claim is meant for whom. Pure."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,10 +7,8 @@ from functools import cached_property
 
 from guard.doctor.evidence import Evidence, points_at
 from guard.doctor.guards import guarded_path, is_application, part
-from guard.doctor.kube import POD_PATHS, Container, Kube, Side, Workload, covers, same_namespace, workload
+from guard.doctor.kube import ORDINAL, POD_PATHS, Container, Kube, Side, Workload, covers, same_namespace, workload
 from guard.doctor.text_parts import Duplicate
-
-_ORDINAL = re.compile(r"-[0-9]+$")
 
 #: Kinds whose pods serve; what runs to an end (Job, CronJob) is never the guarded application.
 SERVING = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Pod"})
@@ -151,7 +148,7 @@ class Inventory:
         for pod in self._runners:
             if pod.kube.kind != "Pod":
                 continue
-            kind, name = pod.kube.deployment if pod.kube.deployment[0] else pod.kube.controller
+            kind, name = pod.kube.author
             if kind:
                 found[kind, name].append(pod)
         return {key: tuple(pods) for key, pods in found.items()}
@@ -184,7 +181,7 @@ class Inventory:
         return frozenset(found.kube.namespace for found in self._runners if found.kube.side is Side.LIVE)
 
     def _all_users_of(self, claim: Kube) -> tuple[Workload, ...]:
-        numbered = _ORDINAL.sub("-N", claim.name)
+        numbered = ORDINAL.sub("-N", claim.name)
         users = (*self.users.get(claim.name, ()), *(self.users.get(numbered, ()) if numbered != claim.name else ()))
         return tuple(user for user in users if same_namespace(user.kube.namespace, claim.namespace))
 
@@ -296,8 +293,8 @@ class Inventory:
         """Claims whose names end in a number, by their names with an N in its place."""
         found: dict[str, list[Kube]] = defaultdict(list)
         for claim in self.of("PersistentVolumeClaim"):
-            if _ORDINAL.search(claim.name):
-                found[_ORDINAL.sub("-N", claim.name)].append(claim)
+            if ORDINAL.search(claim.name):
+                found[ORDINAL.sub("-N", claim.name)].append(claim)
         return {name: tuple(claims) for name, claims in found.items()}
 
     def events_about(self, kind: str, namespace: str, name: str) -> tuple[Said, ...]:

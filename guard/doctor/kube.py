@@ -1,5 +1,6 @@
 """Kubernetes objects as the rules see them: typed views of foreign trees, which never trust a shape. Pure."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -12,6 +13,8 @@ from guard.doctor.tree import Path, dig, line_of, mapping, mappings, text, texts
 
 #: The kind of a volume that a StatefulSet makes from one of its volumeClaimTemplates.
 TEMPLATE = "volumeClaimTemplate"
+#: The end of a claim's name that a StatefulSet made: <template>-<statefulset>-<ordinal>.
+ORDINAL = re.compile(r"-[0-9]+$")
 _RUN_TO_END = frozenset({"Job", "CronJob"})
 
 
@@ -84,6 +87,11 @@ class Kube:
         if kind == "ReplicaSet" and name.endswith(suffix):
             return "Deployment", name.removesuffix(suffix)
         return "", ""
+
+    @property
+    def author(self) -> tuple[str, str]:
+        """Kind and name of what made it, as somebody wrote that: the Deployment, else the controller; empty where none did."""
+        return self.deployment if self.deployment[0] else self.controller
 
     @property
     def full_name(self) -> str:
@@ -240,6 +248,11 @@ def workload(kube: Kube) -> Workload | None:
 def covers(mount_path: str, path: str) -> bool:
     """Whether a mount at `mount_path` holds `path`: at it, or above it."""
     return path == mount_path or path.startswith(mount_path.rstrip("/") + "/")
+
+
+def scale_target(scaler: Kube) -> tuple[str, str]:
+    """Kind and name of what an autoscaler scales, in its own namespace."""
+    return scaler.text("spec", "scaleTargetRef", "kind"), scaler.text("spec", "scaleTargetRef", "name")
 
 
 def same_namespace(one: str, other: str) -> bool:

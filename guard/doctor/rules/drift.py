@@ -6,7 +6,7 @@ from typing import Any
 
 from guard.doctor.guards import part, volume_name
 from guard.doctor.inventory import Inventory, applications
-from guard.doctor.kube import Kube, Side, Workload, covers, workload
+from guard.doctor.kube import Kube, Side, Workload, covers, scale_target, workload
 from guard.doctor.ownership import owner_of
 from guard.doctor.rule import Finding, Rule, Severity, Verdict
 from guard.doctor.rules.placement import HOSTNAME, REQUIRED
@@ -198,7 +198,7 @@ def _settings_of_both(inventory: Inventory, live: Kube, file: Kube) -> tuple[dic
 
 def _is_autoscaled(inventory: Inventory, kube: Kube) -> bool:
     for scaler in inventory.of("HorizontalPodAutoscaler"):
-        kind, name = (scaler.text("spec", "scaleTargetRef", field) for field in ("kind", "name"))
+        kind, name = scale_target(scaler)
         if kube in inventory.named(kind, scaler.namespace, name):
             return True
     return False

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from guard.doctor.inventory import Inventory
-from guard.doctor.kube import Kube, Workload, same_namespace
+from guard.doctor.kube import Kube, Workload, same_namespace, scale_target
 from guard.doctor.rule import Finding, Rule, Severity, Verdict
 from guard.doctor.rules.claim import access_modes
 from guard.doctor.spot import Exposure, exposure
@@ -120,7 +120,7 @@ def _autoscaled(inventory: Inventory) -> Iterator[Verdict]:
     for user, claim in _one_disk_users(inventory, "Deployment", "StatefulSet"):
         users[user.kube.kind, user.kube.name].append((user, claim))
     for scaler in inventory.of("HorizontalPodAutoscaler"):
-        kind, name = (scaler.text("spec", "scaleTargetRef", field) for field in ("kind", "name"))
+        kind, name = scale_target(scaler)
         most = whole(scaler.body, "spec", "maxReplicas") or 0
         claims = [
             claim.name
