@@ -27,7 +27,7 @@ from guard.interrupt import Interrupt, Interrupted
 from guard.outcome import TERMINATED, Outcome, Severity
 from guard.report import termination
 from guard.report.log import Log
-from guard.settings import CheckSettings, Reporting, duration, load
+from guard.settings import CheckSettings, duration, load, reporting
 from guard.wording import Whereabouts
 
 _LOCK_WAIT = re.compile(r"\d{1,5}[smh]", re.ASCII)
@@ -69,8 +69,7 @@ def parser() -> argparse.ArgumentParser:
     return words
 
 
-def _run(arguments: Sequence[str], found: CheckSettings, interrupt: Interrupt, say: Voice) -> str:
-    wanted = parser().parse_args(arguments)
+def _run(wanted: argparse.Namespace, found: CheckSettings, interrupt: Interrupt, say: Voice) -> str:
     if not _LOCK_WAIT.fullmatch(wanted.lock_wait):
         raise Failed(Result.USAGE, f"--lock-wait {wanted.lock_wait!r} is not a time such as 30s or 2m")
     restic = Restic(interrupt, found.volume, say, wanted.lock_wait)
@@ -129,17 +128,27 @@ def _pausing(interrupt: Interrupt) -> Callable[[float], None]:
 
 def main(arguments: Sequence[str]) -> int:
     """Runs one command; the exit status."""
-    found, problems = load(CheckSettings, {})
-    if not isinstance(found, CheckSettings):
-        reporting = Reporting.model_construct()
-        say = Voice(Log().say, Whereabouts(), os.environ.get("GUARD_VOLUME", ""))
-        return _failed(Failed(Result.USAGE, "; ".join(problems)), say, reporting.termination_log)
+    problems: list[str] = []
+    try:
+        wanted = parser().parse_args(arguments)
+    except Failed as failed:
+        problems.append(failed.found)
+    found, wrong = load(CheckSettings, {})
+    problems += wrong
+    if problems or not isinstance(found, CheckSettings):
+        how = reporting({})
+        say = Voice(
+            Log(how.log_format, how.log_level).say,
+            Whereabouts(how.pod, how.node, how.namespace),
+            os.environ.get("GUARD_VOLUME", ""),
+        )
+        return _failed(Failed(Result.USAGE, "; ".join(problems)), say, how.termination_log)
     say = Voice(
         Log(found.log_format, found.log_level).say, Whereabouts(found.pod, found.node, found.namespace), found.volume
     )
     with Interrupt() as interrupt:
         try:
-            message = _run(arguments, found, interrupt, say)
+            message = _run(wanted, found, interrupt, say)
         except Interrupted:
             return interrupt.status or TERMINATED
         except Refused as refused:

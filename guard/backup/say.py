@@ -25,6 +25,7 @@ class Voice:
     where: Whereabouts
     volume: str
     operation: str = field(default_factory=lambda: os.urandom(8).hex())
+    _begun: bool = field(default=False, init=False)
 
     def __call__(
         self, event: BackupEvent, message: str, *, severity: Severity | None = None, last: bool = False, **fields: Any
@@ -33,4 +34,5 @@ class Voice:
         told = {"volume": self.volume, **fields, **self.where.fields()}
         # The log asks a label and a severity of it, and BackupEvent has both: the guard's own table stays closed.
         topic = cast("Event", event)
-        self.say(Happening(topic, message, severity or event.severity, told, self.operation, last=last))
+        first, self._begun = not self._begun, True
+        self.say(Happening(topic, message, severity or event.severity, told, self.operation, first=first, last=last))

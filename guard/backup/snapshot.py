@@ -1,7 +1,7 @@
 """Snapshots as restic lists them in JSON, and the tree of one as a count of the volume. Pure: text in, values out."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -161,11 +161,3 @@ class Tree:
             level = [path for path in self.folders if path.rpartition("/")[0] == only]
             depth += 1
         return depth if level else 0
-
-
-def tree_of(nodes: Iterable[Node]) -> Tree:
-    """Counts them all."""
-    tree = Tree()
-    for node in nodes:
-        tree.add(node)
-    return tree

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from guard.backup import retention
 from guard.backup.result import Result, of_engine
 from guard.backup.retention import INCOMPLETE, PINNED, SHRUNK, Policy
-from guard.backup.snapshot import Node, Snapshot, tree_of
+from guard.backup.snapshot import Node, Snapshot
 from guard.volume.facts import Census
 from guard.volume.loss import LossRule, Verdict
+from tests.unit import trees
 
 RULE = LossRule()
 FIRST = datetime(2026, 11, 1, 3, tzinfo=UTC)
@@ -20,7 +21,7 @@ FIRST = datetime(2026, 11, 1, 3, tzinfo=UTC)
 
 def counted(files: int) -> Census:
     """Two tenants with so many files in all."""
-    return tree_of(Node(f"tenant-{number % 2}/{number}", "file", 1) for number in range(files)).census()
+    return trees.counted(Node(f"tenant-{number % 2}/{number}", "file", 1) for number in range(files))
 
 
 def snapshot(night: int, files: int, *tags: str) -> Snapshot:
@@ -122,7 +123,7 @@ def test_files_that_were_emptied_are_lost_too() -> None:
         nodes = (
             Node(f"tenant-{number % 2}/{number}", "file", 0 if one.tree == "emptied" else 1) for number in range(100)
         )
-        return tree_of(nodes).census()
+        return trees.counted(nodes)
 
     before, after = replace(snapshot(0, 100), tree="full"), replace(snapshot(1, 100), tree="emptied")
     found = retention.shrunk(RULE, (before, after), after, emptied)

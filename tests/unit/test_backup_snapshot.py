@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guard.backup.snapshot import ListingError, Node, parse_node, parse_snapshots, tree_of
+from guard.backup.snapshot import ListingError, Node, parse_node, parse_snapshots
 from guard.volume import census
 from guard.volume.facts import Order
 from guard.volume.loss import new_reference
+from tests.unit import trees
 
 #: As restic 0.19 prints it, shortened to what is read, and one field more.
 SNAPSHOTS = """[
@@ -118,7 +119,7 @@ def test_a_listing_counts_as_the_gate_counts_the_same_tree(wanted: dict[str, str
         finally:
             os.close(descriptor)
 
-    counted = tree_of(listed).census()
+    counted = trees.counted(listed)
 
     assert (counted.files, counted.empty, counted.bytes) == (walked.files, walked.empty, walked.bytes)
     assert (counted.depth, counted.folders) == (walked.depth, walked.folders)
