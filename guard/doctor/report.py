@@ -124,7 +124,7 @@ def _checklists(report: Report) -> Iterator[str]:
             answer = _paint(report, _ANSWER_COLOURS[item.answer], f"{item.answer.value:<8}")
             lines.extend(_wrap(report, f"{item.question}: {item.why}", "  " + answer, 2 + 8))
             if item.command:
-                lines.extend(_wrap(report, f"to know: {item.command}", " " * 10, 10))
+                lines.append(_to_know(item.command, 10))
         yield "\n".join(lines)
 
 
@@ -172,7 +172,8 @@ def _unknown(report: Report) -> Iterator[str]:
     for (name, slug), group in groupby(report.diagnosis.unknown, lambda pair: (pair[0].id, pair[0].slug)):
         unknowns = [unknown for _, unknown in group]
         for unknown in unknowns[:_SHOWN]:
-            yield from _wrap(report, f"{name} {slug}: {unknown.reason}. To know: {unknown.command}", first, 8)
+            yield from _wrap(report, f"{name} {slug}: {unknown.reason}.", first, 8)
+            yield _to_know(unknown.command, 8)
         if len(unknowns) > _SHOWN:
             yield from _wrap(
                 report, f"{name} {slug}: {len(unknowns) - _SHOWN} more like these (all in --output json)", first, 8
@@ -192,10 +193,15 @@ def total(report: Report) -> str:
 
 
 def _wrap(report: Report, sentence: str, first: str, indent: int) -> list[str]:
-    """A sentence in the terminal's width behind `first`, whose colours take no columns; commands are never cut."""
+    """A sentence in the terminal's width behind `first`, whose colours take no columns; words are never cut."""
     width = max(report.width, _MIN_WIDTH) - indent
     lines = textwrap.wrap(clean(sentence), width, break_long_words=False, break_on_hyphens=False) or [""]
     return [first + lines[0], *(" " * indent + line for line in lines[1:])]
+
+
+def _to_know(command: str, indent: int) -> str:
+    """A command on one line, however long: it is there to be copied."""
+    return " " * indent + clean(f"to know: {command}")
 
 
 def capital(sentence: str) -> str:

@@ -52,7 +52,7 @@ def test_every_panel_asks_the_chosen_source_and_says_what_it_shows() -> None:
     for panel in dashboard.panels():
         sources = [panel["datasource"], *(target["datasource"] for target in panel["targets"])]
         assert {source["uid"] for source in sources} == {"${datasource}"}
-        assert panel["description"].endswith(".") or panel["description"].endswith("means.")
+        assert panel["description"].endswith(".")
 
 
 @every_query
