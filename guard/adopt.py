@@ -204,7 +204,7 @@ class Adoption:
         return Ending(Outcome.OK, f"ok: {message}\n")
 
     def _refused(self, examination: Examination) -> Ending:
-        said, ending = refusal(examination, self.where, os.urandom(8).hex(), first=True)
+        said, ending = refusal(_to_be_written(examination), self.where, os.urandom(8).hex(), first=True)
         self.say(said)
         return ending
 
@@ -214,8 +214,21 @@ _REPLACEABLE = frozenset({Outcome.MARKER_MISMATCH, Outcome.MARKER_INVALID})
 _UNMARKED = frozenset({Outcome.MARKER_MISSING, Outcome.MARKER_INVALID})
 #: A wipe is not laundered, and nothing is written on what refuses every write.
 _BLOCKING = (Outcome.READ_ONLY, Outcome.DATA_LOST)
+_MAKE_WRITABLE = (
+    "Run it where the volume is mounted writable, or check the disk (a file system turns read-only after errors: dmesg on "
+    "the node)."
+)
 #: The shortest start of a broken marker's SHA-256 that names it.
 _SHORTEST_PREFIX = 6
+
+
+def _to_be_written(examination: Examination) -> Examination:
+    """The examination for a command that writes: reading is never enough for it."""
+    findings = tuple(
+        replace(one, instead=_MAKE_WRITABLE) if one.outcome is Outcome.READ_ONLY else one
+        for one in examination.judgement.findings
+    )
+    return replace(examination, judgement=replace(examination.judgement, findings=findings))
 
 
 def _seen(examination: Examination) -> Seen:

@@ -21,7 +21,7 @@ def text(outcome: Outcome) -> str:
         lines.append("Waiting: `guard check` looks again for GUARD_WAIT, since this may mend.")
     elif outcome in MENDING_BY_PROPAGATION:
         lines.append(
-            "Waiting: only where the mount can receive propagation. A container's mounts usually cannot: delete the pod."
+            "Waiting: only where the mount can receive propagation. A container's mounts usually cannot: it takes a new pod."
         )
     if outcome.runbook:
         lines.append(f"Page: {outcome.runbook}")

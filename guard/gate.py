@@ -9,7 +9,7 @@ from guard.outcome import Outcome, Severity
 from guard.report.text import bounded
 from guard.volume.examine import Examiner
 from guard.volume.judge import Examination, ledger_warning, usable_ledger
-from guard.wording import Ending, Say, Whereabouts, facts, judged, refusal, remedies, sentence, then
+from guard.wording import Ending, Say, Whereabouts, advice, facts, judged, refusal, remedies, sentence
 
 #: Seconds between two looks while waiting: soon enough for whoever just ran `guard adopt`, and at most this share of
 #: the time is spent looking at a tree that takes long to count.
@@ -75,10 +75,7 @@ def check(examiner: Examiner, wait: float, where: Whereabouts, say: Say, warning
 
 
 def _waiting(examination: Examination, left: float, where: Whereabouts, operation: str) -> Happening:
-    commands = remedies(examination, where)
-    message = f"Waiting up to {left:.0f} s: {sentence(examination)}"
-    if commands:
-        message += f" To mend it now: {then(commands)}"
+    message = f"Waiting up to {left:.0f} s: {sentence(examination)}{advice(remedies(examination, where))}"
     return Happening(Event.VOLUME_WAITING, message, Severity.INFO, judged(examination, where), operation, first=True)
 
 

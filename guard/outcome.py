@@ -58,13 +58,15 @@ class Outcome(Enum):
         "not-mounted", 10, Severity.ERROR,
         "the path is a plain directory of a file system mounted above it (the empty overlay directory)",
         "Compare volumes and volumeMounts of the APPLIED object with your file: kubectl get deploy NAME -o yaml. "
-        "A mount cannot appear in a running container: after the fix, delete the pod.",
+        "A mount cannot appear in a running container: after the fix, delete the pod. If the application ran all the same, "
+        "its files are in the container and go with it: copy them out first.",
     )  # fmt: skip
     EPHEMERAL = Row(
         "ephemeral", 11, Severity.ERROR,
         "the mount is memory (tmpfs: emptyDir in memory, secret, projected), an emptyDir, a configMap or downwardAPI "
         "folder, or an overlay (image volumes too): it dies with the pod",
-        "Mount a persistentVolumeClaim at this path. If this kind is meant, list it in GUARD_KINDS.",
+        "Mount a persistentVolumeClaim at this path; what is here now goes with the pod, copy it out first. If this kind is "
+        "meant, list it in GUARD_KINDS.",
     )  # fmt: skip
     NODE_DISK = Row(
         "node-disk", 12, Severity.ERROR,
@@ -112,7 +114,7 @@ class Outcome(Enum):
         "Wait until the work is done. If nobody works on it any more: guard release.",
     )  # fmt: skip
     DATA_LOST = Row(
-        "data-lost", 30, Severity.ERROR, "the volume is the right one, and its data is gone (see Loss)",
+        "data-lost", 30, Severity.ERROR, "the volume is the right one, and its data is gone: nothing is left, or less than the settings for losses allow",
         "Restore the data from a backup. If what is there now is right: guard accept.",
     )  # fmt: skip
     FINDINGS = Row(

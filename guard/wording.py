@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from guard.event import Event, Happening
-from guard.outcome import MENDING_BY_PROPAGATION, Outcome
+from guard.outcome import Outcome
 from guard.report.text import printable
 from guard.volume.facts import Invalid, Look
 from guard.volume.judge import Examination, usable_ledger
@@ -55,7 +55,7 @@ def refusal(examination: Examination, where: Whereabouts, operation: str, *, fir
         first: Whether nothing was said before it.
     """
     commands = remedies(examination, where)
-    message = " ".join([sentence(examination), *([f"To do so: {then(commands)}"] if commands else [])])
+    message = sentence(examination) + advice(commands)
     outcome = examination.judgement.outcome
     said = Happening(
         Event.VOLUME_REFUSED, message, outcome.severity, judged(examination, where), operation, first=first, last=True
@@ -125,9 +125,16 @@ def _mount(look: Look) -> str:
     return f" ({look.kind.value}, {mount.fstype}, device {mount.device}, mounted at {mount.mount_point})"
 
 
-def then(commands: tuple[str, ...]) -> str:
-    """Lines to be run one after the other, in a sentence."""
-    return ", then: ".join(commands)
+def advice(commands: tuple[str, ...]) -> str:
+    """Lines to be run one after the other, behind the sentences that say when they are right; empty for none.
+
+    They are called by what they do, not by what they are good for: whether that is right, the reader has to judge.
+    """
+    if not commands:
+        return ""
+    doing = ", then ".join(command.rpartition(" -- ")[2] for command in commands)
+    aim = f"run {doing}" if " -- " in commands[0] else "delete the pod"
+    return f" To {aim}: {', then: '.join(commands)}"
 
 
 def remedies(examination: Examination, where: Whereabouts) -> tuple[str, ...]:
@@ -136,12 +143,13 @@ def remedies(examination: Examination, where: Whereabouts) -> tuple[str, ...]:
     pod = where.pod or "POD"
     namespace = f"-n {where.namespace} " if where.namespace else ""
     container = f"-c {examination.look.container} " if examination.look.container else ""
-    commands = _commands(examination)
+    commands = () if examination.look.read_only else _commands(examination)
     if commands:
         return tuple(f"kubectl exec {namespace}{pod} {container}-- guard {command}" for command in commands)
     fault = examination.look.fault
-    answers = fault is not None and fault.in_place
-    if outcome in MENDING_BY_PROPAGATION or (outcome is Outcome.UNREACHABLE and not answers):
+    answers = fault is not None and (fault.in_place or fault.denied)
+    if outcome is Outcome.NODE_DISK or (outcome is Outcome.UNREACHABLE and not answers):
+        # Never for what dies with the pod: an application that runs beside a guard that only observes has its data there.
         return (f"kubectl delete pod {namespace}{pod}",)
     return ()
 
@@ -157,7 +165,7 @@ def _commands(examination: Examination) -> tuple[str, ...]:
         return ()
     if outcome in {Outcome.MARKER_MISSING, Outcome.DATA_LOST} and Outcome.MARKER_MISSING in outcomes:
         return (*accepted, "adopt")
-    if lost and isinstance(marker, Invalid) and outcome in {Outcome.MARKER_INVALID, Outcome.DATA_LOST}:
+    if lost and isinstance(marker, Invalid) and outcome is Outcome.DATA_LOST:
         return (*accepted, f"adopt --replace {marker.digest}")
     return accepted if outcome is Outcome.DATA_LOST else ()
 

@@ -18,10 +18,8 @@ from guard.interrupt import Interrupt
 from guard.outcome import Outcome
 from guard.report.text import bounded
 from guard.volume.facts import NOT_DATA
+from guard.volume.hold import RESTORE
 from guard.volume.loss import LossRule
-
-#: How the reason of a restore's own hold begins: by it an interrupted restore is known.
-ANNOUNCED = "restore of snapshot"
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class Restore:
         chosen = self._chosen()
         self._judge_target()
         # Whoever held it before: run again, this restore must know its own half-restored volume.
-        self._must(self.guard("hold", "--over", f"{ANNOUNCED} {chosen.shown}"))
+        self._must(self.guard("hold", "--over", f"{RESTORE} {chosen.shown}"))
         # A new claim becomes the volume before anything is on it: held, and not without a marker, is then what the gate
         # says of a restore that was interrupted. Where a ledger is left of before the wipe it can be adopted only later.
         early = self.guard("adopt")
@@ -145,4 +143,4 @@ class Restore:
 
 def _interrupted(seen: Said) -> bool:
     """Whether the volume is held by a restore that has not come to its end."""
-    return seen.has(Outcome.HELD) and str(seen.line.get("hold_reason", "")).startswith(ANNOUNCED)
+    return seen.has(Outcome.HELD) and str(seen.line.get("hold_reason", "")).startswith(RESTORE)

@@ -9,6 +9,8 @@ SCHEMA = 1
 LIMIT = 64 * 1024
 #: The longest reason, in characters.
 REASON_LIMIT = 1024
+#: How the reason of a restore begins: by it an interrupted one is known.
+RESTORE = "restore of snapshot"
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,11 @@ class Hold:
     by: str
     since: str
     reason: str
+
+    @property
+    def restores(self) -> bool:
+        """Whether a restore set it, which half-restored data may lie behind."""
+        return self.reason.startswith(RESTORE)
 
 
 def parse(text: bytes) -> Hold:

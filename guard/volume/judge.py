@@ -242,14 +242,14 @@ def _marker_findings(expected: Expectation, look: Look, *, lost: bool) -> Iterat
         found = f"{look.path} carries no marker"
         if seen:
             found += f", but a ledger: {seen.files} files when {bounded(seen.pod or 'a guard')} last wrote it at {seen.written}"
-        yield Finding(Outcome.MARKER_MISSING, found, wanted, f"{_ACCEPT_FIRST}guard adopt" if lost else "")
+        yield Finding(Outcome.MARKER_MISSING, found, wanted, f"{_ACCEPT_FIRST}guard adopt." if lost else "")
     elif isinstance(look.marker, Invalid):
         broken = look.marker
         name = f" (sha256 {broken.digest})" if broken.digest else ""
         hint = (
             f"Look at {look.path}/{GUARD_FOLDER} and move it away by hand." if not broken.digest
-            else f"{_ACCEPT_FIRST}guard adopt --replace {broken.digest}" if lost
-            else f"To write a new one and keep this beside it: guard adopt --replace {broken.digest}"
+            else f"{_ACCEPT_FIRST}guard adopt --replace {broken.digest} (in this order)." if lost
+            else f"To write a new one, guard adopt --replace {broken.digest} keeps this one beside it."
         )  # fmt: skip
         yield Finding(
             Outcome.MARKER_INVALID, f"{look.path} carries a marker that is {broken.reason}{name}", wanted, hint
@@ -259,8 +259,13 @@ def _marker_findings(expected: Expectation, look: Look, *, lost: bool) -> Iterat
             Outcome.MARKER_MISMATCH,
             f'{look.path} carries "{bounded(look.marker.volume)}" (id {look.marker.marker_id})',
             wanted,
-            f"If this disk is to become {expected.volume}: guard adopt --replace {look.marker.marker_id}",
+            f"If this disk is to become {expected.volume}, guard adopt --replace {look.marker.marker_id} makes it so.",
         )
+
+
+_RESTORING = (
+    "A restore that was interrupted is run again, not released: what it has not brought back yet would be given up."
+)
 
 
 def _state_findings(expected: Expectation, look: Look) -> Iterator[Finding]:
@@ -269,7 +274,7 @@ def _state_findings(expected: Expectation, look: Look) -> Iterator[Finding]:
         yield Finding(Outcome.HELD, found, "no announced work")
     elif look.hold is not None:
         found = f'{look.path} is held by {bounded(look.hold.by)} since {look.hold.since}: "{bounded(look.hold.reason)}"'
-        yield Finding(Outcome.HELD, found, "no announced work")
+        yield Finding(Outcome.HELD, found, "no announced work", _RESTORING if look.hold.restores else "")
     if expected.writable and look.read_only:
         yield Finding(Outcome.READ_ONLY, f"{look.path} can't be written: {look.read_only}", "a writable volume")
 

@@ -324,7 +324,10 @@ def test_a_missing_marker_beside_a_ledger_says_what_was_there() -> None:
 
 @pytest.mark.parametrize(
     ("marker", "adopting"),
-    [(None, "guard adopt"), (Invalid("not JSON", "abcdef012345"), "guard adopt --replace abcdef012345")],
+    [
+        (None, "guard adopt."),
+        (Invalid("not JSON", "abcdef012345"), "guard adopt --replace abcdef012345 (in this order)."),
+    ],
     ids=["no marker", "a broken marker"],
 )
 def test_of_a_wiped_volume_without_its_marker_is_said_that_accepting_comes_before_adopting(

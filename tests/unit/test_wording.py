@@ -20,7 +20,7 @@ from guard.volume.ledger import Ledger, Reference
 from guard.volume.loss import LossRule
 from guard.volume.marker import Marker
 from guard.volume.mountinfo import Mount
-from guard.wording import Whereabouts, facts, remedies, sentence, termination
+from guard.wording import Whereabouts, advice, facts, remedies, sentence, termination
 
 AT = "2026-11-24T18:27:01Z"
 ID = "0b0cbd0e-4bb5-4a7e-9d2c-0f1f6c2f0d11"
@@ -158,11 +158,56 @@ def test_a_wiped_volume_without_its_marker_is_accepted_by_the_first_line_and_ado
 ) -> None:
     examination = examined(replace(LOOK, marker=marker), Census(0))
     exec_ = "kubectl exec -n dev skills-7 -c volume-guard -- guard"
-    assert remedies(examination, POD) == (f"{exec_} accept", f"{exec_} {adopting}")
+    stopped_by_the_loss = replace(
+        examination,
+        judgement=replace(examination.judgement, findings=tuple(reversed(examination.judgement.findings))),
+    )
+    assert stopped_by_the_loss.judgement.outcome is Outcome.DATA_LOST
+    assert remedies(stopped_by_the_loss, POD) == (f"{exec_} accept", f"{exec_} {adopting}")
 
 
-def test_a_full_disk_is_mended_by_no_new_pod() -> None:
-    assert remedies(examined(replace(LOOK, fault=Fault(errno.ENOSPC, "writing", writing=True))), POD) == ()
+NO_LINE = {
+    # What dies with the pod may be the data of an application that runs beside a guard that only observes.
+    "a plain directory": replace(LOOK, is_mount_point=False),
+    "an emptyDir in memory": replace(LOOK, kind=Kind.MEMORY),
+    "no path": Look("/app/skills", Identity(1000, 1000, ()), absent=True, found_instead="no such path"),
+    # A new pod has the same uid, and the same disk.
+    "a folder that may not be read": replace(LOOK, fault=Fault(errno.EACCES, "looking")),
+    "a full disk": replace(LOOK, fault=Fault(errno.ENOSPC, "writing", writing=True)),
+    # The command would have to write, or would find a container that has ended.
+    "a new claim that is mounted read-only": replace(
+        LOOK, marker=None, ledger=None, read_only="the mount is read-only"
+    ),
+    "a broken marker of lost data": replace(LOOK, marker=Invalid("not JSON", "abcdef012345")),
+}
+
+
+@pytest.mark.parametrize("look", NO_LINE.values(), ids=NO_LINE.keys())
+def test_no_line_is_given_that_would_mend_nothing_or_could_lose_something(look: Look) -> None:
+    examination = examined(look, Census(0))
+    assert examination.judgement.findings
+    assert remedies(examination, POD) == ()
+
+
+def test_a_line_is_called_by_what_it_does_and_what_makes_it_right_stands_before_it() -> None:
+    exec_ = "kubectl exec -n dev skills-7 -c volume-guard -- guard"
+    for look, doing in (
+        (HELD.look, f"guard release. To run guard release: {exec_} release"),
+        (LOOK, f"If what is there now is right: guard accept. To run guard accept: {exec_} accept"),
+        (
+            replace(LOOK, marker=None),
+            f"guard adopt. Also: data-lost. To run guard accept, then guard adopt: {exec_} accept, then: {exec_} adopt",
+        ),
+        (replace(LOOK, kind=Kind.NODE_DISK), "To delete the pod: kubectl delete pod -n dev skills-7"),
+    ):
+        examination = examined(look, Census(0) if look is not HELD.look else None)
+        assert (sentence(examination) + advice(remedies(examination, POD))).endswith(doing)
+
+
+def test_a_restore_that_was_interrupted_is_run_again_before_anybody_releases_it() -> None:
+    restoring = examined(replace(LOOK, hold=Hold("restore-1", AT, "restore of snapshot 1f2e3d")))
+    assert "is run again, not released" in sentence(restoring)
+    assert "is run again" not in sentence(HELD)
 
 
 def test_too_few_files_by_setting_are_mended_by_no_line() -> None:
