@@ -404,7 +404,7 @@ def _bug(trace: str, say: "Say", told: Sequence[Happening] = ()) -> "Ending":
     outcome = Outcome.INTERNAL_ERROR
     *above, last = trace.strip().rsplit("\n", 1)
     message = f"{outcome.label}: {'a bug in the guard: ' if above else ''}{last}. {outcome.value.remedy}"
-    fields = {"outcome": outcome.label, "status": outcome.status, "traceback": trace[-4000:]}
+    fields = {"outcome": outcome.label, "status": outcome.status, "traceback": trace}
     goes_on = bool(told) and not told[-1].last
     operation = told[-1].operation if goes_on else _operation()
     say(Happening(Event.VOLUME_REFUSED, message, outcome.severity, fields, operation, first=not goes_on, last=True))

@@ -37,14 +37,15 @@ def check(examiner: Examiner, wait: float, where: Whereabouts, say: Say, warning
     """
     until = time.monotonic() + wait
     operation = os.urandom(8).hex()
-    waiting = settled = False
+    settled = False
+    waits_for: set[Outcome] = set()
     while True:
         began = time.monotonic()
         examination = examiner.examine()
         judgement = examination.judgement
         now = time.monotonic()
         if judgement.outcome is Outcome.OK:
-            if settled or not waiting:
+            if settled or not waits_for:
                 break
             settled = True
             examiner.pause(_SETTLING)
@@ -52,12 +53,12 @@ def check(examiner: Examiner, wait: float, where: Whereabouts, say: Say, warning
         settled = False
         if not judgement.may_mend(examination.look) or now >= until:
             break
-        if not waiting:
-            waiting = True
-            say(_waiting(examination, until - now, where, operation))
+        if judgement.outcome not in waits_for:  # once for each: what mends the one does not mend the other
+            say(_waiting(examination, until - now, where, operation, first=not waits_for))
+            waits_for.add(judgement.outcome)
         pause = min(_LONGEST_PAUSE, max(_PAUSE, _LOOK_SHARE * (now - began)))
         examiner.pause(min(pause, until - now))
-    first = not waiting
+    first = not waits_for
     broken = _ledger_invalid(examination, where, operation, first=first)
     if broken is not None:
         say(broken)
@@ -74,9 +75,9 @@ def check(examiner: Examiner, wait: float, where: Whereabouts, say: Say, warning
     return ending
 
 
-def _waiting(examination: Examination, left: float, where: Whereabouts, operation: str) -> Happening:
+def _waiting(examination: Examination, left: float, where: Whereabouts, operation: str, *, first: bool) -> Happening:
     message = f"Waiting up to {left:.0f} s: {sentence(examination)}{advice(remedies(examination, where))}"
-    return Happening(Event.VOLUME_WAITING, message, Severity.INFO, judged(examination, where), operation, first=True)
+    return Happening(Event.VOLUME_WAITING, message, Severity.INFO, judged(examination, where), operation, first=first)
 
 
 def _ledger_invalid(examination: Examination, where: Whereabouts, operation: str, *, first: bool) -> Happening | None:

@@ -177,7 +177,7 @@ def _bug(trace: str, say: Voice, termination_log: str) -> int:
     message = (
         f"{outcome.label}: a bug in the backup: {trace.strip().rsplit(chr(10), 1)[-1]}. Report it with the traceback."
     )
-    fields = {"result": outcome.label, "status": outcome.status, "traceback": trace[-4000:]}
+    fields = {"result": outcome.label, "status": outcome.status, "traceback": trace}
     say(BackupEvent.FAILED, message, severity=Severity.ERROR, last=True, **fields)
     termination.write(termination_log, message + "\n")
     return outcome.status

@@ -12,7 +12,7 @@ from structlog.typing import EventDict, WrappedLogger
 from guard.event import Happening
 from guard.outcome import Severity
 from guard.report import stream
-from guard.report.text import LIMIT, bounded
+from guard.report.text import LIMIT, bounded, ending
 
 #: Where Cloud Logging reads which lines belong together (LogEntryOperation).
 OPERATION = "logging.googleapis.com/operation"
@@ -26,7 +26,8 @@ _NAMES_LIMIT = 20
 _ALWAYS = ("severity", "time", "event", OPERATION)
 _CUT = 16
 #: Fields that are the guard's own words, not a stranger's: they may be as long as the message.
-_OWN_TEXTS = frozenset({"traceback", "remedy", "problems"})
+_OWN_TEXTS = frozenset({"remedy", "problems"})
+_TRACEBACK = "traceback"
 
 Format = Literal["auto", "json", "console"]
 
@@ -86,7 +87,9 @@ def _line(happening: Happening) -> dict[str, Any]:
         "event": happening.event.label,
     }
     for name, value in happening.fields.items():
-        if value is not None:
+        if name == _TRACEBACK and value:
+            line[name] = ending(value, _MESSAGE_LIMIT)
+        elif value is not None:
             line[name] = _shown(value, _MESSAGE_LIMIT if name in _OWN_TEXTS else LIMIT)
     if happening.operation:
         line[OPERATION] = {
@@ -145,7 +148,7 @@ def _console() -> Any:
 
     def render_line(logger: WrappedLogger, method: str, line: EventDict) -> str:
         # The sentence says it all to a person; the fields are for scripts.
-        shown = {name: value for name, value in line.items() if name in {"time", "traceback"}}
+        shown = {name: value for name, value in line.items() if name in {"time", _TRACEBACK}}
         shown["level"] = str(line["severity"]).lower()
         shown["message"] = f"{line['event']}: {line['message']}"
         return render(logger, method, shown)

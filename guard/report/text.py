@@ -17,5 +17,11 @@ def bounded(text: str, limit: int = LIMIT) -> str:
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
+def ending(text: str, limit: int) -> str:
+    """Printable, and its last `limit` characters: of a traceback, where it happened."""
+    shown = printable(text)
+    return shown if len(shown) <= limit else "…" + shown[1 - limit :]
+
+
 def _escape(letter: str) -> str:
     return letter.encode("unicode_escape", "surrogatepass").decode("ascii")

@@ -28,8 +28,6 @@ _LOOKS = 2
 _ELSEWHERE = frozenset({Kind.NETWORK, Kind.FUSE, Kind.UNKNOWN, Kind.OVERLAY})
 #: Kinds that share their superblock with the node: its used blocks say nothing of this volume.
 _SHARED = frozenset({Kind.NODE_DISK, Kind.EMPTY_DIR, Kind.OVERLAY, Kind.CONFIG})
-#: The end of a traceback that a line has room for, in characters.
-_TRACEBACK = 4000
 _MILLION = 1_000_000
 #: A loss of this share of GUARD_MAX_LOSS, and of at least this share of the files, may soon be a wipe.
 _NEARLY = 0.9
@@ -313,7 +311,7 @@ class Vigil:
 
     def _say_blind(self, why: str, traceback: str = "") -> None:
         if why:
-            fields = {"reason": why, "traceback": traceback[-_TRACEBACK:] or None}
+            fields = {"reason": why, "traceback": traceback or None}
             self._case.tell(Event.WATCH_BLIND, lines.blind(self.expected.path, why), fields)
 
     # Counts.

@@ -40,6 +40,20 @@ def test_the_command_that_the_waiting_gate_prints_mends_it(
         assert gate.end(within=3) == 0
 
 
+def test_each_reason_to_wait_is_said_once_with_what_mends_it(adopted: Sandbox) -> None:
+    adopted.sh("mv $P/.volume-guard/marker.json $W/; cp $W/marker.json $P/.volume-guard/hold.json")
+    with adopted.guard_in_background("check", GUARD_WAIT=_LONG) as gate:
+        assert gate.next_line()["remedy"] == ["kubectl exec POD -- guard adopt"]
+        adopted.sh("mv $W/marker.json $P/.volume-guard/")
+        assert gate.next_line()["remedy"] == ["kubectl exec POD -- guard release"]
+        assert adopted.guard("release").status == 0
+        assert gate.end(within=5) == 0
+    assert [line["event"] for line in gate.lines] == ["volume.waiting", "volume.waiting", "volume.ok"]
+    operations = [line["logging.googleapis.com/operation"] for line in gate.lines]
+    assert len({one["id"] for one in operations}) == 1
+    assert [(one["first"], one["last"]) for one in operations] == [(True, False), (False, False), (False, True)]
+
+
 def test_the_end_of_the_waiting_is_a_refusal(volume: Sandbox) -> None:
     ended = volume.guard("check", GUARD_WAIT="500ms")
     assert ended.status == 20

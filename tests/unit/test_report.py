@@ -127,6 +127,13 @@ def test_names_that_are_alike_when_cut_stay_apart(capfd: pytest.CaptureFixture[s
     assert [name[-2:] for name in line["entries"]] == ["x…", "~2", "~3"]
 
 
+def test_of_a_long_traceback_the_end_is_said_where_it_happened(capfd: pytest.CaptureFixture[str]) -> None:
+    line = said(capfd, happening("a bug", traceback="frame\n" * 1000 + "ValueError: here"))
+    assert line["traceback"].startswith("…")
+    assert line["traceback"].endswith("\\nValueError: here")
+    assert len(line["traceback"]) == 2048
+
+
 def test_a_message_and_a_traceback_may_be_longer_than_foreign_text(capfd: pytest.CaptureFixture[str]) -> None:
     line = said(capfd, happening("m" * 1000, traceback="t" * 1000))
     assert (len(line["message"]), len(line["traceback"])) == (1000, 1000)
