@@ -127,18 +127,33 @@ def _unused(name: str, used: Mapping[str, Any]) -> str:
 def _json(logger: WrappedLogger, method: str, line: EventDict) -> str:
     del logger, method
     line = {name: line[name] for name in ("severity", "time", "message", "event")} | dict(line)
-    text = json.dumps(line, ensure_ascii=False, separators=(", ", ": "))
-    if len(text.encode()) <= LINE_LIMIT:
-        return text
-    # Lists and texts are bounded, so only many long ones together come here: the longest are cut first.
-    short = dict(line)
-    for name in sorted(line, key=lambda name: len(json.dumps(line[name], ensure_ascii=False)), reverse=True):
-        if name not in _ALWAYS:
-            short[name] = f"{str(line[name])[:_CUT]}… (too long)"
-            text = json.dumps(short, ensure_ascii=False, separators=(", ", ": "))
-            if len(text.encode()) <= LINE_LIMIT:
-                return text
-    return json.dumps({name: short[name] for name in ("message", *_ALWAYS) if name in short}, ensure_ascii=False)
+    if _fits(line):
+        return _text(line)
+    # Lists and texts are bounded, so only many long ones together are too long: the longest are cut first.
+    for name in sorted(line, key=lambda name: len(_text(line[name])), reverse=True):
+        if not _fits(line) and name not in _ALWAYS:
+            line = _cut(line, name)
+    return _text(line if _fits(line) else {name: line[name] for name in ("message", *_ALWAYS) if name in line})
+
+
+def _cut(line: EventDict, name: str) -> EventDict:
+    """The line with one field cut. Names stay what they are, and as many of the first as fit; of a text the start is left."""
+    value = line[name]
+    if not isinstance(value, dict | list):
+        return {**line, name: f"{str(value)[:_CUT]}… (too long)"}
+    names = list(value.items()) if isinstance(value, dict) else list(value)
+    while names and not _fits(line):
+        names.pop()
+        line = {**line, name: type(value)(names)}
+    return line
+
+
+def _fits(line: EventDict) -> bool:
+    return len(_text(line).encode()) <= LINE_LIMIT
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
 
 
 def _console() -> Any:

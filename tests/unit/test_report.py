@@ -166,6 +166,14 @@ def test_a_line_of_many_long_texts_keeps_what_scripts_need_within_8_kib() -> Non
     assert line["message"].startswith("m" * 100)
 
 
+def test_of_entries_that_are_too_long_the_first_stay_and_stay_an_object(capfd: pytest.CaptureFixture[str]) -> None:
+    entries = {f"{'한' * 120}{number}": [number, 0] for number in range(20)}
+    line = said(capfd, happening("이" * 1500, entries=entries))
+    assert 0 < len(line["entries"]) < 20
+    assert list(line["entries"].items()) == list(entries.items())[: len(line["entries"])]
+    assert line["message"] == "이" * 1500
+
+
 def test_a_line_of_many_fields_is_8_kib_at_most_as_well() -> None:
     fields = {f"field{number}": "😀" * 128 for number in range(40)}
     assert len(rendered(happening(**fields)).encode()) <= LINE_LIMIT
