@@ -7,6 +7,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+import yaml
 
 from tests.cluster import objects, observing, policies
 from tests.cluster.conftest import Cluster, adopt, namespace
@@ -70,6 +71,23 @@ def test_what_was_wrong_before_and_what_breaks_the_glass_passes_with_a_warning(
     assert done.returncode == 0, done.stderr
     assert "Warning: Validation failed for ValidatingAdmissionPolicy 'volume-guard-tolerate'" in done.stderr
     assert policies.says(case) in done.stderr
+
+
+@pytest.mark.parametrize(("first", "last", "status"), [("/tmp", objects.PATH, 0), (objects.PATH, "/tmp", 1)])
+def test_of_two_paths_of_a_guard_the_last_one_counts_as_it_does_for_the_runtime(
+    first: str, last: str, status: int, protected_namespace: Callable[[Path], Kubectl]
+) -> None:
+    folder = REQUIRE / "plain"
+    deployment = yaml.safe_load((folder / "allowed-guard-without-its-default-path.yaml").read_text())
+    deployment["metadata"]["name"] = "two-paths"
+    gate = deployment["spec"]["template"]["spec"]["initContainers"][0]
+    gate["env"] += [{"name": "GUARD_PATH", "value": path} for path in (first, last)]
+    # A server-side apply takes no entry twice.
+    done = protected_namespace(folder).attempt(
+        "create", "--dry-run=server", "--filename=-", stdin=objects.as_json(deployment)
+    )
+    assert done.returncode == status, done.stderr
+    assert ("volume-guard-gate would look at something else" in done.stderr) == (status != 0)
 
 
 def test_the_overwrite_that_dropped_the_volume_starts_the_application_empty_without_the_policy_and_is_refused_with_it(
