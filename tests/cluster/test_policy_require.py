@@ -1,5 +1,6 @@
 """volume-guard-require: what is refused, let through or warned of; each object in policy/require is named for its verdict."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -141,6 +142,23 @@ def test_the_first_step_warns_and_refuses_nothing(cluster: Cluster, kubectl: Kub
         policies.apply(cluster.kubectl, policies.REQUIRE)
         with policies.protected(kubectl, policies.parameters()):
             wait_until("refused again", lambda: policies.dry_run(kubectl, overwrite).returncode, 30)
+
+
+def test_the_command_of_the_page_warns_of_what_was_applied_before_from_the_same_file(
+    kubectl: Kubectl, tmp_path: Path
+) -> None:
+    wrong = objects.deployment(None, without=(objects.GATE, objects.WATCHER))
+    wrong["spec"]["replicas"] = 0
+    file = tmp_path / "deployment.json"
+    file.write_text(objects.as_json(wrong))
+    kubectl("apply", f"--filename={file}")
+    page = (policies.FOLDER / "README.md").read_text()
+    (words,) = re.findall(r"^    kubectl (apply .+ --dry-run=server) -f k8s/$", page, re.MULTILINE)
+    with policies.protected(kubectl, policies.parameters()):
+        warned = kubectl.attempt(*words.split(), f"--filename={file}")
+        assert warned.returncode == 0, warned.stderr
+        assert "Warning: Validation failed for ValidatingAdmissionPolicy 'volume-guard-tolerate'" in warned.stderr
+        assert "Warning" not in kubectl.attempt("apply", "--dry-run=server", f"--filename={file}").stderr
 
 
 def test_a_protected_namespace_that_lost_its_parameters_lets_nothing_pass(kubectl: Kubectl) -> None:
