@@ -1,5 +1,6 @@
-# Two commands: `make demo` shows the main job on a real mount, `make test` runs every test that needs no cluster.
-# `make test-cluster` runs those on a real Kubernetes: yours by KUBECONFIG, or one of our own on a bare machine.
+# Two commands: `make demo` shows the main job on a real mount, `make test` runs lint, types and every test but those of a
+# cluster and of a release. `make test-cluster` runs those on a real Kubernetes: yours by KUBECONFIG, or one of our own on
+# a bare machine. `make release-check` runs those of what a release ships.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

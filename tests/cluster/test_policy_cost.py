@@ -63,7 +63,8 @@ def _largest() -> Object:
     spec["containers"][0]["volumeMounts"] += mounts
     others = [{"name": f"container-{n}", "image": "one:1", "volumeMounts": mounts} for n in range(CONTAINERS)]
     spec["containers"] += others
-    spec["initContainers"] += [{**one, "name": f"init-{one['name']}"} for one in others]
+    sidecars = [{**one, "name": f"init-{one['name']}", "restartPolicy": "Always"} for one in others]
+    spec["initContainers"] = [*sidecars, *spec["initContainers"]]
     return deployment
 
 
@@ -76,7 +77,7 @@ def _pod(deployment: Object) -> Object:
 
 def _bare(pod: Object) -> Object:
     """Without the guard, which is then injected."""
-    pod["spec"]["initContainers"] = pod["spec"]["initContainers"][2:]
+    pod["spec"]["initContainers"] = pod["spec"]["initContainers"][:-2]
     return pod
 
 

@@ -1,5 +1,6 @@
 """volume-guard-require: what is refused, let through or warned of; each object in policy/require is named for its verdict."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -7,6 +8,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+import yaml
 
 from tests.cluster import objects, observing, policies
 from tests.cluster.conftest import Cluster, adopt, namespace
@@ -72,6 +74,23 @@ def test_what_was_wrong_before_and_what_breaks_the_glass_passes_with_a_warning(
     assert policies.says(case) in done.stderr
 
 
+@pytest.mark.parametrize(("first", "last", "status"), [("/tmp", objects.PATH, 0), (objects.PATH, "/tmp", 1)])
+def test_of_two_paths_of_a_guard_the_last_one_counts_as_it_does_for_the_runtime(
+    first: str, last: str, status: int, protected_namespace: Callable[[Path], Kubectl]
+) -> None:
+    folder = REQUIRE / "plain"
+    deployment = yaml.safe_load((folder / "allowed-guard-without-its-default-path.yaml").read_text())
+    deployment["metadata"]["name"] = "two-paths"
+    gate = deployment["spec"]["template"]["spec"]["initContainers"][0]
+    gate["env"] += [{"name": "GUARD_PATH", "value": path} for path in (first, last)]
+    # A server-side apply takes no entry twice.
+    done = protected_namespace(folder).attempt(
+        "create", "--dry-run=server", "--filename=-", stdin=objects.as_json(deployment)
+    )
+    assert done.returncode == status, done.stderr
+    assert ("volume-guard-gate would look at something else" in done.stderr) == (status != 0)
+
+
 def test_the_overwrite_that_dropped_the_volume_starts_the_application_empty_without_the_policy_and_is_refused_with_it(
     cluster: Cluster, kubectl: Kubectl
 ) -> None:
@@ -123,6 +142,23 @@ def test_the_first_step_warns_and_refuses_nothing(cluster: Cluster, kubectl: Kub
         policies.apply(cluster.kubectl, policies.REQUIRE)
         with policies.protected(kubectl, policies.parameters()):
             wait_until("refused again", lambda: policies.dry_run(kubectl, overwrite).returncode, 30)
+
+
+def test_the_command_of_the_page_warns_of_what_was_applied_before_from_the_same_file(
+    kubectl: Kubectl, tmp_path: Path
+) -> None:
+    wrong = objects.deployment(None, without=(objects.GATE, objects.WATCHER))
+    wrong["spec"]["replicas"] = 0
+    file = tmp_path / "deployment.json"
+    file.write_text(objects.as_json(wrong))
+    kubectl("apply", f"--filename={file}")
+    page = (policies.FOLDER / "README.md").read_text()
+    (words,) = re.findall(r"^    kubectl (apply .+ --dry-run=server) -f k8s/$", page, re.MULTILINE)
+    with policies.protected(kubectl, policies.parameters()):
+        warned = kubectl.attempt(*words.split(), f"--filename={file}")
+        assert warned.returncode == 0, warned.stderr
+        assert "Warning: Validation failed for ValidatingAdmissionPolicy 'volume-guard-tolerate'" in warned.stderr
+        assert "Warning" not in kubectl.attempt("apply", "--dry-run=server", f"--filename={file}").stderr
 
 
 def test_a_protected_namespace_that_lost_its_parameters_lets_nothing_pass(kubectl: Kubectl) -> None:

@@ -67,6 +67,17 @@ KUBERNETES = [
         {**gate("status_ready", "0x10"), **gate("status_terminated_reason", "1x10", REFUSED), **owned("Job")},
         {"10m": []},
     ),
+    Case(
+        "VolumeGuardGateRefusing", "a pod that was evicted at its gate starts nowhere any more",
+        {
+            **gate("status_ready", "0x20"),
+            **gate("status_last_terminated_exitcode", "15x20"),
+            **gate("status_terminated_reason", "_x6 1x14", REFUSED),
+            **pods("status_phase", "1x5 0x14", ', phase="Pending"'),
+            **pods("status_phase", "0x5 1x14", ', phase="Failed"'),
+        },
+        {"5m": [POD], "6m": [], "20m": []},
+    ),
     Case("VolumeGuardGateRefusing", "no metrics, no alert", watcher("files", "9x9"), {"5m": []}),
     Case(
         "VolumeGuardHeldTooLong", "a hold fires after two hours",
@@ -76,6 +87,15 @@ KUBERNETES = [
     Case(
         "VolumeGuardHeldTooLong", "a hold that was released is over",
         {**gate("status_ready", "0x130 1x20"), **gate("status_last_terminated_exitcode", "23x150")},
+        {"130m": [POD], "131m": []},
+    ),
+    Case(
+        "VolumeGuardHeldTooLong", "a pod that ended while it was held waits no more",
+        {
+            **gate("status_ready", "0x150"),
+            **gate("status_last_terminated_exitcode", "23x150"),
+            **pods("status_phase", "0x130 1x20", ', phase="Failed"'),
+        },
         {"130m": [POD], "131m": []},
     ),
     Case(

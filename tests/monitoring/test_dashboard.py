@@ -1,17 +1,21 @@
 """The dashboard: whole, its queries run on a real watcher that saw a wipe and a recovery, and told what happened."""
 
+import json
 import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from tests.linux.sandbox import until
 from tests.monitoring import dashboard
 from tests.monitoring.dashboard import Query
+from tests.monitoring.series import TARGET, Series, watcher
 from tests.monitoring.server import Prometheus, Sample, free_port
+from tests.monitoring.test_alerts import promtool
 from tests.monitoring.watched import kube_state_metrics, running, target, watched
 from tests.monitoring.wrapping import RULES
 
@@ -64,6 +68,50 @@ def test_only_known_variables_are_used() -> None:
     named = {name for query in QUERIES for name in re.findall(r"\$[a-z_]+", query.expression)}
     assert named == dashboard.VARIABLES.keys()
     assert {one["name"] for one in dashboard.load()["templating"]["list"]} == {"datasource", "namespace", "volume"}
+
+
+def _answers(expressions: list[str], series: Series, folder: Path) -> None:
+    """Asks what must come to 1 after half an hour; an error is no answer."""
+    expected = [{"labels": "{}", "value": 1}]
+    asked = [{"expr": one, "eval_time": "30m", "exp_samples": expected} for one in expressions]
+    given = [{"series": name, "values": values} for name, values in series.items()]
+    tests = {"tests": [{"interval": "1m", "input_series": given, "promql_expr_test": asked}]}
+    (folder / "tests.yaml").write_text(json.dumps(tests))
+    promtool("test", "rules", folder / "tests.yaml")
+
+
+def _whole(target: str) -> Series:
+    """Everything that a watcher gives."""
+    names = (
+        "volume_healthy", "files", "reference_files", "last_look_timestamp_seconds", "last_change_timestamp_seconds",
+        "tripwire_armed", "build_info",
+    )  # fmt: skip
+    told = {
+        **watcher("volume_status_condition", "1x30", f'{target}, type="content", status="true"'),
+        **watcher("incidents_total", "0x30", f'{target}, event="volume.wiped"'),
+    }
+    return told | {name: values for one in names for name, values in watcher(one, "1x30", target).items()}
+
+
+def test_two_watchers_of_one_pod_are_two_volumes_to_every_query(tmp_path: Path) -> None:
+    series: Series = {}
+    for container, volume in ((TARGET, "skills"), (TARGET.replace("-watch", "-watch-letters"), "letters")):
+        series |= _whole(container) | watcher("volume_info", "1x30", f'{container}, volume="{volume}"')
+    expressions = {query.panel: query.filled() for query in QUERIES}
+    # Whatever each of them answers, it does.
+    every = [f"(count({query.filled()}) or vector(0)) >= bool 0" for query in QUERIES]
+    _answers([*every, f"({expressions['Volumes watched']}) == bool 2"], series, tmp_path)
+
+
+def test_the_incidents_of_a_pod_that_is_gone_are_counted(tmp_path: Path) -> None:
+    (query,) = [query for query in QUERIES if query.panel == "Incidents"]
+    gone, now = TARGET, TARGET.replace("skills-1", "skills-2")
+    series = {
+        **watcher("incidents_total", "0x5 1x5 stale", f'{gone}, event="volume.wiped"'),
+        **watcher("volume_info", "1x10 stale", f'{gone}, volume="skills"'),
+        **watcher("volume_info", "_x12 1x30", f'{now}, volume="skills"'),
+    }
+    _answers([f"({query.filled()}) > bool 0"], series, tmp_path)
 
 
 @dataclass(frozen=True)

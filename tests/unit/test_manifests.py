@@ -136,24 +136,38 @@ def test_the_plain_files_are_the_rendered_base() -> None:
     assert _by_identity(plain) == _by_identity(_render(MANIFESTS / "kustomize" / "base"))
 
 
-@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
-def test_the_component_puts_gate_and_watcher_before_a_workload_s_own_init_containers(kind: str, tmp_path: Path) -> None:
-    (parameters,) = _objects((MANIFESTS / "kustomize" / "base" / "guard.yaml").read_text())
-    parameters |= {"volume": "orders", "path": "/var/lib/orders", "podVolume": "data", "user": 1000, "nonRoot": True}
-    own = {"name": "own", "image": "own:1"}
-    pod = {"initContainers": [own], "containers": [{"name": "app", "image": "app:1"}]}
-    labels = {"app": "orders"}
-    workload: Object = {
+def _write_guarded(folder: Path, workload: Object, parameters: Object) -> None:
+    """Writes a kustomization of a workload with the component."""
+    component = os.path.relpath(MANIFESTS / "kustomize" / "component", folder)
+    (folder / "parameters.json").write_text(json.dumps(parameters))
+    (folder / "workload.json").write_text(json.dumps(workload))
+    kustomization = {"resources": ["parameters.json", "workload.json"], "components": [component]}
+    (folder / "kustomization.yaml").write_text(json.dumps(kustomization))
+
+
+def _workload(kind: str, name: str, *own: Object) -> Object:
+    """A workload with init containers of its own."""
+    pod = {"initContainers": list(own), "containers": [{"name": "app", "image": "app:1"}]}
+    labels = {"app": name}
+    return {
         "apiVersion": "apps/v1",
         "kind": kind,
-        "metadata": {"name": "orders"},
+        "metadata": {"name": name},
         "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}},
     }
-    component = os.path.relpath(MANIFESTS / "kustomize" / "component", tmp_path)
-    (tmp_path / "parameters.json").write_text(json.dumps(parameters))
-    (tmp_path / "workload.json").write_text(json.dumps(workload))
-    kustomization = {"resources": ["parameters.json", "workload.json"], "components": [component]}
-    (tmp_path / "kustomization.yaml").write_text(json.dumps(kustomization))
+
+
+def _parameters(**values: object) -> Object:
+    """The base's parameters with other values."""
+    (parameters,) = _objects((MANIFESTS / "kustomize" / "base" / "guard.yaml").read_text())
+    return parameters | values
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+def test_the_component_puts_gate_and_watcher_before_a_workload_s_own_init_containers(kind: str, tmp_path: Path) -> None:
+    parameters = _parameters(volume="orders", path="/var/lib/orders", podVolume="data", user=1000, nonRoot=True)
+    own = {"name": "own", "image": "own:1"}
+    _write_guarded(tmp_path, _workload(kind, "orders", own), parameters)
 
     (rendered,) = _render(tmp_path)
 
@@ -165,6 +179,25 @@ def test_the_component_puts_gate_and_watcher_before_a_workload_s_own_init_contai
         assert container["volumeMounts"] == [{"name": "data", "mountPath": "/var/lib/orders"}]
         assert container["securityContext"]["runAsUser"] == 1000
         assert container["securityContext"]["runAsNonRoot"] is True
+
+
+def test_two_guarded_applications_are_one_kustomization_where_their_parameters_have_names_of_their_own(
+    tmp_path: Path,
+) -> None:
+    names = ["orders", "letters"]
+    for name in names:
+        (tmp_path / name).mkdir()
+        parameters = _parameters(volume=name, metadata={**_parameters()["metadata"], "name": f"guard-of-{name}"})
+        _write_guarded(tmp_path / name, _workload("Deployment", name), parameters)
+    (tmp_path / "kustomization.yaml").write_text(json.dumps({"resources": names}))
+
+    rendered = _by_identity(_render(tmp_path))
+
+    assert set(rendered) == {("Deployment", name) for name in names}
+    for (_, name), deployment in rendered.items():
+        for container in deployment["spec"]["template"]["spec"]["initContainers"]:
+            settings = {entry["name"]: entry.get("value") for entry in container["env"]}
+            assert settings["GUARD_VOLUME"] == name
 
 
 @pytest.mark.parametrize("path", APPLIED, ids=lambda path: str(path.relative_to(MANIFESTS)))

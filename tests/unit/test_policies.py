@@ -9,6 +9,7 @@ import yaml
 
 from guard import __version__
 from guard.doctor.rules import parameters as doctor
+from guard.settings import MODELS, fields
 
 REPOSITORY = Path(__file__).parents[2]
 POLICY = REPOSITORY / "k8s" / "policy"
@@ -54,7 +55,8 @@ def test_every_parameter_that_a_policy_reads_is_known_to_the_one_that_checks_par
     read = set(re.findall(r"(?:variables\.setting|data)\[\?'(\w+)'\]", _all_expressions()))
     read |= set(re.findall(r"(?:variables\.setting|params\.data)\.(\w+)(?![\w(])", _all_expressions()))
     assert read >= {"application", "containers", "claim", "path", "volume"}
-    assert read <= _known_keys()
+    settings = {name for model in MODELS.values() for name in fields(model)}
+    assert read <= _known_keys() | settings
 
 
 def test_every_known_parameter_is_explained_to_people() -> None:
