@@ -22,7 +22,8 @@ class Evidence:
     Attributes:
         path: The guarded path.
         serving: What may be the application.
-        others: What is not: jobs, and the guard's containers alone. A claim can be named after them too.
+        others: What is not: jobs, the guard's containers alone, and kinds that are not judged. A claim can be named after
+            them too.
         claims: Claims that nothing of `serving` uses.
     """
 

@@ -16,6 +16,7 @@ TEMPLATE = "volumeClaimTemplate"
 #: The end of a claim's name that a StatefulSet made: <template>-<statefulset>-<ordinal>.
 ORDINAL = re.compile(r"-[0-9]+$")
 _RUN_TO_END = frozenset({"Job", "CronJob"})
+_ENDED = frozenset({"Succeeded", "Failed"})
 
 
 class Side(Enum):
@@ -201,8 +202,32 @@ class Workload:
 
     @cached_property
     def runs_to_end(self) -> bool:
-        """Whether its pods end by themselves: a job's, whether the Job itself was given or not."""
-        return self.kube.kind in _RUN_TO_END or (self.kube.kind == "Pod" and self.kube.controller[0] in _RUN_TO_END)
+        """Whether its pods end by themselves: a job's, whether the Job itself was given or not, and a pod that is not to start again."""
+        if self.kube.kind != "Pod":
+            return self.kube.kind in _RUN_TO_END
+        return self.kube.controller[0] in _RUN_TO_END or text(self.pod.body, "restartPolicy") in {"Never", "OnFailure"}
+
+    @cached_property
+    def is_past(self) -> bool:
+        """Whether no pod of it will run again: an ended pod, a finished job, an earlier revision kept for a roll-back.
+
+        A finished Job that a CronJob made stands for that one, which starts the next.
+        """
+        if self.kube.kind == "Pod":
+            return self.kube.text("status", "phase") in _ENDED
+        if self.kube.kind == "Job":
+            conditions = [
+                one for _, one in mappings(self.kube.body, "status", "conditions") if text(one, "status") == "True"
+            ]
+            finished = any(text(one, "type") in {"Complete", "Failed"} for one in conditions)
+            return finished and self.kube.controller[0] != "CronJob"
+        return self.kube.kind == "ReplicaSet" and self.replicas == 0
+
+    @property
+    def wants_pods_now(self) -> bool:
+        """Whether pods of it should run today: not where it ended, is suspended or scaled to nothing, or waits for its hour."""
+        waits = self.kube.kind == "CronJob" or self.kube.get("spec", "suspend") is True
+        return not waits and not self.is_past and self.replicas > 0
 
     @cached_property
     def claims(self) -> tuple[str, ...]:
@@ -216,15 +241,16 @@ class Workload:
         return tuple(text(template, "metadata", "name") for _, template in templates)
 
 
+_TEMPLATE: Path = ("spec", "template", "spec")
 #: Where the pod's spec lies in each kind that runs pods.
 POD_PATHS: Mapping[str, Path] = {
     "Pod": ("spec",),
-    "Deployment": ("spec", "template", "spec"),
-    "StatefulSet": ("spec", "template", "spec"),
-    "DaemonSet": ("spec", "template", "spec"),
-    "ReplicaSet": ("spec", "template", "spec"),
-    "ReplicationController": ("spec", "template", "spec"),
-    "Job": ("spec", "template", "spec"),
+    "Deployment": _TEMPLATE,
+    "StatefulSet": _TEMPLATE,
+    "DaemonSet": _TEMPLATE,
+    "ReplicaSet": _TEMPLATE,
+    "ReplicationController": _TEMPLATE,
+    "Job": _TEMPLATE,
     "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
 }
 
@@ -232,8 +258,16 @@ POD_PATHS: Mapping[str, Path] = {
 def workload(kube: Kube) -> Workload | None:
     """The object as a workload; None where its kind runs no pods."""
     at = POD_PATHS.get(kube.kind)
-    if at is None:
-        return None
+    return None if at is None else _runner(kube, at)
+
+
+def foreign_workload(kube: Kube) -> Workload | None:
+    """An object of another kind that holds a pod's template (an Argo Rollout): it is not judged, but uses its claims."""
+    holds_one = kube.kind not in POD_PATHS and isinstance(kube.get(*_TEMPLATE, "containers"), list)
+    return _runner(kube, _TEMPLATE) if holds_one else None
+
+
+def _runner(kube: Kube, at: Path) -> Workload:
     pod = _pod(mapping(kube.body, *at), at)
     found = Workload(kube, pod)
     if found.claim_templates:

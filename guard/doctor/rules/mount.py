@@ -146,7 +146,7 @@ def _stale_pods(inventory: Inventory, found: Workload, path: str) -> Iterator[Ve
     if found.kube.side is Side.FILE and inventory.other_side(found) is not None:
         return  # the pods are the applied object's, and that one is judged by itself
     for pod in inventory.pods_of(found):
-        if _is_covered(pod, path) or pod.kube.text("status", "phase") in {"Succeeded", "Failed"}:
+        if _is_covered(pod, path):
             continue
         yield Finding(
             f"this pod runs without a mount at {path}, though its {found.kube.kind} has one: it is older than the template, "
