@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from guard.doctor.guards import is_application, part
+from guard.doctor.guards import is_application, knows_the_guard
 from guard.doctor.kube import ORDINAL, Container, Kube, Workload, covers, same_namespace
 from guard.doctor.rules.words import shared, words
 
@@ -175,7 +175,7 @@ def points_at(container: Container, path: str) -> bool:
 
 
 def _shows(found: Workload, path: str) -> bool:
-    if any(part(container) for container in found.pod.all_containers):
+    if any(map(knows_the_guard, found.pod.all_containers)):
         return True
     return any(points_at(container, path) for container in found.pod.containers)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from guard.doctor.evidence import Evidence, points_at
-from guard.doctor.guards import guarded_path, is_application, part
+from guard.doctor.guards import guarded_path, is_application, knows_the_guard
 from guard.doctor.kube import (
     ORDINAL,
     POD_PATHS,
@@ -270,7 +270,7 @@ class Inventory:
         """The guarded path of one workload: its gate's own where the application mounts nothing at the one asked for."""
         if any(covers(mount.path, self.path) for app in applications(found) for mount in app.mounts):
             return self.path
-        gate = next((box for box in found.pod.all_containers if part(box)), None)
+        gate = next(filter(knows_the_guard, found.pod.all_containers), None)
         return (guarded_path(gate) or self.path) if gate else self.path
 
     @cached_property

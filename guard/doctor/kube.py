@@ -15,6 +15,9 @@ from guard.doctor.tree import Path, dig, line_of, mapping, mappings, text, texts
 TEMPLATE = "volumeClaimTemplate"
 #: The end of a claim's name that a StatefulSet made: <template>-<statefulset>-<ordinal>.
 ORDINAL = re.compile(r"-[0-9]+$")
+_BY_KUBELET = re.compile(r"\$\(([^()$\s]+)\)")
+#: Characters of a variable: one that doubles the one before it must not grow without end.
+_LONGEST = 4096
 _RUN_TO_END = frozenset({"Job", "CronJob"})
 _ENDED = frozenset({"Succeeded", "Failed"})
 
@@ -129,14 +132,28 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One container; `words` is command and args in one row, `sidecar` an init container that runs on."""
+    """One container.
+
+    Attributes:
+        name: Its name.
+        image: Its image.
+        words: Command and args in one row.
+        env: Its variables, those of others in them filled in; an empty value is one that is not known (valueFrom).
+        env_from: Whether further variables come from elsewhere (envFrom).
+        mounts: Its volumeMounts.
+        sidecar: Whether it is an init container that runs on.
+        init: Whether it is an init container.
+        at: Where it stands.
+    """
 
     name: str
     image: str
     words: tuple[str, ...]
     env: Mapping[str, str]
+    env_from: bool
     mounts: tuple[Mount, ...]
     sidecar: bool
+    init: bool
     at: Path
 
     def mount_at(self, path: str) -> Mount | None:
@@ -304,6 +321,11 @@ def clean_path(path: str) -> str:
     return normpath("/" + path.lstrip("/")) if path.startswith("/") else path
 
 
+def _absolute(path: str) -> str:
+    """A mountPath as the kubelet takes it: `app/skills` is `/app/skills`."""
+    return path if not path or path.startswith("/") else f"/{path}"
+
+
 def _pod(body: Mapping[str, Any], at: Path) -> PodSpec:
     return PodSpec(
         containers=tuple(_containers(body, "containers", at)),
@@ -316,7 +338,7 @@ def _pod(body: Mapping[str, Any], at: Path) -> PodSpec:
 
 def _volumes(body: Mapping[str, Any], at: Path) -> Iterator[Volume]:
     for index, item in mappings(body, "volumes"):
-        kind = next((key for key in item if key != "name"), "")
+        kind = next((key for key, value in item.items() if key != "name" and value is not None), "")
         claim = text(item, "persistentVolumeClaim", "claimName")
         yield Volume(text(item, "name"), kind, claim, item, (*at, "volumes", index))
 
@@ -324,22 +346,38 @@ def _volumes(body: Mapping[str, Any], at: Path) -> Iterator[Volume]:
 def _containers(body: Mapping[str, Any], field: str, at: Path) -> Iterator[Container]:
     for index, item in mappings(body, field):
         here = (*at, field, index)
+        init = field == "initContainers"
         yield Container(
             name=text(item, "name"),
             image=text(item, "image"),
             words=(*texts(item, "command"), *texts(item, "args")),
-            env={text(entry, "name"): text(entry, "value") for _, entry in mappings(item, "env")},
+            env=_variables(item),
+            env_from=bool(item.get("envFrom")),
             mounts=tuple(_mounts(item, here)),
-            sidecar=field == "initContainers" and text(item, "restartPolicy") == "Always",
+            sidecar=init and text(item, "restartPolicy") == "Always",
+            init=init,
             at=here,
         )
+
+
+def _variables(body: Mapping[str, Any]) -> dict[str, str]:
+    known: dict[str, str] = {}
+    for _, entry in mappings(body, "env"):
+        known[text(entry, "name")] = filled_in(text(entry, "value"), known)
+    return known
+
+
+def filled_in(value: str, known: Mapping[str, str]) -> str:
+    """A text with `$(X)` as the kubelet fills it in; what is not known stays as it is written."""
+    filled = _BY_KUBELET.sub(lambda match: known.get(match[1]) or match[0], value)
+    return filled if len(filled) <= _LONGEST else value
 
 
 def _mounts(body: Mapping[str, Any], at: Path) -> Iterator[Mount]:
     for index, item in mappings(body, "volumeMounts"):
         yield Mount(
             volume=text(item, "name"),
-            path=clean_path(text(item, "mountPath")),
+            path=clean_path(_absolute(text(item, "mountPath"))),
             sub_path=text(item, "subPath"),
             sub_path_expr=text(item, "subPathExpr"),
             read_only=dig(item, "readOnly") is True,
