@@ -140,9 +140,13 @@ def _pending(inventory: Inventory) -> Iterator[Verdict]:
             continue
         said = inventory.events_about(_PVC, claim.namespace, claim.name)
         telling = [event for event in said if event.reason != _WAITS_FOR_POD] or list(said)
-        waits = telling[-1].reason == _WAITS_FOR_POD if telling else _class_waits_for_pod(inventory, claim)
-        if waits and not any(user.wants_pods_now for user in inventory.users_of(claim)):
-            continue  # nothing is wrong with it: no pod asks for it yet
+        if not any(user.wants_pods_now for user in inventory.users_of(claim)):
+            waits = telling[-1].reason == _WAITS_FOR_POD if telling else _class_waits_for_pod(inventory, claim)
+            if waits is None:
+                command = f"kubectl describe pvc {claim.name} -n {claim.namespace} (Events)"
+                yield Unknown(f"claim {claim.name} is Pending; no event and no StorageClass given says why", command)
+            if waits is not False:
+                continue  # nothing is wrong with it: no pod asks for it yet
         reason = f"{telling[-1].reason}: {telling[-1].message}" if telling else "no event given says why"
         yield Finding(
             f"phase Pending ({reason})",
@@ -152,9 +156,10 @@ def _pending(inventory: Inventory) -> Iterator[Verdict]:
         )
 
 
-def _class_waits_for_pod(inventory: Inventory, claim: Kube) -> bool:
+def _class_waits_for_pod(inventory: Inventory, claim: Kube) -> bool | None:
+    """Whether its class makes the volume for the first pod; None where the class was not given."""
     kinds = inventory.named("StorageClass", "", claim.text("spec", "storageClassName"))
-    return any(kind.text("volumeBindingMode") == _WAITS_FOR_POD for kind in kinds)
+    return any(kind.text("volumeBindingMode") == _WAITS_FOR_POD for kind in kinds) if kinds else None
 
 
 def _lost(inventory: Inventory) -> Iterator[Verdict]:

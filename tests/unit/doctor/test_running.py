@@ -55,6 +55,11 @@ class TestPendingClaim:
         assert "VG202 r" not in findings(deployment(), claim(), user, waiting, storage_class(volumeBindingMode=WAITS))
         assert "VG202 r" in findings(deployment(), claim(), user, waiting, storage_class(volumeBindingMode="Immediate"))
 
+    def test_without_event_and_class_it_is_open_whether_it_waits_rightly(self) -> None:
+        given = (deployment(replicas=0), claim(phase="Pending"))
+        assert f"VG202 {CLAIM}" not in findings(*given)
+        assert "VG202" in unknown(*given)
+
     def test_what_a_running_workload_asks_for_does_not(self) -> None:
         assert "VG202 " + CLAIM in findings(
             deployment(), claim(phase="Pending"), storage_class(volumeBindingMode=WAITS)
