@@ -54,7 +54,7 @@ def run(options: Options, stdin: BinaryIO) -> tuple[Outcome, str]:
     word = _gate_word(options.logs, stdin, loaded)
     inventory = Inventory(tuple(loaded.objects), clean_path(options.path), tuple(loaded.repeated), tuple(loaded.broken))
     diagnosis = diagnose(inventory)
-    if not loaded.documents:
+    if not (loaded.understood or loaded.repeated):
         outcome = Outcome.USAGE
     elif options.fail_on != "never" and diagnosis.reaches(Severity(options.fail_on)):
         outcome = Outcome.FINDINGS
