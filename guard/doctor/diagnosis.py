@@ -77,11 +77,21 @@ def _urgency(found: Found) -> tuple[int, bool, str]:
 
 def _found(rule: Rule, finding: Finding, inventory: Inventory) -> Found:
     subject = finding.subject
-    sides = [kube for kube in (subject, inventory.counterpart(subject)) if kube is not None] if subject else []
+    sides = list(_sides(inventory, *([subject] if subject else [])))
     owners = (owner_of(kube) for kube in sides if kube.side is Side.LIVE)
     owner = next((owner.sentence for owner in owners if owner), "") if rule is not UNDONE else ""
-    ignored = next((reason for kube in sides if (reason := _reason(kube, rule))), "")
+    carriers = (*sides, *_sides(inventory, *finding.about))
+    ignored = next((reason for kube in carriers if (reason := _reason(kube, rule))), "")
     return Found(rule, finding, owner, ignored)
+
+
+def _sides(inventory: Inventory, *kubes: Kube) -> Iterator[Kube]:
+    """Each object, and the same one on the other side."""
+    for kube in kubes:
+        yield kube
+        other = inventory.counterpart(kube)
+        if other is not None:
+            yield other
 
 
 def _reason(kube: Kube, rule: Rule) -> str:

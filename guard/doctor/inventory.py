@@ -297,16 +297,16 @@ class Inventory:
         names = {*unused, *found.claims, *found.claim_templates}
         if len(names) != 1:
             return ()
-        return self._made_from(found, names.pop()) if found.claim_templates else tuple(names)
+        return self.made_from(found, names.pop()) if found.claim_templates else tuple(names)
 
     def _in_force(self, found: Workload, path: str) -> tuple[str, ...]:
         """Names of the claims in force at the path, those that a StatefulSet made from a template among them."""
         volumes = (found.pod.volume_at(box, path) for box in application(found, path))
         lasting = {volume.name: volume for volume in volumes if volume is not None and volume.lasts}
-        names = [(volume.claim,) if volume.claim else self._made_from(found, name) for name, volume in lasting.items()]
+        names = [(volume.claim,) if volume.claim else self.made_from(found, name) for name, volume in lasting.items()]
         return tuple(dict.fromkeys(name for made in names for name in made))
 
-    def _made_from(self, found: Workload, template: str) -> tuple[str, ...]:
+    def made_from(self, found: Workload, template: str) -> tuple[str, ...]:
         """Names of the claims given that a StatefulSet made from a template."""
         made = self._numbered.get(_numbered(template, found.kube.name), ())
         return tuple(

@@ -84,6 +84,26 @@ def storage_class(**more: Any) -> Body:
     return {"kind": "StorageClass", "metadata": metadata, "reclaimPolicy": "Retain", **more}
 
 
+def persistent_volume(of: str = CLAIM, policy: str = "Retain") -> Body:
+    metadata = {"name": f"pv-{of}", "uid": "pv"}
+    spec = {"persistentVolumeReclaimPolicy": policy, "claimRef": {"namespace": "dev", "name": of}}
+    return {"kind": "PersistentVolume", "metadata": metadata, "spec": spec, "status": {"phase": "Bound"}}
+
+
+def stateful_set(*templates: Body, pod: Body | None = None, name: str = "skills") -> Body:
+    right = {
+        "containers": [app(volumeMounts=[mount(volume="data")])],
+        "initContainers": [gate(volumeMounts=[mount(volume="data")])],
+    }
+    spec = {"replicas": 1, "template": {"spec": right if pod is None else pod}, "volumeClaimTemplates": [*templates]}
+    return made("StatefulSet", name, spec)
+
+
+def template(name: str = "data", storage_class: str | None = "standard-rwo", **annotations: str) -> Body:
+    spec = {"accessModes": ["ReadWriteOnce"]} | ({} if storage_class is None else {"storageClassName": storage_class})
+    return {"metadata": {"name": name, "annotations": annotations}, "spec": spec}
+
+
 def event(about: Body, reason: str, message: str) -> Body:
     name = about["metadata"]["name"]
     subject = {"kind": about["kind"], "namespace": "dev", "name": name}
@@ -101,6 +121,10 @@ def diagnosed(*bodies: Body, logs: tuple[Path, ...] = ()) -> Body:
     _, said = run(options, io.BytesIO(json.dumps(bodies).encode()))
     found: Body = json.loads(said)
     return found
+
+
+def ignored(*bodies: Body) -> list[str]:
+    return [f"{one['rule']} {one['object']['name']}" for one in diagnosed(*bodies)["ignored"]]
 
 
 def findings(*bodies: Body) -> list[str]:
