@@ -67,10 +67,10 @@ def _no_class(inventory: Inventory) -> Iterator[Verdict]:
     where = "kubectl get storageclass" if not inventory.live("StorageClass") else ""
     fix = f"{NO_CLASS.fix} {where}".strip()
     for claim in inventory.of(_PVC):
-        if _leaves_the_class_open(claim):
+        if leaves_the_class_open(claim):
             yield Finding("spec.storageClassName is not set", claim.place("spec"), claim, fix=fix)
     for found, template, at in _templates(inventory):
-        if _leaves_the_class_open(template):
+        if leaves_the_class_open(template):
             message = f"storageClassName of volumeClaimTemplate {template.name} is not set"
             yield Finding(message, found.kube.place(*at, "spec"), found.kube, fix=fix, about=(template,))
 
@@ -83,7 +83,8 @@ def _templates(inventory: Inventory) -> Iterator[tuple[Workload, Kube, Path]]:
             yield found, template, ("spec", "volumeClaimTemplates", index)
 
 
-def _leaves_the_class_open(claim: Kube) -> bool:
+def leaves_the_class_open(claim: Kube) -> bool:
+    """Whether a claim names neither a class nor a volume; an empty class is one: of volumes made by hand."""
     spec = claim.get("spec")
     unset = isinstance(spec, dict) and spec.get("storageClassName") is None
     return (
@@ -144,7 +145,7 @@ def _no_default(inventory: Inventory) -> Iterator[Verdict]:
     if any(map(_is_default, inventory.of("StorageClass"))) or any(map(_is_free, inventory.of("PersistentVolume"))):
         return
     for claim in inventory.of(_PVC):
-        if not _leaves_the_class_open(claim) or _is_bound(inventory, claim):
+        if not leaves_the_class_open(claim) or _is_bound(inventory, claim):
             continue
         if classes:
             names = ", ".join(kube.name for kube in classes)
