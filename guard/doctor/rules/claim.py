@@ -170,6 +170,8 @@ def _lost(inventory: Inventory) -> Iterator[Verdict]:
 
 
 def _unused(inventory: Inventory) -> Iterator[Verdict]:
+    meant = {id(claim) for _, claim in inventory.guarded_claims}
+    jobs = inventory.live("CronJob") or inventory.live("Job")
     for claim in inventory.unused_claims:
         near = _neighbours(inventory, claim)
         if not near:
@@ -180,6 +182,12 @@ def _unused(inventory: Inventory) -> Iterator[Verdict]:
             continue
         if inventory.counterpart(claim) is not None and claim.side is Side.FILE:
             continue  # said for the cluster's own
+        if claim.side is Side.LIVE and not jobs and id(claim) not in meant:
+            yield Unknown(
+                f"no CronJob and no Job of the cluster given, so whether one uses {claim.name} is open",
+                f"kubectl get cronjob,job -n {claim.namespace or 'NAMESPACE'} -o yaml",
+            )
+            continue
         asked = ", ".join(sorted(set(map(str, near[:_NAMES])))) + (", ..." if len(near) > _NAMES else "")
         yield Finding(f"no workload or pod given uses this claim (looked at {asked})", claim.place(), claim)
 

@@ -7,7 +7,9 @@ import pytest
 from tests.unit.doctor.bodies import (
     CLAIM,
     Body,
+    bare,
     claim,
+    cron_job,
     deployment,
     findings,
     ignored,
@@ -15,6 +17,8 @@ from tests.unit.doctor.bodies import (
     stateful_set,
     storage_class,
     template,
+    unknown,
+    volume,
 )
 
 VELERO = "velero.io/v1"
@@ -57,6 +61,24 @@ class TestBackupSchedules:
         assert self.is_backed_up(self.schedule("triliovault.trilio.io/v1", "BackupPlan"))
         assert self.is_backed_up(self.schedule("k8up.io/v1", namespace="dev"))
         assert not self.is_backed_up(self.schedule("k8up.io/v1"))
+
+
+class TestUnused:
+    BACKUP = claim("claude-skills-backup")
+    RIGHT = (deployment(), claim())
+
+    def test_where_no_job_was_given_a_claim_that_only_a_job_may_use_is_open(self) -> None:
+        assert findings(*self.RIGHT, self.BACKUP) == []
+        assert "VG204" in unknown(*self.RIGHT, self.BACKUP)
+
+    def test_where_jobs_were_given_it_is_unused(self) -> None:
+        other = cron_job(bare(), "report")
+        assert "VG204 claude-skills-backup" in findings(*self.RIGHT, self.BACKUP, other)
+        user = cron_job(bare(volumes=[volume("claude-skills-backup")]), "backup")
+        assert "VG204 claude-skills-backup" not in findings(*self.RIGHT, self.BACKUP, user)
+
+    def test_the_claim_that_is_meant_for_a_workload_is_unused_in_any_case(self) -> None:
+        assert findings(deployment(bare()), claim()) == ["VG101 claude-skills", f"VG204 {CLAIM}"]
 
 
 class TestTemplates:
