@@ -130,5 +130,6 @@ def _merged(group: list[Finding]) -> Iterable[Finding]:
     live = [finding for finding in group if finding.subject and finding.subject.side is Side.LIVE]
     files = [finding for finding in group if finding not in live]
     if len(live) == len(files) == 1:
-        return [replace(live[0], also=(*live[0].also, files[0].place))]
+        about = (*live[0].about, *files[0].about)
+        return [replace(live[0], also=(*live[0].also, files[0].place), about=about)]
     return group

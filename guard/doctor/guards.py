@@ -13,7 +13,10 @@ _FALSE = frozenset({"0", "off", "f", "false", "n", "no"})
 #: Commands that are neither gate nor watcher.
 _COMMANDS = frozenset({"adopt", "accept", "hold", "release"})
 _SHELLS = frozenset({"sh", "ash", "bash", "dash"})
-_GUARD_IN_SCRIPT = re.compile(r"(?:^|(?<=[\s;&|/(]))guard\s+(?:check|watch)\b[^\n;|]*")
+#: The guard's command where a script runs it, and what follows: not where it only prints it.
+_GUARD_IN_SCRIPT = re.compile(
+    r"(?:^|[;&|\n(!]|\b(?:exec|if|then|do)\s)\s*(?:[^\s;&|]*/)?(guard\s+(?:check|watch)\b[^\n;|]*)(.*)", re.DOTALL
+)
 #: What stands between the guard's words and the application's: the latter starts after a pass.
 _HANDS_OVER = frozenset({"--", "&&"})
 
@@ -52,12 +55,15 @@ def _command(container: Container) -> Part | None:
 
 
 def _words(container: Container) -> tuple[str, ...]:
-    """Command and args; of `sh -c SCRIPT` the script's words from the guard on, where it runs `guard check` or `watch`."""
+    """Command and args; of `sh -c SCRIPT` that runs `guard check` or `watch` these words, and `&&` where more follows."""
     words = container.words
     if not words or words[0].rpartition("/")[2] not in _SHELLS:
         return words
     found = next(filter(None, map(_GUARD_IN_SCRIPT.search, words)), None)
-    return tuple(found[0].replace('"', "").replace("'", "").split()) if found else words
+    if found is None:
+        return words
+    own = found[1].replace('"', "").replace("'", "").split()
+    return (*own, "&&") if found[2].strip("; \n") else tuple(own)
 
 
 def _own(container: Container) -> tuple[str, ...]:
@@ -107,7 +113,7 @@ def _setting(container: Container, flag: str, variable: str, default: str) -> st
     said = _flag(container, flag) or container.env.get(variable, "")
     if not said and (variable in container.env or container.env_from):
         return None
-    return None if "$(" in said else said or default
+    return None if "$" in said else said or default
 
 
 def _flag(container: Container, name: str) -> str:

@@ -154,8 +154,10 @@ class Inventory:
 
     @cached_property
     def _foreign(self) -> tuple[Workload, ...]:
-        """What runs pods and is not judged."""
-        return tuple(found for found in map(foreign_workload, self.objects) if found is not None)
+        """What runs pods and is not judged; where what it made was given, that is judged in its place."""
+        makers = {(found.kube.namespace, *found.kube.controller) for found in self._runners}
+        others = (kube for kube in self.objects if (kube.namespace, kube.kind, kube.name) not in makers)
+        return tuple(found for found in map(foreign_workload, others) if found is not None)
 
     @cached_property
     def _pods(self) -> Mapping[tuple[str, str], tuple[Workload, ...]]:

@@ -369,6 +369,8 @@ def _variables(body: Mapping[str, Any]) -> dict[str, str]:
 
 def filled_in(value: str, known: Mapping[str, str]) -> str:
     """A text with `$(X)` as the kubelet fills it in; what is not known stays as it is written."""
+    if len(value) > _LONGEST:
+        return value
     filled = _BY_KUBELET.sub(lambda match: known.get(match[1]) or match[0], value)
     return filled if len(filled) <= _LONGEST else value
 

@@ -7,6 +7,7 @@ import pytest
 from tests.unit.doctor.bodies import (
     CLAIM,
     Body,
+    as_file,
     bare,
     claim,
     cron_job,
@@ -103,6 +104,7 @@ class TestAnnotations:
     def test_what_is_ignored_on_a_template_is_so_for_this_template(self) -> None:
         meant = template(storage_class=None, **{"volume-guard/ignore-VG207": "the default is right"})
         assert ignored(stateful_set(meant)) == ["VG207 skills"]
+        assert ignored(stateful_set(template(storage_class=None)), as_file(stateful_set(meant))) == ["VG207 skills"]
         both = stateful_set(meant, template("more", None))
         assert ignored(both) == ["VG207 skills"]
         assert "VG207 skills" in findings(both)

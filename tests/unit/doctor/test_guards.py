@@ -123,6 +123,8 @@ class TestApplicationsThatBringTheGuard:
         "exec guard check -- python s.py",
         "set -e\n/opt/guard/bin/guard check && exec python s.py",
         'guard check --path "/app/skills" -- python s.py || exit 1',
+        "set -e\nguard check\nexec python s.py",
+        "if guard check --path $SKILLS; then exec python s.py; fi",
     )
 
     @pytest.mark.parametrize("script", SCRIPTS)
@@ -134,6 +136,10 @@ class TestApplicationsThatBringTheGuard:
         assert findings(scratch) == ["VG106 claude-skills"]
         bare = deployment(pod_spec(initContainers=[], containers=[app(**own, volumeMounts=[])], volumes=[]))
         assert findings(bare) == ["VG101 claude-skills"]
+
+    def test_a_script_that_only_speaks_of_the_guard_runs_the_application(self) -> None:
+        own = {"command": ["sh", "-c", "echo run guard check first; exec python s.py"]}
+        assert findings(with_app(**own), claim()) == ["VG501 claude-skills"]
 
     def test_an_image_that_may_start_with_the_guard_is_the_application(self) -> None:
         right = with_app(env=VOLUME)

@@ -139,9 +139,10 @@ class TestOperators:
     OWNED["metadata"]["ownerReferences"] = named("claude", "SkillServer")
 
     def test_what_an_operator_made_is_judged_also_where_the_operators_object_was_given(self) -> None:
-        own = made("SkillServer", "claude", {})
-        assert "VG101 claude-skills" in findings(self.OWNED, claim())
-        assert "VG101 claude-skills" in findings(self.OWNED, claim(), own)
+        own = made("SkillServer", "claude", {"template": {"spec": bare()}})
+        other = claim("other")
+        assert "VG101 claude-skills" in findings(self.OWNED, other)
+        assert "VG101 claude-skills" in findings(self.OWNED, other, own)
 
     def test_a_kind_that_is_not_judged_uses_its_claims_and_keeps_another_from_being_the_only_workload(self) -> None:
         rollout = made("Rollout", "claude-skills", {"template": {"spec": pod_spec()}})
