@@ -84,7 +84,7 @@ COMMANDS: Mapping[str, Command] = {
         "FILE...|- [FLAG...] [--live FILE] [--logs FILE] [--output table|json|sarif|github]"
         " [--fail-on error|warning|info|never]",
         (*_ALWAYS, Outcome.FINDINGS),
-        "kubectl get deploy,sts,ds,pod,pvc,pv,sc,node,events -o json | guard doctor k8s/ --live -",
+        "kubectl get deploy,sts,ds,cj,job,pod,pvc,pv,sc,node,events -o json | guard doctor k8s/ --live -",
         (
             ("FILE...", "Files or folders of manifests (YAML or JSON); - is standard input, which can be read once."),
             ("--live", "The cluster's side: the same object on both sides is compared."),

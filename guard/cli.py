@@ -4,9 +4,9 @@ The prober is forked first, from a small process; what is heavy (pydantic, struc
 """
 
 import errno
+import io
 import os
 import signal
-import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -134,7 +134,8 @@ def _doctor(flags: list[str]) -> int:
     problems += wrong
     if not parsed.problems and not (parsed.extras["files"] or parsed.extras.get("live")):
         problems.append("guard doctor: FILE is missing; - is standard input")
-    if [*parsed.extras.get("files", ()), *parsed.extras.get("live", ()), *parsed.extras.get("logs", ())].count("-") > 1:
+    named = [*parsed.extras.get("files", ()), *parsed.extras.get("live", ()), *parsed.extras.get("logs", ())].count("-")
+    if named > 1:
         problems.append("guard doctor: - is named twice, and standard input can be read once: give the other as a file")
     if problems or found is None:
         return _unusable(problems, parsed.settings)
@@ -156,7 +157,9 @@ def _doctor(flags: list[str]) -> int:
         width=shutil.get_terminal_size((100, 24)).columns,
     )
     try:
-        outcome, text = diagnose(options, sys.stdin.buffer)
+        # Not sys.stdin, which is None where it came closed.
+        with open(0, "rb", closefd=False) if named else io.BytesIO() as stdin:
+            outcome, text = diagnose(options, stdin)
     except Exception:  # noqa: BLE001 - a bug is said and has a status
         return _end(_unforeseen(traceback.format_exc(), "doctor", flags))
     return _answer(text, outcome)

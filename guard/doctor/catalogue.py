@@ -87,7 +87,8 @@ volume or never mount it, a *warning* will bite, an *info* is advice. What the i
 finding. `guard explain VG101` (or `guard explain volume-not-mounted`) prints one rule.
 
 To ignore a rule for one object, annotate it (or its pod template); the reason is printed:
-`volume-guard/ignore-VG223: "scratch data, rebuilt in a minute"`.
+`volume-guard/ignore-VG223: "scratch data, rebuilt in a minute"`. A claim's counts for its volume too, that of a
+volumeClaimTemplate for this template.
 
 | id | name | severity | what is wrong |
 | --- | --- | --- | --- |

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from enum import Enum
 
 from guard.doctor.gate_log import GateWord
-from guard.doctor.guards import Part, part
+from guard.doctor.guards import Part, part, volume_name
 from guard.doctor.inventory import Inventory, applications
-from guard.doctor.kube import Kube, Side, Workload, same_namespace
+from guard.doctor.kube import TEMPLATE, Kube, Side, Workload, same_namespace
+from guard.doctor.rules.classes import leaves_the_class_open
 from guard.doctor.spot import Exposure, exposure
-from guard.doctor.tree import mappings, text
+from guard.doctor.tree import mappings
 
 _PVC = "PersistentVolumeClaim"
 
@@ -51,12 +52,20 @@ class Checklist:
     items: tuple[Item, ...]
 
 
-def checklists(inventory: Inventory, word: GateWord | None) -> tuple[Checklist, ...]:
-    """One checklist for each guarded workload, of the cluster's side where that was given."""
+def checklists(inventory: Inventory, words: tuple[GateWord, ...]) -> tuple[Checklist, ...]:
+    """One checklist for each guarded workload, of the cluster's side where that was given; each with its own gate's word."""
     by_name: dict[tuple[str, str], list[Workload]] = defaultdict(list)
     for found in inventory.guarded:
         by_name[found.kube.kind, found.kube.name].append(found)
-    return tuple(_checklist(inventory, found, word) for alike in by_name.values() for found in _once_each(alike))
+    chosen = [found for alike in by_name.values() for found in _once_each(alike)]
+    return tuple(_checklist(inventory, found, _word_of(found, words, alone=not chosen[1:])) for found in chosen)
+
+
+def _word_of(found: Workload, words: tuple[GateWord, ...], *, alone: bool) -> GateWord | None:
+    """The last word of a workload's gate; one that names no volume is its own where it is alone."""
+    names = {volume_name(box) for box in found.pod.all_containers if part(box) is Part.GATE} - {""}
+    own = [word for word in words if (word.volume in names if word.volume and names else alone)]
+    return own[-1] if own else None
 
 
 def _once_each(alike: list[Workload]) -> list[Workload]:
@@ -77,7 +86,7 @@ def _checklist(inventory: Inventory, found: Workload, word: GateWord | None) -> 
     claim = next(iter((*open_ones, *claims)), None)
     name = claim.name if claim else next(iter(names), "")
     items = (
-        _has_class(found, name, claim),
+        _has_class(found, path, name, claim),
         _is_bound(found, name, claim),
         _is_mounted(inventory, found, path),
         _survives(found, word),
@@ -90,26 +99,39 @@ def _namespace(found: Workload) -> str:
     return found.kube.namespace or "NAMESPACE"
 
 
-def _has_class(found: Workload, name: str, claim: Kube | None) -> Item:
+def _has_class(found: Workload, path: str, name: str, claim: Kube | None) -> Item:
     question = "the claim names a storage class"
     command = (
         f"kubectl get pvc {name or '-A'} -n {_namespace(found)} -o yaml"
         if name
         else f"kubectl get pvc -n {_namespace(found)}"
     )
-    for _, template in mappings(found.kube.body, "spec", "volumeClaimTemplates"):
-        named = text(template, "spec", "storageClassName")
-        return Item("class", question, Answer.YES if named else Answer.NO, named or "volumeClaimTemplates name none")
+    claim = _template_at(found, path) or claim
     if claim is None:
         return Item(
             "class", question, Answer.UNKNOWN, f"claim {name} was not given" if name else "no claim was given", command
         )
+    if leaves_the_class_open(claim):
+        return Item("class", question, Answer.NO, f"{claim.name} has no storageClassName")
     named = claim.text("spec", "storageClassName")
     if named:
         return Item("class", question, Answer.YES, f"{claim.name}: {named}")
     if claim.text("spec", "volumeName"):
         return Item("class", question, Answer.YES, f"{claim.name} names its volume: {claim.text('spec', 'volumeName')}")
-    return Item("class", question, Answer.NO, f"{claim.name} has no storageClassName")
+    return Item("class", question, Answer.YES, f"{claim.name} asks for a volume made by hand")
+
+
+def _template_at(found: Workload, path: str) -> Kube | None:
+    """The volumeClaimTemplate that makes the volume at the path; a StatefulSet's only one where none is mounted there."""
+    volumes = [volume for box in applications(found) if (volume := found.pod.volume_at(box, path))]
+    names = {volume.name for volume in volumes if volume.kind == TEMPLATE}
+    if not volumes and len(found.claim_templates) == 1:
+        names = set(found.claim_templates)
+    for _, body in mappings(found.kube.body, "spec", "volumeClaimTemplates"):
+        template = Kube(body, found.kube.source, found.kube.line, found.kube.side)
+        if template.name in names:
+            return template
+    return None
 
 
 def _is_bound(found: Workload, name: str, claim: Kube | None) -> Item:
@@ -158,11 +180,13 @@ def _survives(found: Workload, word: GateWord | None) -> Item:
             "survives",
             question,
             Answer.UNKNOWN,
-            "no gate's log was given",
+            "no log of its gate was given",
             f"{gate} > gate.log; guard doctor ... --logs gate.log",
         )
-    if not word.passed:
+    if word.gone:
         return Item("survives", question, Answer.NO, word.message)
+    if not word.passed:
+        return Item("survives", question, Answer.UNKNOWN, word.message, gate)
     if not word.compared:
         return Item(
             "survives", question, Answer.UNKNOWN, f"no baseline yet: {word.message}", f"{gate} (after the next restart)"

@@ -51,10 +51,10 @@ def run(options: Options, stdin: BinaryIO) -> tuple[Outcome, str]:
         The outcome (`ok`, `findings`, or `usage` when nothing could be read) and the text for standard output.
     """
     loaded = load(options.files, options.live, stdin)
-    word = _gate_word(options.logs, stdin, loaded)
+    words = _gate_words(options.logs, stdin, loaded)
     inventory = Inventory(tuple(loaded.objects), clean_path(options.path), tuple(loaded.repeated), tuple(loaded.broken))
     diagnosis = diagnose(inventory)
-    if not loaded.documents:
+    if not (loaded.understood or loaded.repeated):
         outcome = Outcome.USAGE
     elif options.fail_on != "never" and diagnosis.reaches(Severity(options.fail_on)):
         outcome = Outcome.FINDINGS
@@ -66,7 +66,7 @@ def run(options: Options, stdin: BinaryIO) -> tuple[Outcome, str]:
         documents=loaded.documents,
         objects=len(loaded.objects),
         live=sum(kube.side is Side.LIVE for kube in loaded.objects),
-        checklists=checklists(inventory, word),
+        checklists=checklists(inventory, words),
         diagnosis=diagnosis,
         skipped=(*loaded.skipped, *inventory.unread),
         colour=options.colour,
@@ -75,12 +75,13 @@ def run(options: Options, stdin: BinaryIO) -> tuple[Outcome, str]:
     return outcome, FORMATS[options.output](report)
 
 
-def _gate_word(logs: tuple[str, ...], stdin: BinaryIO, loaded: Loaded) -> GateWord | None:
-    word = None
+def _gate_words(logs: tuple[str, ...], stdin: BinaryIO, loaded: Loaded) -> tuple[GateWord, ...]:
+    """The gate's last word in each log that has one."""
+    words = []
     for name in logs:
         found = read_text(name, stdin)
         if isinstance(found, Broken):
             loaded.broken.append(found)
-        else:
-            word = last_word(found.splitlines()) or word
-    return word
+        elif word := last_word(found.splitlines()):
+            words.append(word)
+    return tuple(words)

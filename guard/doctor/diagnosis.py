@@ -77,11 +77,21 @@ def _urgency(found: Found) -> tuple[int, bool, str]:
 
 def _found(rule: Rule, finding: Finding, inventory: Inventory) -> Found:
     subject = finding.subject
-    sides = [kube for kube in (subject, inventory.counterpart(subject)) if kube is not None] if subject else []
+    sides = list(_sides(inventory, *([subject] if subject else [])))
     owners = (owner_of(kube) for kube in sides if kube.side is Side.LIVE)
     owner = next((owner.sentence for owner in owners if owner), "") if rule is not UNDONE else ""
-    ignored = next((reason for kube in sides if (reason := _reason(kube, rule))), "")
+    carriers = (*sides, *_sides(inventory, *finding.about))
+    ignored = next((reason for kube in carriers if (reason := _reason(kube, rule))), "")
     return Found(rule, finding, owner, ignored)
+
+
+def _sides(inventory: Inventory, *kubes: Kube) -> Iterator[Kube]:
+    """Each object, and the same one on the other side."""
+    for kube in kubes:
+        yield kube
+        other = inventory.counterpart(kube)
+        if other is not None:
+            yield other
 
 
 def _reason(kube: Kube, rule: Rule) -> str:
@@ -120,5 +130,6 @@ def _merged(group: list[Finding]) -> Iterable[Finding]:
     live = [finding for finding in group if finding.subject and finding.subject.side is Side.LIVE]
     files = [finding for finding in group if finding not in live]
     if len(live) == len(files) == 1:
-        return [replace(live[0], also=(*live[0].also, files[0].place))]
+        about = (*live[0].about, *files[0].about)
+        return [replace(live[0], also=(*live[0].also, files[0].place), about=about)]
     return group

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from guard.doctor.guards import is_application, part
+from guard.doctor.guards import is_application, knows_the_guard
 from guard.doctor.kube import ORDINAL, Container, Kube, Workload, covers, same_namespace
 from guard.doctor.rules.words import shared, words
 
@@ -22,7 +22,8 @@ class Evidence:
     Attributes:
         path: The guarded path.
         serving: What may be the application.
-        others: What is not: jobs, and the guard's containers alone. A claim can be named after them too.
+        others: What is not: jobs, the guard's containers alone, and kinds that are not judged. A claim can be named after
+            them too.
         claims: Claims that nothing of `serving` uses.
     """
 
@@ -174,7 +175,7 @@ def points_at(container: Container, path: str) -> bool:
 
 
 def _shows(found: Workload, path: str) -> bool:
-    if any(part(container) for container in found.pod.all_containers):
+    if any(map(knows_the_guard, found.pod.all_containers)):
         return True
     return any(points_at(container, path) for container in found.pod.containers)
 

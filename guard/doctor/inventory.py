@@ -6,8 +6,19 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from guard.doctor.evidence import Evidence, points_at
-from guard.doctor.guards import guarded_path, is_application, part
-from guard.doctor.kube import ORDINAL, POD_PATHS, Container, Kube, Side, Workload, covers, same_namespace, workload
+from guard.doctor.guards import guarded_path, is_application, knows_the_guard
+from guard.doctor.kube import (
+    ORDINAL,
+    POD_PATHS,
+    Container,
+    Kube,
+    Side,
+    Workload,
+    covers,
+    foreign_workload,
+    same_namespace,
+    workload,
+)
 from guard.doctor.text_parts import Duplicate
 
 #: Kinds whose pods serve; what runs to an end (Job, CronJob) is never the guarded application.
@@ -130,23 +141,30 @@ class Inventory:
     @cached_property
     def workloads(self) -> tuple[Workload, ...]:
         """Everything that runs pods by its own right: what a controller made (a Deployment's pods) is left out."""
-        return tuple(found for found in self._runners if not self._is_made(found.kube) and not _is_past(found))
+        return tuple(found for found in self._runners if not self._is_made(found.kube) and not found.is_past)
 
     def _is_made(self, kube: Kube) -> bool:
-        """Whether a controller that was given as well made it."""
+        """Whether a controller that was given as well made it, and is judged in its place: an operator's object is not."""
         made_by = [kube.controller, kube.deployment]
-        return any(name and self.named(kind, kube.namespace, name) for kind, name in made_by)
+        return any(kind in POD_PATHS and name and self.named(kind, kube.namespace, name) for kind, name in made_by)
 
     @cached_property
     def _runners(self) -> tuple[Workload, ...]:
         return tuple(found for found in map(workload, self.objects) if found is not None)
 
     @cached_property
+    def _foreign(self) -> tuple[Workload, ...]:
+        """What runs pods and is not judged; where what it made was given, that is judged in its place."""
+        makers = {(found.kube.namespace, *found.kube.controller) for found in self._runners}
+        others = (kube for kube in self.objects if (kube.namespace, kube.kind, kube.name) not in makers)
+        return tuple(found for found in map(foreign_workload, others) if found is not None)
+
+    @cached_property
     def _pods(self) -> Mapping[tuple[str, str], tuple[Workload, ...]]:
         """Pods with a controller, by the kind and name of the workload that stands behind them."""
         found: dict[tuple[str, str], list[Workload]] = defaultdict(list)
         for pod in self._runners:
-            if pod.kube.kind != "Pod":
+            if pod.kube.kind != "Pod" or pod.is_past:
                 continue
             kind, name = pod.kube.author
             if kind:
@@ -154,15 +172,17 @@ class Inventory:
         return {key: tuple(pods) for key, pods in found.items()}
 
     def pods_of(self, owner: Workload) -> tuple[Workload, ...]:
-        """The pods given that belong to a workload."""
+        """The pods given that belong to a workload and have not ended."""
         pods = self._pods.get((owner.kube.kind, owner.kube.name), ())
         return tuple(pod for pod in pods if same_namespace(pod.kube.namespace, owner.kube.namespace))
 
     @cached_property
     def users(self) -> Mapping[str, tuple[Workload, ...]]:
-        """Workloads, and pods of any kind, by the name of the claims that they use."""
+        """Workloads, and pods of any kind, by the name of the claims that they use; what has ended uses none."""
         found: dict[str, list[Workload]] = defaultdict(list)
-        for runner in self._runners:
+        for runner in (*self._runners, *self._foreign):
+            if runner.is_past:
+                continue
             for claim in runner.claims:
                 found[claim].append(runner)
             for template in runner.claim_templates:
@@ -178,7 +198,8 @@ class Inventory:
 
     @cached_property
     def _live_namespaces(self) -> frozenset[str]:
-        return frozenset(found.kube.namespace for found in self._runners if found.kube.side is Side.LIVE)
+        runners = (*self._runners, *self._foreign)
+        return frozenset(found.kube.namespace for found in runners if found.kube.side is Side.LIVE)
 
     def _all_users_of(self, claim: Kube) -> tuple[Workload, ...]:
         numbered = ORDINAL.sub("-N", claim.name)
@@ -203,7 +224,12 @@ class Inventory:
     @cached_property
     def unused_claims(self) -> tuple[Kube, ...]:
         """Claims that no workload and no pod given uses."""
-        return tuple(claim for claim in self.of("PersistentVolumeClaim") if not self.users_of(claim))
+        return tuple(claim for claim in self._own_claims if not self.users_of(claim))
+
+    @cached_property
+    def _own_claims(self) -> tuple[Kube, ...]:
+        """Claims but those that the cluster made for one pod (ephemeral volumes): they come and go with it."""
+        return tuple(claim for claim in self.of("PersistentVolumeClaim") if claim.controller[0] != "Pod")
 
     def workloads_with(self, claim: Kube) -> tuple[Workload, ...]:
         """What uses a claim by its own right, on the claim's own side, or on the other where its side has none."""
@@ -233,19 +259,20 @@ class Inventory:
     @cached_property
     def _evidence(self) -> Evidence:
         serving = tuple(found for found in self.workloads if found.kube.kind in SERVING and not found.runs_to_end)
-        claims = self.of("PersistentVolumeClaim")
+        # A finished job still bears its name: a claim that is named after it is no other workload's.
+        ends = tuple(found for found in self._runners if found.runs_to_end and not self._is_made(found.kube))
         return Evidence(
             path=self.path,
             serving=tuple(found for found in serving if applications(found)),
-            others=tuple(found for found in self.workloads if found.runs_to_end or not applications(found)),
-            claims=tuple(claim for claim in claims if not any(map(_goes_on, self.users_of(claim)))),
+            others=(*ends, *(found for found in serving if not applications(found)), *self._foreign),
+            claims=tuple(claim for claim in self._own_claims if all(user.runs_to_end for user in self.users_of(claim))),
         )
 
     def path_of(self, found: Workload) -> str:
         """The guarded path of one workload: its gate's own where the application mounts nothing at the one asked for."""
         if any(covers(mount.path, self.path) for app in applications(found) for mount in app.mounts):
             return self.path
-        gate = next((box for box in found.pod.all_containers if part(box)), None)
+        gate = next(filter(knows_the_guard, found.pod.all_containers), None)
         return (guarded_path(gate) or self.path) if gate else self.path
 
     @cached_property
@@ -272,16 +299,16 @@ class Inventory:
         names = {*unused, *found.claims, *found.claim_templates}
         if len(names) != 1:
             return ()
-        return self._made_from(found, names.pop()) if found.claim_templates else tuple(names)
+        return self.made_from(found, names.pop()) if found.claim_templates else tuple(names)
 
     def _in_force(self, found: Workload, path: str) -> tuple[str, ...]:
         """Names of the claims in force at the path, those that a StatefulSet made from a template among them."""
         volumes = (found.pod.volume_at(box, path) for box in application(found, path))
         lasting = {volume.name: volume for volume in volumes if volume is not None and volume.lasts}
-        names = [(volume.claim,) if volume.claim else self._made_from(found, name) for name, volume in lasting.items()]
+        names = [(volume.claim,) if volume.claim else self.made_from(found, name) for name, volume in lasting.items()]
         return tuple(dict.fromkeys(name for made in names for name in made))
 
-    def _made_from(self, found: Workload, template: str) -> tuple[str, ...]:
+    def made_from(self, found: Workload, template: str) -> tuple[str, ...]:
         """Names of the claims given that a StatefulSet made from a template."""
         made = self._numbered.get(_numbered(template, found.kube.name), ())
         return tuple(
@@ -335,16 +362,6 @@ def unique(kubes: Iterable[Kube]) -> Sequence[Kube]:
 def _numbered(template: str, statefulset: str) -> str:
     """The name of each claim that a StatefulSet makes: <template>-<statefulset>-<ordinal>."""
     return f"{template}-{statefulset}-N"
-
-
-def _is_past(found: Workload) -> bool:
-    """Whether it is an earlier revision, kept for a roll-back, or a pod that has ended."""
-    ended = found.kube.kind == "Pod" and found.kube.text("status", "phase") in {"Succeeded", "Failed"}
-    return ended or (found.kube.kind == "ReplicaSet" and found.replicas == 0)
-
-
-def _goes_on(found: Workload) -> bool:
-    return not found.runs_to_end and not _is_past(found)
 
 
 def _by_namespace(kubes: Iterable[Kube]) -> Mapping[str, tuple[Kube, ...]]:

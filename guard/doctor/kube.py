@@ -15,7 +15,11 @@ from guard.doctor.tree import Path, dig, line_of, mapping, mappings, text, texts
 TEMPLATE = "volumeClaimTemplate"
 #: The end of a claim's name that a StatefulSet made: <template>-<statefulset>-<ordinal>.
 ORDINAL = re.compile(r"-[0-9]+$")
+_BY_KUBELET = re.compile(r"\$\(([^()$\s]+)\)")
+#: Characters of a variable: one that doubles the one before it must not grow without end.
+_LONGEST = 4096
 _RUN_TO_END = frozenset({"Job", "CronJob"})
+_ENDED = frozenset({"Succeeded", "Failed"})
 
 
 class Side(Enum):
@@ -128,14 +132,28 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One container; `words` is command and args in one row, `sidecar` an init container that runs on."""
+    """One container.
+
+    Attributes:
+        name: Its name.
+        image: Its image.
+        words: Command and args in one row.
+        env: Its variables, those of others in them filled in; an empty value is one that is not known (valueFrom).
+        env_from: Whether further variables come from elsewhere (envFrom).
+        mounts: Its volumeMounts.
+        sidecar: Whether it is an init container that runs on.
+        init: Whether it is an init container.
+        at: Where it stands.
+    """
 
     name: str
     image: str
     words: tuple[str, ...]
     env: Mapping[str, str]
+    env_from: bool
     mounts: tuple[Mount, ...]
     sidecar: bool
+    init: bool
     at: Path
 
     def mount_at(self, path: str) -> Mount | None:
@@ -201,8 +219,32 @@ class Workload:
 
     @cached_property
     def runs_to_end(self) -> bool:
-        """Whether its pods end by themselves: a job's, whether the Job itself was given or not."""
-        return self.kube.kind in _RUN_TO_END or (self.kube.kind == "Pod" and self.kube.controller[0] in _RUN_TO_END)
+        """Whether its pods end by themselves: a job's, whether the Job itself was given or not, and a pod that is not to start again."""
+        if self.kube.kind != "Pod":
+            return self.kube.kind in _RUN_TO_END
+        return self.kube.controller[0] in _RUN_TO_END or text(self.pod.body, "restartPolicy") in {"Never", "OnFailure"}
+
+    @cached_property
+    def is_past(self) -> bool:
+        """Whether no pod of it will run again: an ended pod, a finished job, an earlier revision kept for a roll-back.
+
+        A finished Job that a CronJob made stands for that one, which starts the next.
+        """
+        if self.kube.kind == "Pod":
+            return self.kube.text("status", "phase") in _ENDED
+        if self.kube.kind == "Job":
+            conditions = [
+                one for _, one in mappings(self.kube.body, "status", "conditions") if text(one, "status") == "True"
+            ]
+            finished = any(text(one, "type") in {"Complete", "Failed"} for one in conditions)
+            return finished and self.kube.controller[0] != "CronJob"
+        return self.kube.kind == "ReplicaSet" and self.replicas == 0
+
+    @property
+    def wants_pods_now(self) -> bool:
+        """Whether pods of it should run today: not where it ended, is suspended or scaled to nothing, or waits for its hour."""
+        waits = self.kube.kind == "CronJob" or self.kube.get("spec", "suspend") is True
+        return not waits and not self.is_past and self.replicas > 0
 
     @cached_property
     def claims(self) -> tuple[str, ...]:
@@ -216,15 +258,16 @@ class Workload:
         return tuple(text(template, "metadata", "name") for _, template in templates)
 
 
+_TEMPLATE: Path = ("spec", "template", "spec")
 #: Where the pod's spec lies in each kind that runs pods.
 POD_PATHS: Mapping[str, Path] = {
     "Pod": ("spec",),
-    "Deployment": ("spec", "template", "spec"),
-    "StatefulSet": ("spec", "template", "spec"),
-    "DaemonSet": ("spec", "template", "spec"),
-    "ReplicaSet": ("spec", "template", "spec"),
-    "ReplicationController": ("spec", "template", "spec"),
-    "Job": ("spec", "template", "spec"),
+    "Deployment": _TEMPLATE,
+    "StatefulSet": _TEMPLATE,
+    "DaemonSet": _TEMPLATE,
+    "ReplicaSet": _TEMPLATE,
+    "ReplicationController": _TEMPLATE,
+    "Job": _TEMPLATE,
     "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
 }
 
@@ -232,8 +275,16 @@ POD_PATHS: Mapping[str, Path] = {
 def workload(kube: Kube) -> Workload | None:
     """The object as a workload; None where its kind runs no pods."""
     at = POD_PATHS.get(kube.kind)
-    if at is None:
-        return None
+    return None if at is None else _runner(kube, at)
+
+
+def foreign_workload(kube: Kube) -> Workload | None:
+    """An object of another kind that holds a pod's template (an Argo Rollout): it is not judged, but uses its claims."""
+    holds_one = kube.kind not in POD_PATHS and isinstance(kube.get(*_TEMPLATE, "containers"), list)
+    return _runner(kube, _TEMPLATE) if holds_one else None
+
+
+def _runner(kube: Kube, at: Path) -> Workload:
     pod = _pod(mapping(kube.body, *at), at)
     found = Workload(kube, pod)
     if found.claim_templates:
@@ -270,6 +321,11 @@ def clean_path(path: str) -> str:
     return normpath("/" + path.lstrip("/")) if path.startswith("/") else path
 
 
+def _absolute(path: str) -> str:
+    """A mountPath as the kubelet takes it: `app/skills` is `/app/skills`."""
+    return path if not path or path.startswith("/") else f"/{path}"
+
+
 def _pod(body: Mapping[str, Any], at: Path) -> PodSpec:
     return PodSpec(
         containers=tuple(_containers(body, "containers", at)),
@@ -282,7 +338,7 @@ def _pod(body: Mapping[str, Any], at: Path) -> PodSpec:
 
 def _volumes(body: Mapping[str, Any], at: Path) -> Iterator[Volume]:
     for index, item in mappings(body, "volumes"):
-        kind = next((key for key in item if key != "name"), "")
+        kind = next((key for key, value in item.items() if key != "name" and value is not None), "")
         claim = text(item, "persistentVolumeClaim", "claimName")
         yield Volume(text(item, "name"), kind, claim, item, (*at, "volumes", index))
 
@@ -290,22 +346,40 @@ def _volumes(body: Mapping[str, Any], at: Path) -> Iterator[Volume]:
 def _containers(body: Mapping[str, Any], field: str, at: Path) -> Iterator[Container]:
     for index, item in mappings(body, field):
         here = (*at, field, index)
+        init = field == "initContainers"
         yield Container(
             name=text(item, "name"),
             image=text(item, "image"),
             words=(*texts(item, "command"), *texts(item, "args")),
-            env={text(entry, "name"): text(entry, "value") for _, entry in mappings(item, "env")},
+            env=_variables(item),
+            env_from=bool(item.get("envFrom")),
             mounts=tuple(_mounts(item, here)),
-            sidecar=field == "initContainers" and text(item, "restartPolicy") == "Always",
+            sidecar=init and text(item, "restartPolicy") == "Always",
+            init=init,
             at=here,
         )
+
+
+def _variables(body: Mapping[str, Any]) -> dict[str, str]:
+    known: dict[str, str] = {}
+    for _, entry in mappings(body, "env"):
+        known[text(entry, "name")] = filled_in(text(entry, "value"), known)
+    return known
+
+
+def filled_in(value: str, known: Mapping[str, str]) -> str:
+    """A text with `$(X)` as the kubelet fills it in; what is not known stays as it is written."""
+    if len(value) > _LONGEST:
+        return value
+    filled = _BY_KUBELET.sub(lambda match: known.get(match[1]) or match[0], value)
+    return filled if len(filled) <= _LONGEST else value
 
 
 def _mounts(body: Mapping[str, Any], at: Path) -> Iterator[Mount]:
     for index, item in mappings(body, "volumeMounts"):
         yield Mount(
             volume=text(item, "name"),
-            path=clean_path(text(item, "mountPath")),
+            path=clean_path(_absolute(text(item, "mountPath"))),
             sub_path=text(item, "subPath"),
             sub_path_expr=text(item, "subPathExpr"),
             read_only=dig(item, "readOnly") is True,

@@ -41,6 +41,8 @@ class Loaded:
         broken: What could not be read.
         skipped: What was left out on purpose, as sentences.
         documents: How many documents could be read.
+        understood: How many objects, and lists that said that there is none.
+        files: Files that were read, by where they really are, each with its side.
     """
 
     objects: list[Kube] = field(default_factory=list)
@@ -48,6 +50,8 @@ class Loaded:
     broken: list[Broken] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     documents: int = 0
+    understood: int = 0
+    files: set[tuple[str, Side | None]] = field(default_factory=set)
 
 
 def load(files: tuple[str, ...], live: tuple[str, ...], stdin: BinaryIO) -> Loaded:
@@ -98,7 +102,7 @@ def _said(loaded: Loaded) -> tuple[int, int, int]:
 
 def _walk(folder: str, loaded: Loaded) -> Iterator[str]:
     """Regular files of a folder by name, top down; a kustomization holds patches, a chart templates: no objects."""
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=lambda error: loaded.broken.append(_unreadable(error))):
         if not _KUSTOMIZATIONS.isdisjoint(names):
             loaded.skipped.append(f"{parent} is a kustomization: kubectl kustomize {parent} | guard doctor -")
             folders.clear()
@@ -108,10 +112,16 @@ def _walk(folder: str, loaded: Loaded) -> Iterator[str]:
             folders.clear()
             continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        linked = (path for name in folders if os.path.islink(path := os.path.join(parent, name)))
+        loaded.skipped.extend(f"{path} is a link to a folder: name it to have it read" for path in linked)
         for name in sorted(names):
             path = os.path.join(parent, name)
             if name.endswith(_ENDINGS) and _is_regular(path):
                 yield path
+
+
+def _unreadable(error: OSError) -> Broken:
+    return Broken(str(error.filename), None, f"cannot be read: {error.strerror or error}")
 
 
 def _is_regular(path: str) -> bool:
@@ -122,6 +132,12 @@ def _is_regular(path: str) -> bool:
 
 
 def _load_file(name: str, side: Side | None, stdin: BinaryIO, loaded: Loaded) -> None:
+    if name != STDIN:
+        file = os.path.realpath(name), side
+        if file in loaded.files:
+            loaded.skipped.append(f"{name} was given before: it is read once")
+            return
+        loaded.files.add(file)
     found = read_text(name, stdin)
     if isinstance(found, Broken):
         loaded.broken.append(found)
@@ -202,6 +218,7 @@ def _take_node(node: Any, lines: tuple[int, ...], line: int, origin: _Origin, de
         own = tuple(items.lines) if isinstance(items, LinedList) else lines
         kind = text(node, "kind").removesuffix("List")
         if not items and not depth:
+            origin.loaded.understood += 1
             origin.loaded.skipped.append(f"{origin.source}:{line} is a list without objects: kubectl get found none")
         for index, item in enumerate(items):
             if kind and isinstance(item, dict) and not item.get("kind"):
@@ -211,9 +228,11 @@ def _take_node(node: Any, lines: tuple[int, ...], line: int, origin: _Origin, de
         if node is not None:
             origin.loaded.skipped.append(f"{origin.source}:{line} is {_shape(node)}, not a Kubernetes object")
     elif text(node, "apiVersion").startswith("kustomize.config.k8s.io"):
+        origin.loaded.understood += 1
         origin.loaded.skipped.append(f"{origin.source}:{line} is a kustomization: render it with kubectl kustomize")
     else:
         side = origin.side or (Side.LIVE if text(node, "metadata", "uid") else Side.FILE)
+        origin.loaded.understood += 1
         origin.loaded.objects.append(Kube(node, origin.source, line, side))
 
 

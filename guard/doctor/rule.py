@@ -78,6 +78,7 @@ class Finding:
         subject: The object; None where the text itself is the subject (duplicate keys, broken YAML).
         fix: What to do in this very case; the rule's own fix where empty.
         also: Further places that belong to it, such as the first of two equal keys.
+        about: What else may carry the annotation that ignores it: the claim of a volume, a StatefulSet's template.
     """
 
     message: str
@@ -85,6 +86,7 @@ class Finding:
     subject: "Kube | None" = None
     fix: str = ""
     also: tuple[Place, ...] = ()
+    about: "tuple[Kube, ...]" = ()
 
 
 @dataclass(frozen=True, slots=True)

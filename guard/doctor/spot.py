@@ -33,9 +33,12 @@ class Exposure(Enum):
 def exposure(user: Workload, inventory: Inventory) -> tuple[Exposure, str, Path]:
     """Whether the pods run on spot nodes, the fact that tells it, and where it stands."""
     pod, at = user.pod.body, user.pod.at
-    for label, value in mapping(pod, "nodeSelector").items():
-        if SPOT_LABELS.get(label, "").lower() == str(value).lower():
-            return Exposure.YES, f"nodeSelector {label}: {value}", (*at, "nodeSelector", label)
+    selected = [(label, str(value)) for label, value in mapping(pod, "nodeSelector").items() if label in SPOT_LABELS]
+    if selected:
+        # All labels of a selector hold together: one that only other nodes have keeps the pod off, so it comes first.
+        label, value = min(selected, key=lambda pair: _is_spot(*pair))
+        verdict = Exposure.YES if _is_spot(label, value) else Exposure.NO
+        return verdict, f"nodeSelector {label}: {value}", (*at, "nodeSelector", label)
     terms = [_term(term) for _, term in mappings(pod, *_REQUIRED)]
     if terms and all(verdict is Exposure.NO for verdict, _ in terms):
         return Exposure.NO, terms[0][1], (*at, "affinity")
@@ -81,5 +84,8 @@ def _node(kube: Kube, inventory: Inventory) -> Kube | None:
 
 
 def _spot_label(node: Kube) -> str:
-    found = (label for label, value in SPOT_LABELS.items() if text(node.labels, label).lower() == value.lower())
-    return next(found, "")
+    return next((label for label in SPOT_LABELS if _is_spot(label, text(node.labels, label))), "")
+
+
+def _is_spot(label: str, value: str) -> bool:
+    return value.lower() == SPOT_LABELS[label].lower()

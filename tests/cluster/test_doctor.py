@@ -15,7 +15,7 @@ from tests.cluster.kubectl import Kubectl, Object
 from tests.cluster.waiting import wait_until
 
 #: As README and `guard doctor --help` say it.
-DUMP = ("get", "deploy,sts,ds,pod,pvc,pv,sc,node,events", "--output=json")
+DUMP = ("get", "deploy,sts,ds,cj,job,pod,pvc,pv,sc,node,events", "--output=json")
 CLAIM = objects.of_claim("adopted")
 
 

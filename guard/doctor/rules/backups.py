@@ -1,14 +1,15 @@
 """VG601 to VG604: is there a backup, is it gated, can it reach the disk, does it run. Pure."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 
 from guard.doctor.guards import Part, enforces, guarded_path, part, wraps_application
 from guard.doctor.inventory import Inventory, unique
 from guard.doctor.kube import Container, Kube, Side, Workload, same_namespace
 from guard.doctor.rule import Finding, Rule, Severity, Unknown, Verdict
 from guard.doctor.rules.placement import HOSTNAME, is_bound_to_one_node
-from guard.doctor.tree import mappings, text, texts
+from guard.doctor.tree import Path, mappings, text, texts
 
 _PVC = "PersistentVolumeClaim"
 
@@ -46,25 +47,48 @@ SUSPENDED = Rule(
 _ENGINE = re.compile(
     r"\b(?:restic|kopia|borg|borgmatic|duplicity|velero|rclone|rsync|tar|zip|gsutil|gcloud storage|aws s3|mc mirror|az storage|pg_dump|backup)\b"
 )
-#: Kinds that back up claims, and where they name one; an empty way means: a whole namespace.
-_BACKUP_KINDS = {
-    "VolumeSnapshot": ("spec", "source", "persistentVolumeClaimName"),
-    "ReplicationSource": ("spec", "sourcePVC"),
-    "Schedule": (),
-    "BackupPlan": (),
-    "RecurringJob": (),
+#: Kinds that back up one claim, with their API group and where they name it.
+_OF_ONE_CLAIM: Mapping[str, tuple[str, Path]] = {
+    "VolumeSnapshot": ("snapshot.storage.k8s.io", ("spec", "source", "persistentVolumeClaimName")),
+    "ReplicationSource": ("volsync.backube", ("spec", "sourcePVC")),
+}
+#: Kinds that back up more, with the API groups in which they mean that: others have schedules for something else.
+_OF_MANY: Mapping[str, frozenset[str]] = {
+    "Schedule": frozenset({"velero.io", "k8up.io"}),
+    "BackupPlan": frozenset({"gkebackup.cnrm.cloud.google.com", "triliovault.trilio.io"}),
+    "RecurringJob": frozenset({"longhorn.io"}),
 }
 
 
 def backups_of(inventory: Inventory, claim: Kube) -> list[Kube]:
     """What backs up a claim: jobs that mount it and copy, snapshots, replications, schedules of backup tools."""
     jobs = [job.kube for job in _jobs(inventory, claim)]
-    others = [kube for kind, way in _BACKUP_KINDS.items() for kube in inventory.of(kind) if _is_for(kube, way, claim)]
-    return [*jobs, *others]
+    ones = [kube for kube in inventory.of(*_OF_ONE_CLAIM) if _is_of(kube, claim)]
+    many = [kube for kube in inventory.of(*_OF_MANY) if _holds(kube, claim)]
+    return [*jobs, *ones, *many]
 
 
-def _is_for(kube: Kube, way: tuple[str, ...], claim: Kube) -> bool:
-    return not way or (kube.text(*way) == claim.name and same_namespace(kube.namespace, claim.namespace))
+def _group(kube: Kube) -> str:
+    return kube.text("apiVersion").partition("/")[0]
+
+
+def _is_of(kube: Kube, claim: Kube) -> bool:
+    group, way = _OF_ONE_CLAIM[kube.kind]
+    is_named = kube.text(*way) == claim.name and same_namespace(kube.namespace, claim.namespace)
+    return _group(kube) == group and is_named
+
+
+def _holds(kube: Kube, claim: Kube) -> bool:
+    """Whether a schedule backs up a claim's namespace; Velero's says which it takes, k8up's takes its own."""
+    if _group(kube) not in _OF_MANY[kube.kind] or kube.get("spec", "paused") is True:
+        return False
+    if _group(kube) == "k8up.io":
+        return same_namespace(kube.namespace, claim.namespace)
+    taken, left_out = (texts(kube.body, "spec", "template", f"{word}Namespaces") for word in ("included", "excluded"))
+    return not claim.namespace or (
+        any(fnmatchcase(claim.namespace, pattern) for pattern in taken or ("*",))
+        and not any(fnmatchcase(claim.namespace, pattern) for pattern in left_out)
+    )
 
 
 def _jobs(inventory: Inventory, claim: Kube) -> list[Workload]:

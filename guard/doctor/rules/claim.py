@@ -83,7 +83,7 @@ _NAMES = 3
 _ALIKE = 0.85
 #: Unused claims of a namespace that are compared.
 _CANDIDATES = 20
-#: The reason of a claim's event that is no fault: its class makes the volume for the first pod.
+#: The reason of a claim's event that is no fault, and the mode of its class: it makes the volume for the first pod.
 _WAITS_FOR_POD = "WaitForFirstConsumer"
 
 
@@ -99,11 +99,7 @@ def _absent(inventory: Inventory, found: Workload, name: str, at: tuple[str | in
     elsewhere = inventory.every(_PVC, name)
     near = inventory.claims_in.get(found.kube.namespace, ())
     unused = inventory.unused_in.get(found.kube.namespace, ())[:_CANDIDATES]
-    said = [
-        event.message
-        for event in inventory.events_about("Pod", found.kube.namespace, found.kube.name)
-        if name in event.message
-    ]
+    said = _said_not_found(inventory, found, name)
     if said:
         return Finding(f"claim {name} does not exist: {said[-1]}", place, found.kube)
     if elsewhere:
@@ -125,6 +121,13 @@ def _absent(inventory: Inventory, found: Workload, name: str, at: tuple[str | in
     )
 
 
+def _said_not_found(inventory: Inventory, found: Workload, name: str) -> list[str]:
+    """What the events about a workload's pods say of a claim that does not exist; of a pod that runs it is no longer so."""
+    pods = [pod.kube for pod in (found, *inventory.pods_of(found)) if pod.kube.kind == "Pod" and not _runs(pod)]
+    events = [event for pod in pods for event in inventory.events_about("Pod", pod.namespace, pod.name)]
+    return [event.message for event in events if f'"{name}" not found' in event.message]
+
+
 def _runs(found: Workload) -> bool:
     """Whether its pods run: then their claims exist, and only some of the namespace's claims were given."""
     ready = (whole(found.kube.body, "status", field) for field in ("readyReplicas", "numberReady"))
@@ -137,9 +140,13 @@ def _pending(inventory: Inventory) -> Iterator[Verdict]:
             continue
         said = inventory.events_about(_PVC, claim.namespace, claim.name)
         telling = [event for event in said if event.reason != _WAITS_FOR_POD] or list(said)
-        users = inventory.users_of(claim)
-        if telling and telling[-1].reason == _WAITS_FOR_POD and not any(user.replicas for user in users):
-            continue  # nothing is wrong with it: claim-unused says what is
+        if not any(user.wants_pods_now for user in inventory.users_of(claim)):
+            waits = telling[-1].reason == _WAITS_FOR_POD if telling else _class_waits_for_pod(inventory, claim)
+            if waits is None:
+                command = f"kubectl describe pvc {claim.name} -n {claim.namespace} (Events)"
+                yield Unknown(f"claim {claim.name} is Pending; no event and no StorageClass given says why", command)
+            if waits is not False:
+                continue  # nothing is wrong with it: no pod asks for it yet
         reason = f"{telling[-1].reason}: {telling[-1].message}" if telling else "no event given says why"
         yield Finding(
             f"phase Pending ({reason})",
@@ -147,6 +154,12 @@ def _pending(inventory: Inventory) -> Iterator[Verdict]:
             claim,
             fix="" if telling else f"kubectl describe pvc {claim.name} -n {claim.namespace} (Events)",
         )
+
+
+def _class_waits_for_pod(inventory: Inventory, claim: Kube) -> bool | None:
+    """Whether its class makes the volume for the first pod; None where the class was not given."""
+    kinds = inventory.named("StorageClass", "", claim.text("spec", "storageClassName"))
+    return any(kind.text("volumeBindingMode") == _WAITS_FOR_POD for kind in kinds) if kinds else None
 
 
 def _lost(inventory: Inventory) -> Iterator[Verdict]:
@@ -157,6 +170,8 @@ def _lost(inventory: Inventory) -> Iterator[Verdict]:
 
 
 def _unused(inventory: Inventory) -> Iterator[Verdict]:
+    meant = {id(claim) for _, claim in inventory.guarded_claims}
+    jobs = inventory.live("CronJob") or inventory.live("Job")
     for claim in inventory.unused_claims:
         near = _neighbours(inventory, claim)
         if not near:
@@ -167,6 +182,12 @@ def _unused(inventory: Inventory) -> Iterator[Verdict]:
             continue
         if inventory.counterpart(claim) is not None and claim.side is Side.FILE:
             continue  # said for the cluster's own
+        if claim.side is Side.LIVE and not jobs and id(claim) not in meant:
+            yield Unknown(
+                f"no CronJob and no Job of the cluster given, so whether one uses {claim.name} is open",
+                f"kubectl get cronjob,job -n {claim.namespace or 'NAMESPACE'} -o yaml",
+            )
+            continue
         asked = ", ".join(sorted(set(map(str, near[:_NAMES])))) + (", ..." if len(near) > _NAMES else "")
         yield Finding(f"no workload or pod given uses this claim (looked at {asked})", claim.place(), claim)
 

@@ -1,12 +1,13 @@
 """VG207 to VG212: storage classes, and what happens to a volume when its claim goes. Pure."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from guard.doctor.inventory import Inventory, unique
-from guard.doctor.kube import Kube, Side
+from guard.doctor.kube import Kube, Side, Workload
 from guard.doctor.rule import Finding, Rule, Severity, Unknown, Verdict
 from guard.doctor.rules.backups import backups_of
-from guard.doctor.tree import mappings, text
+from guard.doctor.tree import Path, mappings, text
 
 _PVC = "PersistentVolumeClaim"
 _CLASSES = "https://kubernetes.io/docs/concepts/storage/storage-classes/"
@@ -66,17 +67,24 @@ def _no_class(inventory: Inventory) -> Iterator[Verdict]:
     where = "kubectl get storageclass" if not inventory.live("StorageClass") else ""
     fix = f"{NO_CLASS.fix} {where}".strip()
     for claim in inventory.of(_PVC):
-        if _leaves_the_class_open(claim):
+        if leaves_the_class_open(claim):
             yield Finding("spec.storageClassName is not set", claim.place("spec"), claim, fix=fix)
-    for kube in inventory.of("StatefulSet"):
-        for index, body in mappings(kube.body, "spec", "volumeClaimTemplates"):
-            template = Kube(body, kube.source, kube.line, kube.side)
-            if _leaves_the_class_open(template):
-                message = f"storageClassName of volumeClaimTemplate {template.name} is not set"
-                yield Finding(message, kube.place("spec", "volumeClaimTemplates", index, "spec"), kube, fix=fix)
+    for found, template, at in _templates(inventory):
+        if leaves_the_class_open(template):
+            message = f"storageClassName of volumeClaimTemplate {template.name} is not set"
+            yield Finding(message, found.kube.place(*at, "spec"), found.kube, fix=fix, about=(template,))
 
 
-def _leaves_the_class_open(claim: Kube) -> bool:
+def _templates(inventory: Inventory) -> Iterator[tuple[Workload, Kube, Path]]:
+    """The volumeClaimTemplates of each StatefulSet, as the claims that they are, with where they stand."""
+    for found in inventory.workloads:
+        for index, body in mappings(found.kube.body, "spec", "volumeClaimTemplates"):
+            template = Kube(body, found.kube.source, found.kube.line, found.kube.side)
+            yield found, template, ("spec", "volumeClaimTemplates", index)
+
+
+def leaves_the_class_open(claim: Kube) -> bool:
+    """Whether a claim names neither a class nor a volume; an empty class is one: of volumes made by hand."""
     spec = claim.get("spec")
     unset = isinstance(spec, dict) and spec.get("storageClassName") is None
     return (
@@ -89,17 +97,30 @@ def _leaves_the_class_open(claim: Kube) -> bool:
 def _class_missing(inventory: Inventory) -> Iterator[Verdict]:
     existing = {kube.name for kube in inventory.of("StorageClass")}
     by_hand = {kube.text("spec", "storageClassName") for kube in inventory.of("PersistentVolume")}
-    for claim in inventory.of(_PVC):
+    for claim, what in _unbound(inventory):
         name = claim.text("spec", "storageClassName")
-        if not name or name in existing or name in by_hand or _is_bound(inventory, claim):
+        if not name or name in existing or name in by_hand:
             continue
         if inventory.live("StorageClass"):
-            message = f"storageClassName {name} does not exist; the cluster has {', '.join(sorted(existing))}"
-            yield Finding(message, claim.place("spec", "storageClassName"), claim)
+            message = f"{what.message} {name} does not exist; the cluster has {', '.join(sorted(existing))}"
+            yield replace(what, message=message)
         else:
             yield Unknown(
                 f"no StorageClass given, so whether {name} exists is open", f"kubectl get storageclass {name} -o yaml"
             )
+
+
+def _unbound(inventory: Inventory) -> Iterator[tuple[Kube, Finding]]:
+    """Claims, and templates of claims, that need their class; each with where it stands and how a sentence on it begins."""
+    for claim in inventory.of(_PVC):
+        if not _is_bound(inventory, claim):
+            yield claim, Finding("storageClassName", claim.place("spec", "storageClassName"), claim)
+    for found, template, at in _templates(inventory):
+        made = [inventory.claim(found, name) for name in inventory.made_from(found, template.name)]
+        if not any(claim is not None and _is_bound(inventory, claim) for claim in made):
+            what = f"storageClassName of volumeClaimTemplate {template.name}:"
+            place = found.kube.place(*at, "spec", "storageClassName")
+            yield template, Finding(what, place, found.kube, about=(template,))
 
 
 def _is_default(kube: Kube) -> bool:
@@ -124,7 +145,7 @@ def _no_default(inventory: Inventory) -> Iterator[Verdict]:
     if any(map(_is_default, inventory.of("StorageClass"))) or any(map(_is_free, inventory.of("PersistentVolume"))):
         return
     for claim in inventory.of(_PVC):
-        if not _leaves_the_class_open(claim) or _is_bound(inventory, claim):
+        if not leaves_the_class_open(claim) or _is_bound(inventory, claim):
             continue
         if classes:
             names = ", ".join(kube.name for kube in classes)
@@ -155,7 +176,8 @@ def _reclaim_delete(inventory: Inventory) -> Iterator[Verdict]:
             if volume.text("spec", "persistentVolumeReclaimPolicy") == "Delete":
                 place = volume.place("spec", "persistentVolumeReclaimPolicy")
                 message = f"volume {volume.name} of claim {claim.full_name} has reclaimPolicy Delete"
-                yield Finding(message, place, volume, fix=RECLAIM_DELETE.fix.replace("NAME", volume.name))
+                fix = RECLAIM_DELETE.fix.replace("NAME", volume.name)
+                yield Finding(message, place, volume, fix=fix, about=(claim,))
             continue
         name = claim.text("spec", "storageClassName")
         kinds = [kube for kube in inventory.of("StorageClass") if kube.name == name] if name else []

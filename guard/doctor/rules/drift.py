@@ -6,12 +6,12 @@ from typing import Any
 
 from guard.doctor.guards import part, volume_name
 from guard.doctor.inventory import Inventory, applications
-from guard.doctor.kube import Kube, Side, Workload, covers, scale_target, workload
+from guard.doctor.kube import Kube, Side, Volume, Workload, covers, scale_target, workload
 from guard.doctor.ownership import owner_of
 from guard.doctor.rule import Finding, Rule, Severity, Verdict
 from guard.doctor.rules.placement import HOSTNAME, REQUIRED
 from guard.doctor.spot import SPOT_LABELS
-from guard.doctor.tree import mapping, mappings, text, texts
+from guard.doctor.tree import dig, mapping, mappings, text, texts
 
 MOUNTS_DIFFER = Rule(
     "VG301", "live-mounts-differ", Severity.ERROR,
@@ -85,11 +85,33 @@ def _mounts(found: Workload) -> dict[str, str]:
     for box in applications(found):
         for mount in box.mounts:
             volume = found.pod.volumes.get(mount.volume)
-            what = (
-                "nothing" if volume is None else f"claim {volume.claim}" if volume.claim else volume.kind or "emptyDir"
+            parts = (
+                _source(volume) if volume else "nothing",
+                f"subPath {mount.sub_path}" if mount.sub_path else "",
+                f"subPathExpr {mount.sub_path_expr}" if mount.sub_path_expr else "",
+                "read-only" if mount.read_only or (volume and _is_read_only(volume)) else "",
             )
-            says[f"{mount.path} of {box.name}"] = what + (f", subPath {mount.sub_path}" if mount.sub_path else "")
+            says[f"{mount.path} of {box.name}"] = ", ".join(filter(None, parts))
     return says
+
+
+def _source(volume: Volume) -> str:
+    """Where a volume comes from: what makes it another one where it differs."""
+    if volume.claim:
+        return f"claim {volume.claim}"
+    said = mapping(volume.body, volume.kind)
+    attributes = mapping(said, "volumeAttributes")
+    named = (
+        text(said, "driver"),
+        text(said, "server"),
+        text(said, "path"),
+        *(f"{name}={attributes[name]}" for name in sorted(attributes)),
+    )
+    return " ".join(filter(None, (volume.kind or "emptyDir", *named)))
+
+
+def _is_read_only(volume: Volume) -> bool:
+    return dig(volume.body, volume.kind, "readOnly") is True
 
 
 def _mounts_of_both(inventory: Inventory, live: Workload, file: Workload) -> tuple[dict[str, str], dict[str, str]]:

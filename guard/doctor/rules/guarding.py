@@ -1,14 +1,24 @@
 """VG501 to VG508: is there a guard, is it the first, does it look at the right volume. Pure."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 
-from guard.doctor.guards import Part, enforces, guarded_path, part, volume_name, wraps_application
+from guard.doctor.guards import (
+    Part,
+    enforces,
+    guarded_path,
+    has_volume_name,
+    knows_the_guard,
+    part,
+    volume_name,
+    wraps_application,
+)
 from guard.doctor.inventory import Inventory, applications
 from guard.doctor.kube import Container, Workload, below
 from guard.doctor.rule import Finding, Rule, Severity, Unknown, Verdict
 from guard.doctor.rules.parameters import asks_for_injection
-from guard.doctor.rules.sight import looks_elsewhere
+from guard.doctor.rules.sight import folder_of, looks_at_nothing, looks_elsewhere
 
 _INIT = "https://kubernetes.io/docs/concepts/workloads/pods/init-containers/"
 _SIDECAR = "https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/"
@@ -94,6 +104,13 @@ def _missing(inventory: Inventory) -> Iterator[Verdict]:
         pods = inventory.pods_of(found)
         if pods and all(_boxes(pod, Part.GATE) for pod in pods):
             continue  # an admission policy puts it into the pods, not into their template
+        told = next(filter(knows_the_guard, applications(found)), None)
+        if told is not None:
+            yield Unknown(
+                f"container {told.name} of {found.kube} sets GUARD_VOLUME; whether its image starts with the guard is open",
+                f"kubectl logs {found.kube.kind.lower()}/{found.kube.name} -n {found.kube.namespace or 'NAMESPACE'} -c {told.name}",
+            )
+            continue
         if asks_for_injection(inventory, found) and not pods:
             yield Unknown(
                 f"the policies' parameters have the guard injected into the pods of {found.kube}, and none of them was given",
@@ -115,50 +132,54 @@ def _not_first(inventory: Inventory) -> Iterator[Verdict]:
 
 def _elsewhere(inventory: Inventory) -> Iterator[Verdict]:
     for found in inventory.guarded:
+        path = inventory.path_of(found)
         for box in (*_boxes(found, Part.GATE), *_boxes(found, Part.WATCHER)):
-            problem = "" if wraps_application(box) else looks_elsewhere(found, box, inventory.path_of(found))
+            problem = looks_at_nothing(box) if wraps_application(box) else looks_elsewhere(found, box, path)
+            if wraps_application(box) and guarded_path(box) == path:
+                continue  # volume-not-mounted and mount-path-mismatch say it
             if problem:
                 yield Finding(problem, found.kube.place(*box.at), found.kube)
 
 
 def _name(inventory: Inventory) -> Iterator[Verdict]:
-    names: dict[tuple[str, str], tuple[str, Workload]] = {}
+    names: dict[tuple[str, tuple[str, str]], tuple[str, Workload]] = {}
     for found in inventory.workloads:
         boxes = [box for box in found.pod.all_containers if part(box)]
-        said = {box.name: volume_name(box) for box in boxes}
         for box in boxes:
-            if (
-                "GUARD_VOLUME" not in box.env
-                and not said[box.name]
-                and not found.kube.get(*box.at, "envFrom")
-                and part(box) is not Part.COMMAND
-            ):
+            if not has_volume_name(box) and part(box) is not Part.COMMAND:
                 yield Finding(
                     f"container {box.name} has no GUARD_VOLUME: it ends with status 2",
                     found.kube.place(*box.at),
                     found.kube,
                 )
-        different = sorted({name for name in said.values() if name})
-        if len(different) > 1:
-            listed = ", ".join(f"{box}: {name}" for box, name in said.items() if name)
-            yield Finding(
-                f"the guard's containers expect different volumes ({listed})",
-                found.kube.place(*found.pod.at),
-                found.kube,
-            )
-        elif different:
-            yield from _against_others(names, found, boxes, different[0])
+        folders: dict[tuple[str, str], list[Container]] = defaultdict(list)
+        for box in boxes:
+            folder = folder_of(found, box)
+            if folder and volume_name(box):
+                folders[folder].append(box)
+        for folder, here in folders.items():
+            if len({volume_name(box) for box in here}) > 1:
+                listed = ", ".join(f"{box.name}: {volume_name(box)}" for box in here)
+                yield Finding(
+                    f"the guard's containers expect different volumes ({listed})",
+                    found.kube.place(*found.pod.at),
+                    found.kube,
+                )
+            elif folder[0].startswith("claim "):
+                yield from _against_others(names, found, folder, here[0])
 
 
 def _against_others(
-    names: dict[tuple[str, str], tuple[str, Workload]], found: Workload, boxes: list[Container], name: str
+    names: dict[tuple[str, tuple[str, str]], tuple[str, Workload]],
+    found: Workload,
+    folder: tuple[str, str],
+    box: Container,
 ) -> Iterator[Verdict]:
-    volumes = [found.pod.volume_at(box, guarded_path(box)) for box in boxes if guarded_path(box)]
-    for claim in dict.fromkeys(volume.claim for volume in volumes if volume and volume.claim):
-        first, other = names.setdefault((found.kube.namespace, claim), (name, found))
-        if first != name:
-            message = f'the guard expects volume "{name}" on claim {claim}, in {other.kube} ({other.kube.side.value}) it expects "{first}"'
-            yield Finding(message, found.kube.place(*boxes[0].at), found.kube, also=(other.kube.place(),))
+    name = volume_name(box)
+    first, other = names.setdefault((found.kube.namespace, folder), (name, found))
+    if first != name:
+        message = f'the guard expects volume "{name}" on {folder[0]}, in {other.kube} ({other.kube.side.value}) it expects "{first}"'
+        yield Finding(message, found.kube.place(*box.at), found.kube, also=(other.kube.place(),))
 
 
 def _observes(inventory: Inventory) -> Iterator[Verdict]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from guard.doctor.inventory import Inventory, applications
-from guard.doctor.kube import Container, Mount, Workload, below
+from guard.doctor.kube import Container, Mount, Workload, below, covers
 from guard.doctor.rule import Finding, Rule, Severity, Verdict
 from guard.doctor.rules.shell import emptied
 from guard.doctor.tree import text, texts
@@ -28,14 +28,14 @@ MOUNTED_OVER = Rule(
 )  # fmt: skip
 SUB_PATH_PER_POD = Rule(
     "VG113", "subpath-per-pod", Severity.ERROR,
-    "The subfolder of the volume is named after the pod.",
+    "The subfolder of the volume at the guarded path is named after the pod.",
     "subPathExpr with the pod's name or uid gives each new pod a new, empty folder; the old data stays beside it, unseen.",
     "Use a fixed subPath, or a StatefulSet, whose pods keep their names.",
     _VOLUMES + "#using-subpath-expanded-environment",
 )  # fmt: skip
 DELETES_AT_START = Rule(
     "VG114", "start-deletes-data", Severity.ERROR,
-    "A container deletes everything in the volume when it starts.",
+    "A container deletes everything in the volume whenever it starts.",
     "It runs at every restart and every new pod: the volume is reset by its own pod.",
     "Remove the command, or seed only what is missing (test for a file of yours first).",
     "https://kubernetes.io/docs/concepts/workloads/pods/init-containers/",
@@ -69,11 +69,12 @@ def _mounted_over(inventory: Inventory) -> Iterator[Verdict]:
 
 
 def _sub_path_per_pod(inventory: Inventory) -> Iterator[Verdict]:
-    for found in inventory.workloads:
+    for found in inventory.guarded:
+        path = inventory.path_of(found)
         if found.kube.kind == "StatefulSet":
             continue
         for box in applications(found):
-            for mount in found.pod.claim_mounts(box):
+            for mount in (one for one in found.pod.claim_mounts(box) if covers(one.path, path)):
                 names = _PER_POD.findall(mount.sub_path_expr)
                 if any(_is_per_pod(found, box, name) for name in names):
                     message = f"{mount.path} in container {box.name} is the folder {mount.sub_path_expr} of claim {found.pod.volumes[mount.volume].claim}: a new one for each pod"
@@ -99,9 +100,16 @@ def _deletes_at_start(inventory: Inventory) -> Iterator[Verdict]:
         for box in found.pod.all_containers:
             lost = _emptied(found, box)
             for mount in found.pod.claim_mounts(box):
-                if mount.path in lost:
+                if mount.path in lost and _holds_data(inventory, found, mount):
                     message = f"container {box.name} deletes all of {mount.path} (claim {found.pod.volumes[mount.volume].claim or mount.volume}) when it starts"
                     yield Finding(message, found.kube.place(*box.at, "command"), found.kube)
+
+
+def _holds_data(inventory: Inventory, found: Workload, mount: Mount) -> bool:
+    """Whether a mount is of a whole volume, or of the subfolder in which the application keeps its data."""
+    kept = (box.mount_at(inventory.path_of(found)) for box in applications(found))
+    folders = {(one.volume, one.sub_path, one.sub_path_expr) for one in kept if one is not None}
+    return not (mount.sub_path or mount.sub_path_expr) or (mount.volume, mount.sub_path, mount.sub_path_expr) in folders
 
 
 def _emptied(found: Workload, box: Container) -> set[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 
-from guard.doctor.guards import kinds
+from guard.doctor.guards import guarded_path, kinds, knows_the_guard
 from guard.doctor.inventory import Inventory, application, applications
 from guard.doctor.kube import Container, Side, Volume, Workload
 from guard.doctor.ownership import owner_of
@@ -146,7 +146,7 @@ def _stale_pods(inventory: Inventory, found: Workload, path: str) -> Iterator[Ve
     if found.kube.side is Side.FILE and inventory.other_side(found) is not None:
         return  # the pods are the applied object's, and that one is judged by itself
     for pod in inventory.pods_of(found):
-        if _is_covered(pod, path) or pod.kube.text("status", "phase") in {"Succeeded", "Failed"}:
+        if _is_covered(pod, path):
             continue
         yield Finding(
             f"this pod runs without a mount at {path}, though its {found.kube.kind} has one: it is older than the template, "
@@ -164,7 +164,11 @@ def _path_mismatch(inventory: Inventory) -> Iterator[Verdict]:
         if _is_covered(found, path):
             continue
         elsewhere = _claims_elsewhere(found)
-        if elsewhere and inventory.assumed and not any(_alike(mounted, path) for _, _, mounted in elsewhere):
+        if (
+            elsewhere
+            and (inventory.assumed or _is_by_reference(found))
+            and not any(_alike(mounted, path) for _, _, mounted in elsewhere)
+        ):
             mounted = ", ".join(where for _, _, where in elsewhere)
             yield Unknown(
                 f"{found.kube} mounts its claims at {mounted}, nothing shows that it keeps data at {path}",
@@ -180,6 +184,11 @@ def _path_mismatch(inventory: Inventory) -> Iterator[Verdict]:
                 found.kube,
                 fix=f"mountPath: {path}",
             )
+
+
+def _is_by_reference(found: Workload) -> bool:
+    """Whether only the cluster knows which path a guard of it looks at."""
+    return any(knows_the_guard(box) and not guarded_path(box) for box in found.pod.all_containers)
 
 
 def _alike(mounted: str, path: str) -> bool:
@@ -205,16 +214,17 @@ def _unused_volume(inventory: Inventory) -> Iterator[Verdict]:
 def _ephemeral(inventory: Inventory) -> Iterator[Verdict]:
     for found in inventory.guarded:
         path = inventory.path_of(found)
-        waived = frozenset().union(*(kinds(box) for box in found.pod.all_containers))
+        allowed = [kinds(box) for box in found.pod.all_containers if knows_the_guard(box)]
+        waived = frozenset().union(*(names or () for names in allowed))
         for box in application(found, path):
             volume = found.pod.volume_at(box, path)
-            if volume is None or volume.kind not in _EPHEMERAL or {_EPHEMERAL[volume.kind], "any"} & waived:
+            if volume is None or volume.kind not in _EPHEMERAL or {_kind(volume), "any"} & waived:
                 continue
-            if (
-                volume.kind in {"", "emptyDir"}
-                and mapping(volume.body, "emptyDir").get("medium") == "Memory"
-                and "memory" in waived
-            ):
+            if None in allowed:
+                yield Unknown(
+                    f"GUARD_KINDS in {found.kube} is set by reference, so whether {volume.kind or 'emptyDir'} at {path} is meant is open",
+                    f"kubectl get configmap -n {found.kube.namespace or 'NAMESPACE'} -o yaml",
+                )
                 continue
             kind = volume.kind or "emptyDir (no kind is written)"
             unused = _unused_claims(inventory, found)
@@ -225,6 +235,11 @@ def _ephemeral(inventory: Inventory) -> Iterator[Verdict]:
                 found.kube,
                 fix=f"volumes: - name: {volume.name}, persistentVolumeClaim: claimName: {unused[0] if unused else 'CLAIM'}",
             )
+
+
+def _kind(volume: Volume) -> str:
+    """The kind in GUARD_KINDS that waives a volume."""
+    return "memory" if mapping(volume.body, "emptyDir").get("medium") == "Memory" else _EPHEMERAL[volume.kind]
 
 
 def _empty_dir_for_claim(inventory: Inventory) -> Iterator[Verdict]:

@@ -38,6 +38,11 @@ _FOLDER = frozenset({"DIR", "DIRECTORY", "FOLDER", "HOME", "PGDATA", "DATADIR"})
 #: Words for a part of a URL, and for what a program reads and never writes.
 _ROUTE = frozenset({"API", "ROUTE", "ROUTES", "ENDPOINT", "ENDPOINTS", "PREFIX", "CONTEXT"})
 _CONFIGURATION = frozenset({"CONFIG", "CONF", "CONFIGURATION"})
+#: Words for what an image brings, and for what may be lost: neither is kept on the volume.
+_NOT_KEPT = frozenset({
+    "SEED", "SEEDS", "BUILTIN", "DEFAULT", "DEFAULTS", "BUNDLED", "TEMPLATE", "TEMPLATES", "EXAMPLE", "EXAMPLES",
+    "MIGRATION", "MIGRATIONS", "STATIC", "CACHE", "TMP", "TEMP", "BACKUP", "BACKUPS",
+})  # fmt: skip
 _CONFIGURATION_FILE = re.compile(
     r".*(?:/conf(?:ig)?/[^/]+\.\w+|\.(?:ya?ml|toml|ini|conf|cfg|properties|env|xml|pem|crt|key))"
 )
@@ -100,9 +105,14 @@ def _uncovered(inventory: Inventory) -> Iterator[tuple[Workload, Container, str,
 
 
 def _is_for_data(box: Container, name: str, value: str) -> bool:
-    """Whether a variable names a place for data: not a part of a URL, not a file of settings."""
+    """Whether a variable names a place for data: not a part of a URL, a file of settings, what an image brings, or scratch."""
     words = frozenset(_NAME_WORDS.findall(name.upper()))
-    if not words & _DATA or not words & _PLACE or words & _CONFIGURATION or _CONFIGURATION_FILE.fullmatch(value):
+    if (
+        not words & _DATA
+        or not words & _PLACE
+        or words & (_CONFIGURATION | _NOT_KEPT)
+        or _CONFIGURATION_FILE.fullmatch(value)
+    ):
         return False
     is_plain = box.env[name].startswith("/")  # without `file:` or `sqlite:`, which only a path can have
     return not is_plain or bool(words & _FOLDER) or not words & (_ROUTE | {"URL", "URI"})

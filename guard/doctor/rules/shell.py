@@ -1,12 +1,17 @@
-"""Which folders a shell script empties, read off its words: there is no shell here, what is not plain is left out. Pure."""
+"""Which folders a shell script empties at every run, read off its words: what is not plain is left out. Pure.
+
+There is no shell here, so what stands behind a test, in a branch, a loop or a function's body may run or not.
+"""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice, takewhile
+from itertools import dropwhile, islice, takewhile
 from posixpath import join
 
 from guard.doctor.kube import clean_path
 
+#: `<<E`: the lines that follow are text, up to the one that says E.
+_HERE_DOCUMENT = re.compile(r"(?<!<)<<-?\s*[\"'\\]?(\w+)[\"']?")
 _COMMENT = re.compile(r"(?:^|(?<=\s))#[^\n]*")
 _REDIRECTION = re.compile(r"\d?[<>]{1,2}&?\s*[^\s;&|()]+")
 _OPERATOR = re.compile(r"(&&|\|\||[;&|\n()])")
@@ -19,6 +24,18 @@ _RECURSIVE = re.compile(r"-[a-zA-Z]*[rR][a-zA-Z]*|--recursive")
 #: these a few lines could make it grow without end.
 _COMMAND, _PATH, _VALUE = 4096, 4096, 1024
 
+#: What opens and closes a branch, a loop, a group or a function's body, and what may stand before a command in one.
+_OPENS = frozenset({"if", "case", "for", "while", "until", "select", "function", "{"})
+_CLOSES = frozenset({"fi", "esac", "done", "}"})
+_LEADS = frozenset({"then", "else", "do", "!"})
+#: What ends the script, or hands over to another program.
+_LEAVES = frozenset({"exit", "return", "exec"})
+#: Programs that do something and test nothing: what follows them behind `&&` runs as well.
+_ACTS = frozenset({
+    "cd", "rm", "find", "mkdir", "cp", "mv", "touch", "chown", "chmod", "echo", "printf", "set", "export", "umask",
+    "sleep", "sync", "true", ":",
+})  # fmt: skip
+
 #: Options of find that spare nothing; -name, -mtime, -empty and their like do.
 _SPARE_NOTHING = frozenset({
     "-delete", "-type", "-maxdepth", "-depth", "-d", "-xdev", "-mount", "-noleaf", "-ignore_readdir_race", "-print", "-print0",
@@ -29,8 +46,44 @@ _VALUES = {"-type": 1, "-maxdepth": 1, "-mindepth": 1, "!": 2, "-not": 2}
 _NO_DATA = frozenset({"lost+found", ".volume-guard"})
 
 
+class _Course:
+    """Whether the command at hand runs whenever the script does."""
+
+    def __init__(self) -> None:
+        self._open = 0  # branches, loops and bodies
+        self._behind = [False]  # a test, in its chain of && and ||: one for each open parenthesis
+        self._left = False
+        self._acts = True  # what the last command was
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing decides over it."""
+        return not (self._open or self._behind[-1] or self._left)
+
+    def goes_on(self, operator: str) -> None:
+        """What an operator makes of the next command."""
+        if operator in {";", "&", "\n"}:
+            self._behind[-1] = self._behind[-2] if self._behind[1:] else False
+        elif operator == "||" or (operator == "&&" and not self._acts):
+            self._behind[-1] = True
+        elif operator == "(":
+            self._behind.append(self._behind[-1])
+        elif operator == ")" and self._behind[1:]:
+            self._behind.pop()
+
+    def runs(self, words: Sequence[str]) -> None:
+        """What a command makes of itself and of those after it."""
+        own = _without_lead(words)
+        first = own[0] if own else ""
+        self._acts = first.rpartition("/")[2] in _ACTS or "=" in first
+        self._open += first in _OPENS or own[1:] == ["{"]
+        self._open = max(self._open - (first in _CLOSES), 0)
+        if first in _LEAVES and (self.is_plain or own[1:2] in ([], ["0"]) or first != "exit"):
+            self._left = True
+
+
 def emptied(script: str, folder: str, variables: Mapping[str, str]) -> set[str]:
-    """The folders that a script empties or removes whole.
+    """The folders that a script empties or removes whole whenever it runs.
 
     Args:
         script: Its text.
@@ -40,32 +93,60 @@ def emptied(script: str, folder: str, variables: Mapping[str, str]) -> set[str]:
     known = dict(variables)
     found: set[str] = set()
     inside = [folder]  # one for each open parenthesis: a subshell's `cd` ends with it
+    course = _Course()
     for part in _OPERATOR.split(_plain(script, variables)):
         if len(part) > _COMMAND:
             inside[-1] = ""  # it may have gone elsewhere
             continue
+        if _OPERATOR.fullmatch(part):
+            course.goes_on(part)
+            inside = [*inside, inside[-1]] if part == "(" else inside[:-1] or [""] if part == ")" else inside
+            continue
         command = _filled_in(part, known)
         words = command.replace('"', "").replace("'", "").split()
-        if part == "(":
-            inside.append(inside[-1])
-        elif part == ")":
-            inside.pop()
-            inside = inside or [""]
-        elif assignment := _ASSIGNMENT.fullmatch(" ".join(words)):
-            known[assignment[1]] = assignment[2] if len(assignment[2]) <= _VALUE else ""
+        if not words:
+            continue
+        course.runs(words)
+        if assignment := _ASSIGNMENT.fullmatch(" ".join(words)):
+            known[assignment[1]] = assignment[2] if course.is_plain and len(assignment[2]) <= _VALUE else ""
         elif "cd" in words:
-            inside[-1] = _content(inside[-1], next((word for word in _arguments(words, "cd") if word != "--"), "$HOME"))
-        else:
+            target = next((word for word in _arguments(words, "cd") if word != "--"), "$HOME")
+            inside[-1] = _content(inside[-1], target) if course.is_plain else ""
+        elif course.is_plain:
             found |= {_content(inside[-1], target) for target in (*_removed(words), *_searched(words))}
     return found - {""}
 
 
+def _without_lead(words: Sequence[str]) -> list[str]:
+    """A command without `sh -c` before a whole script, and without `then` and its like."""
+    own = list(words)
+    if own and own[0].rpartition("/")[2].endswith("sh"):
+        own = list(dropwhile(lambda word: word.startswith("-") or word == "pipefail", own[1:]))
+    return list(dropwhile(lambda word: word in _LEADS, own))
+
+
 def _plain(script: str, variables: Mapping[str, str]) -> str:
-    """The script without comments and redirections; escaped parentheses and semicolons are no operators."""
-    bare = _COMMENT.sub("", script.replace("\\\n", " "))
+    """The script without here documents, comments and redirections; escaped parentheses and semicolons are no operators."""
+    bare = _COMMENT.sub("", _without_texts(script.replace("\\\n", " ")))
     bare = re.sub(r"\\([()])", " -group ", bare.replace("\\;", "+"))
     bare = _BY_KUBELET.sub(lambda match: variables.get(match[1], "")[:_VALUE] or match[0], bare)
     return _REDIRECTION.sub(" ", bare)
+
+
+def _without_texts(script: str) -> str:
+    """The script without here documents; what stands behind `<<E` on its line is still a command."""
+    kept = []
+    end = ""
+    for line in script.split("\n"):
+        opened = _HERE_DOCUMENT.search(line)
+        if end:
+            end = "" if line.strip() == end else end
+        elif opened:
+            end = opened[1]
+            kept.append(line.replace(opened[0], "", 1))
+        else:
+            kept.append(line)
+    return "\n".join(kept)
 
 
 def _filled_in(command: str, known: Mapping[str, str]) -> str:

@@ -18,7 +18,7 @@ def looks_elsewhere(found: Workload, box: Container, kept: str) -> str:
         return ""  # set by reference: not to be known from here
     own = box.mount_at(path)
     if own is None:
-        return f"container {box.name} looks at {path}, where it mounts nothing: it refuses every start"
+        return looks_at_nothing(box)
     apps = applications(found)
     for app in apps:
         mount = app.mount_at(path)
@@ -33,6 +33,28 @@ def looks_elsewhere(found: Workload, box: Container, kept: str) -> str:
         paths = ", ".join(f"{mount.path} ({_said(mount, mount.path)})" for mount in used) or "nowhere"
         return f"container {box.name} looks at {path} ({_said(own, path)}), the application mounts volume {own.volume} at {paths}"
     return _leaves_data_out(found, box, own, kept)
+
+
+def looks_at_nothing(box: Container) -> str:
+    """What is wrong with a guard's container that mounts nothing at its path; empty where it does, or by reference."""
+    path = guarded_path(box)
+    if not path or box.mount_at(path):
+        return ""
+    return f"container {box.name} looks at {path}, where it mounts nothing: it refuses every start"
+
+
+def folder_of(found: Workload, box: Container) -> tuple[str, str] | None:
+    """The claim, or else the volume, and the folder of it in which a guard's container reads the marker.
+
+    None where it mounts nothing there, or only the cluster knows.
+    """
+    path = guarded_path(box)
+    mount = box.mount_at(path) if path else None
+    volume = found.pod.volumes.get(mount.volume) if mount else None
+    folder = _folder(mount, path) if mount else None
+    if volume is None or folder is None:
+        return None
+    return (f"claim {volume.claim}" if volume.claim else f"volume {volume.name}"), folder
 
 
 def _leaves_data_out(found: Workload, box: Container, own: Mount, kept: str) -> str:

@@ -215,5 +215,5 @@ class TestClaimsMeant:
         assert [(found.namespace, found.name) for _, found in inventory.guarded_claims] == [
             ("dev", "data-s-0"), ("dev", "data-s-1"), ("dev", "data-s-2"),
         ]  # fmt: skip
-        (checklist,) = checklists(inventory, None)
+        (checklist,) = checklists(inventory, ())
         assert [item.why for item in checklist.items if item.id == "bound"] == ["data-s-1: Pending"]

@@ -17,6 +17,8 @@ from guard.outcome import Outcome
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*/*.yaml"))
 Way = tuple[str | int, ...]
+#: One object that stays one, however the others are bent: a text without any was not read.
+WHOLE = {"kind": "ConfigMap", "metadata": {"name": "a"}}
 #: What may stand where another shape is expected.
 SHAPES: tuple[Any, ...] = (
     None,
@@ -69,7 +71,7 @@ def bent_objects(draw: st.DrawFn) -> list[dict[str, Any]]:
 @settings(max_examples=100)
 @given(bent_objects())
 def test_objects_with_parts_of_another_shape_end_in_a_report(bodies: list[dict[str, Any]]) -> None:
-    text = json.dumps(bodies).encode()
+    text = json.dumps([WHOLE, *bodies]).encode()
     for options in (Options(("-",)), Options(("-",), output="json")):
         outcome, said = run(options, io.BytesIO(text))
         assert outcome in {Outcome.OK, Outcome.FINDINGS}

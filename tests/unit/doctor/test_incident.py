@@ -202,7 +202,37 @@ class TestChecklist:
         [
             ({"event": "volume.ok", "message": "412 files, as before.", "reference_files": 412}, "yes"),
             ({"event": "volume.ok", "message": "0 files, no baseline yet."}, "unknown"),
-            ({"event": "volume.refused", "message": "data-lost: 0 of 412 files are left."}, "no"),
+            (
+                {"event": "volume.refused", "message": "data-lost: 0 of 412 files are left.", "outcome": "data-lost"},
+                "no",
+            ),
+            ({"event": "volume.refused", "message": "marker-missing: none.", "outcome": "marker-missing"}, "no"),
+            (
+                {
+                    "event": "volume.refused",
+                    "message": "marker-mismatch: b",
+                    "outcome": "marker-mismatch",
+                    "volume": "b",
+                },
+                "no",
+            ),
+            (
+                {"event": "volume.refused", "message": "held: by a", "outcome": "held", "also": ["data-lost"]},
+                "no",
+            ),
+            ({"event": "volume.refused", "message": "held: by a", "outcome": "held"}, "unknown"),
+            ({"event": "volume.refused", "message": "read-only: ro", "outcome": "read-only"}, "unknown"),
+            ({"event": "volume.refused", "message": "unreachable: EIO", "outcome": "unreachable"}, "unknown"),
+            (
+                {
+                    "event": "volume.ok",
+                    "message": "30 files; it shrunk from 100 to 30 files.",
+                    "reference_files": 100,
+                    "outcome": "ok",
+                    "warnings": ["it shrunk from 100 to 30 files"],
+                },
+                "unknown",
+            ),
         ],
     )
     def test_the_last_word_of_the_gates_log_says_whether_data_survived(

@@ -1,4 +1,4 @@
-"""Pods of Jobs: the documented command lists pods and no jobs, and such a pod is never the application."""
+"""Pods of Jobs: a dump may list pods and no jobs, and such a pod is never the application."""
 
 import copy
 import io

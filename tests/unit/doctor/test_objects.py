@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from guard.doctor import objects
+from guard.doctor.command import Options, run
 from guard.doctor.inventory import Inventory
 from guard.doctor.kube import Side
 from guard.doctor.objects import Loaded, load
 from guard.doctor.yaml_text import MAX_DEPTH
+from guard.outcome import Outcome
 
 GOOD = "kind: ConfigMap\nmetadata: {name: good}\n"
 
@@ -163,6 +165,67 @@ class TestNothing:
     def test_a_folder_of_empty_files_is_said(self, tmp_path: Path) -> None:
         (tmp_path / "b.yaml").write_text("# later\n")
         assert "nothing in the 1 files in this folder" in load((str(tmp_path),), (), io.BytesIO()).broken[0].reason
+
+    def test_a_folder_below_that_cannot_be_read_is_broken(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "a.yaml").write_text(GOOD)
+        (tmp_path / "below").mkdir()
+        scan = os.scandir
+
+        def refuse(path: str) -> object:
+            if str(path).endswith("below"):
+                raise PermissionError(13, "Permission denied", path)
+            return scan(path)
+
+        monkeypatch.setattr(os, "scandir", refuse)
+        loaded = load((str(tmp_path),), (), io.BytesIO())
+        assert [(broken.source, broken.reason) for broken in loaded.broken] == [
+            (str(tmp_path / "below"), "cannot be read: Permission denied")
+        ]
+        assert names(loaded) == ["good"]
+
+    def test_a_linked_folder_below_is_left_out_and_said(self, tmp_path: Path) -> None:
+        (tmp_path / "a.yaml").write_text(GOOD)
+        (tmp_path / "below").symlink_to(tmp_path)
+        loaded = load((str(tmp_path),), (), io.BytesIO())
+        assert loaded.skipped == [f"{tmp_path / 'below'} is a link to a folder: name it to have it read"]
+        assert names(loaded) == ["good"]
+
+    def test_a_file_that_is_named_twice_is_read_once_for_each_side(self, tmp_path: Path) -> None:
+        file = tmp_path / "a.yaml"
+        file.write_text(GOOD)
+        (tmp_path / "b.yaml").symlink_to(file)
+        loaded = load((str(file), str(tmp_path)), (str(file),), io.BytesIO())
+        assert [(kube.name, kube.side) for kube in loaded.objects] == [("good", Side.FILE), ("good", Side.LIVE)]
+        assert loaded.skipped == [
+            f"{tmp_path / name} was given before: it is read once" for name in ("a.yaml", "b.yaml")
+        ]
+        assert loaded.broken == []
+
+
+class TestOutcome:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "NAME   READY\nskills 1/1\n",
+            "Name: skills\nNamespace: dev\n",
+            "replicas: 1\n",
+            "[1, 2]",
+            '"x"',
+            "# nothing\n",
+        ],
+        ids=["table", "describe", "values", "numbers", "string", "comment"],
+    )
+    def test_a_text_without_any_object_was_not_read(self, text: str) -> None:
+        assert run(Options(("-",)), io.BytesIO(text.encode()))[0] is Outcome.USAGE
+
+    @pytest.mark.parametrize("text", [GOOD, '{"kind": "List", "items": []}', "[]", f"replicas: 1\n---\n{GOOD}"])
+    def test_an_object_and_a_list_that_says_there_is_none_were(self, text: str) -> None:
+        assert run(Options(("-",)), io.BytesIO(text.encode()))[0] is Outcome.OK
+
+    def test_equal_keys_are_found_in_any_mapping(self) -> None:
+        assert run(Options(("-",)), io.BytesIO(b"replicas: 1\nreplicas: 2\n"))[0] is Outcome.FINDINGS
 
 
 class TestHostileInput:

@@ -1,0 +1,142 @@
+"""Objects of a cluster in a few words each, right unless told otherwise, and what the doctor says of them."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from guard.doctor.command import Options, run
+
+Body = dict[str, Any]
+PATH = "/app/skills"
+CLAIM = "claude-skills-storage"
+
+
+def mount(path: str = PATH, volume: str = "skills", **more: Any) -> Body:
+    return {"name": volume, "mountPath": path, **more}
+
+
+def volume(claim: str = CLAIM, name: str = "skills") -> Body:
+    return {"name": name, "persistentVolumeClaim": {"claimName": claim}}
+
+
+def env(**values: str) -> list[Body]:
+    return [{"name": name, "value": value} for name, value in values.items()]
+
+
+def gate(name: str = "gate", **more: Any) -> Body:
+    image = "ghcr.io/uengine-oss/volume-guard:1.0"
+    right = {"image": image, "args": ["check"], "env": env(GUARD_VOLUME="v"), "volumeMounts": [mount()]}
+    return {"name": name, **right, **more}
+
+
+def app(**more: Any) -> Body:
+    return {"name": "app", "image": "example/claude-skills:1", "volumeMounts": [mount()], **more}
+
+
+def pod_spec(**more: Any) -> Body:
+    """The application behind its gate, on the claim."""
+    return {"initContainers": [gate()], "containers": [app()], "volumes": [volume()], **more}
+
+
+def bare(**more: Any) -> Body:
+    """A pod without volume and gate."""
+    return {"containers": [app(volumeMounts=[])], **more}
+
+
+def made(kind: str, name: str, spec: Body, status: Body | None = None, **metadata: Any) -> Body:
+    known = {"name": name, "namespace": "dev", "uid": f"u-{kind}-{name}", **metadata}
+    return {"apiVersion": "v1", "kind": kind, "metadata": known, "spec": spec, "status": status or {}}
+
+
+def deployment(pod: Body | None = None, name: str = "claude-skills", status: Body | None = None, **spec: Any) -> Body:
+    right = {"replicas": 1, "strategy": {"type": "Recreate"}, "template": {"spec": pod_spec() if pod is None else pod}}
+    return made("Deployment", name, {**right, **spec}, status)
+
+
+def job(pod: Body, name: str, condition: str = "", **metadata: Any) -> Body:
+    """A Job; with a condition, such as Complete, one that has ended."""
+    status = {"conditions": [{"type": condition, "status": "True"}]} if condition else {}
+    return made("Job", name, {"template": {"spec": {"restartPolicy": "Never", **pod}}}, status, **metadata)
+
+
+def cron_job(pod: Body, name: str) -> Body:
+    spec = {"schedule": "0 2 * * *", "jobTemplate": {"spec": {"template": {"spec": pod}}}}
+    return made("CronJob", name, spec)
+
+
+def pod_of(body: Body, phase: str, suffix: str = "x", **more: Any) -> Body:
+    """A pod of a Deployment."""
+    name = f"{body['metadata']['name']}-7d9f"
+    owner = {"kind": "ReplicaSet", "name": name, "controller": True}
+    metadata = {"labels": {"pod-template-hash": "7d9f"}, "ownerReferences": [owner]}
+    return made("Pod", f"{name}-{suffix}", {**body["spec"]["template"]["spec"], **more}, {"phase": phase}, **metadata)
+
+
+def claim(name: str = CLAIM, phase: str = "Bound", *, mode: str = "ReadWriteOnce", **metadata: Any) -> Body:
+    spec = {"accessModes": [mode], "storageClassName": "standard-rwo"}
+    bound = {"volumeName": f"pv-{name}"} if phase == "Bound" else {}
+    return made("PersistentVolumeClaim", name, {**spec, **bound}, {"phase": phase}, **metadata)
+
+
+def storage_class(**more: Any) -> Body:
+    metadata = {"name": "standard-rwo", "uid": "s"}
+    return {"kind": "StorageClass", "metadata": metadata, "reclaimPolicy": "Retain", **more}
+
+
+def persistent_volume(of: str = CLAIM, policy: str = "Retain") -> Body:
+    metadata = {"name": f"pv-{of}", "uid": "pv"}
+    spec = {"persistentVolumeReclaimPolicy": policy, "claimRef": {"namespace": "dev", "name": of}}
+    return {"kind": "PersistentVolume", "metadata": metadata, "spec": spec, "status": {"phase": "Bound"}}
+
+
+def stateful_set(*templates: Body, pod: Body | None = None, name: str = "skills") -> Body:
+    right = {
+        "containers": [app(volumeMounts=[mount(volume="data")])],
+        "initContainers": [gate(volumeMounts=[mount(volume="data")])],
+    }
+    spec = {"replicas": 1, "template": {"spec": right if pod is None else pod}, "volumeClaimTemplates": [*templates]}
+    return made("StatefulSet", name, spec)
+
+
+def template(name: str = "data", storage_class: str | None = "standard-rwo", **annotations: str) -> Body:
+    spec = {"accessModes": ["ReadWriteOnce"]} | ({} if storage_class is None else {"storageClassName": storage_class})
+    return {"metadata": {"name": name, "annotations": annotations}, "spec": spec}
+
+
+def event(about: Body, reason: str, message: str) -> Body:
+    name = about["metadata"]["name"]
+    subject = {"kind": about["kind"], "namespace": "dev", "name": name}
+    metadata = {"name": f"{name}.1", "namespace": "dev", "uid": "e"}
+    return {"kind": "Event", "metadata": metadata, "involvedObject": subject, "reason": reason, "message": message}
+
+
+def as_file(body: Body) -> Body:
+    """The same as its author wrote it."""
+    return {**body, "metadata": {key: value for key, value in body["metadata"].items() if key != "uid"}, "status": {}}
+
+
+def diagnosed(*bodies: Body, logs: tuple[Path, ...] = ()) -> Body:
+    options = Options(("-",), logs=tuple(map(str, logs)), output="json")
+    _, said = run(options, io.BytesIO(json.dumps(bodies).encode()))
+    found: Body = json.loads(said)
+    return found
+
+
+def ignored(*bodies: Body) -> list[str]:
+    return [f"{one['rule']} {one['object']['name']}" for one in diagnosed(*bodies)["ignored"]]
+
+
+def findings(*bodies: Body) -> list[str]:
+    """What the doctor finds: `VG101 claude-skills`."""
+    return [f"{one['rule']} {one['object']['name']}" for one in diagnosed(*bodies)["findings"]]
+
+
+def unknown(*bodies: Body) -> set[str]:
+    return {one["rule"] for one in diagnosed(*bodies)["unknown"]}
+
+
+def answers(*bodies: Body, logs: tuple[Path, ...] = ()) -> dict[str, str]:
+    """The checklist of the only guarded workload."""
+    (checklist,) = diagnosed(*bodies, logs=logs)["checklist"]
+    return {item["id"]: item["answer"] for item in checklist["items"]}
