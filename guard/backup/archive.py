@@ -8,7 +8,7 @@ compared by the next run, and nothing is forgotten before all the rest has succe
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from guard.backup import retention
@@ -61,12 +61,13 @@ def run(night: Night, guard: Guard, restic: Restic, pause: Callable[[float], Non
             pause(night.settle)
             new, lost = _archive(night, restic, say)
         if lost is not None:
-            _pin(restic, new, lost, say)
+            lost = _pin(restic, lost, say)
     except Failed as failed:
         raise _cause(failed, restic, part) from None
     restic.check(part)
     say(BackupEvent.CHECKED, f"The repository is whole, and share {part} of its data was read back.", share=part)
     if lost is not None:
+        new = restic.untag(new, retention.UNREPORTED)
         found = (
             f"snapshot {new.short} has {lost.loss.after} files where {lost.before.shown} has {lost.loss.before}: "
             f"{lost.loss.reason}"
@@ -115,24 +116,25 @@ def _archive(night: Night, restic: Restic, say: Voice) -> tuple[Snapshot, Shrunk
     lost = retention.shrunk(night.rule, snapshots, new, restic.census)
     if lost is None:
         count = len(retention.compared(snapshots, new))
-        against = f"the last {count} before it" if count else "none: there is none before it that is not pinned"
+        against = f"the last {count} before it" if count else "none: there is none before it"
         say(BackupEvent.COMPARED, f"Snapshot {new.short} kept the data, compared with {against}.", compared=count)
     else:
         # At once: whatever comes next, no restore takes it for a good one.
-        new = restic.tag(new, retention.SHRUNK)
+        new = restic.tag(new, retention.SHRUNK, retention.UNREPORTED)
     return new, lost
 
 
-def _pin(restic: Restic, new: Snapshot, lost: Shrunk, say: Voice) -> None:
+def _pin(restic: Restic, lost: Shrunk, say: Voice) -> Shrunk:
     pinned = restic.tag(lost.before, retention.PINNED)
     say(
         BackupEvent.PINNED,
-        f"Snapshot {new.short} lost the data of {pinned.shown} ({lost.loss.before} files, now {lost.loss.after}): the "
+        f"The new snapshot lost the data of {pinned.shown} ({lost.loss.before} files, now {lost.loss.after}): the "
         f"older one is tagged {retention.PINNED} and stays until the tag is removed, the new one is tagged {retention.SHRUNK}.",
         files=lost.loss.after,
         files_before=lost.loss.before,
         entries={entry.name: [entry.before, entry.after] for entry in lost.loss.entries},
     )
+    return replace(lost, before=pinned)
 
 
 def _forget(night: Night, restic: Restic, say: Voice) -> str:

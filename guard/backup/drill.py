@@ -163,5 +163,5 @@ def _judge(drill: Drill, restic: Restic, snapshots: tuple[Snapshot, ...], newest
             f"{lost.loss.before}: {lost.loss.reason}"
         )
         raise Failed(Result.SNAPSHOT_SHRUNK, found)
-    if retention.stale(newest, drill.now, drill.max_age):
-        raise Failed(Result.BACKUP_STALE, f"the newest snapshot is {newest.shown}, older than {drill.max_age}")
+    if stale := retention.stale(newest, drill.now, drill.max_age):
+        raise Failed(Result.BACKUP_STALE, f"the newest snapshot, {newest.shown}, is {stale}")
