@@ -90,6 +90,7 @@ def _run(wanted: argparse.Namespace, found: CheckSettings, interrupt: Interrupt,
             restic,
             interrupt,
             say,
+            found.termination_log,
         ).run()
     age = timedelta(seconds=_seconds("--max-age", wanted.max_age))
     return drill.run(drill.Drill(wanted.into, found.loss_rule(), age, datetime.now(UTC)), restic, say)
@@ -154,7 +155,8 @@ def main(arguments: Sequence[str]) -> int:
         except Refused as refused:
             if refused.unsaid:
                 say(BackupEvent.FAILED, refused.unsaid, last=True, status=refused.status)
-                termination.write(found.termination_log, refused.unsaid + "\n")
+            if refused.reason:
+                termination.write(found.termination_log, refused.reason)
             return refused.status
         except Failed as failed:
             return _failed(failed, say, found.termination_log)

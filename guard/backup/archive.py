@@ -7,6 +7,7 @@ Killed anywhere, nothing is lost: what is not archived is archived by the next t
 compared by the next run, and nothing is forgotten before all the rest has succeeded.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
@@ -18,7 +19,7 @@ from guard.backup.result import BackupEvent, Failed, Result
 from guard.backup.retention import Policy, Shrunk
 from guard.backup.say import Voice
 from guard.backup.snapshot import Snapshot
-from guard.outcome import Outcome
+from guard.outcome import Outcome, Severity
 from guard.volume.loss import LossRule
 
 
@@ -27,7 +28,7 @@ class Night:
     """What one night needs to know.
 
     Attributes:
-        path: GUARD_PATH.
+        path: GUARD_PATH; links in it are resolved.
         rule: The rule of loss.
         policy: How long snapshots stay.
         parts: The data is read back in so many shares, one a day.
@@ -53,13 +54,15 @@ def run(night: Night, guard: Guard, restic: Restic, pause: Callable[[float], Non
         Interrupted: A signal asked for the end.
     """
     part = retention.share(night.today, night.parts)
-    _judge(guard)
+    files = _judge(guard)
+    # restic would archive a link itself, and compares paths as they are written.
+    night = replace(night, path=os.path.realpath(night.path))
     restic.remove_stale_locks()
     try:
-        new, lost = _archive(night, restic, say)
+        new, lost = _archive(night, files, restic, say)
         if lost is not None:
             pause(night.settle)
-            new, lost = _archive(night, restic, say)
+            new, lost = _archive(night, files, restic, say)
         if lost is not None:
             lost = _pin(restic, lost, say)
     except Failed as failed:
@@ -77,11 +80,12 @@ def run(night: Night, guard: Guard, restic: Restic, pause: Callable[[float], Non
     return f"{night.path} is archived as snapshot {new.short} and checked; {kept}."
 
 
-def _judge(guard: Guard) -> None:
-    # Behind `--` a pass writes no termination message, and at this level no line: the gate before has said both.
-    seen = guard("check", "--wait=0s", "--writable=false", "--enforce=true", "--log-level=error", "--", "true")
+def _judge(guard: Guard) -> int:
+    """Asks the gate again; how many files it counted, at least. A pass is not said: the gate before has said it."""
+    seen = guard("check", "--wait=0s", "--writable=false", "--enforce=true", "--", "true", least=Severity.ERROR)
     if seen.status != Outcome.OK.status:
-        raise Refused(seen.status)
+        raise Refused.by(seen)
+    return int(seen.line.get("files") or seen.line.get("files_at_least") or 0)
 
 
 def _cause(failed: Failed, restic: Restic, part: str) -> Failed:
@@ -94,8 +98,8 @@ def _cause(failed: Failed, restic: Restic, part: str) -> Failed:
     return failed
 
 
-def _archive(night: Night, restic: Restic, say: Voice) -> tuple[Snapshot, Shrunk | None]:
-    """Archives and compares."""
+def _archive(night: Night, files: int, restic: Restic, say: Voice) -> tuple[Snapshot, Shrunk | None]:
+    """Archives and compares; with the files that the gate has just counted, too, of which some must be there."""
     told = restic.archive(night.path)
     snapshots = restic.snapshots()
     new = retention.named(snapshots, str(told["snapshot_id"]))
@@ -115,6 +119,10 @@ def _archive(night: Night, restic: Restic, say: Voice) -> tuple[Snapshot, Shrunk
 
     lost = retention.shrunk(night.rule, snapshots, new, restic.census)
     if lost is None:
+        if files and not told.get("total_files_processed") and not restic.census(new).files:
+            new = restic.tag(new, retention.INCOMPLETE)
+            found = f"{night.path} had {files} files when the gate counted them, and snapshot {new.short} has none"
+            raise Failed(Result.ARCHIVE_INCOMPLETE, f"{found}: it is tagged {retention.INCOMPLETE}")
         count = len(retention.compared(snapshots, new))
         against = f"the last {count} before it" if count else "none: there is none before it"
         say(BackupEvent.COMPARED, f"Snapshot {new.short} kept the data, compared with {against}.", compared=count)

@@ -46,11 +46,11 @@ class Result(Enum):
     )  # fmt: skip
     ENGINE_FAILED = Row(
         "engine-failed", 54, again=True,
-        remedy="restic's own words are above: no space left on the repository, no network, or memory ran out. Nothing was forgotten.",
+        remedy="restic's own words are above: no space left, no network, no permission, or memory ran out. What was forgotten, if anything, went by the policy after a whole backup.",
     )  # fmt: skip
     ARCHIVE_INCOMPLETE = Row(
         "archive-incomplete", 55, again=True,
-        remedy="Some files could not be read: run the backup as the application's uid, and look at the disk. Nothing was forgotten.",
+        remedy="Some files could not be read, or all were gone: run the backup as the application's uid, and look at the disk. Nothing was forgotten.",
     )  # fmt: skip
     SNAPSHOT_SHRUNK = Row(
         "snapshot-shrunk", 56, again=False,
