@@ -168,7 +168,9 @@ def test_a_gate_that_a_flag_sent_to_another_path_is_no_gate_for_a_backup(backups
     assert backups.snapshots() == []
 
 
-@pytest.mark.parametrize("flags", [("--keep-within=30s",), ("--keep-last=0",), ("--settle=x",), ("--keep=1",)])
+@pytest.mark.parametrize(
+    "flags", [("--keep-within=30s",), ("--keep-last=0",), ("--settle=x",), ("--keep=1",), ("--read-parts=257",)]
+)
 def test_arguments_that_mean_nothing_end_the_run_before_anything_is_archived(
     flags: tuple[str, ...], backups: Backups
 ) -> None:
