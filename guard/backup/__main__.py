@@ -163,7 +163,7 @@ def main(arguments: Sequence[str]) -> int:
             if refused.unsaid:
                 say(BackupEvent.FAILED, refused.unsaid, last=True, status=refused.status)
             if refused.reason:
-                termination.write(found.termination_log, refused.reason)
+                termination.write(found.termination_log, f"{refused.reason}\n")
             return refused.status
         except Failed as failed:
             return _failed(failed, say, found.termination_log)

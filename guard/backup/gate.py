@@ -54,7 +54,7 @@ class Refused(Exception):  # noqa: N818 - an outcome of the gate, kept as it is
         super().__init__(unsaid or reason)
         self.status = status
         self.unsaid = unsaid
-        self.reason = reason or f"{unsaid}\n"
+        self.reason = reason or unsaid
 
     @classmethod
     def by(cls, said: Said) -> Self:
@@ -95,7 +95,7 @@ class Guard:
         with tempfile.NamedTemporaryFile() as ended:
             told = {"GUARD_LOG_FORMAT": "json", "GUARD_LOG_LEVEL": "info", "GUARD_TERMINATION_LOG": ended.name}
             status = process.run(argv, self._interrupt, out=lambda _: None, err=err, env={**os.environ, **told})
-            reason = ended.read().decode("utf-8", "replace")
+            reason = ended.read().decode("utf-8", "replace").rstrip()
         outcomes = frozenset({str(last.get("outcome", Outcome.OK.label)), *last.get("also", ())})
         if status != 0 and outcomes == {Outcome.OK.label}:
             outcomes = frozenset({Outcome.INTERNAL_ERROR.label})
