@@ -30,6 +30,8 @@ from guard.report.log import Log
 from guard.settings import CheckSettings, duration, load, reporting
 from guard.wording import Whereabouts
 
+#: restic divides its data into no more shares.
+_PARTS = 256
 _LOCK_WAIT = re.compile(r"\d{1,5}[smh]", re.ASCII)
 
 
@@ -51,7 +53,9 @@ def parser() -> argparse.ArgumentParser:
     night = command("archive", "Archives, compares, checks, forgets.")
     night.add_argument("--keep-within", default="30d", help="In restic's notation, where m is months (30d).")
     night.add_argument("--keep-last", type=int, default=14, help="And at least so many (14).")
-    night.add_argument("--read-parts", type=int, default=7, help="All data is read back within so many days (7).")
+    night.add_argument(
+        "--read-parts", type=int, default=7, help="All data is read back within so many days, at most 256 (7)."
+    )
     night.add_argument(
         "--settle", default="60s", help="Time after which a snapshot that lost the data is taken anew (60s)."
     )
@@ -90,16 +94,20 @@ def _run(wanted: argparse.Namespace, found: CheckSettings, interrupt: Interrupt,
             restic,
             interrupt,
             say,
+            found.termination_log,
         ).run()
     age = timedelta(seconds=_seconds("--max-age", wanted.max_age))
-    return drill.run(drill.Drill(wanted.into, found.loss_rule(), age, datetime.now(UTC)), restic, say)
+    if not os.path.isdir(wanted.into):
+        raise Failed(Result.USAGE, f"--into {wanted.into!r} is no folder: a drill restores into an empty one")
+    into = os.path.realpath(wanted.into)
+    return drill.run(drill.Drill(into, found.loss_rule(), age, datetime.now(UTC)), restic, say)
 
 
 def _night(wanted: argparse.Namespace, found: CheckSettings) -> archive.Night:
     if not found.enforce:
         raise Failed(Result.USAGE, "GUARD_ENFORCE=false: a gate that lets everything pass is none for a backup")
-    if wanted.read_parts < 1:
-        raise Failed(Result.USAGE, "--read-parts must be at least 1")
+    if not 1 <= wanted.read_parts <= _PARTS:
+        raise Failed(Result.USAGE, f"--read-parts {wanted.read_parts} is not from 1 to {_PARTS}")
     try:
         policy = Policy(wanted.keep_within, wanted.keep_last)
     except ValueError as error:
@@ -154,7 +162,8 @@ def main(arguments: Sequence[str]) -> int:
         except Refused as refused:
             if refused.unsaid:
                 say(BackupEvent.FAILED, refused.unsaid, last=True, status=refused.status)
-                termination.write(found.termination_log, refused.unsaid + "\n")
+            if refused.reason:
+                termination.write(found.termination_log, f"{refused.reason}\n")
             return refused.status
         except Failed as failed:
             return _failed(failed, say, found.termination_log)

@@ -7,8 +7,9 @@ Killed anywhere, nothing is lost: what is not archived is archived by the next t
 compared by the next run, and nothing is forgotten before all the rest has succeeded.
 """
 
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from guard.backup import retention
@@ -18,7 +19,7 @@ from guard.backup.result import BackupEvent, Failed, Result
 from guard.backup.retention import Policy, Shrunk
 from guard.backup.say import Voice
 from guard.backup.snapshot import Snapshot
-from guard.outcome import Outcome
+from guard.outcome import Outcome, Severity
 from guard.volume.loss import LossRule
 
 
@@ -27,7 +28,7 @@ class Night:
     """What one night needs to know.
 
     Attributes:
-        path: GUARD_PATH.
+        path: GUARD_PATH; links in it are resolved.
         rule: The rule of loss.
         policy: How long snapshots stay.
         parts: The data is read back in so many shares, one a day.
@@ -53,20 +54,23 @@ def run(night: Night, guard: Guard, restic: Restic, pause: Callable[[float], Non
         Interrupted: A signal asked for the end.
     """
     part = retention.share(night.today, night.parts)
-    _judge(guard)
+    files = _judge(guard)
+    # restic would archive a link itself, and compares paths as they are written.
+    night = replace(night, path=os.path.realpath(night.path))
     restic.remove_stale_locks()
     try:
-        new, lost = _archive(night, restic, say)
+        new, lost = _archive(night, files, restic, say)
         if lost is not None:
             pause(night.settle)
-            new, lost = _archive(night, restic, say)
+            new, lost = _archive(night, files, restic, say)
         if lost is not None:
-            _pin(restic, new, lost, say)
+            lost = _pin(restic, lost, say)
     except Failed as failed:
         raise _cause(failed, restic, part) from None
     restic.check(part)
     say(BackupEvent.CHECKED, f"The repository is whole, and share {part} of its data was read back.", share=part)
     if lost is not None:
+        new = restic.untag(new, retention.UNREPORTED)
         found = (
             f"snapshot {new.short} has {lost.loss.after} files where {lost.before.shown} has {lost.loss.before}: "
             f"{lost.loss.reason}"
@@ -76,11 +80,12 @@ def run(night: Night, guard: Guard, restic: Restic, pause: Callable[[float], Non
     return f"{night.path} is archived as snapshot {new.short} and checked; {kept}."
 
 
-def _judge(guard: Guard) -> None:
-    # Behind `--` a pass writes no termination message, and at this level no line: the gate before has said both.
-    seen = guard("check", "--wait=0s", "--writable=false", "--enforce=true", "--log-level=error", "--", "true")
+def _judge(guard: Guard) -> int:
+    """Asks the gate again; how many files it counted, at least. A pass is not said: the gate before has said it."""
+    seen = guard("check", "--wait=0s", "--writable=false", "--enforce=true", "--", "true", least=Severity.ERROR)
     if seen.status != Outcome.OK.status:
-        raise Refused(seen.status)
+        raise Refused.by(seen)
+    return int(seen.line.get("files") or seen.line.get("files_at_least") or 0)
 
 
 def _cause(failed: Failed, restic: Restic, part: str) -> Failed:
@@ -93,8 +98,8 @@ def _cause(failed: Failed, restic: Restic, part: str) -> Failed:
     return failed
 
 
-def _archive(night: Night, restic: Restic, say: Voice) -> tuple[Snapshot, Shrunk | None]:
-    """Archives and compares."""
+def _archive(night: Night, files: int, restic: Restic, say: Voice) -> tuple[Snapshot, Shrunk | None]:
+    """Archives and compares; with the files that the gate has just counted, too, of which some must be there."""
     told = restic.archive(night.path)
     snapshots = restic.snapshots()
     new = retention.named(snapshots, str(told["snapshot_id"]))
@@ -114,25 +119,30 @@ def _archive(night: Night, restic: Restic, say: Voice) -> tuple[Snapshot, Shrunk
 
     lost = retention.shrunk(night.rule, snapshots, new, restic.census)
     if lost is None:
+        if files and not told.get("total_files_processed") and not restic.census(new).files:
+            new = restic.tag(new, retention.INCOMPLETE)
+            found = f"{night.path} had {files} files when the gate counted them, and snapshot {new.short} has none"
+            raise Failed(Result.ARCHIVE_INCOMPLETE, f"{found}: it is tagged {retention.INCOMPLETE}")
         count = len(retention.compared(snapshots, new))
-        against = f"the last {count} before it" if count else "none: there is none before it that is not pinned"
+        against = f"the last {count} before it" if count else "none: there is none before it"
         say(BackupEvent.COMPARED, f"Snapshot {new.short} kept the data, compared with {against}.", compared=count)
     else:
         # At once: whatever comes next, no restore takes it for a good one.
-        new = restic.tag(new, retention.SHRUNK)
+        new = restic.tag(new, retention.SHRUNK, retention.UNREPORTED)
     return new, lost
 
 
-def _pin(restic: Restic, new: Snapshot, lost: Shrunk, say: Voice) -> None:
+def _pin(restic: Restic, lost: Shrunk, say: Voice) -> Shrunk:
     pinned = restic.tag(lost.before, retention.PINNED)
     say(
         BackupEvent.PINNED,
-        f"Snapshot {new.short} lost the data of {pinned.shown} ({lost.loss.before} files, now {lost.loss.after}): the "
+        f"The new snapshot lost the data of {pinned.shown} ({lost.loss.before} files, now {lost.loss.after}): the "
         f"older one is tagged {retention.PINNED} and stays until the tag is removed, the new one is tagged {retention.SHRUNK}.",
         files=lost.loss.after,
         files_before=lost.loss.before,
         entries={entry.name: [entry.before, entry.after] for entry in lost.loss.entries},
     )
+    return replace(lost, before=pinned)
 
 
 def _forget(night: Night, restic: Restic, say: Voice) -> str:

@@ -136,9 +136,7 @@ def _restored(drill: Drill, restic: Restic, newest: Snapshot) -> _Comparison:
     try:
         restic.restore(newest, drill.into)
     except Failed as failed:
-        if failed.result is not Result.ENGINE_FAILED:
-            raise
-        raise Failed(Result.DRILL_DIFFERS, failed.found) from None
+        raise _cause(failed, restic) from None
     comparison = _Comparison(drill.into)
     restic.each_node(newest, comparison.take)
     comparison.count()
@@ -146,6 +144,17 @@ def _restored(drill: Drill, restic: Restic, newest: Snapshot) -> _Comparison:
         found = f"{comparison.differences} of {comparison.names} names differ: {'; '.join(comparison.differing)}"
         raise Failed(Result.DRILL_DIFFERS, f"snapshot {newest.short} restored to {drill.into}: {found}")
     return comparison
+
+
+def _cause(failed: Failed, restic: Restic) -> Failed:
+    """What really ended the restoring: data that is damaged, or a scratch disk, a network, a right that was missing."""
+    if failed.result is Result.ENGINE_FAILED:
+        try:
+            restic.check("1/1")
+        except Failed as found:
+            if found.result is Result.REPOSITORY_DAMAGED:
+                return Failed(Result.DRILL_DIFFERS, f"{failed.found}; {found.found}")
+    return failed
 
 
 def _judge(drill: Drill, restic: Restic, snapshots: tuple[Snapshot, ...], newest: Snapshot, files: int) -> None:
@@ -163,5 +172,5 @@ def _judge(drill: Drill, restic: Restic, snapshots: tuple[Snapshot, ...], newest
             f"{lost.loss.before}: {lost.loss.reason}"
         )
         raise Failed(Result.SNAPSHOT_SHRUNK, found)
-    if retention.stale(newest, drill.now, drill.max_age):
-        raise Failed(Result.BACKUP_STALE, f"the newest snapshot is {newest.shown}, older than {drill.max_age}")
+    if stale := retention.stale(newest, drill.now, drill.max_age):
+        raise Failed(Result.BACKUP_STALE, f"the newest snapshot, {newest.shown}, is {stale}")

@@ -146,9 +146,16 @@ class Restic:
         elif ran.status != 0:
             raise self._failed(ran, "checking the repository")
 
-    def tag(self, snapshot: Snapshot, tag: str) -> Snapshot:
-        """Adds a tag; the snapshot as it is called from then on."""
-        return replace(snapshot, snapshot_id=self._tag(snapshot.snapshot_id, tag), tags=snapshot.tags | {tag})
+    def tag(self, snapshot: Snapshot, *tags: str) -> Snapshot:
+        """Adds tags, all at once; the snapshot as it is called from then on."""
+        called = self._tag(snapshot.snapshot_id, f"--add={','.join(tags)}")
+        return replace(snapshot, snapshot_id=called, tags=snapshot.tags.union(tags))
+
+    def untag(self, snapshot: Snapshot, tag: str) -> Snapshot:
+        """Removes a tag; the snapshot as it is called from then on."""
+        return replace(
+            snapshot, snapshot_id=self._tag(snapshot.snapshot_id, f"--remove={tag}"), tags=snapshot.tags - {tag}
+        )
 
     def forget(self, policy: Policy, path: str) -> int:
         """Forgets by the policy and prunes; how many snapshots went.
@@ -178,11 +185,11 @@ class Restic:
         self._must(f"restoring snapshot {snapshot.short} to {target}", *words, take=_taking("summary", summary))
         return summary
 
-    def _tag(self, snapshot_id: str, tag: str) -> str:
-        """Adds a tag; what the snapshot is called from then on."""
+    def _tag(self, snapshot_id: str, change: str) -> str:
+        """Changes the tags; what the snapshot is called from then on."""
         changed: dict[str, Any] = {}
-        doing = f"tagging snapshot {snapshot_id[:8]} as {tag}"
-        self._must(doing, "tag", "--json", f"--add={tag}", snapshot_id, take=_taking("changed", changed))
+        doing = f"restic tag {change} {snapshot_id[:8]}"
+        self._must(doing, "tag", "--json", change, snapshot_id, take=_taking("changed", changed))
         return str(changed.get("new_snapshot_id") or snapshot_id)
 
     def _left(self, snapshot_id: str) -> str:
@@ -190,7 +197,7 @@ class Restic:
         if not snapshot_id:
             return ""
         try:
-            return f" (snapshot {self._tag(snapshot_id, INCOMPLETE)[:8]} is tagged {INCOMPLETE})"
+            return f" (snapshot {self._tag(snapshot_id, f'--add={INCOMPLETE}')[:8]} is tagged {INCOMPLETE})"
         except Failed as failed:
             # The files are what matters; but untagged, this snapshot passes for a whole one.
             by_hand = f"restic tag --add {INCOMPLETE} {snapshot_id[:8]}"

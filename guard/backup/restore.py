@@ -16,6 +16,7 @@ from guard.backup.say import Voice
 from guard.backup.snapshot import Snapshot
 from guard.interrupt import Interrupt
 from guard.outcome import Outcome
+from guard.report import termination
 from guard.report.text import bounded
 from guard.volume.facts import NOT_DATA
 from guard.volume.hold import RESTORE
@@ -35,6 +36,7 @@ class Restore:
         restic: The repository.
         interrupt: Ends what runs.
         say: Takes what happened.
+        termination_log: GUARD_TERMINATION_LOG: what stands there while the volume is held.
     """
 
     path: str
@@ -45,6 +47,7 @@ class Restore:
     restic: Restic
     interrupt: Interrupt
     say: Voice
+    termination_log: str
 
     def run(self) -> str:
         """Restores; what became of it, as a sentence.
@@ -59,16 +62,19 @@ class Restore:
         self._judge_target()
         # Whoever held it before: run again, this restore must know its own half-restored volume.
         self._must(self.guard("hold", "--over", f"{RESTORE} {chosen.shown}"))
+        under_way = f"{RESTORE} {chosen.shown} is under way; the volume is held until it has run to its end"
+        termination.write(self.termination_log, f"{under_way}\n")
         # A new claim becomes the volume before anything is on it: held, and not without a marker, is then what the gate
         # says of a restore that was interrupted. Where a ledger is left of before the wipe it can be adopted only later.
         early = self.guard("adopt")
         if early.status not in {Outcome.OK.status, Outcome.DATA_LOST.status}:
-            raise Refused(early.status)
-        restored = self.restic.restore(chosen, self.path)
+            raise Refused.by(early)
+        # A link that is named as the target is replaced by a folder beside the volume.
+        restored = self.restic.restore(chosen, os.path.realpath(self.path))
         self._make_durable()
         self.say(
             BackupEvent.RESTORED,
-            f"Snapshot {chosen.short} is restored to {self.path} and read back: {restored.get('total_files')} names, "
+            f"Snapshot {chosen.short} is restored to {self.path} and read back: {restored.get('total_files', 0)} names, "
             f"{restored.get('total_bytes', 0)} bytes.",
             snapshot=chosen.snapshot_id,
             bytes=restored.get("total_bytes", 0),
@@ -100,7 +106,7 @@ class Restore:
         """A restore writes only on a real volume that is this one, or on one that is new and empty."""
         seen = self.guard("check", "--wait=0s", "--writable=true", "--enforce=true")
         if not seen.only(Outcome.OK, Outcome.HELD, Outcome.DATA_LOST, Outcome.MARKER_MISSING):
-            raise Refused(seen.status)
+            raise Refused.by(seen)
         if _interrupted(seen) or seen.has(Outcome.DATA_LOST) or not (names := self._names()):
             return
         if seen.has(Outcome.MARKER_MISSING):
@@ -121,7 +127,7 @@ class Restore:
             remedy = "It stays held. Restore an older snapshot, by its ID; if this is what there is: guard release"
             raise Refused(Outcome.DATA_LOST.status, f"{Outcome.DATA_LOST.label}: {found}. {remedy}.")
         if not seen.only(Outcome.HELD):
-            raise Refused(seen.status)
+            raise Refused.by(seen)
 
     def _names(self) -> list[str]:
         return sorted(name for name in os.listdir(self.path) if name not in NOT_DATA)
@@ -138,7 +144,7 @@ class Restore:
     @staticmethod
     def _must(said: Said) -> None:
         if said.status != Outcome.OK.status:
-            raise Refused(said.status)
+            raise Refused.by(said)
 
 
 def _interrupted(seen: Said) -> bool:

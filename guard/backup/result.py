@@ -46,15 +46,15 @@ class Result(Enum):
     )  # fmt: skip
     ENGINE_FAILED = Row(
         "engine-failed", 54, again=True,
-        remedy="restic's own words are above: no space left on the repository, no network, or memory ran out. Nothing was forgotten.",
+        remedy="restic's own words are above: no space left, no network, no permission, or memory ran out. What was forgotten, if anything, went by the policy after a whole backup.",
     )  # fmt: skip
     ARCHIVE_INCOMPLETE = Row(
         "archive-incomplete", 55, again=True,
-        remedy="Some files could not be read: run the backup as the application's uid, and look at the disk. Nothing was forgotten.",
+        remedy="Some files could not be read, or all were gone: run the backup as the application's uid, and look at the disk. Nothing was forgotten.",
     )  # fmt: skip
     SNAPSHOT_SHRUNK = Row(
         "snapshot-shrunk", 56, again=False,
-        remedy="The snapshot before it is pinned and nothing was forgotten. Look at the volume: if the loss was meant, nothing more is to do.",
+        remedy="The snapshot before it is pinned and nothing was forgotten. Look at the volume: if the loss was meant, take its tag pinned away; until then it is what a restore takes.",
     )  # fmt: skip
     DRILL_DIFFERS = Row(
         "drill-differs", 57, again=False,
@@ -62,7 +62,7 @@ class Result(Enum):
     )  # fmt: skip
     BACKUP_STALE = Row(
         "backup-stale", 58, again=False,
-        remedy="No whole backup was made for too long: look at the backup's last Jobs.",
+        remedy="No whole backup was made for too long, or its date is wrong: look at the backup's last Jobs, and at the node's clock.",
     )  # fmt: skip
     SNAPSHOT_ABSENT = Row(
         "snapshot-absent", 59, again=False,

@@ -2,6 +2,12 @@
 
 A wiped volume is refused by the gate. This is for what the gate can't see: data that went while it was archived, or a
 loss that was accepted by mistake. A snapshot that lost the data of one before it makes that one stay for good.
+
+A loss goes through the tags in this order, and a run that is killed on the way leaves it to the next run:
+1. the new snapshot is SHRUNK and UNREPORTED: it is neither compared with nor restored;
+2. the one before it is PINNED;
+3. the new one is no longer UNREPORTED, and the run fails: it is what later snapshots are compared with, and none before.
+The loss stands until a person takes PINNED away: no restore takes by itself what has that loss, too.
 """
 
 import re
@@ -17,6 +23,8 @@ from guard.volume.loss import Loss, LossRule, Verdict, judge_loss, new_reference
 PINNED = "pinned"
 #: On a snapshot that lost the data of the one before it: never the default of a restore.
 SHRUNK = "shrunk"
+#: Beside SHRUNK, until the run that found the loss has come to its end with it. It stays on one that was taken anew.
+UNREPORTED = "unreported"
 #: On a snapshot of which restic could not read everything: no answer here depends on whether there are such.
 INCOMPLETE = "incomplete"
 
@@ -25,6 +33,9 @@ INCOMPLETE = "incomplete"
 #: a Job), so that an hourly backup doesn't list a hundred of them.
 NIGHTS = 4
 DEPTH = 16
+
+#: So far apart may be the clocks of two nodes. What is dated later still was made by one that was wrong.
+_CLOCKS = timedelta(hours=1)
 
 #: restic's durations: 1y5m7d2h, where m is months.
 _DURATION = re.compile(r"(?=.)(\d{1,4}y)?(\d{1,4}m)?(\d{1,5}d)?(\d{1,5}h)?", re.ASCII)
@@ -79,23 +90,32 @@ def whole(snapshots: Sequence[Snapshot]) -> tuple[Snapshot, ...]:
 def compared(snapshots: Sequence[Snapshot], new: Snapshot) -> tuple[Snapshot, ...]:
     """The snapshots that a new one is compared with, the newest first.
 
-    A pinned one ends the walk: what was lost against it is known, and pinned.
+    The last of them is one whose loss was reported: what was lost before it is known. What is dated after the new one
+    comes after all others: a clock that was ahead made it, and no one knows when.
+
+    Args:
+        snapshots: Those that were made before it, whatever their dates say, and it may be among them.
+        new: The new one.
     """
     found: list[Snapshot] = []
     days: set[date] = set()
     today = _day(new)
-    for one in reversed(whole(snapshots)):
-        if one.snapshot_id == new.snapshot_id or (one.time, one.snapshot_id) > (new.time, new.snapshot_id):
-            continue
-        if PINNED in one.tags or len(found) == DEPTH:
-            break
-        if SHRUNK in one.tags:
+    order = sorted(whole(snapshots), key=lambda one: (one.time <= new.time, one.time, one.snapshot_id))
+    for one in reversed(order):
+        if one.snapshot_id == new.snapshot_id or UNREPORTED in one.tags:
             continue
         days |= {_day(one)} - {today}
-        if len(days) > NIGHTS:
+        if len(days) > NIGHTS or len(found) == DEPTH:
             break
         found.append(one)
+        if SHRUNK in one.tags:
+            break
     return tuple(found)
+
+
+def earlier(snapshots: Sequence[Snapshot], one: Snapshot) -> tuple[Snapshot, ...]:
+    """Those that are dated before one of them."""
+    return tuple(other for other in snapshots if (other.time, other.snapshot_id) < (one.time, one.snapshot_id))
 
 
 def _day(snapshot: Snapshot) -> date:
@@ -109,13 +129,24 @@ def shrunk(
 
     Args:
         rule: GUARD_MAX_LOSS and the rest.
-        snapshots: All of the same volume.
-        new: One of them.
+        snapshots: Those of the same volume that were made before it, whatever their dates say.
+        new: The new one; it may be among them.
         census_of: Counts a snapshot. Two with the same tree are counted once.
 
     Returns:
         The newest snapshot that has what is lost, and had not lost it itself; None where nothing is.
     """
+    census = _once(census_of)
+    before, later = None, new
+    for one in compared(snapshots, new):
+        # From what lost nothing yet, on to what that one lost: killed runs can leave a wipe in two steps.
+        if one.tree != later.tree and _wiped(rule, census(one), census(later)):
+            before = later = one
+    return Shrunk(before, loss_between(rule, census(before), census(new))) if before else None
+
+
+def _once(census_of: Callable[[Snapshot], Census]) -> Callable[[Snapshot], Census]:
+    """Counts each tree once: to list a snapshot can take minutes."""
     counted: dict[str, Census] = {}
 
     def census(snapshot: Snapshot) -> Census:
@@ -123,12 +154,11 @@ def shrunk(
             counted[snapshot.tree] = census_of(snapshot)
         return counted[snapshot.tree]
 
-    before, later = None, new
-    for one in compared(snapshots, new):
-        # From what lost nothing yet, on to what that one lost: killed runs can leave a wipe in two steps.
-        if one.tree != later.tree and loss_between(rule, census(one), census(later)).verdict is Verdict.WIPED:
-            before = later = one
-    return Shrunk(before, loss_between(rule, census(before), census(new))) if before else None
+    return census
+
+
+def _wiped(rule: LossRule, before: Census, after: Census) -> bool:
+    return loss_between(rule, before, after).verdict is Verdict.WIPED
 
 
 def loss_between(rule: LossRule, before: Census, after: Census) -> Loss:
@@ -140,10 +170,26 @@ def newest_whole(
     rule: LossRule, snapshots: Sequence[Snapshot], census_of: Callable[[Snapshot], Census]
 ) -> Snapshot | None:
     """What a restore takes where nothing is named: the newest that kept the data, whoever made it; None for none."""
+    census = _once(census_of)
     for one in reversed(whole(snapshots)):
-        if SHRUNK not in one.tags and shrunk(rule, snapshots, one, census_of) is None:
+        before = earlier(snapshots, one)
+        kept = SHRUNK not in one.tags and shrunk(rule, before, one, census) is None
+        if kept and not _in_a_loss(rule, before, one, census):
             return one
     return None
+
+
+def _in_a_loss(rule: LossRule, before: Sequence[Snapshot], one: Snapshot, census: Callable[[Snapshot], Census]) -> bool:
+    """Whether a loss that was reported lasts to a snapshot, and nobody accepted it: what was lost is still pinned."""
+    for lossy in whole(before):
+        if SHRUNK not in lossy.tags:
+            continue
+        lost = shrunk(rule, earlier(before, lossy), lossy, census)
+        if lost is not None and PINNED in lost.before.tags:
+            since = [*(later for later in whole(before) if later.time > lossy.time), one]
+            if all(_wiped(rule, census(lost.before), census(later)) for later in since):
+                return True
+    return False
 
 
 def named(snapshots: Sequence[Snapshot], prefix: str) -> Snapshot | None:
@@ -157,6 +203,8 @@ def share(day: date, parts: int) -> str:
     return f"{day.toordinal() % parts + 1}/{parts}"
 
 
-def stale(snapshot: Snapshot, now: datetime, max_age: timedelta) -> bool:
-    """Whether a snapshot is older than a backup may be."""
-    return now - snapshot.time > max_age
+def stale(newest: Snapshot, now: datetime, max_age: timedelta) -> str:
+    """Why the newest snapshot is no fresh backup, as a clause; empty where it is one."""
+    if newest.time - now > _CLOCKS:
+        return "dated in the future: a clock was ahead, and how old the newest backup is can't be told"
+    return f"older than {max_age}" if now - newest.time > max_age else ""

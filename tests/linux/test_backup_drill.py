@@ -46,6 +46,23 @@ def test_a_drill_finds_that_no_whole_backup_was_made_for_too_long(backups: Backu
     assert (found.status, found.last["result"]) == (58, "backup-stale")
 
 
+def test_a_drill_finds_a_snapshot_of_a_clock_that_was_ahead(backups: Backups) -> None:
+    backups.archive_at(+30)
+    found = drill(backups)
+    assert (found.status, found.last["result"]) == (58, "backup-stale")
+    assert "in the future" in found.last["message"]
+
+
+def test_a_drill_that_has_no_room_is_tried_again_and_calls_no_backup_bad(backups: Backups) -> None:
+    backups.sandbox.sh("head -c 3M /dev/urandom > $P/acme/large")
+    assert backups.night().status == 0
+    backups.sandbox.sh("mkdir $W/small; mount -t tmpfs -o size=1m none $W/small")
+    full = backups.module("drill", f"--into={backups.sandbox.work}/small")
+    backups.sandbox.sh("umount $W/small")
+    assert (full.status, full.last["result"]) == (54, "engine-failed")
+    assert "no space left" in full.last["message"]
+
+
 def test_a_drill_without_any_snapshot_or_with_too_few_files_fails(backups: Backups) -> None:
     assert drill(backups).status == 59
     backups.archive_at(-1)
@@ -59,5 +76,6 @@ def test_a_drill_without_any_snapshot_or_with_too_few_files_fails(backups: Backu
 
 def test_a_drill_never_restores_over_files(backups: Backups) -> None:
     backups.sandbox.sh("touch $W/scratch/mine")
-    refused = backups.module("drill", f"--into={backups.sandbox.work}/scratch")
-    assert (refused.status, refused.last["result"]) == (2, "usage")
+    for into in ("scratch", "scratch/mine", "scratch/absent"):
+        refused = backups.module("drill", f"--into={backups.sandbox.work}/{into}")
+        assert (refused.status, refused.last["result"]) == (2, "usage")

@@ -74,14 +74,52 @@ def test_a_wipe_between_gate_and_archive_pins_the_snapshot_before_and_forgets_no
     assert (raced.status, raced.last["result"]) == (56, "snapshot-shrunk")
     assert "what to do:" in raced.termination
     assert "backup.forgotten" not in raced.events()
-    assert backups.tags() == ["pinned", "shrunk", "shrunk"]
+    assert backups.tags() == ["pinned", "shrunk,unreported", "shrunk"]
+    before, _, after = (one["short_id"] for one in backups.snapshots())
+    assert f"snapshot {after} has 0 files where {before} of" in raced.last["message"]
+    assert before in next(line["message"] for line in raced.lines if line["event"] == "backup.pinned")
 
-    # And if someone accepts the empty volume: the nights go on, and what is pinned stays.
+    # And if someone accepts the empty volume: the nights go on, and what is pinned stays, and is what a restore takes.
     assert backups.sandbox.guard("accept").status == 0
-    backups.archive_at(+30)
-    later = backups.night("--keep-within=1h", "--keep-last=1")
-    assert later.status == 0, later.stderr
+    for _ in range(2):
+        later = backups.night("--keep-within=1h", "--keep-last=1")
+        assert later.status == 0, later.stderr
     assert backups.tags()[0] == "pinned"
+    restored = backups.module("restore")
+    assert restored.status == 0, restored.stderr
+    assert backups.files() == 120
+
+
+def test_a_wipe_between_gate_and_archive_on_the_first_night_is_no_backup(backups: Backups) -> None:
+    volume = backups.sandbox.path
+    wiping = restic_after(backups, "backup", f"rm -rf {volume}/acme {volume}/beta")
+    raced = backups.night(PATH=wiping)
+    assert (raced.status, raced.last["result"]) == (55, "archive-incomplete")
+    assert "had 120 files when the gate counted them" in raced.last["message"]
+    assert backups.tags() == ["incomplete"]
+
+
+def test_a_volume_of_links_alone_is_not_an_empty_one(backups: Backups) -> None:
+    backups.sandbox.sh("rm -rf $P/*; ln -s /elsewhere $P/link")
+    assert backups.sandbox.guard("accept").status == 0
+    night = backups.night()
+    assert night.status == 0, night.stderr
+
+
+@pytest.mark.parametrize("written", ["{work}/link", "{work}/above/skills", "{path}/"], ids=["link", "above", "slash"])
+def test_a_path_is_archived_compared_forgotten_and_restored_as_what_it_leads_to(written: str, backups: Backups) -> None:
+    backups.sandbox.sh("ln -s $P $W/link; ln -s $W/app $W/above")
+    path = written.format(work=backups.sandbox.work, path=backups.sandbox.path)
+    backups.archive_at(-3)
+    night = backups.night("--keep-within=1h", "--keep-last=1", GUARD_PATH=path)
+    assert (night.status, night.last["forgotten"]) == (0, 1), night.stderr
+    assert f"{backups.sandbox.path}/acme/pdf/7" in backups.restic("ls", "latest").split()
+
+    backups.sandbox.sh("rm -rf $P/acme $P/beta")
+    restored = backups.module("restore", GUARD_PATH=path)
+    assert restored.status == 0, restored.stderr
+    assert backups.files() == 120
+    assert backups.sandbox.sh("readlink $W/link").strip() == backups.sandbox.path
 
 
 def test_an_update_that_takes_all_away_for_a_moment_is_archived_anew_and_is_no_alarm(backups: Backups) -> None:
@@ -96,7 +134,7 @@ def test_an_update_that_takes_all_away_for_a_moment_is_archived_anew_and_is_no_a
 
     assert run.wait(60) == 0
 
-    assert backups.tags() == ["", "shrunk", ""]
+    assert backups.tags() == ["", "shrunk,unreported", ""]
 
 
 def test_a_gate_that_is_told_to_let_everything_pass_is_no_gate_for_a_backup(backups: Backups) -> None:
@@ -130,7 +168,9 @@ def test_a_gate_that_a_flag_sent_to_another_path_is_no_gate_for_a_backup(backups
     assert backups.snapshots() == []
 
 
-@pytest.mark.parametrize("flags", [("--keep-within=30s",), ("--keep-last=0",), ("--settle=x",), ("--keep=1",)])
+@pytest.mark.parametrize(
+    "flags", [("--keep-within=30s",), ("--keep-last=0",), ("--settle=x",), ("--keep=1",), ("--read-parts=257",)]
+)
 def test_arguments_that_mean_nothing_end_the_run_before_anything_is_archived(
     flags: tuple[str, ...], backups: Backups
 ) -> None:

@@ -164,6 +164,8 @@ def test_a_restore_that_is_stopped_leaves_the_gate_at_held_and_run_again_it_comp
     os.killpg(run.pid, killing)
     run.wait(30)
 
+    with open(backups.sandbox.termination_log, encoding="utf-8") as said:
+        assert "is under way; the volume is held until it has run to its end" in said.read()
     held = backups.sandbox.guard("check")
     assert (held.status, held.last["outcome"]) == (23, "held")
     again = backups.module("restore")

@@ -212,6 +212,13 @@ def test_the_page_lists_every_status_with_its_name() -> None:
     assert listed == {str(result.status): result.label for result in Result if result.status >= 50}
 
 
+def test_nothing_that_the_page_tells_to_wait_for_is_waited_for_without_end_or_used_before_it_is_there() -> None:
+    lines = [line.strip() for line in (BACKUP / "README.md").read_text().splitlines() if line.startswith("    kubectl")]
+    assert all("--timeout=" in line for line in lines if line.startswith("kubectl wait"))
+    first = next(number for number, line in enumerate(lines) if line.startswith("kubectl exec"))
+    assert "--for=condition=Ready" in lines[first - 1]
+
+
 def test_the_snapshots_follow_the_gate_and_only_one_container_has_the_token() -> None:
     (cron,) = (one for one in objects("snapshots/snapshots.yaml") if one["kind"] == "CronJob")
     pod = job_of(cron)["template"]["spec"]

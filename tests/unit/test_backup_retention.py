@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from guard.backup import retention
 from guard.backup.result import Result, of_engine
-from guard.backup.retention import INCOMPLETE, PINNED, SHRUNK, Policy
+from guard.backup.retention import INCOMPLETE, PINNED, SHRUNK, UNREPORTED, Policy
 from guard.backup.snapshot import Node, Snapshot
 from guard.volume.facts import Census
 from guard.volume.loss import LossRule, Verdict
 from tests.unit import trees
 
 RULE = LossRule()
+TAGS = (PINNED, SHRUNK, UNREPORTED)
 FIRST = datetime(2026, 11, 1, 3, tzinfo=UTC)
 
 
@@ -94,9 +95,7 @@ def test_an_incomplete_snapshot_is_neither_compared_nor_restored_nor_in_the_way_
 
 @settings(deadline=None)  # a busy machine is no failure
 @given(
-    st.lists(
-        st.tuples(st.integers(0, 40), st.sets(st.sampled_from([INCOMPLETE, PINNED, SHRUNK]))), min_size=1, max_size=24
-    ),
+    st.lists(st.tuples(st.integers(0, 40), st.sets(st.sampled_from([INCOMPLETE, *TAGS]))), min_size=1, max_size=24),
     st.integers(0, 40),
 )
 def test_incomplete_snapshots_change_no_answer(nights: list[tuple[int, set[str]]], files: int) -> None:
@@ -112,10 +111,46 @@ def test_incomplete_snapshots_change_no_answer(nights: list[tuple[int, set[str]]
         assert answer(history) == answer(without)
 
 
-def test_a_loss_that_is_pinned_is_known_and_the_next_night_is_an_ordinary_one() -> None:
+def test_a_loss_that_was_reported_is_known_and_the_next_night_is_an_ordinary_one() -> None:
     history = (snapshot(0, 100), snapshot(1, 100, PINNED), snapshot(2, 0, SHRUNK), snapshot(3, 0))
     assert lost(*history) is None
-    assert retention.compared(history, history[-1]) == ()
+    assert retention.compared(history, history[-1]) == history[2:3]
+
+
+def test_a_loss_that_was_accepted_by_taking_the_pin_away_raises_nothing_and_is_what_a_restore_takes() -> None:
+    history = (snapshot(0, 100), snapshot(1, 100), snapshot(2, 0, SHRUNK), snapshot(3, 0))
+    assert lost(*history) is None
+    assert retention.newest_whole(RULE, history, census_of) == history[3]
+
+
+def test_the_pair_that_an_older_guard_tagged_is_a_loss_that_was_reported() -> None:
+    history = (snapshot(0, 100, PINNED), snapshot(1, 0, SHRUNK), snapshot(2, 0, SHRUNK), snapshot(3, 0), snapshot(4, 0))
+    assert lost(*history) is None
+    assert retention.newest_whole(RULE, history, census_of) == history[0]
+    accepted = (replace(history[0], tags=frozenset()), *history[1:])
+    assert lost(*accepted) is None
+    assert retention.newest_whole(RULE, accepted, census_of) == history[-1]
+
+
+def test_a_loss_after_the_one_that_was_reported_is_a_new_one() -> None:
+    assert lost(snapshot(1, 100, PINNED), snapshot(2, 10, SHRUNK), snapshot(3, 10), snapshot(4, 0)) == "03030303"
+    assert lost(snapshot(1, 100, PINNED), snapshot(2, 10, SHRUNK), snapshot(3, 0)) == "02020202"
+
+
+def test_a_loss_whose_run_was_killed_before_it_was_reported_is_found_again() -> None:
+    assert lost(snapshot(1, 100), snapshot(2, 0, SHRUNK, UNREPORTED), snapshot(3, 0)) == "01010101"
+    assert lost(snapshot(1, 100, PINNED), snapshot(2, 0, SHRUNK, UNREPORTED), snapshot(3, 0)) == "01010101"
+
+
+def test_a_snapshot_that_a_person_pinned_is_compared_with_like_any_other() -> None:
+    assert lost(snapshot(0, 100), snapshot(1, 100, PINNED), snapshot(2, 0)) == "01010101"
+
+
+def test_what_a_clock_that_was_ahead_made_is_compared_with_after_all_others() -> None:
+    ahead = snapshot(200, 100)
+    assert lost(ahead, snapshot(1, 0)) == ahead.short
+    assert lost(snapshot(0, 100), ahead, snapshot(1, 0)) == "00000000"
+    assert lost(ahead, snapshot(1, 0, SHRUNK), snapshot(2, 0)) is None
 
 
 def test_files_that_were_emptied_are_lost_too() -> None:
@@ -143,6 +178,26 @@ def test_a_restore_takes_the_newest_snapshot_that_kept_the_data_whoever_made_it(
     chosen = retention.newest_whole(RULE, history, census_of)
     assert chosen == history[1]
     assert retention.newest_whole(RULE, (), census_of) is None
+
+
+def test_a_restore_takes_nothing_with_a_loss_that_is_still_pinned_however_many_nights_are_of_it() -> None:
+    history = [snapshot(0, 90), snapshot(1, 100, PINNED), snapshot(2, 0, SHRUNK)]
+    for night in range(3, 30):
+        history.append(snapshot(night, night % 3))
+        assert retention.newest_whole(RULE, history, census_of) == history[1]
+    history.append(snapshot(30, 90))
+    assert retention.newest_whole(RULE, history, census_of) == history[-1]
+
+
+def test_what_a_person_pinned_or_what_came_back_stands_in_no_way_of_what_became_less_since() -> None:
+    """No run found a loss between the two: it was meant."""
+    less = tuple(
+        snapshot(10 + night, files)
+        for night, files in enumerate((90, 60, 60, 60, 60, 30, 30, 30, 30, 15, 15, 15, 15, 8))
+    )
+    assert retention.newest_whole(RULE, (snapshot(0, 100, PINNED), *less), census_of) == less[-1]
+    mended = (snapshot(0, 100, PINNED), snapshot(1, 0, SHRUNK), snapshot(2, 100))
+    assert retention.newest_whole(RULE, (*mended, *less), census_of) == less[-1]
 
 
 def test_a_snapshot_is_named_by_the_start_of_its_id_and_never_by_one_that_two_share() -> None:
@@ -181,14 +236,15 @@ def test_all_of_the_data_is_read_back_within_as_many_days_as_there_are_shares(da
 
 @settings(deadline=None)  # a busy machine is no failure
 @given(st.integers(-100, 100), st.integers(1, 50))
-def test_a_backup_is_stale_when_it_is_older_than_it_may_be(hours: int, allowed: int) -> None:
+def test_a_backup_is_stale_when_it_is_older_than_it_may_be_and_when_no_one_can_tell(hours: int, allowed: int) -> None:
     found = retention.stale(snapshot(0, 1), FIRST + timedelta(hours=hours), timedelta(hours=allowed))
-    assert found is (hours > allowed)
+    assert bool(found) is (hours > allowed or hours < -1)
+    assert ("in the future" in found) is (hours < -1)
 
 
 @settings(deadline=None)  # a busy machine is no failure
-@given(st.lists(st.tuples(st.integers(0, 40), st.sets(st.sampled_from([PINNED, SHRUNK]))), min_size=1, max_size=12))
-def test_what_is_to_be_pinned_is_older_not_pinned_not_shrunk_and_has_what_the_new_one_lost(
+@given(st.lists(st.tuples(st.integers(0, 40), st.sets(st.sampled_from(TAGS))), min_size=1, max_size=12))
+def test_what_is_to_be_pinned_is_older_has_what_the_new_one_lost_and_no_loss_that_was_not_reported(
     nights: list[tuple[int, set[str]]],
 ) -> None:
     history = [snapshot(night, files, *tags) for night, (files, tags) in enumerate(nights)]
@@ -201,8 +257,12 @@ def test_what_is_to_be_pinned_is_older_not_pinned_not_shrunk_and_has_what_the_ne
         )
         return
     assert found.before in history[:-1]
-    assert not found.before.tags & {PINNED, SHRUNK}
+    assert UNREPORTED not in found.before.tags
     assert retention.loss_between(RULE, census_of(found.before), census_of(new)).verdict is Verdict.WIPED
+
+
+#: The steps after which a run can be killed.
+STEPS = ("archive", "shrunk", "pinned")
 
 
 @dataclass
@@ -211,25 +271,39 @@ class Repository:
 
     snapshots: list[Snapshot] = field(default_factory=list)
 
-    def run(self, new: Snapshot, killed_after: str) -> None:
-        """One run of the backup, which passed the gate; `incomplete` where restic could not read everything."""
+    def run(self, new: Snapshot, killed_after: str) -> bool:
+        """One run of the backup, which passed the gate; whether it reports a loss.
+
+        It is `incomplete` where restic could not read everything.
+        """
         self.snapshots.append(new)
         if killed_after == "archive":
-            return
+            return False
         if killed_after == "incomplete":
             self.tag(new, INCOMPLETE)
-            return
+            return False
         found = retention.shrunk(RULE, self.snapshots, new, census_of)
         if found is None:
             self.forget()
-            return
-        self.tag(new, SHRUNK)
+            return False
+        self.tag(new, SHRUNK, UNREPORTED)
         if killed_after == "shrunk":
-            return
+            return False
         self.tag(found.before, PINNED)
+        if killed_after == "pinned":
+            return False
+        self.untag(UNREPORTED, new.time)
+        return True
 
-    def tag(self, one: Snapshot, tag: str) -> None:
-        self.snapshots[self.snapshots.index(one)] = replace(one, tags=one.tags | {tag})
+    def tag(self, one: Snapshot, *tags: str) -> None:
+        number = next(n for n, found in enumerate(self.snapshots) if found.time == one.time)
+        self.snapshots[number] = replace(one, tags=one.tags.union(tags))
+
+    def untag(self, tag: str, time: datetime | None = None) -> None:
+        """From the snapshot of a time, or from all."""
+        self.snapshots = [
+            replace(one, tags=one.tags - {tag}) if time in {None, one.time} else one for one in self.snapshots
+        ]
 
     def forget(self) -> None:
         """--group-by=host,paths,tags --keep-last=2 --keep-within=3d --keep-tag=pinned."""
@@ -246,7 +320,7 @@ runs = st.lists(
     st.tuples(
         st.booleans(),
         st.sampled_from([0, 1, 90, 100, 120]),
-        st.sampled_from(["", "archive", "shrunk", "incomplete"]),
+        st.sampled_from(["", "", *STEPS, "incomplete"]),
     ),
     max_size=30,
 )
@@ -254,7 +328,7 @@ runs = st.lists(
 
 @settings(deadline=None)  # a busy machine is no failure
 @given(runs)
-def test_whatever_is_killed_accepted_or_unreadable_the_last_data_before_every_wipe_stays(
+def test_whatever_is_killed_accepted_or_unreadable_a_wipe_is_reported_once_and_the_last_data_before_it_stays(
     history: list[tuple[bool, int, str]],
 ) -> None:
     repository = Repository()
@@ -262,6 +336,7 @@ def test_whatever_is_killed_accepted_or_unreadable_the_last_data_before_every_wi
     wiped: datetime | None = None  # the same, once the data is gone, until a run has come to its end
     owed: set[datetime] = set()
     uncompared: list[Snapshot] = []
+    fewest = 0  # of the runs since the last wipe that was reported: less than this is another wipe
     night = 0
     for number, (another_night, files, killed_after) in enumerate(history):
         night += another_night
@@ -270,16 +345,44 @@ def test_whatever_is_killed_accepted_or_unreadable_the_last_data_before_every_wi
         uncompared = [*uncompared, new] if killed_after == "archive" else uncompared if killed_after else []
         if len(uncompared) == retention.DEPTH or len({one.time.date() for one in uncompared}) == retention.NIGHTS:
             return  # so many runs or nights in a row that were killed between two steps are out of sight
-        repository.run(new, killed_after)
+        reported = repository.run(new, killed_after)
         if killed_after != "incomplete":
             if files >= 90:
                 kept, wiped = new.time, None
             elif kept is not None:
                 kept, wiped = None, kept
+            fewest = max(fewest, files)
+        if reported:
+            assert files < fewest, "nothing was lost since the last report"
+            fewest = files
         if wiped is not None and not killed_after:
+            assert reported
             owed.add(wiped)
             wiped = None
         assert owed <= {one.time for one in repository.snapshots}
+        chosen = retention.newest_whole(RULE, repository.snapshots, census_of)
+        assert chosen is None or kept is None or chosen.time == kept
+        assert chosen is None or not owed or census_of(chosen).files >= 90
+
+
+@settings(deadline=None)  # a busy machine is no failure
+@given(runs, st.sampled_from([0, 1, 10]), st.lists(st.sampled_from([0, 1, 2, 10]), min_size=1, max_size=8))
+def test_a_wipe_whose_pin_is_taken_away_was_meant_and_raises_nothing(
+    history: list[tuple[bool, int, str]], left: int, later: list[int]
+) -> None:
+    repository = Repository()
+    for night, (_, files, killed_after) in enumerate(history):
+        repository.run(snapshot(night, files), killed_after)
+    repository.run(snapshot(50, 100), "")
+    assert repository.run(snapshot(51, left), "")
+    repository.untag(PINNED)
+    for night, files in enumerate((left, *later), 52):
+        # Never less than there was: that is another loss.
+        left = max(left, files)
+        assert not repository.run(snapshot(night, left), "")
+        chosen = retention.newest_whole(RULE, repository.snapshots, census_of)
+        assert chosen is not None
+        assert census_of(chosen).files == left
 
 
 @settings(deadline=None)  # a busy machine is no failure
