@@ -4,11 +4,13 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from guard.volume import mounts
 from guard.volume.facts import NOT_DATA, Census, Fault, Order
+from guard.volume.paths import holds_any, lineage
 
 #: File systems where a directory with two links has no sub-directory (its own `.` and its name): the leaves of the tree
 #: need no look at each name's type. Elsewhere (btrfs, overlay, FUSE) the link count says nothing.
@@ -22,7 +24,7 @@ _LEAF_LINKS = 2
 PROGRESS = 1000
 #: And, where even that takes long, as often as this.
 _PROGRESS_SECONDS = 0.5
-#: Unreadable folders that are listed by name; more are of no use to a reader.
+#: Unreadable folders that are named, whatever they tell; above, only those of an entry that has none named yet.
 _UNREADABLE_LIMIT = 1000
 
 #: The folder went away or became something else while it was being counted.
@@ -40,6 +42,7 @@ class _Tally:
     entries: dict[str, int] = field(default_factory=dict)
     depth: int = 0
     unreadable: list[str] = field(default_factory=list)
+    more_unreadable: int = 0
     inodes: set[int] = field(default_factory=set)
 
 
@@ -73,6 +76,7 @@ def count(root: int, order: Order, progress: Callable[[int], None]) -> Census:
         bytes=tally.bytes if order.sizes else None,
         folders=tally.folders,
         unreadable=tuple(tally.unreadable),
+        more_unreadable=tally.more_unreadable,
         inodes=frozenset(tally.inodes),
         fault=fault,
         mount_id=walk.mount_id,
@@ -88,6 +92,9 @@ class _Walk:
         self.order = order
         self.progress = progress
         self.tally = _Tally()
+        self.entry = ""  # the one that is being counted; empty above the entries
+        self.obscured: set[str] = set()  # entries, of now and of the reference, with an unreadable folder that is named
+        self.skipped = ""  # the last folder that could not be read
         self.told = 0
         self.told_at = time.monotonic()
         mount, table = mounts.in_force(root)
@@ -125,6 +132,7 @@ class _Walk:
 
     def _count_entry(self, parent: int, name: str, path: str) -> None:
         before = self.tally.files
+        self.entry = path
         stack: list[tuple[int, str, int, Generator[str, None, None]]] = []
         self._enter(stack, parent, name, path)
         try:
@@ -171,8 +179,18 @@ class _Walk:
             return
         if error.errno not in _UNREADABLE:
             raise error
-        if len(self.tally.unreadable) < _UNREADABLE_LIMIT:
+        self.skipped = path
+        entries = {self.entry, *(above for above in lineage(path) if above in self.order.entries)}
+        tells = not entries <= self.obscured or holds_any(path, self._wanted)
+        if tells or len(self.tally.unreadable) < _UNREADABLE_LIMIT:
             self.tally.unreadable.append(path)
+            self.obscured |= entries
+        else:
+            self.tally.more_unreadable += 1
+
+    @cached_property
+    def _wanted(self) -> Sequence[str]:
+        return sorted(self.order.entries)
 
     def _names(self, folder: int, path: str) -> Generator[str, None, None]:
         """Counts the files of one directory, and gives its sub-directories as it meets them."""
@@ -211,7 +229,7 @@ class _Walk:
             # names can't be told, so it keeps its last count.
             if not path or error.errno not in _UNREADABLE:
                 raise
-            if self.tally.unreadable[-1:] != [path]:
+            if self.skipped != path:
                 self._skip(error, path)
             return False
 

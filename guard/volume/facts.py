@@ -193,6 +193,7 @@ class Census:
         bytes: Sum of sizes; None where sizes were not read.
         folders: Directories, the root not counted.
         unreadable: Folders that could not be read, by path relative to the volume. What can't be read is not lost.
+        more_unreadable: So many more could not be read that are not named: each lies in an entry that has one already.
         inodes: Inodes of the folders that were opened, where they were asked for.
         fault: The call that failed; the figures are then worth nothing.
         mount_id: Of the directory that was counted: the same as the look's, or the mount changed in between.
@@ -207,7 +208,13 @@ class Census:
     bytes: int | None = None
     folders: int = 0
     unreadable: tuple[str, ...] = ()
+    more_unreadable: int = 0
     inodes: frozenset[int] = frozenset()
     fault: Fault | None = None
     mount_id: int = 0
     root_inode: int = 0
+
+    @property
+    def unreadable_folders(self) -> int:
+        """How many folders could not be read, named or not."""
+        return len(self.unreadable) + self.more_unreadable

@@ -126,7 +126,7 @@ def _uncovered(wire: Tripwire, found: Census) -> str:
     """Why a folder of the count carries no watch; empty where every one does."""
     if found.unreadable:
         names = ", ".join(map(bounded, found.unreadable[:3]))
-        return f"{len(found.unreadable)} folders can't be read: {names}"
+        return f"{found.unreadable_folders} folders can't be read: {names}"
     missing = len(_without_watch(wire, found))
     if missing > 0:
         return f"{missing} of {found.folders} folders carry no watch (fs.inotify.max_user_watches is {watch_limit()})"

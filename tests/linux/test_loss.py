@@ -76,6 +76,19 @@ def test_folders_that_another_uid_cannot_read_are_not_lost(adopted: Sandbox) -> 
 
 
 @pytest.mark.root
+def test_of_however_many_folders_that_another_uid_cannot_read_none_is_lost(volume: Sandbox) -> None:
+    # Many in one tenant, so that all that are named could be its own; and one in each of many.
+    volume.sh(
+        """mkdir $P/large; cd $P/large; mkdir -m 700 $(seq 1100); for folder in *; do : >$folder/a; done
+        cd $P; mkdir $(seq 1100); for tenant in [0-9]*; do mkdir -m 700 $tenant/x; : >$tenant/x/a; done"""
+    )
+    assert volume.guard("adopt").status == 0
+    ended = volume.guard_as(_NOBODY, "check")
+    assert (ended.status, ended.last["unreadable_folders"]) == (0, 2200), ended.stderr
+    assert "lost_files" not in ended.last
+
+
+@pytest.mark.root
 def test_a_tree_that_another_uid_cannot_read_at_all_is_not_lost(adopted: Sandbox) -> None:
     adopted.sh("chmod 700 $P/tenant")
     ended = adopted.guard_as(_NOBODY, "check")
