@@ -99,7 +99,7 @@ class _Walk:
         self.told_at = time.monotonic()
         mount, table = mounts.in_force(root)
         self.mount_id = mount.mount_id if mount else -1
-        self.foreign = frozenset(table.below(os.readlink(f"/proc/self/fd/{root}")))
+        self.foreign = table.below(mount, os.readlink(f"/proc/self/fd/{root}")) if mount else frozenset()
         self.counts_links = not order.sizes and mount is not None and mount.fstype in _COUNTS_LINKS
 
     def run(self) -> None:

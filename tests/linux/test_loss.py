@@ -45,6 +45,18 @@ def test_files_on_another_mount_below_neither_count_nor_hide_a_loss(adopted: San
     assert adopted.guard("check").status == 30
 
 
+def test_mounts_that_a_later_mount_at_the_path_hides_take_nothing_from_the_count(volume: Sandbox) -> None:
+    # The volume is mounted over a folder in whose sub-folders, of the same names as its own, others were mounted before.
+    volume.sh("mkdir $P/a $P/b $P/c; touch $P/a/1 $P/a/2 $P/b/1 $P/b/2; mount -t tmpfs met $P/c; touch $P/c/1")
+    assert volume.guard("adopt").status == 0
+    volume.sh(
+        """mkdir $W/disk; mount --bind $P $W/disk; umount $P/c; umount $P; mount -t tmpfs older $P; mkdir $P/a $P/b
+        mount -t tmpfs hidden $P/a; mount -t tmpfs hidden $P/b; mount --bind $W/disk $P; mount -t tmpfs met $P/c; touch $P/c/1"""
+    )
+    ended = volume.guard("check")
+    assert (ended.status, ended.last.get("files")) == (0, 4), ended.stderr
+
+
 def test_names_that_a_terminal_would_obey_are_escaped_wherever_they_are_said(volume: Sandbox) -> None:
     hostile = "$(printf 'a\\n\\033[31mb\\377')"
     volume.sh(f'mkdir "$P/{hostile}" $P/tame; touch "$P/{hostile}/1" $P/tame/1')
