@@ -11,6 +11,7 @@ from functools import cached_property
 from guard.volume import mounts
 from guard.volume.facts import NOT_DATA, Census, Fault, Order
 from guard.volume.paths import holds_any, lineage
+from guard.volume.progress import EVERY
 
 #: File systems where a directory with two links has no sub-directory (its own `.` and its name): the leaves of the tree
 #: need no look at each name's type. Elsewhere (btrfs, overlay, FUSE) the link count says nothing.
@@ -20,10 +21,10 @@ _COUNTS_LINKS = frozenset({"ext2", "ext3", "ext4", "xfs", "tmpfs"})
 _LEAF_BYTES = 64 * 1024
 #: Links of a directory without sub-directories: its name, and its own `.`.
 _LEAF_LINKS = 2
+#: Names that are counted at once: where a file system lists no types, each of them is asked for.
+_BLOCK = 100
 #: The parent hears of progress at least every so many names.
 PROGRESS = 1000
-#: And, where even that takes long, as often as this.
-_PROGRESS_SECONDS = 0.5
 #: Unreadable folders that are named, whatever they tell; above, only those of an entry that has none named yet.
 _UNREADABLE_LIMIT = 1000
 
@@ -216,7 +217,7 @@ class _Walk:
                     files += 1
                     if self.order.sizes:
                         self._weigh(entry)
-                if seen >= PROGRESS:
+                if seen >= _BLOCK:
                     self._add(files)
                     files = seen = 0
         self._add(files)
@@ -246,7 +247,7 @@ class _Walk:
         self.tally.empty += stat.S_ISREG(found.st_mode) and found.st_size == 0
 
     def _add(self, files: int) -> None:
-        """Called at least once a directory and every PROGRESS names."""
+        """Called at least once a directory and every so many names."""
         self.tally.files += files
         self._tell()
         if self.order.enough is not None and self.tally.files > self.order.enough:
@@ -255,7 +256,7 @@ class _Walk:
     def _tell(self) -> None:
         """Says that the count moves: after so many names, or, on a slow file system, after so long."""
         seen, now = self.tally.files + self.tally.folders, time.monotonic()
-        if seen - self.told >= PROGRESS or now - self.told_at >= _PROGRESS_SECONDS:
+        if seen - self.told >= PROGRESS or now - self.told_at >= EVERY:
             self.told, self.told_at = seen, now
             self.progress(seen)
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from guard.volume import hold, ledger, look, marker, mounts, store
+from guard.volume import hold, ledger, look, marker, mounts, progress, store
 from guard.volume.facts import GUARD_FOLDER, Fault, Invalid
 from guard.volume.hold import Hold
 from guard.volume.ledger import Ledger
@@ -62,8 +62,7 @@ class Adopt:
 
     def run(self, said: Callable[[Any], None]) -> Written | Overtaken | Fault:
         """Writes, or says why not."""
-        del said
-        return _writing(self.seen, self._write)
+        return _writing(self.seen, self._write, said)
 
     def _write(self, folder: int) -> Written | Overtaken:
         standing = _name_of_marker(folder)
@@ -87,7 +86,7 @@ class Adopt:
             keep_as = _name_to_keep(_standing_ledger(folder), self.continues)
             old_ledger = store.settle(folder, new_ledger, store.LEDGER, keep_as)
             undo.pop_all()
-        os.fsync(folder)
+        store.sync_folder(folder)
         return Written(self.ledger, tuple(old for old in (old_marker, old_ledger) if old))
 
 
@@ -105,8 +104,7 @@ class Accept:
 
     def run(self, said: Callable[[Any], None]) -> Written | Overtaken | Fault:
         """Writes, or says why not."""
-        del said
-        return _writing(self.seen, self._write)
+        return _writing(self.seen, self._write, said)
 
     def _write(self, folder: int) -> Written:
         last = _standing_ledger(folder)
@@ -125,8 +123,7 @@ class Release:
 
     def run(self, said: Callable[[Any], None]) -> Written | Overtaken | Fault:
         """Writes, or says why not."""
-        del said
-        return _writing(self.accept.seen, self._write)
+        return _writing(self.accept.seen, self._write, said)
 
     def _write(self, folder: int) -> Written:
         written = self.accept._write(folder)  # noqa: SLF001 - one lock for both
@@ -136,7 +133,7 @@ class Release:
             return written
         # What is no hold may be anything, a folder too: it is kept as a broken marker is.
         aside = store.set_aside(folder, store.HOLD, standing.digest)
-        os.fsync(folder)
+        store.sync_folder(folder)
         return replace(written, set_aside=(*written.set_aside, *((aside,) if aside else ())))
 
 
@@ -156,8 +153,7 @@ class Announce:
 
     def run(self, said: Callable[[Any], None]) -> Written | Overtaken | Fault:
         """Writes, or says why not."""
-        del said
-        return _writing(self.seen, self._write)
+        return _writing(self.seen, self._write, said)
 
     def _write(self, folder: int) -> Written | Overtaken:
         text = hold.render(self.hold)
@@ -187,8 +183,7 @@ class Keep:
 
     def run(self, said: Callable[[Any], None]) -> Written | Overtaken | Fault:
         """Writes, or says why not."""
-        del said
-        return _writing(self.seen, self._write, store.open_standing)
+        return _writing(self.seen, self._write, said, store.open_standing)
 
     def _write(self, folder: int) -> Written | Overtaken:
         if _name_of_marker(folder) != self.ledger.marker_id:
@@ -206,20 +201,25 @@ class Keep:
 
 
 def _writing(
-    seen: Seen, write: Callable[[int], Written | Overtaken], opening: Callable[[int], int] = store.open_folder
+    seen: Seen,
+    write: Callable[[int], Written | Overtaken],
+    said: Callable[[Any], None],
+    opening: Callable[[int], int] = store.open_folder,
 ) -> Written | Overtaken | Fault:
+    doing = f"writing in {seen.path}/{GUARD_FOLDER}"
     try:
-        with _folder(seen, opening) as folder:
+        with progress.told(lambda: said(doing)), _folder(seen, opening) as folder:
             return Overtaken() if folder is None else write(folder)
     except look.Unreachable as error:
         return error.fault
     except OSError as error:
-        return Fault(error.errno or errno.EIO, f"writing in {seen.path}/{GUARD_FOLDER}", writing=True)
+        return Fault(error.errno or errno.EIO, doing, writing=True)
 
 
 @contextmanager
 def _folder(seen: Seen, opening: Callable[[int], int]) -> Iterator[int | None]:
     root = look.open_root(seen.path)
+    progress.made()
     try:
         if mounts.mount_id(root) != seen.mount_id or os.fstat(root).st_ino != seen.root_inode:
             yield None
