@@ -27,6 +27,9 @@ _LOCK_PATIENCE = 5.0
 #: File systems without hard links answer with one of these.
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL, errno.EACCES})
 
+#: File systems with one mode for all, which the mount sets (SMB), answer with one of these.
+_NO_MODES = frozenset({errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS})
+
 
 def open_folder(root: int) -> int:
     """Opens `.volume-guard/` below an open root, making it where it is missing.
@@ -42,8 +45,7 @@ def open_folder(root: int) -> int:
     progress.made()
     made = open_standing(root)
     # The umask is the image's accident; a set-group-ID bit from the parent (fsGroup) must stay.
-    os.fchmod(made, _FOLDER_MODE | (os.fstat(made).st_mode & 0o2000))
-    progress.made()
+    _set_mode(made, _FOLDER_MODE | (os.fstat(made).st_mode & 0o2000))
     sync_folder(root)
     return made
 
@@ -250,9 +252,7 @@ def _write_new(folder: int, name: str, text: bytes, *, durable: bool = True) -> 
     descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _FILE_MODE, dir_fd=folder)
     progress.made()
     try:
-        with suppress(PermissionError, NotImplementedError):
-            os.fchmod(descriptor, _FILE_MODE)
-        progress.made()
+        _set_mode(descriptor, _FILE_MODE)
         rest = memoryview(text)
         while rest:
             rest = rest[os.write(descriptor, rest) :]
@@ -265,6 +265,15 @@ def _write_new(folder: int, name: str, text: bytes, *, durable: bool = True) -> 
         raise
     finally:
         os.close(descriptor)
+
+
+def _set_mode(descriptor: int, mode: int) -> None:
+    try:
+        os.fchmod(descriptor, mode)
+    except OSError as error:
+        if error.errno not in _NO_MODES:
+            raise
+    progress.made()
 
 
 def _is_there(folder: int, name: str) -> bool:

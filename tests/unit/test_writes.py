@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from guard.volume import ledger, marker, store
+from guard.volume.facts import GUARD_FOLDER
 from guard.volume.ledger import Ledger, Reference
 from guard.volume.marker import Marker
 from guard.volume.writes import Accept, Adopt, Keep, Overtaken, Seen
@@ -120,3 +121,17 @@ def test_where_a_file_system_has_no_links_the_documents_are_the_same(
     adopting._write(folder)
     new = {store.MARKER: marker.render(adopting.marker), store.LEDGER: ledger.render(NEW)}
     assert new.items() <= found(tmp_path).items()
+
+
+@pytest.mark.parametrize("refusal", [errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_where_a_file_system_has_one_mode_for_all_the_guard_s_folder_is_made_and_written(
+    tmp_path: Path, folder: int, monkeypatch: pytest.MonkeyPatch, refusal: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(refusal, "the mount sets the modes")
+
+    monkeypatch.setattr(os, "fchmod", refuse)
+    made = store.open_folder(folder)
+    FIRST._write(made)
+    os.close(made)
+    assert set(found(tmp_path / GUARD_FOLDER)) == {store.MARKER, store.LEDGER}
