@@ -238,9 +238,9 @@ def try_writing(root: int) -> None:
 
 
 def _write_temporary(folder: int, name: str, text: bytes) -> str:
-    _sweep(folder)
     temporary = _temporary_name(name)
     _write_new(folder, temporary, text)
+    _sweep(folder, temporary)
     return temporary
 
 
@@ -293,10 +293,11 @@ def discard(folder: int, name: str) -> None:
     progress.made()
 
 
-def _sweep(folder: int) -> None:
-    """Removes temporary files that a killed guard left behind."""
-    before = time.time() - _ABANDONED
+def _sweep(folder: int, newest: str) -> None:
+    """Removes temporary files that a killed guard left behind: by the age that the newest gives them, on the server's clock."""
     with suppress(OSError), os.scandir(folder) as names:
+        progress.made()
+        before = os.stat(newest, dir_fd=folder, follow_symlinks=False).st_mtime - _ABANDONED
         progress.made()
         for entry in names:
             temporary = entry.name.startswith(".") and entry.name.endswith(_TEMPORARY)

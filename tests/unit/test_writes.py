@@ -2,6 +2,7 @@
 
 import errno
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -135,3 +136,23 @@ def test_where_a_file_system_has_one_mode_for_all_the_guard_s_folder_is_made_and
     FIRST._write(made)
     os.close(made)
     assert set(found(tmp_path / GUARD_FOLDER)) == {store.MARKER, store.LEDGER}
+
+
+@pytest.mark.parametrize("behind", [7200, -7200], ids=["behind", "ahead"])
+@pytest.mark.parametrize("adopting", [FIRST, REPLACING], ids=["first", "replacing"])
+def test_a_server_whose_clock_is_hours_off_is_adopted(
+    tmp_path: Path, folder: int, monkeypatch: pytest.MonkeyPatch, adopting: Adopt, behind: int
+) -> None:
+    put(tmp_path, STANDING if adopting is REPLACING else {})
+    here = time.time() + behind
+    monkeypatch.setattr(time, "time", lambda: here)
+    adopting._write(folder)
+    assert {store.MARKER, store.LEDGER} <= set(found(tmp_path))
+
+
+def test_what_a_killed_guard_left_is_removed_an_hour_later(tmp_path: Path, folder: int) -> None:
+    for name, age in ((".marker.json.0a.tmp", 7200), (".ledger.json.0b.tmp", 600)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    FIRST._write(folder)
+    assert set(found(tmp_path)) == {store.MARKER, store.LEDGER, ".ledger.json.0b.tmp"}
