@@ -30,6 +30,9 @@ _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK
 #: File systems with one mode for all, which the mount sets (SMB), answer with one of these.
 _NO_MODES = frozenset({errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS})
 
+#: File systems that sync no folder, whose names are durable or not by themselves, answer with one of these.
+_NO_SYNC = frozenset({errno.EINVAL, errno.EBADF, errno.EOPNOTSUPP})
+
 
 def open_folder(root: int) -> int:
     """Opens `.volume-guard/` below an open root, making it where it is missing.
@@ -212,12 +215,16 @@ def remove(folder: int, name: str) -> None:
 
 
 def sync_folder(folder: int) -> None:
-    """Makes the names in a folder durable.
+    """Makes the names in a folder durable, as far as the file system can.
 
     Raises:
         OSError: As fsync(2).
     """
-    os.fsync(folder)
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
     progress.made()
 
 

@@ -1,7 +1,9 @@
 """What is left where a write fails half-way: all as it was. Which errors a disk gives is in tests/linux."""
 
+import contextlib
 import errno
 import os
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +12,10 @@ import pytest
 
 from guard.volume import ledger, marker, store
 from guard.volume.facts import GUARD_FOLDER
+from guard.volume.hold import Hold
 from guard.volume.ledger import Ledger, Reference
 from guard.volume.marker import Marker
-from guard.volume.writes import Accept, Adopt, Keep, Overtaken, Seen
+from guard.volume.writes import Accept, Adopt, Announce, Keep, Overtaken, Release, Seen
 
 AT = "2026-11-24T18:27:01Z"
 ID = "0b0cbd0e-4bb5-4a7e-9d2c-0f1f6c2f0d11"
@@ -156,3 +159,40 @@ def test_what_a_killed_guard_left_is_removed_an_hour_later(tmp_path: Path, folde
         os.utime(tmp_path / name, (time.time() - age,) * 2)
     FIRST._write(folder)
     assert set(found(tmp_path)) == {store.MARKER, store.LEDGER, ".ledger.json.0b.tmp"}
+
+
+@pytest.mark.parametrize(
+    ("refusal", "folders_only"),
+    [(errno.EINVAL, True), (errno.EBADF, True), (errno.EOPNOTSUPP, True), (errno.EIO, False)],
+)
+def test_where_a_file_system_syncs_no_folder_what_was_written_is_written(
+    tmp_path: Path, folder: int, monkeypatch: pytest.MonkeyPatch, refusal: int, *, folders_only: bool
+) -> None:
+    whole = os.fsync
+
+    def refuse(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(refusal, "no folders")
+        whole(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with contextlib.nullcontext() if folders_only else pytest.raises(OSError, match="no folders"):
+        made = store.open_folder(folder)
+        FIRST._write(made)
+        Announce(SEEN, Hold("me", AT, "why"), over=False)._write(made)
+        Release(Accept(SEEN, NEW))._write(made)
+        os.close(made)
+        assert set(found(tmp_path / GUARD_FOLDER)) == {store.MARKER, store.LEDGER}
+
+
+@pytest.mark.parametrize("refusal", [errno.EINVAL, errno.EIO])
+def test_a_document_that_cannot_be_synced_is_not_written(
+    tmp_path: Path, folder: int, monkeypatch: pytest.MonkeyPatch, refusal: int
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(refusal, "no files")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="no files"):
+        FIRST._write(folder)
+    assert found(tmp_path) == {}
