@@ -164,7 +164,7 @@ class Adoption:
             return self._refused(self._rejudged(examination, written))
         if written is None:
             return None
-        fields = {"held_by": hold.by, "held_since": hold.since, "hold_reason": hold.reason}
+        fields = {"held_by": hold.by, "held_since": hold.since, "hold_reason": hold.reason, **_kept(written)}
         standing = examination.look.hold
         before = f" (before: {_holder(standing)})" if standing is not None else ""
         what = f"is held: {bounded(hold.reason)}{before}. End it with: guard release"

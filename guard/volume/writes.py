@@ -127,7 +127,7 @@ class Release:
 
     def _write(self, folder: int) -> Written:
         written = self.accept._write(folder)  # noqa: SLF001 - one lock for both
-        standing = look.document(folder, store.HOLD, hold.LIMIT, hold.parse)
+        standing = _standing_hold(folder)
         if not isinstance(standing, Invalid):
             store.remove(folder, store.HOLD)
             return written
@@ -144,7 +144,8 @@ class Announce:
     Attributes:
         seen: What was judged.
         hold: Who, since when, why.
-        over: In place of whatever hold stands, so that at no moment there is none; otherwise that one is kept.
+        over: In place of whatever hold stands, so that at no moment there is none (but of a folder, which is set aside first);
+            otherwise that one is kept.
     """
 
     seen: Seen
@@ -158,12 +159,20 @@ class Announce:
     def _write(self, folder: int) -> Written | Overtaken:
         text = hold.render(self.hold)
         if self.over:
-            store.replace(folder, store.HOLD, text)
-            return Written()
+            return self._replace(folder, text)
         try:
             store.create(folder, store.HOLD, text)
         except FileExistsError:
             return Overtaken()
+        return Written()
+
+    def _replace(self, folder: int, text: bytes) -> Written:
+        try:
+            store.replace(folder, store.HOLD, text)
+        except IsADirectoryError:  # it is no hold, and may be anything: it is kept, as `release` keeps it
+            standing = _standing_hold(folder)
+            aside = store.replace(folder, store.HOLD, text, standing.digest if isinstance(standing, Invalid) else None)
+            return Written(set_aside=(aside,) if aside else ())
         return Written()
 
 
@@ -188,7 +197,7 @@ class Keep:
     def _write(self, folder: int) -> Written | Overtaken:
         if _name_of_marker(folder) != self.ledger.marker_id:
             return Overtaken()
-        if look.document(folder, store.HOLD, hold.LIMIT, hold.parse) is not None:
+        if _standing_hold(folder) is not None:
             return Overtaken()
         standing = _standing_ledger(folder)
         if isinstance(standing, Invalid) and standing.future:
@@ -244,6 +253,10 @@ def _name_of_marker(folder: int) -> str | None:
 
 def _standing_ledger(folder: int) -> Ledger | Invalid | None:
     return look.document(folder, store.LEDGER, ledger.LIMIT, ledger.parse)
+
+
+def _standing_hold(folder: int) -> Hold | Invalid | None:
+    return look.document(folder, store.HOLD, hold.LIMIT, hold.parse)
 
 
 def _name_to_keep(standing: Ledger | Invalid | None, continued: str | None) -> str | None:

@@ -204,6 +204,14 @@ def test_a_hold_that_is_a_folder_is_released_once_and_kept(adopted: Sandbox) -> 
     assert adopted.guard("check").status == 0
 
 
+def test_a_hold_that_is_a_folder_is_replaced_by_one_over_it_and_kept(adopted: Sandbox) -> None:
+    adopted.sh("mkdir $P/.volume-guard/hold.json; touch $P/.volume-guard/hold.json/1")
+    held = adopted.guard("hold", "--over", "a restore")
+    assert held.status == 0, held.stderr
+    assert adopted.sh(f"ls $P/.volume-guard/{held.last['set_aside']}").split() == ["1"]
+    assert adopted.guard("check").last["hold_reason"] == "a restore"
+
+
 @pytest.mark.root
 def test_who_may_read_and_not_write_is_told_what_permission_is_missing(volume: Sandbox) -> None:
     refused = volume.guard_as(65532, "adopt")
