@@ -92,21 +92,25 @@ class Adopt:
 
 @dataclass(frozen=True)
 class Accept:
-    """Writes a new ledger of the next generation.
+    """Writes a new ledger of the next generation; only beside the marker that was judged.
 
     Attributes:
         seen: What was judged.
         ledger: The new ledger; its generation is replaced by the next one.
+        beside: The marker that was judged, as `name_of` calls it.
     """
 
     seen: Seen
     ledger: Ledger
+    beside: str | None
 
     def run(self, said: Callable[[Any], None]) -> Written | Overtaken | Fault:
         """Writes, or says why not."""
         return _writing(self.seen, self._write, said)
 
-    def _write(self, folder: int) -> Written:
+    def _write(self, folder: int) -> Written | Overtaken:
+        if _name_of_marker(folder) != self.beside:
+            return Overtaken()
         last = _standing_ledger(folder)
         keep_as = _name_to_keep(last, self.ledger.marker_id)
         known = last.generation if isinstance(last, Ledger) and keep_as is None else 0
@@ -117,22 +121,31 @@ class Accept:
 
 @dataclass(frozen=True)
 class Release:
-    """Accepts what is there, then ends the hold: interrupted in between, the volume stays held."""
+    """Accepts what is there, then ends the hold that was judged: interrupted in between, the volume stays held.
+
+    Attributes:
+        accept: What is accepted.
+        hold: The hold that ends.
+    """
 
     accept: Accept
+    hold: Hold | Invalid
 
     def run(self, said: Callable[[Any], None]) -> Written | Overtaken | Fault:
         """Writes, or says why not."""
         return _writing(self.accept.seen, self._write, said)
 
-    def _write(self, folder: int) -> Written:
+    def _write(self, folder: int) -> Written | Overtaken:
+        if _standing_hold(folder) != self.hold:
+            return Overtaken()
         written = self.accept._write(folder)  # noqa: SLF001 - one lock for both
-        standing = _standing_hold(folder)
-        if not isinstance(standing, Invalid):
+        if isinstance(written, Overtaken):
+            return written
+        if not isinstance(self.hold, Invalid):
             store.remove(folder, store.HOLD)
             return written
         # What is no hold may be anything, a folder too: it is kept as a broken marker is.
-        aside = store.set_aside(folder, store.HOLD, standing.digest)
+        aside = store.set_aside(folder, store.HOLD, self.hold.digest)
         store.sync_folder(folder)
         return replace(written, set_aside=(*written.set_aside, *((aside,) if aside else ())))
 
@@ -243,12 +256,15 @@ def _folder(seen: Seen, opening: Callable[[int], int]) -> Iterator[int | None]:
         os.close(root)
 
 
-def _name_of_marker(folder: int) -> str | None:
-    """What `--replace` must name to set the standing marker aside; None where there is none."""
-    standing = look.document(folder, store.MARKER, marker.LIMIT, marker.parse)
+def name_of(standing: Marker | Invalid | None) -> str | None:
+    """What `--replace` must name to set a marker aside; None where there is none."""
     if standing is None:
         return None
     return standing.marker_id if isinstance(standing, Marker) else standing.digest
+
+
+def _name_of_marker(folder: int) -> str | None:
+    return name_of(look.document(folder, store.MARKER, marker.LIMIT, marker.parse))
 
 
 def _standing_ledger(folder: int) -> Ledger | Invalid | None:

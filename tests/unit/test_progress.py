@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import pytest
 
-from guard.volume import census, ledger, look, marker, mounts, progress, store
+from guard.volume import census, hold, ledger, look, marker, mounts, progress, store
 from guard.volume.facts import GUARD_FOLDER, Look, Order
 from guard.volume.hold import Hold
 from guard.volume.ledger import Ledger, Reference
@@ -27,7 +27,7 @@ CALLS = ("open", "stat", "fstatvfs", "scandir", "read", "write", "fsync", "fchmo
 
 @pytest.fixture
 def seen(tmp_path: Path) -> Seen:
-    """A volume with a marker, a ledger and a hold."""
+    """A volume with a marker and a ledger."""
     (tmp_path / GUARD_FOLDER).mkdir()
     (tmp_path / GUARD_FOLDER / store.MARKER).write_bytes(marker.render(MARKER))
     (tmp_path / GUARD_FOLDER / store.LEDGER).write_bytes(ledger.render(LEDGER))
@@ -82,11 +82,11 @@ def test_a_look_that_is_answered_at_once_says_once_what_it_knows(seen: Seen) -> 
 
 WRITES: dict[str, Callable[[Seen], Adopt | Accept | Keep | Announce | Release]] = {
     "adopt": lambda seen: Adopt(seen, Marker("mine", AT, AT), LEDGER, ID, None),
-    "accept": lambda seen: Accept(seen, LEDGER),
+    "accept": lambda seen: Accept(seen, LEDGER, ID),
     "keep": lambda seen: Keep(seen, LEDGER, 1),
     "hold": lambda seen: Announce(seen, HOLD, over=False),
     "hold over": lambda seen: Announce(seen, HOLD, over=True),
-    "release": lambda seen: Release(Accept(seen, LEDGER)),
+    "release": lambda seen: Release(Accept(seen, LEDGER, ID), HOLD),
 }
 
 
@@ -94,7 +94,10 @@ WRITES: dict[str, Callable[[Seen], Adopt | Accept | Keep | Announce | Release]] 
 def test_a_write_whose_calls_take_long_says_so_after_each(
     seen: Seen, silences: list[int], write: Callable[[Seen], Adopt | Accept | Keep | Announce | Release]
 ) -> None:
-    done = write(seen).run(lambda _: silences.append(0))
+    request = write(seen)
+    if isinstance(request, Release):
+        (Path(seen.path) / GUARD_FOLDER / store.HOLD).write_bytes(hold.render(HOLD))
+    done = request.run(lambda _: silences.append(0))
     assert isinstance(done, Written)
     assert len(silences) > 8
     assert max(silences) == 1
