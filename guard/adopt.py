@@ -255,9 +255,7 @@ def _replaced(standing: Marker | Invalid | None, replacing: str | None) -> str |
         return None
     if isinstance(standing, Marker):
         return standing.marker_id if replacing.lower() == standing.marker_id.lower() else None
-    named = (
-        len(replacing) >= _SHORTEST_PREFIX and bool(standing.digest) and standing.digest.startswith(replacing.lower())
-    )
+    named = len(replacing) >= _SHORTEST_PREFIX and standing.sha256.startswith(replacing.lower())
     return standing.digest if named else None
 
 

@@ -16,6 +16,9 @@ GUARD_FOLDER = ".volume-guard"
 #: Names at the top of a volume that are not data: the guard's own folder, and where fsck puts what it finds.
 NOT_DATA = frozenset({GUARD_FOLDER, "lost+found"})
 
+#: So many hex digits of a SHA-256 tell a broken document from every other, and can be typed.
+DIGITS = 12
+
 
 @dataclass(frozen=True)
 class Invalid:
@@ -23,13 +26,18 @@ class Invalid:
 
     Attributes:
         reason: What is wrong with it, as a clause.
-        digest: The first 12 hex digits of the SHA-256 of what was read: how a person names it to replace it.
+        sha256: The SHA-256 of what was read, in hex digits; empty where nothing could be.
         future: A newer guard wrote it, with a schema that this one does not know.
     """
 
     reason: str
-    digest: str
+    sha256: str
     future: bool = False
+
+    @property
+    def digest(self) -> str:
+        """How it is named, by the guard and by a person who replaces it."""
+        return self.sha256[:DIGITS]
 
 
 #: No progress, and what a lost disk, server or daemon gives: the mount is what is wrong, also where a write meets it first.

@@ -184,7 +184,7 @@ def document(folder: int, name: str, limit: int, parse: Callable[[bytes], _Docum
     try:
         return parse(text)
     except DocumentError as error:
-        return Invalid(str(error), digest(text), future=isinstance(error, FutureSchemaError))
+        return Invalid(str(error), sha256(text), future=isinstance(error, FutureSchemaError))
 
 
 def readdocument(folder: int, name: str, limit: int) -> bytes | None:
@@ -217,17 +217,17 @@ def _read_at_most(descriptor: int, room: int) -> bytes:
     return b"".join(chunks)
 
 
-def digest(text: bytes) -> str:
-    """The name of a broken document: 12 hex digits tell it from every other, and can be typed."""
+def sha256(text: bytes) -> str:
+    """The SHA-256 of a broken document, in hex digits."""
     # OpenSSL takes more memory than all else here, and a broken document is rare.
-    from hashlib import sha256  # noqa: PLC0415
+    import hashlib  # noqa: PLC0415
 
-    return sha256(text).hexdigest()[:12]
+    return hashlib.sha256(text).hexdigest()
 
 
 def _not_regular(found: os.stat_result, name: str) -> Invalid:
     kind = _what(found)
-    return Invalid(f"{kind} instead of a regular file", digest(f"{kind} {name} {found.st_ino}".encode()))
+    return Invalid(f"{kind} instead of a regular file", sha256(f"{kind} {name} {found.st_ino}".encode()))
 
 
 def _what(found: os.stat_result) -> str:

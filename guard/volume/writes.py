@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from guard.volume import hold, ledger, look, marker, mounts, progress, store
-from guard.volume.facts import GUARD_FOLDER, Fault, Invalid
+from guard.volume.facts import DIGITS, GUARD_FOLDER, Fault, Invalid
 from guard.volume.hold import Hold
 from guard.volume.ledger import Ledger
 from guard.volume.marker import Marker
@@ -283,4 +283,4 @@ def _name_to_keep(standing: Ledger | Invalid | None, continued: str | None) -> s
         return None
     # Whoever can write the volume chose this ID: only what looks like one becomes part of a file's name.
     named = re.fullmatch(r"[0-9A-Za-z-]{1,36}", standing.marker_id, re.ASCII)
-    return standing.marker_id if named else look.digest(standing.marker_id.encode("utf-8", "surrogatepass"))
+    return standing.marker_id if named else look.sha256(standing.marker_id.encode("utf-8", "surrogatepass"))[:DIGITS]
