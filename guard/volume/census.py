@@ -5,11 +5,12 @@ import os
 import stat
 import time
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from guard.volume import mounts
 from guard.volume.facts import NOT_DATA, Census, Fault, Order
+from guard.volume.mountinfo import Mount, MountTable
 from guard.volume.paths import holds_any, lineage
 from guard.volume.progress import EVERY
 
@@ -25,6 +26,8 @@ _LEAF_LINKS = 2
 _BLOCK = 100
 #: The parent hears of progress at least every so many names.
 PROGRESS = 1000
+#: How often a count is made where mounts below come or go meanwhile.
+_ATTEMPTS = 3
 #: Unreadable folders that are named, whatever they tell; above, only those of an entry that has none named yet.
 _UNREADABLE_LIMIT = 1000
 
@@ -52,37 +55,27 @@ class _Enough(Exception):  # noqa: N818 - not an error
 
 
 def count(root: int, order: Order, progress: Callable[[int], None]) -> Census:
-    """Counts the tree below an open directory.
+    """Counts the tree below an open directory; once more where a mount below it came or went meanwhile.
+
+    A walk can bring a mount about: NFS and CIFS mount what is exported below a folder when it is entered.
 
     Args:
         root: The directory; it stays open.
         order: What to count.
         progress: Is told the number of names seen, at least every PROGRESS of them.
     """
-    walk = _Walk(root, order, progress)
-    tally = walk.tally
-    exact, fault = True, None
-    try:
-        walk.run()
-    except _Enough:
-        exact = False
-    except OSError as error:
-        fault = Fault(error.errno or 0, "counting its files")
-    return Census(
-        files=tally.files,
-        exact=exact,
-        entries=tally.entries,
-        depth=tally.depth,
-        empty=tally.empty if order.sizes else None,
-        bytes=tally.bytes if order.sizes else None,
-        folders=tally.folders,
-        unreadable=tuple(tally.unreadable),
-        more_unreadable=tally.more_unreadable,
-        inodes=frozenset(tally.inodes),
-        fault=fault,
-        mount_id=walk.mount_id,
-        root_inode=os.fstat(root).st_ino,
-    )
+    for _ in range(_ATTEMPTS):
+        walk = _Walk(root, order, progress)
+        found = walk.census()
+        if walk.foreign == _foreign(root, *mounts.in_force(root)):
+            return found
+    changing = Fault(errno.EAGAIN, "counting beside mounts that come and go all the time")
+    return replace(found, files=0, entries={}, fault=changing)
+
+
+def _foreign(root: int, mount: Mount | None, table: MountTable) -> frozenset[str]:
+    """Where other mounts lie below an open directory, relative to it."""
+    return table.below(mount, os.readlink(f"/proc/self/fd/{root}")) if mount else frozenset()
 
 
 class _Walk:
@@ -100,8 +93,34 @@ class _Walk:
         self.told_at = time.monotonic()
         mount, table = mounts.in_force(root)
         self.mount_id = mount.mount_id if mount else -1
-        self.foreign = table.below(mount, os.readlink(f"/proc/self/fd/{root}")) if mount else frozenset()
+        self.foreign = _foreign(root, mount, table)
         self.counts_links = not order.sizes and mount is not None and mount.fstype in _COUNTS_LINKS
+
+    def census(self) -> Census:
+        """Walks, and says what was found; a directory that could not be read for another reason than permission too."""
+        tally, order = self.tally, self.order
+        exact, fault = True, None
+        try:
+            self.run()
+        except _Enough:
+            exact = False
+        except OSError as error:
+            fault = Fault(error.errno or 0, "counting its files")
+        return Census(
+            files=tally.files,
+            exact=exact,
+            entries=tally.entries,
+            depth=tally.depth,
+            empty=tally.empty if order.sizes else None,
+            bytes=tally.bytes if order.sizes else None,
+            folders=tally.folders,
+            unreadable=tuple(tally.unreadable),
+            more_unreadable=tally.more_unreadable,
+            inodes=frozenset(tally.inodes),
+            fault=fault,
+            mount_id=self.mount_id,
+            root_inode=os.fstat(self.root).st_ino,
+        )
 
     def run(self) -> None:
         """Finds the depth of the entries, then counts below each of them.

@@ -1,5 +1,7 @@
 """Data that is gone, on real mounts: what is a loss, what is an ordinary deletion, and what merely can't be seen."""
 
+import sys
+
 import pytest
 
 from tests.linux.sandbox import Sandbox
@@ -55,6 +57,32 @@ def test_mounts_that_a_later_mount_at_the_path_hides_take_nothing_from_the_count
     )
     ended = volume.guard("check")
     assert (ended.status, ended.last.get("files")) == (0, 4), ended.stderr
+
+
+#: Each of the first so many walks finds a mount that was not there before it: as where NFS is entered below an export.
+_MOUNTED_BY_WALKING = """
+import os, subprocess, sys
+from guard.__main__ import main
+from guard.volume import census
+walk, left = census._Walk.run, list(range(int(sys.argv.pop(1))))
+def run(self):
+    if left:
+        point = f"{os.environ['GUARD_PATH']}/other/{left.pop()}"
+        subprocess.run(["mount", "-t", "tmpfs", "other", point], check=True)
+        for number in range(20):
+            open(f"{point}/{number}", "w").close()
+    walk(self)
+census._Walk.run = run
+sys.argv[0] = "guard"
+main()
+"""
+
+
+@pytest.mark.parametrize(("walks", "status"), [("1", 30), ("2", 30), ("3", 15)])
+def test_a_mount_that_comes_while_it_is_counted_is_not_crossed(adopted: Sandbox, walks: str, status: int) -> None:
+    adopted.sh("rm -r $P/tenant/*; mkdir -p $P/other/0 $P/other/1 $P/other/2")
+    ended = adopted.run([sys.executable, "-c", _MOUNTED_BY_WALKING, walks, "check"])
+    assert (ended.status, ended.last.get("files")) == (status, 0 if status == 30 else None), ended.stderr
 
 
 def test_names_that_a_terminal_would_obey_are_escaped_wherever_they_are_said(volume: Sandbox) -> None:
