@@ -184,12 +184,13 @@ class _Walk:
 
     def _open(self, parent: int, name: str, path: str) -> int | None:
         self.tally.folders += 1
-        self._tell()
         try:
             folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=parent)
         except OSError as error:
             self._skip(error, path)
             return None
+        finally:
+            self._tell()
         if self.order.inodes:
             self.tally.inodes.add(os.fstat(folder).st_ino)
         return folder
@@ -224,6 +225,7 @@ class _Walk:
         except OSError as error:  # opened, but its descriptor could not be doubled
             self._skip(error, path)
             return
+        self._tell()
         files = seen = 0
         with names:
             for entry in names:

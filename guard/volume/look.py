@@ -39,7 +39,9 @@ def open_root(path: str) -> int:
     Raises:
         OSError: As open(2).
     """
-    return os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    root = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    progress.made()
+    return root
 
 
 def look(path: str, said: Callable[[Look], None], *, writes_for: str | None) -> Look:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 #: Seconds: as often as this, where the calls take long, and never where they don't.
-EVERY = 0.5
+EVERY = 0.1
 
 _tell: Callable[[], None] | None = None
 _told_at = 0.0

@@ -241,7 +241,6 @@ def _writing(
 @contextmanager
 def _folder(seen: Seen, opening: Callable[[int], int]) -> Iterator[int | None]:
     root = look.open_root(seen.path)
-    progress.made()
     try:
         if mounts.mount_id(root) != seen.mount_id or os.fstat(root).st_ino != seen.root_inode:
             yield None

@@ -9,11 +9,12 @@ from typing import Any, Self
 
 import pytest
 
-from guard.volume import census, hold, ledger, look, marker, mounts, progress, store
+from guard.volume import census, hold, ledger, look, marker, mounts, store
 from guard.volume.facts import GUARD_FOLDER, Look, Order
 from guard.volume.hold import Hold
 from guard.volume.ledger import Ledger, Reference
 from guard.volume.marker import Marker
+from guard.volume.requests import Count
 from guard.volume.writes import Accept, Adopt, Announce, Keep, Release, Seen, Written
 
 AT = "2026-11-24T18:27:01Z"
@@ -49,7 +50,7 @@ def silences(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             path = os.readlink(f"/proc/self/fd/{first}") if isinstance(first, int) else str(first)
             if not path.startswith("/proc/"):
                 found[-1] += 1
-                clock[0] += progress.EVERY
+                clock[0] += 1
             return call(first, *others, **named)
 
         return answer
@@ -133,3 +134,17 @@ def test_a_folder_of_a_thousand_names_whose_types_take_long_is_no_silence(
     os.close(root)
     assert found.files == 1000
     assert max(after - before for before, after in itertools.pairwise([*told, clock[0]])) < 10
+
+
+@pytest.mark.parametrize("levels", [1, 50])
+def test_a_count_whose_calls_take_long_says_so_after_each(tmp_path: Path, silences: list[int], levels: int) -> None:
+    deepest = tmp_path.joinpath(*["a"] * levels)
+    deepest.mkdir(parents=True)
+    for name in ("b", "c", "d/e"):
+        (deepest / name).mkdir(parents=True)
+        (deepest / name / "file").touch()
+    silences[:] = [0]
+    found = Count(str(tmp_path), Order()).run(lambda _: silences.append(0))
+    assert (found.files, found.folders) == (3, levels + 4)
+    assert len(silences) > found.folders
+    assert max(silences) == 1
