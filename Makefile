@@ -23,7 +23,7 @@ unit: $(VENV)/dev
 	$(BIN)/coverage report --include '$(PURE)' --fail-under 95
 
 # Pure rooms: values in, values out, so every branch can be tested.
-PURE := guard/backup/result.py,guard/backup/retention.py,guard/backup/snapshot.py,guard/outcome.py,guard/event.py,guard/volume/document.py,guard/volume/facts.py,guard/volume/hold.py,guard/volume/judge.py,guard/volume/kinds.py,guard/volume/ledger.py,guard/volume/loss.py,guard/volume/marker.py,guard/volume/mountinfo.py,guard/watch/allowance.py,guard/watch/case.py,guard/watch/counting.py,guard/watch/documents.py,guard/watch/incident.py,guard/watch/keeping.py,guard/watch/lines.py,guard/watch/settling.py,guard/watch/sightings.py,guard/watch/standing.py,guard/watch/vigil.py,guard/watch/wiring.py,guard/watch/writing.py,guard/report/metrics.py
+PURE := guard/backup/result.py,guard/backup/retention.py,guard/backup/snapshot.py,guard/outcome.py,guard/event.py,guard/volume/document.py,guard/volume/facts.py,guard/volume/hold.py,guard/volume/judge.py,guard/volume/kinds.py,guard/volume/ledger.py,guard/volume/loss.py,guard/volume/marker.py,guard/volume/mountinfo.py,guard/volume/paths.py,guard/watch/allowance.py,guard/watch/case.py,guard/watch/counting.py,guard/watch/documents.py,guard/watch/incident.py,guard/watch/keeping.py,guard/watch/lines.py,guard/watch/settling.py,guard/watch/sightings.py,guard/watch/standing.py,guard/watch/vigil.py,guard/watch/wiring.py,guard/watch/writing.py,guard/report/metrics.py
 
 linux: $(VENV)/dev
 	@sh tests/packages.sh
