@@ -19,7 +19,7 @@ from guard.volume.judge import Examination, judge, usable_ledger
 from guard.volume.ledger import Ledger
 from guard.volume.loss import new_reference
 from guard.volume.marker import Marker
-from guard.volume.writes import Accept, Adopt, Announce, Overtaken, Release, Seen, Written
+from guard.volume.writes import Accept, Adopt, Announce, Overtaken, Release, Seen, Written, name_of
 from guard.wording import Ending, Say, Whereabouts, facts, refusal
 
 #: Another command may be faster, and what it wrote is then judged.
@@ -113,21 +113,27 @@ class Adoption:
             if isinstance(marker, Invalid):
                 still = f"has a broken marker (guard adopt --replace {marker.digest})"
             done = f"is accepted as it is; it still {still}"
-            return self._renew(examination, Accept, Event.VOLUME_ACCEPTED, done)
+            return self._renew(examination, Event.VOLUME_ACCEPTED, done)
         if outcome is not Outcome.OK:
             return self._refused(examination)
-        return self._renew(examination, Accept, Event.VOLUME_ACCEPTED, "is accepted as it is")
+        return self._renew(examination, Event.VOLUME_ACCEPTED, "is accepted as it is")
 
     def _release(self) -> Ending | None:
         examination = _without(self.examiner.examine(), Outcome.HELD, Outcome.DATA_LOST)
         if examination.judgement.outcome is not Outcome.OK:
             return self._refused(examination)
-        if examination.look.hold is None:
+        held = examination.look.hold
+        if held is None:
             return self._done(Event.VOLUME_RELEASED, examination, "was not held; nothing was written", {})
-        return self._renew(examination, _release, Event.VOLUME_RELEASED, "is released and accepted as it is")
+        done = "is released and accepted as it is"
+        return self._renew(examination, Event.VOLUME_RELEASED, done, lambda accept: Release(accept, held))
 
     def _renew(
-        self, examination: Examination, request: Callable[[Seen, Ledger], Accept | Release], event: Event, done: str
+        self,
+        examination: Examination,
+        event: Event,
+        done: str,
+        request: Callable[[Accept], Accept | Release] = lambda accept: accept,
     ) -> Ending | None:
         look, last = examination.look, usable_ledger(examination.look)
         census = self.examiner.count_all(examination)
@@ -135,7 +141,7 @@ class Adoption:
             return self._refused(self._rejudged(examination, census.fault))
         marker_id = look.marker.marker_id if isinstance(look.marker, Marker) else (last.marker_id if last else "")
         ledger = self._ledger(marker_id, census, last)
-        written = self._write(request(_seen(examination), ledger))
+        written = self._write(request(Accept(_seen(examination), ledger, name_of(look.marker))))
         if isinstance(written, Fault):
             return self._refused(self._rejudged(examination, written))
         if written is None:
@@ -164,7 +170,7 @@ class Adoption:
             return self._refused(self._rejudged(examination, written))
         if written is None:
             return None
-        fields = {"held_by": hold.by, "held_since": hold.since, "hold_reason": hold.reason}
+        fields = {"held_by": hold.by, "held_since": hold.since, "hold_reason": hold.reason, **_kept(written)}
         standing = examination.look.hold
         before = f" (before: {_holder(standing)})" if standing is not None else ""
         what = f"is held: {bounded(hold.reason)}{before}. End it with: guard release"
@@ -243,19 +249,13 @@ def _holder(held: Hold | Invalid | None) -> str:
     return f"by {bounded(held.by)} since {held.since}" if isinstance(held, Hold) else "by a hold that can't be read"
 
 
-def _release(seen: Seen, ledger: Ledger) -> Release:
-    return Release(Accept(seen, ledger))
-
-
 def _replaced(standing: Marker | Invalid | None, replacing: str | None) -> str | None:
     """What may be set aside, by its full name; None where `--replace` does not name what stands there."""
     if replacing is None or standing is None:
         return None
     if isinstance(standing, Marker):
         return standing.marker_id if replacing.lower() == standing.marker_id.lower() else None
-    named = (
-        len(replacing) >= _SHORTEST_PREFIX and bool(standing.digest) and standing.digest.startswith(replacing.lower())
-    )
+    named = len(replacing) >= _SHORTEST_PREFIX and standing.sha256.startswith(replacing.lower())
     return standing.digest if named else None
 
 

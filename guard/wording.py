@@ -187,7 +187,7 @@ def facts(examination: Examination) -> Mapping[str, Any]:
     if census is not None and not census.fault:
         found["files" if census.exact else "files_at_least"] = census.files
         if census.unreadable:
-            found |= {"unreadable": list(census.unreadable[:_ENTRIES]), "unreadable_folders": len(census.unreadable)}
+            found |= {"unreadable": list(census.unreadable[:_ENTRIES]), "unreadable_folders": census.unreadable_folders}
     ledger = usable_ledger(look)
     if ledger:
         found |= {

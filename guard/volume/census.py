@@ -4,11 +4,15 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from guard.volume import mounts
 from guard.volume.facts import NOT_DATA, Census, Fault, Order
+from guard.volume.mountinfo import Mount, MountTable
+from guard.volume.paths import holds_any, lineage
+from guard.volume.progress import EVERY
 
 #: File systems where a directory with two links has no sub-directory (its own `.` and its name): the leaves of the tree
 #: need no look at each name's type. Elsewhere (btrfs, overlay, FUSE) the link count says nothing.
@@ -18,11 +22,13 @@ _COUNTS_LINKS = frozenset({"ext2", "ext3", "ext4", "xfs", "tmpfs"})
 _LEAF_BYTES = 64 * 1024
 #: Links of a directory without sub-directories: its name, and its own `.`.
 _LEAF_LINKS = 2
+#: Names that are counted at once: where a file system lists no types, each of them is asked for.
+_BLOCK = 100
 #: The parent hears of progress at least every so many names.
 PROGRESS = 1000
-#: And, where even that takes long, as often as this.
-_PROGRESS_SECONDS = 0.5
-#: Unreadable folders that are listed by name; more are of no use to a reader.
+#: How often a count is made where mounts below come or go meanwhile.
+_ATTEMPTS = 3
+#: Unreadable folders that are named, whatever they tell; above, only those of an entry that has none named yet.
 _UNREADABLE_LIMIT = 1000
 
 #: The folder went away or became something else while it was being counted.
@@ -40,6 +46,7 @@ class _Tally:
     entries: dict[str, int] = field(default_factory=dict)
     depth: int = 0
     unreadable: list[str] = field(default_factory=list)
+    more_unreadable: int = 0
     inodes: set[int] = field(default_factory=set)
 
 
@@ -48,36 +55,27 @@ class _Enough(Exception):  # noqa: N818 - not an error
 
 
 def count(root: int, order: Order, progress: Callable[[int], None]) -> Census:
-    """Counts the tree below an open directory.
+    """Counts the tree below an open directory; once more where a mount below it came or went meanwhile.
+
+    A walk can bring a mount about: NFS and CIFS mount what is exported below a folder when it is entered.
 
     Args:
         root: The directory; it stays open.
         order: What to count.
         progress: Is told the number of names seen, at least every PROGRESS of them.
     """
-    walk = _Walk(root, order, progress)
-    tally = walk.tally
-    exact, fault = True, None
-    try:
-        walk.run()
-    except _Enough:
-        exact = False
-    except OSError as error:
-        fault = Fault(error.errno or 0, "counting its files")
-    return Census(
-        files=tally.files,
-        exact=exact,
-        entries=tally.entries,
-        depth=tally.depth,
-        empty=tally.empty if order.sizes else None,
-        bytes=tally.bytes if order.sizes else None,
-        folders=tally.folders,
-        unreadable=tuple(tally.unreadable),
-        inodes=frozenset(tally.inodes),
-        fault=fault,
-        mount_id=walk.mount_id,
-        root_inode=os.fstat(root).st_ino,
-    )
+    for _ in range(_ATTEMPTS):
+        walk = _Walk(root, order, progress)
+        found = walk.census()
+        if walk.foreign == _foreign(root, *mounts.in_force(root)):
+            return found
+    changing = Fault(errno.EAGAIN, "counting beside mounts that come and go all the time")
+    return replace(found, files=0, entries={}, fault=changing)
+
+
+def _foreign(root: int, mount: Mount | None, table: MountTable) -> frozenset[str]:
+    """Where other mounts lie below an open directory, relative to it."""
+    return table.below(mount, os.readlink(f"/proc/self/fd/{root}")) if mount else frozenset()
 
 
 class _Walk:
@@ -88,12 +86,41 @@ class _Walk:
         self.order = order
         self.progress = progress
         self.tally = _Tally()
+        self.entry = ""  # the one that is being counted; empty above the entries
+        self.obscured: set[str] = set()  # entries, of now and of the reference, with an unreadable folder that is named
+        self.skipped = ""  # the last folder that could not be read
         self.told = 0
         self.told_at = time.monotonic()
         mount, table = mounts.in_force(root)
         self.mount_id = mount.mount_id if mount else -1
-        self.foreign = frozenset(table.below(os.readlink(f"/proc/self/fd/{root}")))
+        self.foreign = _foreign(root, mount, table)
         self.counts_links = not order.sizes and mount is not None and mount.fstype in _COUNTS_LINKS
+
+    def census(self) -> Census:
+        """Walks, and says what was found; a directory that could not be read for another reason than permission too."""
+        tally, order = self.tally, self.order
+        exact, fault = True, None
+        try:
+            self.run()
+        except _Enough:
+            exact = False
+        except OSError as error:
+            fault = Fault(error.errno or 0, "counting its files")
+        return Census(
+            files=tally.files,
+            exact=exact,
+            entries=tally.entries,
+            depth=tally.depth,
+            empty=tally.empty if order.sizes else None,
+            bytes=tally.bytes if order.sizes else None,
+            folders=tally.folders,
+            unreadable=tuple(tally.unreadable),
+            more_unreadable=tally.more_unreadable,
+            inodes=frozenset(tally.inodes),
+            fault=fault,
+            mount_id=self.mount_id,
+            root_inode=os.fstat(self.root).st_ino,
+        )
 
     def run(self) -> None:
         """Finds the depth of the entries, then counts below each of them.
@@ -125,6 +152,7 @@ class _Walk:
 
     def _count_entry(self, parent: int, name: str, path: str) -> None:
         before = self.tally.files
+        self.entry = path
         stack: list[tuple[int, str, int, Generator[str, None, None]]] = []
         self._enter(stack, parent, name, path)
         try:
@@ -156,12 +184,13 @@ class _Walk:
 
     def _open(self, parent: int, name: str, path: str) -> int | None:
         self.tally.folders += 1
-        self._tell()
         try:
             folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=parent)
         except OSError as error:
             self._skip(error, path)
             return None
+        finally:
+            self._tell()
         if self.order.inodes:
             self.tally.inodes.add(os.fstat(folder).st_ino)
         return folder
@@ -171,8 +200,18 @@ class _Walk:
             return
         if error.errno not in _UNREADABLE:
             raise error
-        if len(self.tally.unreadable) < _UNREADABLE_LIMIT:
+        self.skipped = path
+        entries = {self.entry, *(above for above in lineage(path) if above in self.order.entries)}
+        tells = not entries <= self.obscured or holds_any(path, self._wanted)
+        if tells or len(self.tally.unreadable) < _UNREADABLE_LIMIT:
             self.tally.unreadable.append(path)
+            self.obscured |= entries
+        else:
+            self.tally.more_unreadable += 1
+
+    @cached_property
+    def _wanted(self) -> Sequence[str]:
+        return sorted(self.order.entries)
 
     def _names(self, folder: int, path: str) -> Generator[str, None, None]:
         """Counts the files of one directory, and gives its sub-directories as it meets them."""
@@ -186,6 +225,7 @@ class _Walk:
         except OSError as error:  # opened, but its descriptor could not be doubled
             self._skip(error, path)
             return
+        self._tell()
         files = seen = 0
         with names:
             for entry in names:
@@ -198,7 +238,7 @@ class _Walk:
                     files += 1
                     if self.order.sizes:
                         self._weigh(entry)
-                if seen >= PROGRESS:
+                if seen >= _BLOCK:
                     self._add(files)
                     files = seen = 0
         self._add(files)
@@ -211,7 +251,7 @@ class _Walk:
             # names can't be told, so it keeps its last count.
             if not path or error.errno not in _UNREADABLE:
                 raise
-            if self.tally.unreadable[-1:] != [path]:
+            if self.skipped != path:
                 self._skip(error, path)
             return False
 
@@ -228,7 +268,7 @@ class _Walk:
         self.tally.empty += stat.S_ISREG(found.st_mode) and found.st_size == 0
 
     def _add(self, files: int) -> None:
-        """Called at least once a directory and every PROGRESS names."""
+        """Called at least once a directory and every so many names."""
         self.tally.files += files
         self._tell()
         if self.order.enough is not None and self.tally.files > self.order.enough:
@@ -237,7 +277,7 @@ class _Walk:
     def _tell(self) -> None:
         """Says that the count moves: after so many names, or, on a slow file system, after so long."""
         seen, now = self.tally.files + self.tally.folders, time.monotonic()
-        if seen - self.told >= PROGRESS or now - self.told_at >= _PROGRESS_SECONDS:
+        if seen - self.told >= PROGRESS or now - self.told_at >= EVERY:
             self.told, self.told_at = seen, now
             self.progress(seen)
 

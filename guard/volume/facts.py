@@ -16,6 +16,9 @@ GUARD_FOLDER = ".volume-guard"
 #: Names at the top of a volume that are not data: the guard's own folder, and where fsck puts what it finds.
 NOT_DATA = frozenset({GUARD_FOLDER, "lost+found"})
 
+#: So many hex digits of a SHA-256 tell a broken document from every other, and can be typed.
+DIGITS = 12
+
 
 @dataclass(frozen=True)
 class Invalid:
@@ -23,13 +26,18 @@ class Invalid:
 
     Attributes:
         reason: What is wrong with it, as a clause.
-        digest: The first 12 hex digits of the SHA-256 of what was read: how a person names it to replace it.
+        sha256: The SHA-256 of what was read, in hex digits; empty where nothing could be.
         future: A newer guard wrote it, with a schema that this one does not know.
     """
 
     reason: str
-    digest: str
+    sha256: str
     future: bool = False
+
+    @property
+    def digest(self) -> str:
+        """How it is named, by the guard and by a person who replaces it."""
+        return self.sha256[:DIGITS]
 
 
 #: No progress, and what a lost disk, server or daemon gives: the mount is what is wrong, also where a write meets it first.
@@ -193,6 +201,7 @@ class Census:
         bytes: Sum of sizes; None where sizes were not read.
         folders: Directories, the root not counted.
         unreadable: Folders that could not be read, by path relative to the volume. What can't be read is not lost.
+        more_unreadable: So many more could not be read that are not named: each lies in an entry that has one already.
         inodes: Inodes of the folders that were opened, where they were asked for.
         fault: The call that failed; the figures are then worth nothing.
         mount_id: Of the directory that was counted: the same as the look's, or the mount changed in between.
@@ -207,7 +216,13 @@ class Census:
     bytes: int | None = None
     folders: int = 0
     unreadable: tuple[str, ...] = ()
+    more_unreadable: int = 0
     inodes: frozenset[int] = frozenset()
     fault: Fault | None = None
     mount_id: int = 0
     root_inode: int = 0
+
+    @property
+    def unreadable_folders(self) -> int:
+        """How many folders could not be read, named or not."""
+        return len(self.unreadable) + self.more_unreadable

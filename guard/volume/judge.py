@@ -303,4 +303,4 @@ def _warnings(expected: Expectation, look: Look, census: Census | None) -> Itera
         yield f"uid {who.uid}, gid {who.gid} may not write {folder}: whether the volume is writable was not seen"
     if census is not None and census.unreadable:
         names = ", ".join(map(bounded, census.unreadable[:3]))
-        yield f"{len(census.unreadable)} folders could not be read and keep their last count: {names}"
+        yield f"{census.unreadable_folders} folders could not be read and keep their last count: {names}"

@@ -6,7 +6,7 @@ import stat
 from collections.abc import Callable
 from typing import TypeVar
 
-from guard.volume import hold, kinds, ledger, marker, mounts, store
+from guard.volume import hold, kinds, ledger, marker, mounts, progress, store
 from guard.volume.document import DocumentError, FutureSchemaError
 from guard.volume.facts import GUARD_FOLDER, Fault, Identity, Invalid, Look, Space, Writing
 from guard.volume.marker import Marker
@@ -39,7 +39,9 @@ def open_root(path: str) -> int:
     Raises:
         OSError: As open(2).
     """
-    return os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    root = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    progress.made()
+    return root
 
 
 def look(path: str, said: Callable[[Look], None], *, writes_for: str | None) -> Look:
@@ -47,7 +49,8 @@ def look(path: str, said: Callable[[Look], None], *, writes_for: str | None) -> 
 
     Args:
         path: Absolute.
-        said: Is told what is known so far before anything that may block: the report of a hung volume needs it.
+        said: Is told what is known so far before anything that may block: the report of a hung volume needs it. Again
+            where the calls take long: that is progress.
         writes_for: Try a write in `.volume-guard/` where the marker carries this name: another volume is left alone.
     """
     facts: dict[str, object] = {"path": path, "identity": identity()}
@@ -62,7 +65,8 @@ def look(path: str, said: Callable[[Look], None], *, writes_for: str | None) -> 
         facts |= _mount_facts(pinned)
         said(Look(**facts))  # type: ignore[arg-type]
         try:
-            facts |= _volume_facts(pinned, facts, writes_for=writes_for)
+            with progress.told(lambda: said(Look(**facts))):  # type: ignore[arg-type]
+                facts |= _volume_facts(pinned, facts, writes_for=writes_for)
         except Unreachable as error:
             facts["fault"] = error.fault
     finally:
@@ -138,6 +142,7 @@ def _volume_facts(pinned: int, known: dict[str, object], *, writes_for: str | No
 
 def _first_name(root: int) -> None:
     with os.scandir(root) as names:
+        progress.made()
         next(names, None)
 
 
@@ -148,6 +153,7 @@ def _documents(root: int, folder_path: str) -> dict[str, object]:
         return {}
     except OSError as error:
         raise Unreachable(Fault(error.errno or 0, f"stat of {folder_path}")) from None
+    progress.made()
     if not stat.S_ISDIR(found.st_mode):
         return {"marker": Invalid(f"unreadable: {GUARD_FOLDER} is {_what(found)} instead of a directory", "")}
     with _Opened(GUARD_FOLDER, _READ | os.O_DIRECTORY, root, f"opening {folder_path}") as folder:
@@ -170,6 +176,8 @@ def document(folder: int, name: str, limit: int, parse: Callable[[bytes], _Docum
         return None
     except OSError as error:
         raise Unreachable(Fault(error.errno or 0, f"stat of {GUARD_FOLDER}/{name}")) from None
+    finally:
+        progress.made()
     if not stat.S_ISREG(found.st_mode):
         return _not_regular(found, name)
     text = readdocument(folder, name, limit)
@@ -178,7 +186,7 @@ def document(folder: int, name: str, limit: int, parse: Callable[[bytes], _Docum
     try:
         return parse(text)
     except DocumentError as error:
-        return Invalid(str(error), digest(text), future=isinstance(error, FutureSchemaError))
+        return Invalid(str(error), sha256(text), future=isinstance(error, FutureSchemaError))
 
 
 def readdocument(folder: int, name: str, limit: int) -> bytes | None:
@@ -193,6 +201,7 @@ def readdocument(folder: int, name: str, limit: int) -> bytes | None:
         if error.errno in {errno.ENOENT, errno.ELOOP, errno.ENXIO}:
             return None
         raise Unreachable(Fault(error.errno or 0, f"opening {GUARD_FOLDER}/{name}")) from None
+    progress.made()
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
@@ -204,22 +213,23 @@ def readdocument(folder: int, name: str, limit: int) -> bytes | None:
 def _read_at_most(descriptor: int, room: int) -> bytes:
     chunks = []
     while room and (chunk := os.read(descriptor, room)):
+        progress.made()
         chunks.append(chunk)
         room -= len(chunk)
     return b"".join(chunks)
 
 
-def digest(text: bytes) -> str:
-    """The name of a broken document: 12 hex digits tell it from every other, and can be typed."""
+def sha256(text: bytes) -> str:
+    """The SHA-256 of a broken document, in hex digits."""
     # OpenSSL takes more memory than all else here, and a broken document is rare.
-    from hashlib import sha256  # noqa: PLC0415
+    import hashlib  # noqa: PLC0415
 
-    return sha256(text).hexdigest()[:12]
+    return hashlib.sha256(text).hexdigest()
 
 
 def _not_regular(found: os.stat_result, name: str) -> Invalid:
     kind = _what(found)
-    return Invalid(f"{kind} instead of a regular file", digest(f"{kind} {name} {found.st_ino}".encode()))
+    return Invalid(f"{kind} instead of a regular file", sha256(f"{kind} {name} {found.st_ino}".encode()))
 
 
 def _what(found: os.stat_result) -> str:
@@ -256,6 +266,8 @@ def _call(call: Callable[[], _Result], doing: str) -> _Result:
         return call()
     except OSError as error:
         raise Unreachable(Fault(error.errno or 0, doing)) from None
+    finally:
+        progress.made()
 
 
 class _Opened:

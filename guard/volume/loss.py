@@ -7,6 +7,7 @@ from enum import Enum
 from guard.outcome import Outcome
 from guard.volume.facts import Census
 from guard.volume.ledger import Reference
+from guard.volume.paths import holds_any, lineage
 
 #: Shares are compared as whole millionths, so that 0.7 of 10 is 7 and not 7.000000000000001.
 _MILLION = 1_000_000
@@ -99,16 +100,16 @@ def needed(rule: LossRule, reference: Reference | None) -> int:
 def kept_files(reference: Reference, census: Census) -> tuple[int, Mapping[str, int]]:
     """Files now, in all and by entry of the reference, where folders that can't be read keep their last count."""
     now = {name: census.entries.get(name, 0) for name in reference.entries}
+    if not census.unreadable:
+        return census.files, now
+    names = sorted(now)
+    if not names or any(holds_any(folder, names) for folder in census.unreadable):
+        # Every entry lies below it, and what lies beside them was never counted apart.
+        return max(census.files, reference.files), {name: max(now[name], reference.entries[name]) for name in now}
     files = census.files
-    for folder in census.unreadable:
-        above = not reference.entries or any(name.startswith(folder + "/") for name in reference.entries)
-        if above:
-            # Every entry lies below it, and what lies beside them was never counted apart.
-            return max(files, reference.files), {name: max(now[name], reference.entries[name]) for name in now}
-        for name in reference.entries:
-            if _within(folder, name):
-                files += max(0, reference.entries[name] - now[name])
-                now[name] = max(now[name], reference.entries[name])
+    for name in {above for folder in census.unreadable for above in lineage(folder) if above in now}:
+        files += max(0, reference.entries[name] - now[name])
+        now[name] = max(now[name], reference.entries[name])
     return files, now
 
 
@@ -127,10 +128,6 @@ def new_reference(last: Reference | None, census: Census, recorded: str) -> Refe
         files, now = kept_files(last, census)
         entries |= {name: count for name, count in now.items() if count > census.entries.get(name, 0)}
     return Reference(files, {name: count for name, count in entries.items() if count}, census.empty or 0, recorded)
-
-
-def _within(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder + "/")
 
 
 def judge_loss(rule: LossRule, reference: Reference | None, census: Census) -> Loss:

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from guard.volume.paths import lineage
+
 #: A comma inside the value of an option stays escaped: it does not separate options.
 _COMMA = r"\054"
 _ESCAPE = re.compile(r"\\([0-3][0-7]{2})")
@@ -69,15 +71,50 @@ class MountTable:
         return tuple(
             mount
             for mount in self.mounts
-            if (mount.mount_point.rstrip("/") + "/").startswith(below)
-            or below.startswith(mount.mount_point.rstrip("/") + "/")
+            if (mount.mount_point.rstrip("/") + "/").startswith(below) or _leads_to(mount, path)
         )
 
-    def below(self, directory: str) -> tuple[str, ...]:
-        """Mount points strictly below a directory, relative to it."""
+    def in_force_at(self, path: str) -> Mount | None:
+        """The mount that an absolute path without links leads to: from mount to mount, as the kernel goes down a path.
+
+        None where the table does not tell. A descriptor tells more surely: see `mounts.in_force`.
+        """
+        known = {mount.mount_id for mount in self.mounts}
+        on_the_way = [mount for mount in self.mounts if _leads_to(mount, path)]
+        # The parent of the first is not in the table; gVisor names the first itself.
+        first = [mount for mount in on_the_way if mount.parent_id not in known or mount.parent_id == mount.mount_id]
+        found, following = None, max(reversed(first), key=_length, default=None)
+        while following is not None:
+            found = following
+            on_the_way.remove(found)
+            onwards = [mount for mount in on_the_way if mount.parent_id == found.mount_id]
+            following = min(onwards, key=_length, default=None)
+        return found
+
+    def below(self, mount: Mount, directory: str) -> frozenset[str]:
+        """Where other mounts are met strictly below a directory of a mount, relative to it.
+
+        Mounts below an older mount at the same path are met by nobody, and neither is one that a later mount hides.
+        """
         prefix = directory.rstrip("/") + "/"
-        points = (mount.mount_point for mount in self.mounts)
-        return tuple(point[len(prefix) :] for point in points if point.startswith(prefix) and point != prefix)
+        children: dict[int, list[Mount]] = {}
+        for one in self.mounts:
+            if one.mount_point.startswith(prefix) and one.mount_point != prefix:
+                children.setdefault(one.parent_id, []).append(one)
+        reached = [mount]
+        for parent in reached:  # it grows as they are met
+            met = children.pop(parent.mount_id, [])
+            points = {one.mount_point for one in met}
+            reached += [one for one in met if points.isdisjoint([*lineage(one.mount_point)][1:])]
+        return frozenset(one.mount_point[len(prefix) :] for one in reached[1:])
+
+
+def _leads_to(mount: Mount, path: str) -> bool:
+    return (path.rstrip("/") + "/").startswith(mount.mount_point.rstrip("/") + "/")
+
+
+def _length(mount: Mount) -> int:
+    return len(mount.mount_point)
 
 
 class MountinfoError(ValueError):

@@ -42,7 +42,9 @@ def in_force(descriptor: int) -> tuple[Mount | None, MountTable]:
 
 
 def mount_id(descriptor: int) -> int:
-    """The mount ID of a descriptor: `mnt_id` in proc_pid_fdinfo(5).
+    """The mount ID of a descriptor: `mnt_id` in proc_pid_fdinfo(5); where that is not shown (gVisor), its path tells.
+
+    -1 where neither does.
 
     Raises:
         OSError: /proc is not mounted.
@@ -51,7 +53,8 @@ def mount_id(descriptor: int) -> int:
         name, _, value = line.partition(b":")
         if name == b"mnt_id":
             return int(value)
-    return -1
+    found = table().in_force_at(os.readlink(f"/proc/self/fd/{descriptor}"))
+    return found.mount_id if found else -1
 
 
 def _read_all(path: str) -> bytes:

@@ -163,17 +163,27 @@ def apart(request: Request) -> Any:
 
 
 def _wait(pid: int) -> int | None:
-    """The wait status of a child that is about to end; None where it does not: even an exit can hang on a volume."""
+    """The wait status of a child that is about to end.
+
+    None where it does not (even an exit can hang on a volume), and where nobody keeps it.
+    """
     try:
         child = os.pidfd_open(pid)
     except OSError:  # gVisor has none
-        return os.waitpid(pid, 0)[1]
+        return _status(pid)
     try:
         poll = select.poll()
         poll.register(child, select.POLLIN)
-        return os.waitpid(pid, 0)[1] if poll.poll(_ENDING * 1000) else None
+        return _status(pid) if poll.poll(_ENDING * 1000) else None
     finally:
         os.close(child)
+
+
+def _status(pid: int) -> int | None:
+    try:
+        return os.waitpid(pid, 0)[1]
+    except ChildProcessError:  # whoever started the guard has it ignore SIGCHLD: the kernel keeps no status
+        return None
 
 
 def _close_all_but(*kept: int) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from guard.volume import census, look
+from guard.volume import census, look, progress
 from guard.volume.facts import Census, Fault, Look, Order
 
 
@@ -36,7 +36,8 @@ class Count:
     def run(self, said: Callable[[Any], None]) -> Census:
         """Counts; says how many names it has seen."""
         try:
-            root = look.open_root(self.path)
+            with progress.told(lambda: said(0)):
+                root = look.open_root(self.path)
         except OSError as error:
             return Census(0, fault=Fault(error.errno or 0, f"opening {self.path}"))
         try:

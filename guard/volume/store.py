@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from guard.volume import progress
 from guard.volume.facts import GUARD_FOLDER
 
 MARKER = "marker.json"
@@ -26,6 +27,12 @@ _LOCK_PATIENCE = 5.0
 #: File systems without hard links answer with one of these.
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL, errno.EACCES})
 
+#: File systems with one mode for all, which the mount sets (SMB), answer with one of these.
+_NO_MODES = frozenset({errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS})
+
+#: File systems that sync no folder, whose names are durable or not by themselves, answer with one of these.
+_NO_SYNC = frozenset({errno.EINVAL, errno.EBADF, errno.EOPNOTSUPP})
+
 
 def open_folder(root: int) -> int:
     """Opens `.volume-guard/` below an open root, making it where it is missing.
@@ -33,14 +40,17 @@ def open_folder(root: int) -> int:
     Raises:
         OSError: As mkdir(2) and open(2); ELOOP or ENOTDIR where the name is a link or a file.
     """
-    with suppress(FileExistsError):
+    try:
         os.mkdir(GUARD_FOLDER, _FOLDER_MODE, dir_fd=root)
-        made = open_standing(root)
-        # The umask is the image's accident; a set-group-ID bit from the parent (fsGroup) must stay.
-        os.fchmod(made, _FOLDER_MODE | (os.fstat(made).st_mode & 0o2000))
-        os.fsync(root)
-        return made
-    return open_standing(root)
+    except FileExistsError:
+        progress.made()
+        return open_standing(root)
+    progress.made()
+    made = open_standing(root)
+    # The umask is the image's accident; a set-group-ID bit from the parent (fsGroup) must stay.
+    _set_mode(made, _FOLDER_MODE | (os.fstat(made).st_mode & 0o2000))
+    sync_folder(root)
+    return made
 
 
 def open_standing(root: int) -> int:
@@ -49,7 +59,9 @@ def open_standing(root: int) -> int:
     Raises:
         OSError: As open(2); ENOENT where there is none.
     """
-    return os.open(GUARD_FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=root)
+    folder = os.open(GUARD_FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=root)
+    progress.made()
+    return folder
 
 
 @contextmanager
@@ -66,6 +78,7 @@ def locked(folder: int) -> Iterator[None]:
         except BlockingIOError:
             if time.monotonic() > until:
                 raise
+            progress.made()
             time.sleep(0.05)
             continue
         except OSError:
@@ -109,7 +122,7 @@ def replace(folder: int, name: str, text: bytes, keep_as: str | None = None) -> 
     """
     with prepared(folder, name, text) as temporary:
         kept = settle(folder, temporary, name, keep_as)
-    os.fsync(folder)
+    sync_folder(folder)
     return kept
 
 
@@ -126,6 +139,7 @@ def settle(folder: int, temporary: str, name: str, keep_as: str | None) -> str |
         if kept:
             put_back(folder, kept, name)
         raise
+    progress.made()
     return kept
 
 
@@ -138,7 +152,7 @@ def create(folder: int, name: str, text: bytes) -> None:
     """
     with prepared(folder, name, text) as temporary:
         settle_new(folder, temporary, name, text)
-    os.fsync(folder)
+    sync_folder(folder)
 
 
 def settle_new(folder: int, temporary: str, name: str, text: bytes) -> None:
@@ -155,7 +169,9 @@ def settle_new(folder: int, temporary: str, name: str, text: bytes) -> None:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
+        progress.made()
         _write_new(folder, name, text)
+    progress.made()
 
 
 def set_aside(folder: int, name: str, digest: str) -> str | None:
@@ -176,6 +192,7 @@ def set_aside(folder: int, name: str, digest: str) -> str | None:
         os.rename(name, kept, src_dir_fd=folder, dst_dir_fd=folder)
     except FileNotFoundError:
         return None
+    progress.made()
     return kept
 
 
@@ -193,7 +210,22 @@ def remove(folder: int, name: str) -> None:
     """
     with suppress(FileNotFoundError):
         os.unlink(name, dir_fd=folder)
-    os.fsync(folder)
+    progress.made()
+    sync_folder(folder)
+
+
+def sync_folder(folder: int) -> None:
+    """Makes the names in a folder durable, as far as the file system can.
+
+    Raises:
+        OSError: As fsync(2).
+    """
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+    progress.made()
 
 
 def try_writing(root: int) -> None:
@@ -207,14 +239,15 @@ def try_writing(root: int) -> None:
         name = _temporary_name("probe")
         _write_new(folder, name, b"?", durable=False)
         os.unlink(name, dir_fd=folder)
+        progress.made()
     finally:
         os.close(folder)
 
 
 def _write_temporary(folder: int, name: str, text: bytes) -> str:
-    _sweep(folder)
     temporary = _temporary_name(name)
     _write_new(folder, temporary, text)
+    _sweep(folder, temporary)
     return temporary
 
 
@@ -224,14 +257,16 @@ def _temporary_name(name: str) -> str:
 
 def _write_new(folder: int, name: str, text: bytes, *, durable: bool = True) -> None:
     descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _FILE_MODE, dir_fd=folder)
+    progress.made()
     try:
-        with suppress(PermissionError, NotImplementedError):
-            os.fchmod(descriptor, _FILE_MODE)
+        _set_mode(descriptor, _FILE_MODE)
         rest = memoryview(text)
         while rest:
             rest = rest[os.write(descriptor, rest) :]
+            progress.made()
         if durable:
             os.fsync(descriptor)
+            progress.made()
     except OSError:
         discard(folder, name)
         raise
@@ -239,11 +274,22 @@ def _write_new(folder: int, name: str, text: bytes, *, durable: bool = True) -> 
         os.close(descriptor)
 
 
+def _set_mode(descriptor: int, mode: int) -> None:
+    try:
+        os.fchmod(descriptor, mode)
+    except OSError as error:
+        if error.errno not in _NO_MODES:
+            raise
+    progress.made()
+
+
 def _is_there(folder: int, name: str) -> bool:
     try:
         os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return False
+    finally:
+        progress.made()
     return True
 
 
@@ -251,12 +297,15 @@ def discard(folder: int, name: str) -> None:
     """Removes a document that was never to be one, as far as that can be done: a temporary one, or one of `settle_new`."""
     with suppress(OSError):
         os.unlink(name, dir_fd=folder)
+    progress.made()
 
 
-def _sweep(folder: int) -> None:
-    """Removes temporary files that a killed guard left behind."""
-    before = time.time() - _ABANDONED
+def _sweep(folder: int, newest: str) -> None:
+    """Removes temporary files that a killed guard left behind: by the age that the newest gives them, on the server's clock."""
     with suppress(OSError), os.scandir(folder) as names:
+        progress.made()
+        before = os.stat(newest, dir_fd=folder, follow_symlinks=False).st_mtime - _ABANDONED
+        progress.made()
         for entry in names:
             temporary = entry.name.startswith(".") and entry.name.endswith(_TEMPORARY)
             if temporary and entry.stat(follow_symlinks=False).st_mtime < before:

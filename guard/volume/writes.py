@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from guard.volume import hold, ledger, look, marker, mounts, store
-from guard.volume.facts import GUARD_FOLDER, Fault, Invalid
+from guard.volume import hold, ledger, look, marker, mounts, progress, store
+from guard.volume.facts import DIGITS, GUARD_FOLDER, Fault, Invalid
 from guard.volume.hold import Hold
 from guard.volume.ledger import Ledger
 from guard.volume.marker import Marker
@@ -62,8 +62,7 @@ class Adopt:
 
     def run(self, said: Callable[[Any], None]) -> Written | Overtaken | Fault:
         """Writes, or says why not."""
-        del said
-        return _writing(self.seen, self._write)
+        return _writing(self.seen, self._write, said)
 
     def _write(self, folder: int) -> Written | Overtaken:
         standing = _name_of_marker(folder)
@@ -87,28 +86,31 @@ class Adopt:
             keep_as = _name_to_keep(_standing_ledger(folder), self.continues)
             old_ledger = store.settle(folder, new_ledger, store.LEDGER, keep_as)
             undo.pop_all()
-        os.fsync(folder)
+        store.sync_folder(folder)
         return Written(self.ledger, tuple(old for old in (old_marker, old_ledger) if old))
 
 
 @dataclass(frozen=True)
 class Accept:
-    """Writes a new ledger of the next generation.
+    """Writes a new ledger of the next generation; only beside the marker that was judged.
 
     Attributes:
         seen: What was judged.
         ledger: The new ledger; its generation is replaced by the next one.
+        beside: The marker that was judged, as `name_of` calls it.
     """
 
     seen: Seen
     ledger: Ledger
+    beside: str | None
 
     def run(self, said: Callable[[Any], None]) -> Written | Overtaken | Fault:
         """Writes, or says why not."""
-        del said
-        return _writing(self.seen, self._write)
+        return _writing(self.seen, self._write, said)
 
-    def _write(self, folder: int) -> Written:
+    def _write(self, folder: int) -> Written | Overtaken:
+        if _name_of_marker(folder) != self.beside:
+            return Overtaken()
         last = _standing_ledger(folder)
         keep_as = _name_to_keep(last, self.ledger.marker_id)
         known = last.generation if isinstance(last, Ledger) and keep_as is None else 0
@@ -119,24 +121,32 @@ class Accept:
 
 @dataclass(frozen=True)
 class Release:
-    """Accepts what is there, then ends the hold: interrupted in between, the volume stays held."""
+    """Accepts what is there, then ends the hold that was judged: interrupted in between, the volume stays held.
+
+    Attributes:
+        accept: What is accepted.
+        hold: The hold that ends.
+    """
 
     accept: Accept
+    hold: Hold | Invalid
 
     def run(self, said: Callable[[Any], None]) -> Written | Overtaken | Fault:
         """Writes, or says why not."""
-        del said
-        return _writing(self.accept.seen, self._write)
+        return _writing(self.accept.seen, self._write, said)
 
-    def _write(self, folder: int) -> Written:
+    def _write(self, folder: int) -> Written | Overtaken:
+        if _standing_hold(folder) != self.hold:
+            return Overtaken()
         written = self.accept._write(folder)  # noqa: SLF001 - one lock for both
-        standing = look.document(folder, store.HOLD, hold.LIMIT, hold.parse)
-        if not isinstance(standing, Invalid):
+        if isinstance(written, Overtaken):
+            return written
+        if not isinstance(self.hold, Invalid):
             store.remove(folder, store.HOLD)
             return written
         # What is no hold may be anything, a folder too: it is kept as a broken marker is.
-        aside = store.set_aside(folder, store.HOLD, standing.digest)
-        os.fsync(folder)
+        aside = store.set_aside(folder, store.HOLD, self.hold.digest)
+        store.sync_folder(folder)
         return replace(written, set_aside=(*written.set_aside, *((aside,) if aside else ())))
 
 
@@ -147,7 +157,8 @@ class Announce:
     Attributes:
         seen: What was judged.
         hold: Who, since when, why.
-        over: In place of whatever hold stands, so that at no moment there is none; otherwise that one is kept.
+        over: In place of whatever hold stands, so that at no moment there is none (but of a folder, which is set aside first);
+            otherwise that one is kept.
     """
 
     seen: Seen
@@ -156,18 +167,25 @@ class Announce:
 
     def run(self, said: Callable[[Any], None]) -> Written | Overtaken | Fault:
         """Writes, or says why not."""
-        del said
-        return _writing(self.seen, self._write)
+        return _writing(self.seen, self._write, said)
 
     def _write(self, folder: int) -> Written | Overtaken:
         text = hold.render(self.hold)
         if self.over:
-            store.replace(folder, store.HOLD, text)
-            return Written()
+            return self._replace(folder, text)
         try:
             store.create(folder, store.HOLD, text)
         except FileExistsError:
             return Overtaken()
+        return Written()
+
+    def _replace(self, folder: int, text: bytes) -> Written:
+        try:
+            store.replace(folder, store.HOLD, text)
+        except IsADirectoryError:  # it is no hold, and may be anything: it is kept, as `release` keeps it
+            standing = _standing_hold(folder)
+            aside = store.replace(folder, store.HOLD, text, standing.digest if isinstance(standing, Invalid) else None)
+            return Written(set_aside=(aside,) if aside else ())
         return Written()
 
 
@@ -187,13 +205,12 @@ class Keep:
 
     def run(self, said: Callable[[Any], None]) -> Written | Overtaken | Fault:
         """Writes, or says why not."""
-        del said
-        return _writing(self.seen, self._write, store.open_standing)
+        return _writing(self.seen, self._write, said, store.open_standing)
 
     def _write(self, folder: int) -> Written | Overtaken:
         if _name_of_marker(folder) != self.ledger.marker_id:
             return Overtaken()
-        if look.document(folder, store.HOLD, hold.LIMIT, hold.parse) is not None:
+        if _standing_hold(folder) is not None:
             return Overtaken()
         standing = _standing_ledger(folder)
         if isinstance(standing, Invalid) and standing.future:
@@ -206,15 +223,19 @@ class Keep:
 
 
 def _writing(
-    seen: Seen, write: Callable[[int], Written | Overtaken], opening: Callable[[int], int] = store.open_folder
+    seen: Seen,
+    write: Callable[[int], Written | Overtaken],
+    said: Callable[[Any], None],
+    opening: Callable[[int], int] = store.open_folder,
 ) -> Written | Overtaken | Fault:
+    doing = f"writing in {seen.path}/{GUARD_FOLDER}"
     try:
-        with _folder(seen, opening) as folder:
+        with progress.told(lambda: said(doing)), _folder(seen, opening) as folder:
             return Overtaken() if folder is None else write(folder)
     except look.Unreachable as error:
         return error.fault
     except OSError as error:
-        return Fault(error.errno or errno.EIO, f"writing in {seen.path}/{GUARD_FOLDER}", writing=True)
+        return Fault(error.errno or errno.EIO, doing, writing=True)
 
 
 @contextmanager
@@ -234,16 +255,23 @@ def _folder(seen: Seen, opening: Callable[[int], int]) -> Iterator[int | None]:
         os.close(root)
 
 
-def _name_of_marker(folder: int) -> str | None:
-    """What `--replace` must name to set the standing marker aside; None where there is none."""
-    standing = look.document(folder, store.MARKER, marker.LIMIT, marker.parse)
+def name_of(standing: Marker | Invalid | None) -> str | None:
+    """What `--replace` must name to set a marker aside; None where there is none."""
     if standing is None:
         return None
     return standing.marker_id if isinstance(standing, Marker) else standing.digest
 
 
+def _name_of_marker(folder: int) -> str | None:
+    return name_of(look.document(folder, store.MARKER, marker.LIMIT, marker.parse))
+
+
 def _standing_ledger(folder: int) -> Ledger | Invalid | None:
     return look.document(folder, store.LEDGER, ledger.LIMIT, ledger.parse)
+
+
+def _standing_hold(folder: int) -> Hold | Invalid | None:
+    return look.document(folder, store.HOLD, hold.LIMIT, hold.parse)
 
 
 def _name_to_keep(standing: Ledger | Invalid | None, continued: str | None) -> str | None:
@@ -254,4 +282,4 @@ def _name_to_keep(standing: Ledger | Invalid | None, continued: str | None) -> s
         return None
     # Whoever can write the volume chose this ID: only what looks like one becomes part of a file's name.
     named = re.fullmatch(r"[0-9A-Za-z-]{1,36}", standing.marker_id, re.ASCII)
-    return standing.marker_id if named else look.digest(standing.marker_id.encode("utf-8", "surrogatepass"))
+    return standing.marker_id if named else look.sha256(standing.marker_id.encode("utf-8", "surrogatepass"))[:DIGITS]

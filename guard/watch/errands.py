@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from guard.report.text import bounded
-from guard.volume import census, look
+from guard.volume import census, look, progress
 from guard.volume.facts import Census, Fault, Order, Space
 from guard.watch.sightings import Glimpse, Stock, TripwireState
 from guard.watch.tripwire import Tripwire, watch_limit
@@ -101,7 +101,8 @@ class Arm:
 
 def _count(path: str, order: Order, said: Callable[[Any], None]) -> tuple[Space | None, Census]:
     try:
-        root = look.open_root(path)
+        with progress.told(lambda: said(0)):
+            root = look.open_root(path)
     except OSError as error:
         return None, Census(0, fault=Fault(error.errno or 0, f"opening {path}"))
     try:
@@ -126,7 +127,7 @@ def _uncovered(wire: Tripwire, found: Census) -> str:
     """Why a folder of the count carries no watch; empty where every one does."""
     if found.unreadable:
         names = ", ".join(map(bounded, found.unreadable[:3]))
-        return f"{len(found.unreadable)} folders can't be read: {names}"
+        return f"{found.unreadable_folders} folders can't be read: {names}"
     missing = len(_without_watch(wire, found))
     if missing > 0:
         return f"{missing} of {found.folders} folders carry no watch (fs.inotify.max_user_watches is {watch_limit()})"

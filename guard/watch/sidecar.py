@@ -19,7 +19,7 @@ from guard.report.log import Log
 from guard.volume import mounts
 from guard.volume.facts import Census, Fault, Look
 from guard.volume.look import identity
-from guard.volume.mountinfo import Mount
+from guard.volume.mountinfo import Mount, MountTable
 from guard.volume.writes import Keep, Seen, Written
 from guard.watch.endpoints import Endpoints
 from guard.watch.errands import Arm, Peek, TakeStock
@@ -65,7 +65,7 @@ class Sidecar:
         self._endpoints = Endpoints(options.listen, self._pages.table(), self._poll)
         self._mount_table = os.open(mounts.MOUNTINFO, os.O_RDONLY)
         self._around: tuple[Mount, ...] = ()  # at the last look
-        self._below = mounts.table().below(self._real_path())
+        self._below = _below(mounts.table(), self._real_path())
         self._look_at = time.monotonic()
         self._not_before = 0.0
         self._died_at = float("-inf")
@@ -228,7 +228,7 @@ class Sidecar:
 
     def _mounts_changed(self, moment: Moment) -> None:
         table, path = mounts.table(), self._real_path()
-        below = table.below(path)
+        below = _below(table, path)
         if below != self._below:
             self._below = below
             self._vigil.mounted_below(moment)
@@ -286,6 +286,11 @@ class Sidecar:
 
 def _is_due(due: float | None, moment: Moment) -> bool:
     return due is not None and due <= moment.at
+
+
+def _below(table: MountTable, path: str) -> frozenset[str]:
+    mount = table.in_force_at(path)
+    return table.below(mount, path) if mount else frozenset()
 
 
 def _moment() -> Moment:

@@ -66,7 +66,13 @@ def test_a_broken_marker_stands_until_its_digest_is_named_as_the_refusal_prints_
     printed = re.search(r"guard adopt --replace (\S+)", refused.termination)
     assert printed
     assert adopted.guard("adopt", "--replace", "123456").status == 22
-    assert adopted.guard("adopt", "--replace", printed[1]).status == 0
+    assert len(printed[1]) == 12
+    whole = adopted.sh("sha256sum <$P/.volume-guard/marker.json").split()[0]
+    for wrong in (whole[:5], whole[:-1] + "x", f"{whole}0"):
+        assert adopted.guard("adopt", "--replace", wrong).status == 22
+    for right in (printed[1], whole[:6], whole, whole[:20].upper()):
+        adopted.sh("echo broken >$P/.volume-guard/marker.json")
+        assert adopted.guard("adopt", "--replace", right).status == 0
     assert adopted.sh(f"cat $P/.volume-guard/marker.{printed[1]}.json") == "broken\n"
     assert adopted.guard("check").status == 0
 
@@ -202,6 +208,14 @@ def test_a_hold_that_is_a_folder_is_released_once_and_kept(adopted: Sandbox) -> 
     assert (released.status, released.last["generation"]) == (0, 2), released.stderr
     assert adopted.sh(f"ls $P/.volume-guard/{released.last['set_aside']}").split() == ["1"]
     assert adopted.guard("check").status == 0
+
+
+def test_a_hold_that_is_a_folder_is_replaced_by_one_over_it_and_kept(adopted: Sandbox) -> None:
+    adopted.sh("mkdir $P/.volume-guard/hold.json; touch $P/.volume-guard/hold.json/1")
+    held = adopted.guard("hold", "--over", "a restore")
+    assert held.status == 0, held.stderr
+    assert adopted.sh(f"ls $P/.volume-guard/{held.last['set_aside']}").split() == ["1"]
+    assert adopted.guard("check").last["hold_reason"] == "a restore"
 
 
 @pytest.mark.root

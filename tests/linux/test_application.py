@@ -103,3 +103,13 @@ def test_an_application_that_cannot_start_is_a_mistake_of_usage(adopted: Sandbox
     assert ended.status == 2
     assert ended.termination.startswith("usage\n")
     assert ended.events() == ["volume.refused"]
+
+
+@pytest.mark.parametrize("command", ["check", "hold why", "check -- true"])
+def test_a_parent_that_ignores_the_end_of_its_children_changes_nothing(adopted: Sandbox, command: str) -> None:
+    ignoring = (
+        "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    guard = adopted.command(*command.split())
+    ended = adopted.run([guard[0], "-c", ignoring, *guard])
+    assert ended.status == 0, ended.stderr

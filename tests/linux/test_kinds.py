@@ -1,10 +1,11 @@
 """What kind of volume a real mount is, and whether the gate lets it through."""
 
+import sys
 from dataclasses import dataclass
 
 import pytest
 
-from tests.linux.sandbox import Sandbox
+from tests.linux.sandbox import Ended, Sandbox
 
 pytestmark = pytest.mark.mounts
 
@@ -140,3 +141,29 @@ def test_an_xfs_disk_is_adopted_and_passes(sandbox: Sandbox, xfs_image: str) -> 
 def test_a_folder_of_the_node_s_disk_bound_on_itself_is_still_no_volume(disk: Sandbox) -> None:
     disk.sh(_NODE + "cd $W/node/local; mount --bind . .")
     assert disk.guard("check", GUARD_PATH=f"{disk.work}/node/local").status == 12
+
+
+#: As gVisor shows a descriptor: its flags, and no mount ID.
+_NO_MOUNT_IDS = """
+import sys
+from guard.__main__ import main
+from guard.volume import mounts
+whole = mounts._read_all
+mounts._read_all = lambda path: whole(path).partition(b"mnt_id")[0] if "fdinfo" in path else whole(path)
+sys.argv[0] = "guard"
+main()
+"""
+
+
+def test_where_no_mount_id_is_shown_the_mount_is_told_by_the_path(volume: Sandbox) -> None:
+    def guard(*arguments: str, **settings: str) -> Ended:
+        return volume.run([sys.executable, "-c", _NO_MOUNT_IDS, *arguments], **settings)
+
+    volume.sh("mkdir $P/a $P/other; touch $P/a/1; mount -t tmpfs other $P/other; touch $P/other/1")
+    assert guard("adopt").status == 0
+    for command in (("check",), ("hold", "why"), ("release",)):
+        ended = guard(*command)
+        assert (ended.status, ended.last["kind"]) == (0, "memory"), ended.stderr
+    assert guard("check", GUARD_PATH=f"{volume.path}/a").status == 10
+    volume.sh("mount -t tmpfs over $P")
+    assert guard("check").status == 20

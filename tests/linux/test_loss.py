@@ -1,5 +1,7 @@
 """Data that is gone, on real mounts: what is a loss, what is an ordinary deletion, and what merely can't be seen."""
 
+import sys
+
 import pytest
 
 from tests.linux.sandbox import Sandbox
@@ -45,6 +47,44 @@ def test_files_on_another_mount_below_neither_count_nor_hide_a_loss(adopted: San
     assert adopted.guard("check").status == 30
 
 
+def test_mounts_that_a_later_mount_at_the_path_hides_take_nothing_from_the_count(volume: Sandbox) -> None:
+    # The volume is mounted over a folder in whose sub-folders, of the same names as its own, others were mounted before.
+    volume.sh("mkdir $P/a $P/b $P/c; touch $P/a/1 $P/a/2 $P/b/1 $P/b/2; mount -t tmpfs met $P/c; touch $P/c/1")
+    assert volume.guard("adopt").status == 0
+    volume.sh(
+        """mkdir $W/disk; mount --bind $P $W/disk; umount $P/c; umount $P; mount -t tmpfs older $P; mkdir $P/a $P/b
+        mount -t tmpfs hidden $P/a; mount -t tmpfs hidden $P/b; mount --bind $W/disk $P; mount -t tmpfs met $P/c; touch $P/c/1"""
+    )
+    ended = volume.guard("check")
+    assert (ended.status, ended.last.get("files")) == (0, 4), ended.stderr
+
+
+#: Each of the first so many walks finds a mount that was not there before it: as where NFS is entered below an export.
+_MOUNTED_BY_WALKING = """
+import os, subprocess, sys
+from guard.__main__ import main
+from guard.volume import census
+walk, left = census._Walk.run, list(range(int(sys.argv.pop(1))))
+def run(self):
+    if left:
+        point = f"{os.environ['GUARD_PATH']}/other/{left.pop()}"
+        subprocess.run(["mount", "-t", "tmpfs", "other", point], check=True)
+        for number in range(20):
+            open(f"{point}/{number}", "w").close()
+    walk(self)
+census._Walk.run = run
+sys.argv[0] = "guard"
+main()
+"""
+
+
+@pytest.mark.parametrize(("walks", "status"), [("1", 30), ("2", 30), ("3", 15)])
+def test_a_mount_that_comes_while_it_is_counted_is_not_crossed(adopted: Sandbox, walks: str, status: int) -> None:
+    adopted.sh("rm -r $P/tenant/*; mkdir -p $P/other/0 $P/other/1 $P/other/2")
+    ended = adopted.run([sys.executable, "-c", _MOUNTED_BY_WALKING, walks, "check"])
+    assert (ended.status, ended.last.get("files")) == (status, 0 if status == 30 else None), ended.stderr
+
+
 def test_names_that_a_terminal_would_obey_are_escaped_wherever_they_are_said(volume: Sandbox) -> None:
     hostile = "$(printf 'a\\n\\033[31mb\\377')"
     volume.sh(f'mkdir "$P/{hostile}" $P/tame; touch "$P/{hostile}/1" $P/tame/1')
@@ -72,6 +112,19 @@ def test_folders_that_another_uid_cannot_read_are_not_lost(adopted: Sandbox) -> 
     ended = adopted.guard_as(_NOBODY, "check")
     assert (ended.status, ended.last["severity"]) == (0, "WARNING"), ended.stderr
     assert ended.last["unreadable"] == ["tenant/docx"]
+    assert "lost_files" not in ended.last
+
+
+@pytest.mark.root
+def test_of_however_many_folders_that_another_uid_cannot_read_none_is_lost(volume: Sandbox) -> None:
+    # Many in one tenant, so that all that are named could be its own; and one in each of many.
+    volume.sh(
+        """mkdir $P/large; cd $P/large; mkdir -m 700 $(seq 1100); for folder in *; do : >$folder/a; done
+        cd $P; mkdir $(seq 1100); for tenant in [0-9]*; do mkdir -m 700 $tenant/x; : >$tenant/x/a; done"""
+    )
+    assert volume.guard("adopt").status == 0
+    ended = volume.guard_as(_NOBODY, "check")
+    assert (ended.status, ended.last["unreadable_folders"]) == (0, 2200), ended.stderr
     assert "lost_files" not in ended.last
 
 

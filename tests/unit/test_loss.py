@@ -1,5 +1,7 @@
 """The loss rule: the contract's sentences as examples, then against a naive restatement in exact fractions."""
 
+import time
+import tracemalloc
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -262,6 +264,23 @@ def test_what_cannot_be_read_hides_no_loss_of_what_can() -> None:
 
 def test_a_new_folder_that_cannot_be_read_brings_nothing_back() -> None:
     assert verdict(reference(TEN_TENANTS), census({}, unreadable=("new",))) is Verdict.WIPED
+
+
+def test_ten_thousand_folders_that_cannot_be_read_are_looked_up_not_searched_for() -> None:
+    before = reference({f"org/{number}": 1 for number in range(10_000)})
+    now = census({}, unreadable=tuple(f"org/{number}/private" for number in range(9_000)))
+    began = time.process_time()
+    assert judge_loss(RULE, before, now).lost == 1_000
+    assert time.process_time() - began < 1
+
+
+def test_an_entry_of_ten_thousand_levels_costs_no_memory_for_each() -> None:
+    before = reference({"a/" * 10_000 + "a": 10})
+    now = census({}, unreadable=("a/b",))
+    tracemalloc.start()
+    assert verdict(before, now) is Verdict.WIPED
+    assert tracemalloc.get_traced_memory()[1] < 1024 * 1024
+    tracemalloc.stop()
 
 
 # Counts that stopped early.

@@ -147,9 +147,35 @@ def test_mounts_below_a_directory_are_named_relative_to_it() -> None:
         "1 0 8:1 / / rw - ext4 a rw\n2 1 8:2 / /m rw - ext4 b rw\n3 2 8:3 / /m/a/b rw - ext4 c rw\n"
         "4 1 8:4 / /mx rw - ext4 d rw\n"
     )
-    assert table.below("/m") == ("a/b",)
-    assert table.below("/m/") == ("a/b",)
-    assert table.below("/") == ("m", "m/a/b", "mx")
+    root, volume, *_ = table.mounts
+    assert table.below(volume, "/m") == table.below(volume, "/m/") == {"a/b"}
+    assert table.below(root, "/") == {"m", "m/a/b", "mx"}
+
+
+#: What is mounted, as `ID PARENT POINT`; the mount that /m leads to, and where others are met below it.
+STACKED = {
+    "below an older mount": ("1 0 /,2 1 /m,3 2 /m/a,4 2 /m/b,5 2 /m", 5, set()),
+    "below the one in force": ("1 0 /,2 1 /m,3 2 /m/a,4 2 /m,5 4 /m/b", 4, {"b"}),
+    "hidden by a later one": ("1 0 /,2 1 /m,3 2 /m/a/b,4 2 /m/a", 2, {"a"}),
+    "hidden above the path": ("1 0 /,2 1 /m,3 1 /", 3, set()),
+    "mounted upon a mount below": ("1 0 /,2 1 /m,3 2 /m/a,4 3 /m/a,5 4 /m/a/b", 2, {"a", "a/b"}),
+    "moved, so that the child is older": ("1 0 /,3 9 /m/a,9 1 /m", 9, {"a"}),
+    "a directory of a mount": ("1 0 /,2 1 /m/a,3 1 /mx", 1, {"a"}),
+    "the root names itself, as in gVisor": ("1 1 /,2 1 /m,3 2 /m/a", 2, {"a"}),
+    "no parent is known": ("1 0 /,2 0 /m,3 0 /m", 3, set()),
+    "nothing": ("", None, set()),
+}
+
+
+@pytest.mark.parametrize(("lines", "in_force", "met"), STACKED.values(), ids=STACKED)
+def test_of_mounts_upon_mounts_those_are_met_that_the_kernel_would_meet(
+    lines: str, in_force: int | None, met: set[str]
+) -> None:
+    fields = [line.split(" ") for line in lines.split(",") if line]
+    table = parse("".join(f"{own} {parent} 8:1 / {point} rw - ext4 a rw\n" for own, parent, point in fields))
+    found = table.in_force_at("/m")
+    assert (found and found.mount_id) == in_force
+    assert (table.below(found, "/m") if found else set()) == met
 
 
 _FRAGMENTS = st.sampled_from([" ", "-", " - ", "\n", "\\040", "\\", "36", "0:1", "/", "rw", "\udcff", "\x00"])

@@ -1,16 +1,21 @@
 """What is left where a write fails half-way: all as it was. Which errors a disk gives is in tests/linux."""
 
+import contextlib
 import errno
 import os
+import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from guard.volume import ledger, marker, store
+from guard.volume import hold, ledger, marker, store
+from guard.volume.facts import GUARD_FOLDER
+from guard.volume.hold import Hold
 from guard.volume.ledger import Ledger, Reference
 from guard.volume.marker import Marker
-from guard.volume.writes import Accept, Adopt, Keep, Overtaken, Seen
+from guard.volume.writes import Accept, Adopt, Announce, Keep, Overtaken, Release, Seen, Written
 
 AT = "2026-11-24T18:27:01Z"
 ID = "0b0cbd0e-4bb5-4a7e-9d2c-0f1f6c2f0d11"
@@ -21,6 +26,7 @@ STANDING = {
     store.LEDGER: ledger.render(Ledger(OTHER_ID, 3, Reference(5, {}, 0, AT), 5, AT)),
 }
 NEW = Ledger(ID, 1, Reference(1, {}, 0, AT), 1, AT)
+HOLD = Hold("me", AT, "why")
 FIRST = Adopt(SEEN, Marker("mine", ID, AT), NEW, None, None)
 REPLACING = Adopt(SEEN, Marker("mine", ID, AT), NEW, OTHER_ID, None)
 
@@ -82,7 +88,7 @@ def test_a_marker_that_came_or_went_since_the_look_is_judged_again(tmp_path: Pat
     assert found(tmp_path) == STANDING
 
 
-@pytest.mark.parametrize("writing", [Accept(SEEN, NEW), Keep(SEEN, NEW, 0)], ids=["accept", "keep"])
+@pytest.mark.parametrize("writing", [Accept(SEEN, NEW, ID), Keep(SEEN, NEW, 0)], ids=["accept", "keep"])
 def test_a_ledger_of_another_marker_stays_where_the_new_one_cannot_be_written(
     tmp_path: Path, folder: int, monkeypatch: pytest.MonkeyPatch, writing: Accept | Keep
 ) -> None:
@@ -98,7 +104,7 @@ def test_a_ledger_of_another_marker_stays_where_the_new_one_cannot_be_written(
     assert found(tmp_path) == before
 
 
-@pytest.mark.parametrize("writing", [Accept(SEEN, NEW), Keep(SEEN, NEW, 0)], ids=["accept", "keep"])
+@pytest.mark.parametrize("writing", [Accept(SEEN, NEW, ID), Keep(SEEN, NEW, 0)], ids=["accept", "keep"])
 def test_a_ledger_of_another_marker_is_kept_beside_the_new_one(
     tmp_path: Path, folder: int, writing: Accept | Keep
 ) -> None:
@@ -120,3 +126,103 @@ def test_where_a_file_system_has_no_links_the_documents_are_the_same(
     adopting._write(folder)
     new = {store.MARKER: marker.render(adopting.marker), store.LEDGER: ledger.render(NEW)}
     assert new.items() <= found(tmp_path).items()
+
+
+@pytest.mark.parametrize("refusal", [errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_where_a_file_system_has_one_mode_for_all_the_guard_s_folder_is_made_and_written(
+    tmp_path: Path, folder: int, monkeypatch: pytest.MonkeyPatch, refusal: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(refusal, "the mount sets the modes")
+
+    monkeypatch.setattr(os, "fchmod", refuse)
+    made = store.open_folder(folder)
+    FIRST._write(made)
+    os.close(made)
+    assert set(found(tmp_path / GUARD_FOLDER)) == {store.MARKER, store.LEDGER}
+
+
+@pytest.mark.parametrize("behind", [7200, -7200], ids=["behind", "ahead"])
+@pytest.mark.parametrize("adopting", [FIRST, REPLACING], ids=["first", "replacing"])
+def test_a_server_whose_clock_is_hours_off_is_adopted(
+    tmp_path: Path, folder: int, monkeypatch: pytest.MonkeyPatch, adopting: Adopt, behind: int
+) -> None:
+    put(tmp_path, STANDING if adopting is REPLACING else {})
+    here = time.time() + behind
+    monkeypatch.setattr(time, "time", lambda: here)
+    adopting._write(folder)
+    assert {store.MARKER, store.LEDGER} <= set(found(tmp_path))
+
+
+def test_what_a_killed_guard_left_is_removed_an_hour_later(tmp_path: Path, folder: int) -> None:
+    for name, age in ((".marker.json.0a.tmp", 7200), (".ledger.json.0b.tmp", 600)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    FIRST._write(folder)
+    assert set(found(tmp_path)) == {store.MARKER, store.LEDGER, ".ledger.json.0b.tmp"}
+
+
+@pytest.mark.parametrize(
+    ("refusal", "folders_only"),
+    [(errno.EINVAL, True), (errno.EBADF, True), (errno.EOPNOTSUPP, True), (errno.EIO, False)],
+)
+def test_where_a_file_system_syncs_no_folder_what_was_written_is_written(
+    tmp_path: Path, folder: int, monkeypatch: pytest.MonkeyPatch, refusal: int, *, folders_only: bool
+) -> None:
+    whole = os.fsync
+
+    def refuse(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(refusal, "no folders")
+        whole(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with contextlib.nullcontext() if folders_only else pytest.raises(OSError, match="no folders"):
+        made = store.open_folder(folder)
+        FIRST._write(made)
+        Announce(SEEN, HOLD, over=False)._write(made)
+        Release(Accept(SEEN, NEW, ID), HOLD)._write(made)
+        os.close(made)
+        assert set(found(tmp_path / GUARD_FOLDER)) == {store.MARKER, store.LEDGER}
+
+
+@pytest.mark.parametrize("refusal", [errno.EINVAL, errno.EIO])
+def test_a_document_that_cannot_be_synced_is_not_written(
+    tmp_path: Path, folder: int, monkeypatch: pytest.MonkeyPatch, refusal: int
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(refusal, "no files")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="no files"):
+        FIRST._write(folder)
+    assert found(tmp_path) == {}
+
+
+#: What may have happened since a hold of the right volume was judged.
+MEANWHILE = {
+    "another hold": {store.HOLD: hold.render(Hold("another", AT, "a restore"))},
+    "a broken hold": {store.HOLD: b"broken"},
+    "no hold": {store.HOLD: None},
+    "another marker": {store.MARKER: marker.render(Marker("mine", OTHER_ID, AT))},
+    "a broken marker": {store.MARKER: b"broken"},
+    "no marker": {store.MARKER: None},
+}
+RELEASING = Release(Accept(SEEN, NEW, ID), HOLD)
+
+
+@pytest.mark.parametrize("changes", MEANWHILE.values(), ids=MEANWHILE)
+@pytest.mark.parametrize("writing", [RELEASING, RELEASING.accept], ids=["release", "accept"])
+def test_what_changed_since_it_was_judged_is_neither_released_nor_accepted(
+    tmp_path: Path, folder: int, writing: Release | Accept, changes: dict[str, bytes | None]
+) -> None:
+    put(tmp_path, {store.MARKER: marker.render(Marker("mine", ID, AT)), store.HOLD: hold.render(HOLD)})
+    for name, text in changes.items():
+        (tmp_path / name).unlink()
+        put(tmp_path, {name: text} if text is not None else {})
+    before = found(tmp_path)
+    if isinstance(writing, Accept) and store.MARKER not in changes:
+        assert isinstance(writing._write(folder), Written), "a hold is the gate's affair"
+    else:
+        assert writing._write(folder) == Overtaken()
+        assert found(tmp_path) == before
