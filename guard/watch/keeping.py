@@ -132,9 +132,12 @@ class Keeper:
 
     def is_accepted(self, ledger: Ledger) -> bool:
         """Whether somebody accepted what is there; another watcher's recovery leaves the reference as it is."""
-        # Compared with what stood there: a recovery of this watcher's own may not be written down yet.
-        known = self._standing.generation if self._standing else self.generation
-        return ledger.generation > known and not _alike(ledger.reference, self.reference)
+        return self.is_later(ledger) and not _alike(ledger.reference, self.reference)
+
+    def is_later(self, ledger: Ledger) -> bool:
+        """Whether it has a later generation than what stood there."""
+        # A recovery of this watcher's own may not be written down yet.
+        return ledger.generation > (self._standing.generation if self._standing else self.generation)
 
     def missed(self) -> None:
         """Takes that no usable ledger stands on the volume any more."""

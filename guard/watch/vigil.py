@@ -51,6 +51,15 @@ class Wants:
     write: float | None = None
 
 
+@dataclass(frozen=True)
+class _Unjudged:
+    """What settled, until a look says what was announced or accepted meanwhile."""
+
+    moment: Moment
+    settled: Settled
+    space: Space | None
+
+
 class Vigil:
     """Watches over one volume.
 
@@ -88,6 +97,7 @@ class Vigil:
         self._miscounts = 0
         self._looked_at = moment.at
         self._look_at: float | None = None
+        self._unjudged: _Unjudged | None = None
         self._judged: Loss | None = None  # what was judged last: the same again is nothing new
         self._shrunk = 0  # files lost when a shrink was last said, or the fewest since
 
@@ -190,6 +200,7 @@ class Vigil:
             self._case.look = look
         if standing.ours:
             self._take_documents(moment, look, standing)
+        self._judge_what_waits(standing)
         self._documents.remind(moment)
         # What begins comes before what ends: an unmounted volume that is then another one is one incident.
         for condition, trouble in standing.troubles.items():
@@ -210,10 +221,19 @@ class Vigil:
         over = self._documents.take_hold(moment, look)
         others = Condition.IDENTITY in standing.troubles and isinstance(look.marker, Marker)
         take = self._documents.take_over if standing.taken_over else self._documents.take_ledger
-        if (not others and take(moment, look)) or over:
+        accepted = not others and take(moment, look)
+        if accepted:
+            self._unjudged = None
+        if accepted or over:
             self._judged, self._shrunk = None, 0
             self._counting.weighing = self._counting.weighing and self._case.troubled(Condition.CONTENT)
             self._counting.soon(moment.at)
+
+    def _judge_what_waits(self, standing: Standing) -> None:
+        """Judges what settled before this look; one that fails knows no better, and what is lost must not wait for it."""
+        waits, self._unjudged = self._unjudged, None
+        if waits is not None and (standing.ours or not standing.troubles):
+            self._judge(waits.moment, waits.settled, waits.space)
 
     def _end_what_holds(self, moment: Moment, standing: Standing) -> None:
         for condition in standing.seen - standing.troubles.keys():
@@ -345,7 +365,7 @@ class Vigil:
         counting.weigh(stock, wiped=self._case.troubled(Condition.CONTENT), due=due)
         settled = counting.settling.count(moment, stock, loss_in_sight=worse)
         if settled is not None:
-            self._judge(moment, settled, stock.space)
+            self._take_settled(moment, settled, stock.space)
         unsaid = counting.settling.due is not None and not self._case.troubled(Condition.CONTENT)
         counting.loss_in_sight = unsaid and self._is_near(loss)
 
@@ -389,6 +409,13 @@ class Vigil:
 
     def _loss(self, census: Census) -> Loss:
         return judge_loss(self.expected.loss, self.keeper.reference if self.keeper else None, census)
+
+    def _take_settled(self, moment: Moment, settled: Settled, space: Space | None) -> None:
+        if self._is_worse(self._loss(settled.census)):
+            # A hold or an acceptance may be younger than the last look.
+            self._unjudged, self._look_at = _Unjudged(moment, settled, space), moment.at
+        else:
+            self._judge(moment, settled, space)
 
     def _judge(self, moment: Moment, settled: Settled, space: Space | None) -> None:
         loss = self._judged = self._loss(settled.census)

@@ -216,6 +216,29 @@ def test_after_an_acceptance_the_next_loss_is_measured_anew() -> None:
     assert watch.said()[-1].operation != watch.said()[1].operation
 
 
+@pytest.mark.parametrize("left", [{}, {"a": 60}])
+@pytest.mark.parametrize("seconds", [0.1, 0.5, SETTLE - 0.1])
+def test_what_was_accepted_before_it_settled_is_no_loss(seconds: float, left: dict[str, int]) -> None:
+    world, volume, watch = watched(TWO)
+    volume.set(left)
+    world.run(seconds)
+    volume.accept()
+    world.run(1200)
+    assert watch.labels() == ["watch.started"]
+    assert watch.vigil.status(Condition.CONTENT) == "true"
+
+
+def test_what_was_restored_and_accepted_before_it_settled_was_accepted() -> None:
+    world, volume, watch = watched(TWO)
+    volume.wipe()
+    world.run(60)
+    volume.set({"a": 60, "b": 41})
+    world.run(1)
+    volume.accept()
+    world.run(60)
+    assert watch.labels() == ["watch.started", "volume.wiped", "volume.accepted"]
+
+
 def test_what_is_known_is_not_read_anew_from_the_ledger_when_the_marker_vanishes() -> None:
     world, volume, watch = watched(TWO)
     volume.unmount()
@@ -474,6 +497,46 @@ def test_what_happens_under_a_hold_is_said_at_info_and_nothing_is_written() -> N
     assert volume.ledger is before
     assert watch.vigil.status(Condition.CONTENT) == "unknown"
     assert watch.vigil.healthy
+
+
+@pytest.mark.parametrize("left", [{}, {"a": 60}])
+@pytest.mark.parametrize("seconds", [0.0, 0.1, 1.0, 3.0, INTERVAL - 0.1])
+def test_what_is_removed_right_after_it_was_announced_is_said_at_info(seconds: float, left: dict[str, int]) -> None:
+    world, volume, watch = watched(TWO)
+    volume.announce()
+    world.run(seconds)
+    volume.set(left)
+    world.run(60)
+    assert watch.labels()[:2] == ["watch.started", "volume.held"]
+    assert watch.labels()[2] in {"volume.wiped", "volume.shrunk"}
+    assert max(line.severity for line in watch.said()) is Severity.INFO
+
+
+@pytest.mark.parametrize("seconds", [0.1, 1.0])
+def test_work_that_was_announced_done_and_released_before_it_settled_is_no_loss(seconds: float) -> None:
+    world, volume, watch = watched(TWO)
+    world.run(1)
+    volume.announce()
+    volume.wipe()
+    world.run(seconds)
+    volume.release()
+    world.run(1200)
+    assert watch.labels() == ["watch.started"]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0, 5.0])
+def test_a_restore_of_all_that_was_there_is_over_with_its_release(seconds: float) -> None:
+    world, volume, watch = watched(TWO)
+    volume.announce()
+    volume.wipe()
+    world.run(30)
+    volume.set(TWO)
+    world.run(seconds)
+    volume.release()
+    world.run(60)
+    assert max(line.severity for line in watch.said()) <= Severity.NOTICE
+    assert watch.labels()[-1] in {"volume.accepted", "volume.recovered", "volume.released"}
+    assert not watch.vigil.incident.is_open
 
 
 def test_a_hold_is_said_again_every_hour() -> None:

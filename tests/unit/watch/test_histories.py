@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from guard.event import Event
+from guard.outcome import Severity
 from guard.volume.facts import Census, Fault, Invalid, Order
 from guard.volume.kinds import Kind
 from guard.volume.ledger import Ledger, Reference
@@ -290,6 +291,20 @@ _LOSSES = st.one_of(
     st.just(_restore),
     st.just(_accept_if_right),
 )
+#: What people do at once, in work that they announce.
+_WORK = st.lists(
+    st.tuples(
+        _GAPS,
+        st.one_of(
+            st.just(Volume.wipe),
+            st.builds(_delete, _NAMES),
+            st.builds(_upload, _NAMES, st.sampled_from([1, 80])),
+            st.builds(lambda files: lambda volume: volume.truncate(files), st.sampled_from([10, 500])),
+            st.just(_restore),
+        ),
+    ),
+    max_size=4,
+)
 _FAILURES = st.one_of(
     st.builds(_outage, st.sampled_from([0, errno.EIO]), _LASTS),
     st.builds(_uncountable, st.sampled_from([0, errno.EIO]), _LASTS),
@@ -389,6 +404,29 @@ def test_ordinary_life_is_never_a_wipe_and_never_critical(history: list[Step], k
     truth = _begin(kind)
     _live(truth, history)
     assert set(truth.watch.labels()) <= {"watch.started"}
+
+
+@_QUICKLY
+@given(_WORK, _WORK, st.sampled_from(["accepted", "released"]), _GAPS)
+def test_announced_work_is_never_alarming_nor_is_what_was_accepted_in_time(
+    work: list[Step], last: list[Step], ending: str, after: float
+) -> None:
+    truth = _begin()
+    world, volume = truth.world, truth.volume
+    world.run(after)
+    volume.announce()
+    for gap, step in work:
+        world.run(gap)
+        step(volume)
+    volume.release()
+    if ending == "accepted":
+        world.run(400)
+        for _, step in last:
+            step(volume)
+        world.run(SETTLE - 0.1)
+        volume.accept()
+    world.run(400)
+    assert max(line.severity for line in truth.watch.said()) <= Severity.NOTICE
 
 
 @_QUICKLY
