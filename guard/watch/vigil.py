@@ -135,7 +135,7 @@ class Vigil:
         """How the next count is to be done."""
         keeper = self.keeper
         entries = frozenset(keeper.reference.entries) if keeper and keeper.reference else frozenset[str]()
-        return Order(entries, sizes=self._counting.weighing)
+        return Order(entries, sizes=self._counting.weighing or self._counting.recording)
 
     def _next_write(self) -> float | None:
         keeper = self.keeper
@@ -295,7 +295,7 @@ class Vigil:
             counting.soon(moment.at)
         elif stirred or differs or due:
             counting.within_a_minute(moment.at)
-        counting.weighing = counting.weighing or due
+        counting.recording = counting.recording or due
         if keeper is not None and not wiped and not self.incident.held:
             keeper.renew(moment)
 
@@ -305,6 +305,7 @@ class Vigil:
     def tripped(self, moment: Moment, *, storm: bool) -> None:
         """Takes what the tripwire said: something was removed or moved, or so much happens that it was taken down."""
         self.changed = moment
+        self._counting.stirred = True
         if storm:
             self.wiring.storm(moment.at)
         if self._is_ours() and self._counting.counted:
@@ -339,6 +340,7 @@ class Vigil:
     def counted(self, moment: Moment, stock: Stock) -> None:
         """Takes a full count, and the tripwire that was armed before it."""
         counting, census = self._counting, stock.census
+        counting.stirred = counting.stirred or self.wiring.stormed
         if stock.tripwire is not None:
             self._say_blind(self.wiring.tried(moment.at, stock.tripwire))
         if census.fault or not self._counts_for(census):
@@ -408,7 +410,8 @@ class Vigil:
         return look is not None and (census.mount_id, census.root_inode) == (mount_id, look.root_inode)
 
     def _loss(self, census: Census) -> Loss:
-        return judge_loss(self.expected.loss, self.keeper.reference if self.keeper else None, census)
+        reference = self.keeper.reference if self.keeper else None
+        return judge_loss(self.expected.loss, reference, self._counting.judged(census))
 
     def _take_settled(self, moment: Moment, settled: Settled, space: Space | None) -> None:
         if self._is_worse(self._loss(settled.census)):
@@ -430,9 +433,9 @@ class Vigil:
         wiped = self._case.troubled(Condition.CONTENT)
         if wiped and loss.lost * _MILLION > self._shrink_of(loss):
             return  # not enough of it is back
-        self._counting.weighing = self._counting.weighing and not wiped
         self._case.end(moment, Condition.CONTENT)
         self._keep(moment, settled.census, space)
+        self._counting.weighing = False
         self._judge_shrink(moment, loss, settled)
 
     def _keep(self, moment: Moment, census: Census, space: Space | None) -> None:

@@ -160,6 +160,12 @@ class Volume:
         self.empty = min(self.files, self.empty + files)
         self.changed()
 
+    def finish(self, files: int) -> None:
+        """Each of so many files gives way to an empty one of another name."""
+        files = min(files, self.files - self.empty)
+        self.empty += files
+        self._stir(files, files)
+
     def refill(self) -> None:
         self.empty = 0
         self.changed()

@@ -421,6 +421,58 @@ def test_a_look_that_fails_in_between_does_not_hide_that_files_became_empty() ->
     assert wiped(watch)
 
 
+@pytest.mark.parametrize("kind", [Kind.BLOCK, Kind.NETWORK])
+@pytest.mark.parametrize(("files", "pause"), [(1, 0.3), (1, 4.0), (1, 30.0), (40, 1.0), (95, 10.0)])
+def test_files_that_give_way_to_empty_ones_of_other_names_are_not_emptied(files: int, pause: float, kind: Kind) -> None:
+    world, volume, watch = watched(TWO)
+    volume.kind = kind
+    world.run(400)
+    while volume.empty < 95:
+        volume.finish(files)
+        world.run(pause)
+    world.run(2000)
+    assert watch.labels() == ["watch.started"]
+
+
+def test_empty_files_that_take_the_place_of_others_are_not_emptied_ones_of_the_reference() -> None:
+    world, volume, watch = watched({"a": 50, "b": 50})
+    world.run(400)
+    volume.set({"c": 50, "d": 50})
+    volume.empty = 85
+    world.run(2000)
+    assert watch.labels() == ["watch.started"]
+
+
+def test_while_a_storm_keeps_the_tripwire_down_nobody_knows_whether_the_names_stayed() -> None:
+    world, volume, watch = watched({"a": 600, "b": 400})
+    world.run(400)
+    while volume.empty < 900:
+        volume.finish(70)
+        world.run(7)
+    world.run(2000)
+    assert watch.labels() == ["watch.started"]
+
+
+def test_sizes_that_were_judged_once_are_not_judged_after_that() -> None:
+    world, volume, watch = watched(TWO)
+    volume.truncate(15)
+    world.run(INTERVAL + 4 * SETTLE)
+    volume.finish(80)
+    world.run(600)
+    assert watch.labels() == ["watch.started"]
+
+
+def test_files_that_become_empty_after_others_came_and_went_are_found() -> None:
+    world, volume, watch = watched(TWO)
+    volume.set({"a": 60, "b": 41})
+    world.run(3)
+    volume.set(TWO)
+    world.run(3 * SETTLE)
+    volume.truncate(100)
+    world.run(INTERVAL + 4 * SETTLE)
+    assert wiped(watch)
+
+
 def test_the_metric_of_the_last_change_does_not_move_because_sizes_were_read() -> None:
     world, volume, watch = watched(TWO)
     at = watch.vigil.changed

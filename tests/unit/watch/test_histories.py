@@ -280,6 +280,7 @@ _ORDINARY = st.one_of(
     st.builds(_temporary, st.sampled_from([3, 70, 400]), _LASTS),
     st.builds(_update, st.sampled_from([0.05, 0.4, 1.0, 1.5])),
     st.builds(lambda blocks: lambda volume: volume.grow_blocks(blocks), st.sampled_from([1, 500])),
+    st.builds(lambda files: lambda volume: volume.finish(files), st.sampled_from([1, 40, 500])),
 )
 _LOSSES = st.one_of(
     st.just(Volume.wipe),
@@ -504,6 +505,7 @@ def test_the_generation_never_decreases(history: list[Step]) -> None:
     generations: list[int] = []
 
     def note() -> None:
+        truth.check()
         if truth.watch.vigil.keeper is not None:
             generations.append(truth.watch.vigil.keeper.generation)
 
