@@ -50,6 +50,22 @@ def test_a_large_tree_that_is_removed_slowly_is_known_half_a_second_after_it_set
     assert (wiped(watch) or 0) - at < SETTLE + 0.5
 
 
+def test_a_removal_of_five_minutes_is_told_with_its_first_sign_and_its_whole_length() -> None:
+    world, volume, watch = watched({"a": 1000, "b": 2000})
+    for left in range(2990, -1, -10):
+        volume.set({"a": min(1000, left), "b": max(0, left - 1000)})
+        world.run(1)
+    world.run(60)
+    losses = watch.said(Event.VOLUME_SHRUNK, Event.VOLUME_WIPED)
+    assert watch.labels()[-1] == "volume.wiped"
+    assert {line.fields["first_sign"] for line in losses} == {"2026-11-24T18:00:30.001Z"}
+    at = world.now
+    volume.set({"a": 1000, "b": 2000})
+    world.run(60)
+    (recovered,) = watch.said(Event.VOLUME_RECOVERED)
+    assert recovered.fields["lasted_seconds"] > at - 1030
+
+
 def test_a_wipe_without_any_event_is_found_by_a_look_at_the_space() -> None:
     world, volume, watch = watched(TWO)
     volume.deaf = True
