@@ -106,11 +106,12 @@ class Keeper:
             or standing.files != self.files
             or not _alike(standing.reference, self.reference)
         )
-        return self._written_at + self._jitter * (WRITE_EVERY if changed or self._failed else WRITE_AT_LEAST)
+        return self._written_at + self._jitter * WRITE_EVERY if changed or self._failed else self.overdue()
 
     def overdue(self) -> float:
         """When the ledger is to be written, whatever else is going on."""
-        return self._written_at + self._jitter * WRITE_AT_LEAST
+        # A try that fails is made again after WRITE_EVERY, and that one must not be late either.
+        return self._written_at + (WRITE_AT_LEAST - WRITE_EVERY) / self._jitter
 
     @property
     def replaces(self) -> int:

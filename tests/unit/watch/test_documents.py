@@ -38,11 +38,13 @@ def standing(volume: Volume) -> Ledger:
 # The ledger.
 
 
-def test_the_ledger_is_written_at_the_start_and_every_quarter_of_an_hour() -> None:
-    world, volume, _ = watched(TWO)
+@pytest.mark.parametrize("jitter", [1.0, 1.1])
+def test_the_ledger_is_written_at_the_start_and_at_least_every_quarter_of_an_hour(jitter: float) -> None:
+    world, volume, _ = watched(TWO, jitter=jitter)
     world.run(4 * WRITE_AT_LEAST)
     times = [at for at, _, _ in volume.kept]
     assert len(times) == 5
+    assert all(later - earlier <= WRITE_AT_LEAST for earlier, later in pairwise(times))
     assert standing(volume).reference.files == 100
 
 
