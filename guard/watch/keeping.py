@@ -124,6 +124,13 @@ class Keeper:
         reference = self.reference or Reference(0, {}, 0, now)
         return Ledger(self.marker_id, self.generation, reference, self.files, now, pod, node)
 
+    def numbered(self) -> Ledger | None:
+        """The ledger that stands with the generation of the next incident, and nothing else of it; None where it has it."""
+        standing = self._standing
+        if standing is None or standing.generation >= self.generation:
+            return None
+        return replace(standing, generation=self.generation)
+
     def tried(self, moment: Moment, written: Ledger | None) -> None:
         """A write was tried; what stands on the volume now, None where nothing was written."""
         self._written_at = moment.at

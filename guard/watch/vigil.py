@@ -139,7 +139,7 @@ class Vigil:
 
     def _next_write(self) -> float | None:
         keeper = self.keeper
-        if keeper is None or not self._may_write():
+        if keeper is None or not (self._may_write() or self._numbered()):
             return None
         if self._case.troubled(Condition.WRITABLE) and not self._writing.refused:
             return None  # the look tells; where only a write told, only a write can tell that it is over
@@ -147,9 +147,11 @@ class Vigil:
         return keeper.due() if self._counting.settling.due is None else max(keeper.due(), keeper.overdue())
 
     def ledger(self, moment: Moment) -> Ledger | None:
-        """The ledger as it is to be written, for a volume that is right; None where it must stay as it is."""
-        if self.keeper is None or not self._is_ours() or not self._may_write():
+        """The ledger as it is to be written: of a wiped volume its generation alone; None where it must stay as it is."""
+        if self.keeper is None or not self._is_ours():
             return None
+        if not self._may_write():
+            return self._numbered()
         return self.keeper.compose(moment, self._case.where.pod, self._case.where.node)
 
     def _is_ours(self) -> bool:
@@ -158,6 +160,12 @@ class Vigil:
     def _may_write(self) -> bool:
         wrong = self._case.troubled(Condition.IDENTITY, Condition.CONTENT) or self.incident.held
         return not wrong and self._counting.settled is not None
+
+    def _numbered(self) -> Ledger | None:
+        """The ledger that tells a watcher that starts anew that the incident before this wipe is over."""
+        if self.keeper is None or self.incident.held or self._case.troubled(Condition.IDENTITY):
+            return None
+        return self.keeper.numbered()
 
     def status(self, condition: Condition) -> str:
         """`true`, `false`, or `unknown` where the last look could not tell (for the content: or while it is held)."""

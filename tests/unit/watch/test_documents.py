@@ -69,6 +69,22 @@ def test_the_ledger_stays_as_it_was_while_the_volume_is_wiped() -> None:
     assert watch.vigil.ledger(world.moment()) is None
 
 
+def test_a_wipe_within_the_minute_after_another_writes_the_generation_and_nothing_else() -> None:
+    world, volume, watch = watched(TWO)
+    before = standing(volume)
+    volume.wipe()
+    world.run(15)
+    volume.set(TWO)
+    world.run(15)
+    volume.wipe()
+    world.run(120)
+    assert standing(volume) == replace(before, generation=2)
+    assert watch.said(Event.VOLUME_WIPED)[-1].operation == f"{MARKER_ID}.2"
+    times = [at for at, _, _ in volume.kept]
+    assert len(times) == 2
+    assert times[1] - times[0] >= 59.9
+
+
 def test_the_ledger_stays_as_it_was_while_a_loss_is_on_its_way() -> None:
     world, volume, watch = watched(TWO)
     volume.wipe()
@@ -120,6 +136,21 @@ def test_at_the_clean_end_the_ledger_says_how_many_files_settled_last() -> None:
     world.run(5)
     watch.stop()
     assert (standing(volume).files, standing(volume).reference.files) == (90, 100)
+
+
+def test_at_the_clean_end_of_a_second_wipe_the_ledger_tells_that_the_first_is_over() -> None:
+    world, volume, first = watched(TWO)
+    volume.wipe()
+    world.run(12)
+    volume.set(TWO)
+    world.run(12)
+    volume.wipe()
+    world.run(4)
+    first.stop()
+    second = Watch(world, volume)
+    world.run(20)
+    (wiped,) = second.said(Event.VOLUME_WIPED)
+    assert [line.operation for line in first.said(Event.VOLUME_WIPED)] == [f"{MARKER_ID}.1", wiped.operation]
 
 
 def test_at_the_end_of_a_watch_that_never_counted_nothing_is_written() -> None:

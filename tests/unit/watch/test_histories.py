@@ -325,6 +325,7 @@ _FAILURES = st.one_of(
 )
 _JUMPS = st.builds(lambda days: lambda volume: volume.jump(days=days), st.sampled_from([-400.0, -0.1, 0.1, 400.0]))
 _HISTORY = st.lists(st.tuples(_GAPS, st.one_of(_ORDINARY, _LOSSES, _FAILURES)), max_size=10)
+_CONTENT_HISTORY = st.lists(st.tuples(_GAPS, st.one_of(_ORDINARY, _LOSSES)), max_size=10)
 _HISTORY_WITH_JUMPS = st.lists(st.tuples(_GAPS, st.one_of(_ORDINARY, _LOSSES, _FAILURES, _JUMPS)), max_size=10)
 
 #: Histories of each property: few in every run, many before a release (HISTORIES=1000).
@@ -458,6 +459,24 @@ def test_every_incident_has_one_first_line_one_last_line_and_an_id_of_its_own(hi
         open_now = "" if line.last else line.operation
         if line.last:
             ended.add(line.operation)
+
+
+@_QUICKLY
+@given(_CONTENT_HISTORY, _CONTENT_HISTORY)
+@example([(8.0, Volume.wipe), (15.0, _restore), (15.0, Volume.wipe), (8.0, _upload("a", 1))], [])
+def test_an_incident_that_ended_before_a_restart_gives_its_id_to_none_after_it(
+    before: list[Step], after: list[Step]
+) -> None:
+    truth = _begin()
+    first, world, volume = truth.watch, truth.world, truth.volume
+    for gap, step in before:
+        world.run(gap)
+        step(volume)
+    first.stop()
+    truth.watch = Watch(world, volume, pod="skills-1")
+    _live(truth, after)
+    ended = {line.operation for line in first.of_incidents() if line.last}
+    assert not ended & {line.operation for line in truth.watch.of_incidents()}
 
 
 @_QUICKLY
