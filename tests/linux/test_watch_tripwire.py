@@ -2,10 +2,11 @@
 
 import os
 import time
+from dataclasses import replace
 
 import pytest
 
-from guard.volume.facts import Order
+from guard.volume.facts import Census, Order
 from guard.watch import errands
 from guard.watch.tripwire import STORM, STORM_TOKEN, Tripwire
 from tests.linux.sandbox import Sandbox
@@ -231,6 +232,28 @@ class TestInTheProber:
         assert wire.state().armed
         wire.disarm()
         assert wire.state().blind == "a thread of the tripwire is dead"
+
+    def test_of_a_link_what_it_leads_to_is_watched(self, tree: str, wake: int) -> None:
+        open(f"{tree}/file", "w", encoding="ascii").close()
+        os.symlink(tree, f"{tree}-link")
+        wire = Tripwire(f"{tree}-link", wake)
+        wire.arm(print)
+        os.mkdir(f"{tree}/.volume-guard")
+        assert not wire.state().stirred
+        os.unlink(f"{tree}/file")
+        assert self.told(wake) == 1
+        assert os.stat(tree).st_ino in wire.watched()
+        os.unlink(f"{tree}-link")
+        os.symlink(f"{tree}/0", f"{tree}-link")
+        assert wire.state().blind == "its root was moved or replaced"
+        wire.disarm()
+
+    def test_a_root_without_a_watch_is_not_covered_however_many_there_are(self, wire: Tripwire, tree: str) -> None:
+        found = Census(5, folders=5, inodes=wire.watched() - {os.stat(tree).st_ino}, root_inode=os.stat(tree).st_ino)
+        assert not errands._uncovered(wire, found)
+        assert errands._uncovered(wire, replace(found, root_inode=-1)).startswith("1 of 5 folders")
+        assert errands._unwatched(wire, replace(found, root_inode=-1)) == {-1}
+        wire.disarm()
 
     def test_it_is_armed_before_the_count_and_anew_each_time(self, tree: str, wake: int) -> None:
         order = Order()
