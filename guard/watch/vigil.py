@@ -24,6 +24,10 @@ from guard.wording import Whereabouts
 
 #: A volume counts as unreachable after so many looks in a row: one may hit a hiccup.
 _LOOKS = 2
+_NO_PROBER = (
+    "This says nothing of the volume. Too few processes, descriptors or memory are left to the pod or to its user: see what "
+    "takes them, or raise the limit. The watcher tries again at every look."
+)
 #: Kinds whose changes may come from elsewhere, unseen by events.
 _ELSEWHERE = frozenset({Kind.NETWORK, Kind.FUSE, Kind.UNKNOWN, Kind.OVERLAY})
 #: Kinds that share their superblock with the node: its used blocks say nothing of this volume.
@@ -197,9 +201,24 @@ class Vigil:
 
     def looked(self, moment: Moment, glimpse: Glimpse) -> None:
         """Takes a look, also one that failed."""
+        self._take_look(moment, glimpse, stand(self.expected, self._known, glimpse.look, self._stranger))
+
+    def unprobed(self, moment: Moment, look: Look, code: str) -> None:
+        """Takes that no process could be started that looks: nothing is known, as after a look that failed.
+
+        Args:
+            moment: Now.
+            look: The last one.
+            code: What starting it gave, as an errno's name.
+        """
+        found = f"nobody can look at {self.expected.path}: {code} while starting the process that does"
+        trouble = Trouble(Event.VOLUME_UNREACHABLE, found, "a look at it", _NO_PROBER)
+        standing = Standing(trouble, {}, frozenset(), ours=False, changed_mount=False, stranger=self._stranger)
+        self._take_look(moment, Glimpse(look), standing)
+
+    def _take_look(self, moment: Moment, glimpse: Glimpse, standing: Standing) -> None:
         look = glimpse.look
         self._looked_at, self._look_at = moment.at, None
-        standing = stand(self.expected, self._known, look, self._stranger)
         self._standing, self._stranger = standing, standing.stranger
         if standing.unreachable:
             self._unreachable(moment, look, standing.unreachable)

@@ -19,6 +19,11 @@ def _blind_lines(watcher: Watcher) -> list[str]:
     return [line["reason"] for line in watcher.lines if line["event"] == "watch.blind"]
 
 
+def _command(pid: int) -> str:
+    with open(f"/proc/{pid}/comm", encoding="ascii") as name:
+        return name.read()
+
+
 def _with_limit(sandbox: Sandbox, name: str, limit: int) -> list[str]:
     """The watcher in a user namespace of its own, with an inotify limit of its own."""
     script = f'echo {limit} >/proc/sys/user/{name} && exec "$@"'
@@ -135,6 +140,28 @@ def test_a_killed_prober_is_replaced_said_and_the_tripwire_stands_again(adopted:
         wait_until(lambda: watcher.shows("tripwire_armed", 1))
         adopted.sh("rm -rf $P/tenant")
         watcher.wait_for("volume.wiped")
+
+
+@pytest.mark.root
+def test_where_no_prober_can_be_started_the_watch_goes_on_and_looks_as_soon_as_one_can(adopted: Sandbox) -> None:
+    uid, limit = 54321, 15
+    adopted.sh("chmod -R go+rwX $P")
+    adopted.watcher_uid = uid
+    command = ["prlimit", f"--nproc={limit}:{limit}", "--", *adopted.as_user(uid, "watch")]
+    with armed(adopted, command, **adopted.paths_of_another_user()) as watcher:
+        crowd = [adopted.start(["setpriv", f"--reuid={uid}", "--clear-groups", "sleep", "60"]) for _ in range(limit)]
+        wait_until(lambda: all("sleep" in _command(process.pid) for process in crowd))
+        with open(f"/proc/{watcher.process.pid}/task/{watcher.process.pid}/children", encoding="ascii") as children:
+            (prober,) = (int(pid) for pid in children.read().split())
+        os.kill(prober, 9)
+        unreachable = watcher.wait_for("volume.unreachable")
+        assert "EAGAIN while starting the process" in unreachable["message"]
+        for process in crowd:
+            process.kill()
+            process.wait()
+        watcher.wait_for("volume.recovered")
+        wait_until(lambda: watcher.shows("tripwire_armed", 1))
+        assert watcher.stop() == 0
 
 
 def test_a_tree_of_too_many_folders_has_none_and_a_wipe_is_found_by_looks(adopted: Sandbox) -> None:

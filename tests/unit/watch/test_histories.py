@@ -63,6 +63,7 @@ class Truth:
         reference = self.watch.reference
         visible = (
             volume.mounted
+            and self.watch.forks
             and volume.fault is None
             and volume.uncountable is None
             and volume.hold is None
@@ -273,6 +274,18 @@ def _die(volume: Volume) -> None:
         watch.die()
 
 
+def _no_process(lasts: float) -> Callable[[Volume], None]:
+    """Its prober ends, and for so long no other can be started."""
+
+    def fail(volume: Volume) -> None:
+        for watch in list(volume.watches):
+            watch.forks = False
+            watch.die()
+            volume.world.after(lasts, lambda watch=watch: setattr(watch, "forks", True))  # type: ignore[misc]
+
+    return fail
+
+
 _NAMES = st.sampled_from(["a", "b", "c", "d"])
 _LASTS = st.sampled_from([0.5, 5.0, 25.0, 70.0, 200.0])
 _ORDINARY = st.one_of(
@@ -322,6 +335,7 @@ _FAILURES = st.one_of(
     st.builds(_covered, st.sets(_NAMES), _LASTS),
     st.builds(_without_marker, _LASTS),
     st.just(_die),
+    st.builds(_no_process, _LASTS),
 )
 _JUMPS = st.builds(lambda days: lambda volume: volume.jump(days=days), st.sampled_from([-400.0, -0.1, 0.1, 400.0]))
 _HISTORY = st.lists(st.tuples(_GAPS, st.one_of(_ORDINARY, _LOSSES, _FAILURES)), max_size=10)
@@ -474,6 +488,7 @@ def test_an_incident_that_ended_before_a_restart_gives_its_id_to_none_after_it(
         step(volume)
     first.stop()
     truth.watch = Watch(world, volume, pod="skills-1")
+    truth.watch.after_step, truth.wiped_since = truth.check, None
     _live(truth, after)
     ended = {line.operation for line in first.of_incidents() if line.last}
     assert not ended & {line.operation for line in truth.watch.of_incidents()}
