@@ -69,14 +69,24 @@ class Prober:
 
     Args:
         keep: Descriptors that its requests use beside the pipes; all others are closed in it.
+
+    Raises:
+        OSError: No process can be started, or no pipe be opened.
     """
 
     def __init__(self, keep: tuple[int, ...] = ()) -> None:
-        request_reader, self._requests = os.pipe()
-        self.replies, reply_writer = os.pipe()
+        pipes: list[int] = []
+        try:
+            pipes += os.pipe()
+            pipes += os.pipe()
+            self.pid = os.fork()
+        except OSError:
+            for descriptor in pipes:
+                os.close(descriptor)
+            raise
+        request_reader, self._requests, self.replies, reply_writer = pipes
         self._buffer = bytearray()
         self._reaped = False
-        self.pid = os.fork()
         if self.pid == 0:
             _close_all_but(0, 1, 2, request_reader, reply_writer, *keep)
             _serve(request_reader, reply_writer)

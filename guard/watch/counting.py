@@ -1,5 +1,7 @@
 """When the content is counted and how: what is suspected, what is due anyway, what is allowed. Pure; time is a parameter."""
 
+from dataclasses import replace
+
 from guard.volume.facts import Census, Space
 from guard.volume.ledger import Reference
 from guard.watch.allowance import Allowance
@@ -21,6 +23,11 @@ _GLIMPSES = 1.0
 class Counting:
     """The counts of one volume.
 
+    Attributes:
+        weighing: Sizes are read and judged: used blocks fell while the names stayed, or such a loss is an incident.
+        recording: Sizes are read for a new reference, and say nothing of a loss.
+        stirred: Names went or were moved since what settled last, or may have: nobody saw.
+
     Args:
         now: The monotonic clock.
         settle: GUARD_SETTLE, in seconds.
@@ -31,6 +38,8 @@ class Counting:
         self.settling = Settling(settle)
         self.settled: Census | None = None
         self.weighing = False
+        self.recording = False
+        self.stirred = False
         self.loss_in_sight = False
         self._jitter = jitter
         self._allowance = Allowance(now)
@@ -116,11 +125,13 @@ class Counting:
 
     def is_less(self, stock: Stock) -> bool:
         """Whether a count shows less than what last settled: fewer names, or as many and much less in them."""
-        return self.settled is None or stock.census.files < self.settled.files or self.is_emptied(stock)
+        if self.settled is None or stock.census.files < self.settled.files:
+            return True
+        return not self.weighing and self.is_emptied(stock)  # a count whose sizes are judged knows better
 
     def is_emptied(self, stock: Stock) -> bool:
-        """Whether used blocks fell while the names stayed; a count with sizes knows better."""
-        if self.settled is None or stock.census.empty is not None or not _same_names(self.settled, stock.census):
+        """Whether used blocks fell while the names stayed."""
+        if not self._names_stayed(stock.census):
             return False
         return self._full is not None and stock.space is not None and _fell_blocks(self._full, stock.space)
 
@@ -128,14 +139,24 @@ class Counting:
         """Decides whether the next count reads sizes: used blocks fell with the names unchanged, or a reference is due."""
         suspected = self.settling.due is not None
         if not (self.weighing and (suspected or wiped)):
-            self.weighing = self.is_emptied(stock) if suspected else due
+            self.weighing = suspected and self.is_emptied(stock)
+        if not suspected:
+            self.recording = due
+
+    def judged(self, census: Census) -> Census:
+        """A count as it is judged: empty files may be new ones, unless the names stayed."""
+        return census if self.weighing else replace(census, empty=None)
 
     def keep(self, census: Census, space: Space | None) -> None:
         """Takes what settled."""
-        unknown = census.empty is None and self.settled is not None and _same_names(self.settled, census)
+        unknown = self.judged(census).empty is None and self._names_stayed(census)
         if not (unknown and self._full is not None and space and self._full.used_blocks > space.used_blocks):
             self._full = space
-        self.settled = census
+        self.settled, self.stirred = census, False
+
+    def _names_stayed(self, census: Census) -> bool:
+        # As many names may be others: a job's file that gives way to an empty mark that it is done.
+        return self.settled is not None and not self.stirred and _same_names(self.settled, census)
 
     def saw(self, moment: Moment, space: Space, reference: Reference | None, max_loss: float) -> bool:
         """Takes what a look says of space; whether it differs from the last count's.

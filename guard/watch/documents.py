@@ -5,6 +5,7 @@ from guard.outcome import Severity
 from guard.volume.facts import Invalid, Look
 from guard.volume.hold import Hold
 from guard.volume.judge import ledger_warning, usable_ledger
+from guard.volume.ledger import Ledger
 from guard.volume.marker import Marker
 from guard.watch import lines
 from guard.watch.case import Case
@@ -29,6 +30,7 @@ class Documents:
         self._window = window
         self._jitter = jitter
         self._held_said = 0.0
+        self._hold_over = False  # since the last look
         self._warning = ""
 
     def take_hold(self, moment: Moment, look: Look) -> bool:
@@ -37,9 +39,10 @@ class Documents:
         hold, before = look.hold, case.hold
         case.hold = hold
         case.incident.held = hold is not None
+        self._hold_over = hold is None and before is not None
         if hold is not None and before is None:
             self._say_held(moment, hold, again=False)
-        if hold is not None or before is None:
+        if not self._hold_over:
             return False
         # Where the marker went too, the hold was removed with everything else: nobody ended the work, and nobody
         # announced that. What is lost is then said aloud.
@@ -72,13 +75,17 @@ class Documents:
         elif ledger.marker_id != case.keeper.marker_id:
             case.adopt(moment, Keeper(ledger, marker.marker_id, self._window, self._jitter))
             return True
-        elif case.keeper.is_accepted(ledger):
+        elif self._is_accepted(case.keeper, ledger):
             case.keeper.read(ledger)
             case.accept(moment)
             return True
         else:
             case.keeper.seen(moment, ledger)
         return False
+
+    def _is_accepted(self, keeper: Keeper, ledger: Ledger) -> bool:
+        # A release accepts what is there, also where that is what was there before; no watcher writes under a hold.
+        return keeper.is_accepted(ledger) or (self._hold_over and keeper.is_later(ledger))
 
     def take_over(self, moment: Moment, look: Look) -> bool:
         """Takes marker and ledger of another volume that somebody adopted or accepted in the place of the known one."""

@@ -143,6 +143,6 @@ def _without_watch(wire: Tripwire, found: Census) -> Collection[int]:
     """Folders of the count without a watch: their inodes, or, where those say nothing, so many numbers."""
     watched = wire.watched()
     # overlay and some FUSE file systems show other inodes here than to inotify: there only the numbers can be compared.
-    if found.root_inode in watched:
-        return found.inodes - watched
+    if found.root_inode in watched or (found.inodes and found.inodes <= watched):
+        return (found.inodes | {found.root_inode}) - watched
     return range(found.folders + 1 - len(watched))

@@ -106,11 +106,12 @@ class Keeper:
             or standing.files != self.files
             or not _alike(standing.reference, self.reference)
         )
-        return self._written_at + self._jitter * (WRITE_EVERY if changed or self._failed else WRITE_AT_LEAST)
+        return self._written_at + self._jitter * WRITE_EVERY if changed or self._failed else self.overdue()
 
     def overdue(self) -> float:
         """When the ledger is to be written, whatever else is going on."""
-        return self._written_at + self._jitter * WRITE_AT_LEAST
+        # A try that fails is made again after WRITE_EVERY, and that one must not be late either.
+        return self._written_at + (WRITE_AT_LEAST - WRITE_EVERY) / self._jitter
 
     @property
     def replaces(self) -> int:
@@ -123,6 +124,13 @@ class Keeper:
         reference = self.reference or Reference(0, {}, 0, now)
         return Ledger(self.marker_id, self.generation, reference, self.files, now, pod, node)
 
+    def numbered(self) -> Ledger | None:
+        """The ledger that stands with the generation of the next incident, and nothing else of it; None where it has it."""
+        standing = self._standing
+        if standing is None or standing.generation >= self.generation:
+            return None
+        return replace(standing, generation=self.generation)
+
     def tried(self, moment: Moment, written: Ledger | None) -> None:
         """A write was tried; what stands on the volume now, None where nothing was written."""
         self._written_at = moment.at
@@ -132,9 +140,12 @@ class Keeper:
 
     def is_accepted(self, ledger: Ledger) -> bool:
         """Whether somebody accepted what is there; another watcher's recovery leaves the reference as it is."""
-        # Compared with what stood there: a recovery of this watcher's own may not be written down yet.
-        known = self._standing.generation if self._standing else self.generation
-        return ledger.generation > known and not _alike(ledger.reference, self.reference)
+        return self.is_later(ledger) and not _alike(ledger.reference, self.reference)
+
+    def is_later(self, ledger: Ledger) -> bool:
+        """Whether it has a later generation than what stood there."""
+        # A recovery of this watcher's own may not be written down yet.
+        return ledger.generation > (self._standing.generation if self._standing else self.generation)
 
     def missed(self) -> None:
         """Takes that no usable ledger stands on the volume any more."""

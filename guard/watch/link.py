@@ -1,6 +1,7 @@
 """The way to the prober without waiting: one errand at a time, a deadline without progress, one replacement.
 
-A prober that is stuck in the kernel is killed and left; whoever waits for it would be stuck too.
+A prober that is stuck in the kernel is killed and left; whoever waits for it would be stuck too. Where no other can be
+started, the next errand tries again.
 """
 
 import os
@@ -65,7 +66,7 @@ class Link:
     """
 
     def __init__(self, prober: Prober, patience: float, keep: tuple[int, ...] = ()) -> None:
-        self._prober = prober
+        self._prober: Prober | None = prober
         self._keep = keep
         self._patience = patience
         self._asked: Request | None = None
@@ -75,9 +76,9 @@ class Link:
         self._left: list[int] = []
 
     @property
-    def replies(self) -> int:
-        """The descriptor to poll; another one after a prober was replaced."""
-        return self._prober.replies
+    def replies(self) -> int | None:
+        """The descriptor to poll; another one after a prober was replaced, None while there is none."""
+        return self._prober.replies if self._prober else None
 
     @property
     def busy(self) -> bool:
@@ -105,14 +106,19 @@ class Link:
         return None if self._asked is None else self._heard_at + self._patience
 
     def ask(self, request: Request, now: float) -> None:
-        """Sends an errand; none may be on its way."""
+        """Sends an errand; none may be on its way.
+
+        Raises:
+            OSError: There is no prober, and none can be started.
+        """
+        self._prober = self._prober or Prober(self._keep)
         self._asked, self._told, self._heard_at = request, None, now
         with suppress(BrokenPipeError):  # it is gone: `hear` says how
             self._prober.ask(request)
 
     def hear(self, now: float) -> Answered | Died | None:
         """What came of the errand; None where it is not done. Progress extends its deadline."""
-        while (message := self._prober.take()) is not None:
+        while self._prober is not None and (message := self._prober.take()) is not None:
             if isinstance(message, Progress):
                 self._told, self._heard_at = message.what, now
                 continue
@@ -149,16 +155,20 @@ class Link:
 
     def close(self) -> None:
         """Ends the prober: waits for one that is idle, leaves one that is not."""
+        if self._prober is None:
+            return
         if self._asked is None:
             self._prober.close()
         else:
             self._prober.abandon()
 
     def _renew(self) -> None:
-        self._prober.abandon()
-        self._left.append(self._prober.pid)
-        self._prober = Prober(self._keep)
-        self._asked, self._late = None, False
+        if self._prober is not None:
+            self._prober.abandon()
+            self._left.append(self._prober.pid)
+        self._prober, self._asked, self._late = None, None, False
+        with suppress(OSError):  # the next errand tries again, and says why it fails
+            self._prober = Prober(self._keep)
 
 
 def _buried(pid: int) -> bool:

@@ -107,7 +107,7 @@ class Pages:
         yield _gauge("last_look_timestamp_seconds", "When the last look was completed.", self._looked)
         yield _gauge(
             "last_change_timestamp_seconds",
-            "When the content last changed, or the watcher started.",
+            "When a file was last created, moved or removed, or the watcher started.",
             vigil.changed.wall.timestamp(),
         )
         incidents = tuple(({"event": event.label}, float(self._events[event])) for event in _INCIDENTS)

@@ -26,7 +26,7 @@ class Settled:
     Attributes:
         census: What is judged.
         sign: What gave the first sign.
-        since: When that was.
+        since: When that was; of a removal that was judged in parts, of its first.
     """
 
     census: Census
@@ -37,10 +37,12 @@ class Settled:
 @dataclass
 class _Burst:
     sign: Sign
-    since: Moment
+    since: Moment  # the ceiling is measured from here
+    told: Moment  # the first sign
     due: float
     counts: list[tuple[Moment, Stock]] = field(default_factory=list)
     first: float = 0.0  # when it was first counted
+    most: int = 0  # files then, or what the part before was judged by
     same_since: float = 0.0
 
     @property
@@ -71,7 +73,7 @@ class Settling:
         """Takes a sign that something changed."""
         burst = self._burst
         if burst is None:
-            self._burst = _Burst(sign, moment, moment.at)
+            self._burst = _Burst(sign, moment, moment, moment.at)
         elif burst.counts:
             last, stock = burst.counts[-1]
             burst.due = min(burst.due, max(moment.at, last.at + self._pace(stock)))
@@ -89,14 +91,14 @@ class Settling:
             return None
         last = burst.counts[-1][1] if burst.counts else None
         if last is None:
-            burst.first = moment.at
+            burst.first, burst.most = moment.at, stock.census.files
         if last is None or not self._same(last, stock):
             burst.same_since = moment.at
         recent = [(at, one) for at, one in burst.counts if moment.at - at.at <= TAIL]
         burst.counts = [*(recent or burst.counts[-1:]), (moment, stock)]
         if moment.at - burst.same_since >= self._quiet:
             self._burst = None
-            return Settled(stock.census, burst.sign, burst.since)
+            return Settled(stock.census, burst.sign, burst.told)
         judged = self._cut(burst) if moment.at >= burst.ceiling else None
         if self._burst is not None:
             self._burst.due = self._next(self._burst, moment, stock, loss_in_sight=loss_in_sight, first=last is None)
@@ -114,8 +116,10 @@ class Settling:
         self._burst = None
         if rest:
             since = rest[0][0]
-            self._burst = _Burst(burst.sign, since, since.at, rest, since.at, burst.same_since)
-        return Settled(burst.counts[highest][1].census, burst.sign, burst.since)
+            # Where it has become less, the same removal goes on. What comes and goes all the time has no first sign.
+            told = burst.told if files[highest] < burst.most else since
+            self._burst = _Burst(burst.sign, since, told, since.at, rest, since.at, files[highest], burst.same_since)
+        return Settled(burst.counts[highest][1].census, burst.sign, burst.told)
 
     def _next(self, burst: _Burst, moment: Moment, stock: Stock, *, loss_in_sight: bool, first: bool) -> float:
         quiet = burst.same_since + self._quiet

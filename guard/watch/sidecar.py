@@ -3,6 +3,7 @@
 At rest nothing happens here between two cheap looks.
 """
 
+import errno
 import os
 import random
 import select
@@ -69,18 +70,18 @@ class Sidecar:
         self._look_at = time.monotonic()
         self._not_before = 0.0
         self._died_at = float("-inf")
-        self._replies = link.replies
+        self._replies: int | None = None
 
     def run(self) -> None:
         """Watches until a signal asks for the end; writes the ledger and says so then."""
         self._poll.register(self._mount_table, select.POLLPRI | select.POLLERR)
         self._poll.register(self._interrupt.descriptor, select.POLLIN)
         self._poll.register(self._wake, select.POLLIN)
-        self._poll.register(self._replies, select.POLLIN)
         while self._interrupt.status is None:
             moment = _moment()
             self._hear(moment)
             self._send(moment)
+            self._follow_link()
             self._serve(moment.at)
             self._say()
             for descriptor, _ in self._poll.poll(self._timeout(_moment().at)):
@@ -123,10 +124,16 @@ class Sidecar:
         late = self._link.overdue(moment.at)
         if late is not None:
             self._overdue(moment, late)
-        if self._replies != self._link.replies:
+
+    def _follow_link(self) -> None:
+        # At once: a client's connection may get the number next.
+        before, self._replies = self._replies, self._link.replies
+        if before == self._replies:
+            return
+        if before is not None:
             with suppress(KeyError):
-                self._poll.unregister(self._replies)
-            self._replies = self._link.replies
+                self._poll.unregister(before)
+        if self._replies is not None:
             self._poll.register(self._replies, select.POLLIN)
 
     def _send(self, moment: Moment) -> None:
@@ -136,7 +143,7 @@ class Sidecar:
         wants, path = self._wants(moment.at), self._options.expected.path
         if min(self._look_at, wants.look or self._look_at) <= moment.at:
             self._around = self._mounts_around()
-            self._link.ask(Peek(path), moment.at)
+            self._ask_for_a_look(moment)
         elif _is_due(wants.count, moment) and not _is_due(wants.arm, moment):
             self._link.ask(TakeStock(path, self._vigil.order()), moment.at)
         elif _is_due(wants.arm, moment):
@@ -144,10 +151,20 @@ class Sidecar:
         elif _is_due(wants.write, moment):
             self._write_ledger(moment)
 
+    def _ask_for_a_look(self, moment: Moment) -> None:
+        path = self._options.expected.path
+        try:
+            self._link.ask(Peek(path), moment.at)
+        except OSError as error:
+            self._take_look_time(moment)
+            code = errno.errorcode.get(error.errno or 0, "an error")
+            self._vigil.unprobed(moment, self._vigil.look or Look(path, identity()), code)
+
     def _wants(self, now: float) -> Wants:
         wants = self._vigil.wants(now)
-        # While probers are stuck in the kernel no more are put at risk: a look tells that it is over.
-        return Wants(look=wants.look) if self._link.crowded else wants
+        # While probers are stuck in the kernel no more are put at risk, and while none can be started nothing else is
+        # possible: a look tells that it is over.
+        return Wants(look=wants.look) if self._link.crowded or self._link.replies is None else wants
 
     def _serve(self, now: float) -> None:
         self._endpoints.expire(now)
@@ -182,10 +199,13 @@ class Sidecar:
             self._vigil.counted(moment, value)
 
     def _looked(self, moment: Moment, glimpse: Glimpse) -> None:
+        self._take_look_time(moment)
+        self._vigil.looked(moment, glimpse)
+
+    def _take_look_time(self, moment: Moment) -> None:
         self._pages.looked(moment)
         spread = random.uniform(1 - _SPREAD, 1 + _SPREAD)  # noqa: S311 - to spread work, not to keep a secret
         self._look_at = moment.at + self._options.interval * spread
-        self._vigil.looked(moment, glimpse)
 
     def _overdue(self, moment: Moment, late: Overdue) -> None:
         self._pages.completed(moment.at)  # it is known that the volume does not answer
@@ -238,6 +258,7 @@ class Sidecar:
         if self._link.busy:
             # A count can take minutes, a write may hang: it is given up, and what the mount is now is said at once.
             self._link.drop()
+            self._follow_link()
             self._vigil.wiring.moved(moment.at)
 
     def _mounts_around(self) -> tuple[Mount, ...]:
@@ -267,7 +288,7 @@ class Sidecar:
             if self._vigil.ledger(moment) is None:
                 return False
             self._link.drop()
-        if not self._link.busy and not self._write_ledger(moment):
+        if self._link.replies is None or (not self._link.busy and not self._write_ledger(moment)):
             return False
         until = moment.at + _LAST_WRITE
         poll = select.poll()

@@ -59,9 +59,10 @@ class Tripwire:
 
     def __init__(self, path: str, wake: int) -> None:
         self._path = path
-        found = os.stat(path)
+        self._real_path = os.path.realpath(path)  # of a link inotify would watch the link
+        found = os.stat(self._real_path)
         self._root = (found.st_dev, found.st_ino)
-        self._counter = _Counter(path, wake, self._take_down)
+        self._counter = _Counter(self._real_path, wake, self._take_down)
         before = frozenset(_inotify_descriptors())
         self._inotify = InotifyFD()
         self._descriptor = next(iter(frozenset(_inotify_descriptors()) - before), -1)
@@ -74,7 +75,7 @@ class Tripwire:
         Raises:
             OSError: The root cannot be watched.
         """
-        self._observer.schedule(self._counter, self._path, recursive=True, event_filter=_FILTER)
+        self._observer.schedule(self._counter, self._real_path, recursive=True, event_filter=_FILTER)
         failed: list[BaseException] = []
 
         def start() -> None:

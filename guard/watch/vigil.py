@@ -24,6 +24,10 @@ from guard.wording import Whereabouts
 
 #: A volume counts as unreachable after so many looks in a row: one may hit a hiccup.
 _LOOKS = 2
+_NO_PROBER = (
+    "This says nothing of the volume. Too few processes, descriptors or memory are left to the pod or to its user: see what "
+    "takes them, or raise the limit. The watcher tries again at every look."
+)
 #: Kinds whose changes may come from elsewhere, unseen by events.
 _ELSEWHERE = frozenset({Kind.NETWORK, Kind.FUSE, Kind.UNKNOWN, Kind.OVERLAY})
 #: Kinds that share their superblock with the node: its used blocks say nothing of this volume.
@@ -49,6 +53,15 @@ class Wants:
     count: float | None = None
     arm: float | None = None
     write: float | None = None
+
+
+@dataclass(frozen=True)
+class _Unjudged:
+    """What settled, until a look says what was announced or accepted meanwhile."""
+
+    moment: Moment
+    settled: Settled
+    space: Space | None
 
 
 class Vigil:
@@ -88,6 +101,7 @@ class Vigil:
         self._miscounts = 0
         self._looked_at = moment.at
         self._look_at: float | None = None
+        self._unjudged: _Unjudged | None = None
         self._judged: Loss | None = None  # what was judged last: the same again is nothing new
         self._shrunk = 0  # files lost when a shrink was last said, or the fewest since
 
@@ -125,11 +139,11 @@ class Vigil:
         """How the next count is to be done."""
         keeper = self.keeper
         entries = frozenset(keeper.reference.entries) if keeper and keeper.reference else frozenset[str]()
-        return Order(entries, sizes=self._counting.weighing)
+        return Order(entries, sizes=self._counting.weighing or self._counting.recording)
 
     def _next_write(self) -> float | None:
         keeper = self.keeper
-        if keeper is None or not self._may_write():
+        if keeper is None or not (self._may_write() or self._numbered()):
             return None
         if self._case.troubled(Condition.WRITABLE) and not self._writing.refused:
             return None  # the look tells; where only a write told, only a write can tell that it is over
@@ -137,9 +151,11 @@ class Vigil:
         return keeper.due() if self._counting.settling.due is None else max(keeper.due(), keeper.overdue())
 
     def ledger(self, moment: Moment) -> Ledger | None:
-        """The ledger as it is to be written, for a volume that is right; None where it must stay as it is."""
-        if self.keeper is None or not self._is_ours() or not self._may_write():
+        """The ledger as it is to be written: of a wiped volume its generation alone; None where it must stay as it is."""
+        if self.keeper is None or not self._is_ours():
             return None
+        if not self._may_write():
+            return self._numbered()
         return self.keeper.compose(moment, self._case.where.pod, self._case.where.node)
 
     def _is_ours(self) -> bool:
@@ -148,6 +164,12 @@ class Vigil:
     def _may_write(self) -> bool:
         wrong = self._case.troubled(Condition.IDENTITY, Condition.CONTENT) or self.incident.held
         return not wrong and self._counting.settled is not None
+
+    def _numbered(self) -> Ledger | None:
+        """The ledger that tells a watcher that starts anew that the incident before this wipe is over."""
+        if self.keeper is None or self.incident.held or self._case.troubled(Condition.IDENTITY):
+            return None
+        return self.keeper.numbered()
 
     def status(self, condition: Condition) -> str:
         """`true`, `false`, or `unknown` where the last look could not tell (for the content: or while it is held)."""
@@ -179,9 +201,24 @@ class Vigil:
 
     def looked(self, moment: Moment, glimpse: Glimpse) -> None:
         """Takes a look, also one that failed."""
+        self._take_look(moment, glimpse, stand(self.expected, self._known, glimpse.look, self._stranger))
+
+    def unprobed(self, moment: Moment, look: Look, code: str) -> None:
+        """Takes that no process could be started that looks: nothing is known, as after a look that failed.
+
+        Args:
+            moment: Now.
+            look: The last one.
+            code: What starting it gave, as an errno's name.
+        """
+        found = f"nobody can look at {self.expected.path}: {code} while starting the process that does"
+        trouble = Trouble(Event.VOLUME_UNREACHABLE, found, "a look at it", _NO_PROBER)
+        standing = Standing(trouble, {}, frozenset(), ours=False, changed_mount=False, stranger=self._stranger)
+        self._take_look(moment, Glimpse(look), standing)
+
+    def _take_look(self, moment: Moment, glimpse: Glimpse, standing: Standing) -> None:
         look = glimpse.look
         self._looked_at, self._look_at = moment.at, None
-        standing = stand(self.expected, self._known, look, self._stranger)
         self._standing, self._stranger = standing, standing.stranger
         if standing.unreachable:
             self._unreachable(moment, look, standing.unreachable)
@@ -190,6 +227,7 @@ class Vigil:
             self._case.look = look
         if standing.ours:
             self._take_documents(moment, look, standing)
+        self._judge_what_waits(standing)
         self._documents.remind(moment)
         # What begins comes before what ends: an unmounted volume that is then another one is one incident.
         for condition, trouble in standing.troubles.items():
@@ -210,10 +248,19 @@ class Vigil:
         over = self._documents.take_hold(moment, look)
         others = Condition.IDENTITY in standing.troubles and isinstance(look.marker, Marker)
         take = self._documents.take_over if standing.taken_over else self._documents.take_ledger
-        if (not others and take(moment, look)) or over:
+        accepted = not others and take(moment, look)
+        if accepted:
+            self._unjudged = None
+        if accepted or over:
             self._judged, self._shrunk = None, 0
             self._counting.weighing = self._counting.weighing and self._case.troubled(Condition.CONTENT)
             self._counting.soon(moment.at)
+
+    def _judge_what_waits(self, standing: Standing) -> None:
+        """Judges what settled before this look; one that fails knows no better, and what is lost must not wait for it."""
+        waits, self._unjudged = self._unjudged, None
+        if waits is not None and (standing.ours or not standing.troubles):
+            self._judge(waits.moment, waits.settled, waits.space)
 
     def _end_what_holds(self, moment: Moment, standing: Standing) -> None:
         for condition in standing.seen - standing.troubles.keys():
@@ -275,7 +322,7 @@ class Vigil:
             counting.soon(moment.at)
         elif stirred or differs or due:
             counting.within_a_minute(moment.at)
-        counting.weighing = counting.weighing or due
+        counting.recording = counting.recording or due
         if keeper is not None and not wiped and not self.incident.held:
             keeper.renew(moment)
 
@@ -285,6 +332,7 @@ class Vigil:
     def tripped(self, moment: Moment, *, storm: bool) -> None:
         """Takes what the tripwire said: something was removed or moved, or so much happens that it was taken down."""
         self.changed = moment
+        self._counting.stirred = True
         if storm:
             self.wiring.storm(moment.at)
         if self._is_ours() and self._counting.counted:
@@ -319,6 +367,7 @@ class Vigil:
     def counted(self, moment: Moment, stock: Stock) -> None:
         """Takes a full count, and the tripwire that was armed before it."""
         counting, census = self._counting, stock.census
+        counting.stirred = counting.stirred or self.wiring.stormed
         if stock.tripwire is not None:
             self._say_blind(self.wiring.tried(moment.at, stock.tripwire))
         if census.fault or not self._counts_for(census):
@@ -345,7 +394,7 @@ class Vigil:
         counting.weigh(stock, wiped=self._case.troubled(Condition.CONTENT), due=due)
         settled = counting.settling.count(moment, stock, loss_in_sight=worse)
         if settled is not None:
-            self._judge(moment, settled, stock.space)
+            self._take_settled(moment, settled, stock.space)
         unsaid = counting.settling.due is not None and not self._case.troubled(Condition.CONTENT)
         counting.loss_in_sight = unsaid and self._is_near(loss)
 
@@ -388,7 +437,15 @@ class Vigil:
         return look is not None and (census.mount_id, census.root_inode) == (mount_id, look.root_inode)
 
     def _loss(self, census: Census) -> Loss:
-        return judge_loss(self.expected.loss, self.keeper.reference if self.keeper else None, census)
+        reference = self.keeper.reference if self.keeper else None
+        return judge_loss(self.expected.loss, reference, self._counting.judged(census))
+
+    def _take_settled(self, moment: Moment, settled: Settled, space: Space | None) -> None:
+        if self._is_worse(self._loss(settled.census)):
+            # A hold or an acceptance may be younger than the last look.
+            self._unjudged, self._look_at = _Unjudged(moment, settled, space), moment.at
+        else:
+            self._judge(moment, settled, space)
 
     def _judge(self, moment: Moment, settled: Settled, space: Space | None) -> None:
         loss = self._judged = self._loss(settled.census)
@@ -403,9 +460,9 @@ class Vigil:
         wiped = self._case.troubled(Condition.CONTENT)
         if wiped and loss.lost * _MILLION > self._shrink_of(loss):
             return  # not enough of it is back
-        self._counting.weighing = self._counting.weighing and not wiped
         self._case.end(moment, Condition.CONTENT)
         self._keep(moment, settled.census, space)
+        self._counting.weighing = False
         self._judge_shrink(moment, loss, settled)
 
     def _keep(self, moment: Moment, census: Census, space: Space | None) -> None:

@@ -35,6 +35,7 @@ class Wiring:
         self._gapped = False  # it is to be armed anew, to watch what it does not
         self._gap_pause = 0.0
         self.armed = False
+        self.stormed = False  # down since a storm: what happens meanwhile nobody sees
         self.folders: int | None = None
 
     @property
@@ -93,13 +94,13 @@ class Wiring:
         if not self.armed:
             return
         self._back_off = min(2 * self._back_off, _LONGEST_BACK_OFF) if now - self._tried_at < _AT_ONCE else _BACK_OFF
-        self.armed = False
+        self.armed, self.stormed = False, True
         self._due = now + self._back_off
 
     def tried(self, now: float, state: TripwireState) -> str:
         """It was armed, or could not be; why it is blind, as a clause, where that is to be said."""
         self._tried_at = now
-        self._gapped, self._unwatched = False, frozenset()
+        self._gapped, self._unwatched, self.stormed = False, frozenset(), False
         self.armed = state.armed or state.tripped
         if state.tripped:
             self.storm(now)

@@ -58,6 +58,24 @@ def test_a_held_volume_is_reported_at_info_and_a_release_accepts_what_is_there(a
         assert {line["severity"] for line in quiet} == {"INFO"}
 
 
+def test_what_is_removed_right_after_it_was_announced_is_said_at_info(adopted: Sandbox) -> None:
+    with armed(adopted, GUARD_INTERVAL="30s") as watcher:
+        assert adopted.guard("hold", "a clean-up").status == 0
+        adopted.sh("rm -rf $P/tenant")
+        assert watcher.wait_for("volume.wiped", 10)["severity"] == "INFO"
+        assert watcher.events == ["watch.started", "volume.held", "volume.wiped"]
+
+
+def test_what_was_announced_removed_and_released_between_two_looks_is_no_loss(adopted: Sandbox) -> None:
+    with armed(adopted, GUARD_INTERVAL="30s", GUARD_SETTLE="5s") as watcher:
+        assert adopted.guard("hold", "a clean-up").status == 0
+        adopted.sh("rm -rf $P/tenant")
+        assert adopted.guard("release").status == 0
+        wait_until(lambda: watcher.shows("reference_files", 0))
+        watcher.listen_for(7)
+        assert watcher.alarms() == []
+
+
 def test_what_a_hold_kept_quiet_is_said_aloud_when_it_is_gone_without_a_release(adopted: Sandbox) -> None:
     with armed(adopted) as watcher:
         assert adopted.guard("hold", "a restore").status == 0

@@ -2,10 +2,11 @@
 
 import os
 import time
+from dataclasses import replace
 
 import pytest
 
-from guard.volume.facts import Order
+from guard.volume.facts import Census, Order
 from guard.watch import errands
 from guard.watch.tripwire import STORM, STORM_TOKEN, Tripwire
 from tests.linux.sandbox import Sandbox
@@ -16,6 +17,11 @@ pytestmark = pytest.mark.mounts
 
 def _blind_lines(watcher: Watcher) -> list[str]:
     return [line["reason"] for line in watcher.lines if line["event"] == "watch.blind"]
+
+
+def _command(pid: int) -> str:
+    with open(f"/proc/{pid}/comm", encoding="ascii") as name:
+        return name.read()
 
 
 def _with_limit(sandbox: Sandbox, name: str, limit: int) -> list[str]:
@@ -136,6 +142,28 @@ def test_a_killed_prober_is_replaced_said_and_the_tripwire_stands_again(adopted:
         watcher.wait_for("volume.wiped")
 
 
+@pytest.mark.root
+def test_where_no_prober_can_be_started_the_watch_goes_on_and_looks_as_soon_as_one_can(adopted: Sandbox) -> None:
+    uid, limit = 54321, 15
+    adopted.sh("chmod -R go+rwX $P")
+    adopted.watcher_uid = uid
+    command = ["prlimit", f"--nproc={limit}:{limit}", "--", *adopted.as_user(uid, "watch")]
+    with armed(adopted, command, **adopted.paths_of_another_user()) as watcher:
+        crowd = [adopted.start(["setpriv", f"--reuid={uid}", "--clear-groups", "sleep", "60"]) for _ in range(limit)]
+        wait_until(lambda: all("sleep" in _command(process.pid) for process in crowd))
+        with open(f"/proc/{watcher.process.pid}/task/{watcher.process.pid}/children", encoding="ascii") as children:
+            (prober,) = (int(pid) for pid in children.read().split())
+        os.kill(prober, 9)
+        unreachable = watcher.wait_for("volume.unreachable")
+        assert "EAGAIN while starting the process" in unreachable["message"]
+        for process in crowd:
+            process.kill()
+            process.wait()
+        watcher.wait_for("volume.recovered")
+        wait_until(lambda: watcher.shows("tripwire_armed", 1))
+        assert watcher.stop() == 0
+
+
 def test_a_tree_of_too_many_folders_has_none_and_a_wipe_is_found_by_looks(adopted: Sandbox) -> None:
     adopted.sh("mkdir $P/many; cd $P/many; seq 10001 | xargs mkdir; for i in $(seq 10); do touch $i/file; done")
     assert adopted.guard("accept").status == 0
@@ -231,6 +259,28 @@ class TestInTheProber:
         assert wire.state().armed
         wire.disarm()
         assert wire.state().blind == "a thread of the tripwire is dead"
+
+    def test_of_a_link_what_it_leads_to_is_watched(self, tree: str, wake: int) -> None:
+        open(f"{tree}/file", "w", encoding="ascii").close()
+        os.symlink(tree, f"{tree}-link")
+        wire = Tripwire(f"{tree}-link", wake)
+        wire.arm(print)
+        os.mkdir(f"{tree}/.volume-guard")
+        assert not wire.state().stirred
+        os.unlink(f"{tree}/file")
+        assert self.told(wake) == 1
+        assert os.stat(tree).st_ino in wire.watched()
+        os.unlink(f"{tree}-link")
+        os.symlink(f"{tree}/0", f"{tree}-link")
+        assert wire.state().blind == "its root was moved or replaced"
+        wire.disarm()
+
+    def test_a_root_without_a_watch_is_not_covered_however_many_there_are(self, wire: Tripwire, tree: str) -> None:
+        found = Census(5, folders=5, inodes=wire.watched() - {os.stat(tree).st_ino}, root_inode=os.stat(tree).st_ino)
+        assert not errands._uncovered(wire, found)
+        assert errands._uncovered(wire, replace(found, root_inode=-1)).startswith("1 of 5 folders")
+        assert errands._unwatched(wire, replace(found, root_inode=-1)) == {-1}
+        wire.disarm()
 
     def test_it_is_armed_before_the_count_and_anew_each_time(self, tree: str, wake: int) -> None:
         order = Order()

@@ -19,7 +19,7 @@ from guard.volume.marker import Marker
 from guard.volume.mountinfo import Mount
 from guard.watch.keeping import rfc3339
 from guard.watch.sightings import Glimpse, Moment, Stock, TripwireState
-from guard.watch.vigil import Vigil
+from guard.watch.vigil import Vigil, Wants
 from guard.wording import Whereabouts
 
 PATH = "/app/skills"
@@ -160,6 +160,12 @@ class Volume:
         self.empty = min(self.files, self.empty + files)
         self.changed()
 
+    def finish(self, files: int) -> None:
+        """Each of so many files gives way to an empty one of another name."""
+        files = min(files, self.files - self.empty)
+        self.empty += files
+        self._stir(files, files)
+
     def refill(self) -> None:
         self.empty = 0
         self.changed()
@@ -287,10 +293,12 @@ class Watch:
         self.longest = 0.0
         self.looks = 0
         self.arms = 0
+        self.forks = True  # whether a prober that ends can be replaced
         self.after_step: Callable[[], None] = lambda: None
         self._world, self._volume, self._per_file = world, volume, per_file
         self._look_at = world.now
         self._errand = ""
+        self._prober = True
         self._token = 0
         self._wire: tuple[int, int] | None = None
         self._storm = False
@@ -338,8 +346,10 @@ class Watch:
         if len(self._recent) == 200:
             assert now - self._recent[0] > 1.0, f"a busy loop: 200 steps in {now - self._recent[0]:.3f} s"
         wants = self.vigil.wants(now)
+        if not self._prober:
+            wants = Wants(look=wants.look)
         if min(self._look_at, wants.look or self._look_at) <= now:
-            self._send("look", _LOOK)
+            self._look()
         elif _is_due(wants.count, now) and not _is_due(wants.arm, now):
             self._send("count", self._count_seconds(), order=self.vigil.order())
         elif _is_due(wants.arm, now):
@@ -349,6 +359,15 @@ class Watch:
         else:
             waits = [self._look_at, wants.look, wants.count, wants.arm, wants.write]
             self._wake_in(max(0.001, min(due for due in waits if due is not None) - now))
+
+    def _look(self) -> None:
+        self._prober = self._prober or self.forks
+        if self._prober:
+            self._send("look", _LOOK)
+            return
+        self._look_at = self._world.now + INTERVAL
+        self.vigil.unprobed(self._world.moment(), self.vigil.look or self._volume.look(), "EAGAIN")
+        self._step()
 
     def _wake_in(self, seconds: float) -> None:
         self._token += 1
@@ -495,7 +514,7 @@ class Watch:
 
     def die(self, how: str = "the prober was killed") -> None:
         """Its prober ends."""
-        self._errand, self._wire, self._look_at = "", None, self._world.now
+        self._errand, self._wire, self._look_at, self._prober = "", None, self._world.now, self.forks
         self._token += 1
         self.vigil.blind(self._world.moment(), how, "")
         self._step()

@@ -50,6 +50,22 @@ def test_a_large_tree_that_is_removed_slowly_is_known_half_a_second_after_it_set
     assert (wiped(watch) or 0) - at < SETTLE + 0.5
 
 
+def test_a_removal_of_five_minutes_is_told_with_its_first_sign_and_its_whole_length() -> None:
+    world, volume, watch = watched({"a": 1000, "b": 2000})
+    for left in range(2990, -1, -10):
+        volume.set({"a": min(1000, left), "b": max(0, left - 1000)})
+        world.run(1)
+    world.run(60)
+    losses = watch.said(Event.VOLUME_SHRUNK, Event.VOLUME_WIPED)
+    assert watch.labels()[-1] == "volume.wiped"
+    assert {line.fields["first_sign"] for line in losses} == {"2026-11-24T18:00:30.001Z"}
+    at = world.now
+    volume.set({"a": 1000, "b": 2000})
+    world.run(60)
+    (recovered,) = watch.said(Event.VOLUME_RECOVERED)
+    assert recovered.fields["lasted_seconds"] > at - 1030
+
+
 def test_a_wipe_without_any_event_is_found_by_a_look_at_the_space() -> None:
     world, volume, watch = watched(TWO)
     volume.deaf = True
@@ -418,6 +434,58 @@ def test_a_look_that_fails_in_between_does_not_hide_that_files_became_empty() ->
     world.run(INTERVAL)
     volume.mend()
     world.run(60)
+    assert wiped(watch)
+
+
+@pytest.mark.parametrize("kind", [Kind.BLOCK, Kind.NETWORK])
+@pytest.mark.parametrize(("files", "pause"), [(1, 0.3), (1, 4.0), (1, 30.0), (40, 1.0), (95, 10.0)])
+def test_files_that_give_way_to_empty_ones_of_other_names_are_not_emptied(files: int, pause: float, kind: Kind) -> None:
+    world, volume, watch = watched(TWO)
+    volume.kind = kind
+    world.run(400)
+    while volume.empty < 95:
+        volume.finish(files)
+        world.run(pause)
+    world.run(2000)
+    assert watch.labels() == ["watch.started"]
+
+
+def test_empty_files_that_take_the_place_of_others_are_not_emptied_ones_of_the_reference() -> None:
+    world, volume, watch = watched({"a": 50, "b": 50})
+    world.run(400)
+    volume.set({"c": 50, "d": 50})
+    volume.empty = 85
+    world.run(2000)
+    assert watch.labels() == ["watch.started"]
+
+
+def test_while_a_storm_keeps_the_tripwire_down_nobody_knows_whether_the_names_stayed() -> None:
+    world, volume, watch = watched({"a": 600, "b": 400})
+    world.run(400)
+    while volume.empty < 900:
+        volume.finish(70)
+        world.run(7)
+    world.run(2000)
+    assert watch.labels() == ["watch.started"]
+
+
+def test_sizes_that_were_judged_once_are_not_judged_after_that() -> None:
+    world, volume, watch = watched(TWO)
+    volume.truncate(15)
+    world.run(INTERVAL + 4 * SETTLE)
+    volume.finish(80)
+    world.run(600)
+    assert watch.labels() == ["watch.started"]
+
+
+def test_files_that_become_empty_after_others_came_and_went_are_found() -> None:
+    world, volume, watch = watched(TWO)
+    volume.set({"a": 60, "b": 41})
+    world.run(3)
+    volume.set(TWO)
+    world.run(3 * SETTLE)
+    volume.truncate(100)
+    world.run(INTERVAL + 4 * SETTLE)
     assert wiped(watch)
 
 

@@ -260,8 +260,9 @@ def test_fewer_names_are_less_and_as_many_or_more_are_not(counting: Counting) ->
 def test_as_many_names_on_a_tenth_less_of_blocks_are_less_until_sizes_were_read(counting: Counting) -> None:
     assert counting.is_less(stock(blocks=900))
     assert not counting.is_less(stock(blocks=901))
-    assert not counting.is_less(stock(blocks=900, empty=0))
     assert not counting.is_emptied(stock(99, blocks=900))
+    counting.weighing = True
+    assert not counting.is_less(stock(blocks=900, empty=0))
 
 
 def test_blocks_that_fall_little_by_little_add_up_while_the_names_stay(counting: Counting) -> None:
@@ -274,6 +275,7 @@ def test_blocks_that_fall_little_by_little_add_up_while_the_names_stay(counting:
 
 
 def test_after_sizes_were_read_or_names_changed_the_fall_begins_anew(counting: Counting) -> None:
+    counting.weighing = True
     done(counting, 1, stock(blocks=800, empty=3))
     assert not counting.is_emptied(stock(blocks=721))
     assert counting.is_emptied(stock(blocks=720))
@@ -305,9 +307,26 @@ def test_sizes_are_read_while_files_that_became_empty_are_an_incident(counting: 
     assert counting.weighing
 
 
-def test_sizes_are_read_for_a_new_reference(counting: Counting) -> None:
+def test_sizes_are_read_for_a_new_reference_and_not_judged(counting: Counting) -> None:
     counting.weigh(stock(), wiped=False, due=True)
-    assert counting.weighing
+    assert (counting.recording, counting.weighing) == (True, False)
+    assert counting.judged(stock(empty=5).census).empty is None
+    counting.weighing = True
+    assert counting.judged(stock(empty=5).census).empty == 5
+
+
+def test_sizes_that_were_read_for_a_new_reference_do_not_hide_that_blocks_fell(counting: Counting) -> None:
+    counting.recording = True
+    done(counting, 1, stock(blocks=930, empty=0))
+    assert counting.is_less(stock(blocks=900, empty=0))
+
+
+def test_where_names_came_and_went_as_many_may_be_others_and_the_fall_says_nothing(counting: Counting) -> None:
+    counting.stirred = True
+    assert not counting.is_less(stock(blocks=800))
+    done(counting, 1, stock(blocks=800))
+    assert not counting.is_emptied(stock(blocks=721))
+    assert counting.is_emptied(stock(blocks=720))
 
 
 # Whether the content is another one.

@@ -38,11 +38,13 @@ def standing(volume: Volume) -> Ledger:
 # The ledger.
 
 
-def test_the_ledger_is_written_at_the_start_and_every_quarter_of_an_hour() -> None:
-    world, volume, _ = watched(TWO)
+@pytest.mark.parametrize("jitter", [1.0, 1.1])
+def test_the_ledger_is_written_at_the_start_and_at_least_every_quarter_of_an_hour(jitter: float) -> None:
+    world, volume, _ = watched(TWO, jitter=jitter)
     world.run(4 * WRITE_AT_LEAST)
     times = [at for at, _, _ in volume.kept]
     assert len(times) == 5
+    assert all(later - earlier <= WRITE_AT_LEAST for earlier, later in pairwise(times))
     assert standing(volume).reference.files == 100
 
 
@@ -65,6 +67,22 @@ def test_the_ledger_stays_as_it_was_while_the_volume_is_wiped() -> None:
     world.run(4 * WRITE_AT_LEAST)
     assert volume.ledger is before
     assert watch.vigil.ledger(world.moment()) is None
+
+
+def test_a_wipe_within_the_minute_after_another_writes_the_generation_and_nothing_else() -> None:
+    world, volume, watch = watched(TWO)
+    before = standing(volume)
+    volume.wipe()
+    world.run(15)
+    volume.set(TWO)
+    world.run(15)
+    volume.wipe()
+    world.run(120)
+    assert standing(volume) == replace(before, generation=2)
+    assert watch.said(Event.VOLUME_WIPED)[-1].operation == f"{MARKER_ID}.2"
+    times = [at for at, _, _ in volume.kept]
+    assert len(times) == 2
+    assert times[1] - times[0] >= 59.9
 
 
 def test_the_ledger_stays_as_it_was_while_a_loss_is_on_its_way() -> None:
@@ -118,6 +136,21 @@ def test_at_the_clean_end_the_ledger_says_how_many_files_settled_last() -> None:
     world.run(5)
     watch.stop()
     assert (standing(volume).files, standing(volume).reference.files) == (90, 100)
+
+
+def test_at_the_clean_end_of_a_second_wipe_the_ledger_tells_that_the_first_is_over() -> None:
+    world, volume, first = watched(TWO)
+    volume.wipe()
+    world.run(12)
+    volume.set(TWO)
+    world.run(12)
+    volume.wipe()
+    world.run(4)
+    first.stop()
+    second = Watch(world, volume)
+    world.run(20)
+    (wiped,) = second.said(Event.VOLUME_WIPED)
+    assert [line.operation for line in first.said(Event.VOLUME_WIPED)] == [f"{MARKER_ID}.1", wiped.operation]
 
 
 def test_at_the_end_of_a_watch_that_never_counted_nothing_is_written() -> None:
@@ -214,6 +247,29 @@ def test_after_an_acceptance_the_next_loss_is_measured_anew() -> None:
     world.run(30)
     assert watch.labels() == ["watch.started", "volume.shrunk", "volume.accepted", "volume.shrunk"]
     assert watch.said()[-1].operation != watch.said()[1].operation
+
+
+@pytest.mark.parametrize("left", [{}, {"a": 60}])
+@pytest.mark.parametrize("seconds", [0.1, 0.5, SETTLE - 0.1])
+def test_what_was_accepted_before_it_settled_is_no_loss(seconds: float, left: dict[str, int]) -> None:
+    world, volume, watch = watched(TWO)
+    volume.set(left)
+    world.run(seconds)
+    volume.accept()
+    world.run(1200)
+    assert watch.labels() == ["watch.started"]
+    assert watch.vigil.status(Condition.CONTENT) == "true"
+
+
+def test_what_was_restored_and_accepted_before_it_settled_was_accepted() -> None:
+    world, volume, watch = watched(TWO)
+    volume.wipe()
+    world.run(60)
+    volume.set({"a": 60, "b": 41})
+    world.run(1)
+    volume.accept()
+    world.run(60)
+    assert watch.labels() == ["watch.started", "volume.wiped", "volume.accepted"]
 
 
 def test_what_is_known_is_not_read_anew_from_the_ledger_when_the_marker_vanishes() -> None:
@@ -474,6 +530,46 @@ def test_what_happens_under_a_hold_is_said_at_info_and_nothing_is_written() -> N
     assert volume.ledger is before
     assert watch.vigil.status(Condition.CONTENT) == "unknown"
     assert watch.vigil.healthy
+
+
+@pytest.mark.parametrize("left", [{}, {"a": 60}])
+@pytest.mark.parametrize("seconds", [0.0, 0.1, 1.0, 3.0, INTERVAL - 0.1])
+def test_what_is_removed_right_after_it_was_announced_is_said_at_info(seconds: float, left: dict[str, int]) -> None:
+    world, volume, watch = watched(TWO)
+    volume.announce()
+    world.run(seconds)
+    volume.set(left)
+    world.run(60)
+    assert watch.labels()[:2] == ["watch.started", "volume.held"]
+    assert watch.labels()[2] in {"volume.wiped", "volume.shrunk"}
+    assert max(line.severity for line in watch.said()) is Severity.INFO
+
+
+@pytest.mark.parametrize("seconds", [0.1, 1.0])
+def test_work_that_was_announced_done_and_released_before_it_settled_is_no_loss(seconds: float) -> None:
+    world, volume, watch = watched(TWO)
+    world.run(1)
+    volume.announce()
+    volume.wipe()
+    world.run(seconds)
+    volume.release()
+    world.run(1200)
+    assert watch.labels() == ["watch.started"]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0, 5.0])
+def test_a_restore_of_all_that_was_there_is_over_with_its_release(seconds: float) -> None:
+    world, volume, watch = watched(TWO)
+    volume.announce()
+    volume.wipe()
+    world.run(30)
+    volume.set(TWO)
+    world.run(seconds)
+    volume.release()
+    world.run(60)
+    assert max(line.severity for line in watch.said()) <= Severity.NOTICE
+    assert watch.labels()[-1] in {"volume.accepted", "volume.recovered", "volume.released"}
+    assert not watch.vigil.incident.is_open
 
 
 def test_a_hold_is_said_again_every_hour() -> None:

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from guard.event import Event
+from guard.outcome import Severity
 from guard.volume.facts import Census, Fault, Invalid, Order
 from guard.volume.kinds import Kind
 from guard.volume.ledger import Ledger, Reference
@@ -62,6 +63,7 @@ class Truth:
         reference = self.watch.reference
         visible = (
             volume.mounted
+            and self.watch.forks
             and volume.fault is None
             and volume.uncountable is None
             and volume.hold is None
@@ -272,6 +274,18 @@ def _die(volume: Volume) -> None:
         watch.die()
 
 
+def _no_process(lasts: float) -> Callable[[Volume], None]:
+    """Its prober ends, and for so long no other can be started."""
+
+    def fail(volume: Volume) -> None:
+        for watch in list(volume.watches):
+            watch.forks = False
+            watch.die()
+            volume.world.after(lasts, lambda watch=watch: setattr(watch, "forks", True))  # type: ignore[misc]
+
+    return fail
+
+
 _NAMES = st.sampled_from(["a", "b", "c", "d"])
 _LASTS = st.sampled_from([0.5, 5.0, 25.0, 70.0, 200.0])
 _ORDINARY = st.one_of(
@@ -279,6 +293,7 @@ _ORDINARY = st.one_of(
     st.builds(_temporary, st.sampled_from([3, 70, 400]), _LASTS),
     st.builds(_update, st.sampled_from([0.05, 0.4, 1.0, 1.5])),
     st.builds(lambda blocks: lambda volume: volume.grow_blocks(blocks), st.sampled_from([1, 500])),
+    st.builds(lambda files: lambda volume: volume.finish(files), st.sampled_from([1, 40, 500])),
 )
 _LOSSES = st.one_of(
     st.just(Volume.wipe),
@@ -289,6 +304,20 @@ _LOSSES = st.one_of(
     st.just(Volume.refill),
     st.just(_restore),
     st.just(_accept_if_right),
+)
+#: What people do at once, in work that they announce.
+_WORK = st.lists(
+    st.tuples(
+        _GAPS,
+        st.one_of(
+            st.just(Volume.wipe),
+            st.builds(_delete, _NAMES),
+            st.builds(_upload, _NAMES, st.sampled_from([1, 80])),
+            st.builds(lambda files: lambda volume: volume.truncate(files), st.sampled_from([10, 500])),
+            st.just(_restore),
+        ),
+    ),
+    max_size=4,
 )
 _FAILURES = st.one_of(
     st.builds(_outage, st.sampled_from([0, errno.EIO]), _LASTS),
@@ -306,9 +335,11 @@ _FAILURES = st.one_of(
     st.builds(_covered, st.sets(_NAMES), _LASTS),
     st.builds(_without_marker, _LASTS),
     st.just(_die),
+    st.builds(_no_process, _LASTS),
 )
 _JUMPS = st.builds(lambda days: lambda volume: volume.jump(days=days), st.sampled_from([-400.0, -0.1, 0.1, 400.0]))
 _HISTORY = st.lists(st.tuples(_GAPS, st.one_of(_ORDINARY, _LOSSES, _FAILURES)), max_size=10)
+_CONTENT_HISTORY = st.lists(st.tuples(_GAPS, st.one_of(_ORDINARY, _LOSSES)), max_size=10)
 _HISTORY_WITH_JUMPS = st.lists(st.tuples(_GAPS, st.one_of(_ORDINARY, _LOSSES, _FAILURES, _JUMPS)), max_size=10)
 
 #: Histories of each property: few in every run, many before a release (HISTORIES=1000).
@@ -392,6 +423,29 @@ def test_ordinary_life_is_never_a_wipe_and_never_critical(history: list[Step], k
 
 
 @_QUICKLY
+@given(_WORK, _WORK, st.sampled_from(["accepted", "released"]), _GAPS)
+def test_announced_work_is_never_alarming_nor_is_what_was_accepted_in_time(
+    work: list[Step], last: list[Step], ending: str, after: float
+) -> None:
+    truth = _begin()
+    world, volume = truth.world, truth.volume
+    world.run(after)
+    volume.announce()
+    for gap, step in work:
+        world.run(gap)
+        step(volume)
+    volume.release()
+    if ending == "accepted":
+        world.run(400)
+        for _, step in last:
+            step(volume)
+        world.run(SETTLE - 0.1)
+        volume.accept()
+    world.run(400)
+    assert max(line.severity for line in truth.watch.said()) <= Severity.NOTICE
+
+
+@_QUICKLY
 @given(_HISTORY)
 def test_every_wipe_ends_in_recovery_or_acceptance_unless_it_lasts(history: list[Step]) -> None:
     truth = _begin()
@@ -419,6 +473,25 @@ def test_every_incident_has_one_first_line_one_last_line_and_an_id_of_its_own(hi
         open_now = "" if line.last else line.operation
         if line.last:
             ended.add(line.operation)
+
+
+@_QUICKLY
+@given(_CONTENT_HISTORY, _CONTENT_HISTORY)
+@example([(8.0, Volume.wipe), (15.0, _restore), (15.0, Volume.wipe), (8.0, _upload("a", 1))], [])
+def test_an_incident_that_ended_before_a_restart_gives_its_id_to_none_after_it(
+    before: list[Step], after: list[Step]
+) -> None:
+    truth = _begin()
+    first, world, volume = truth.watch, truth.world, truth.volume
+    for gap, step in before:
+        world.run(gap)
+        step(volume)
+    first.stop()
+    truth.watch = Watch(world, volume, pod="skills-1")
+    truth.watch.after_step, truth.wiped_since = truth.check, None
+    _live(truth, after)
+    ended = {line.operation for line in first.of_incidents() if line.last}
+    assert not ended & {line.operation for line in truth.watch.of_incidents()}
 
 
 @_QUICKLY
@@ -466,6 +539,7 @@ def test_the_generation_never_decreases(history: list[Step]) -> None:
     generations: list[int] = []
 
     def note() -> None:
+        truth.check()
         if truth.watch.vigil.keeper is not None:
             generations.append(truth.watch.vigil.keeper.generation)
 

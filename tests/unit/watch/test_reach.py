@@ -75,6 +75,50 @@ def test_a_wipe_while_it_was_unmounted_is_found_when_it_is_back(same_id: bool) -
     assert sorted(watch.labels()[2:]) == ["volume.recovered", "volume.wiped"]
 
 
+def test_where_no_process_can_be_started_that_looks_it_is_unreachable_with_the_reason_and_recovers() -> None:
+    world, _, watch = watched(TWO)
+    watch.forks = False
+    watch.die()
+    world.run(0.5)
+    assert watch.labels() == ["watch.started", "watch.blind"]  # once may be a hiccup
+    world.run(300)
+    (line,) = watch.said(Event.VOLUME_UNREACHABLE)
+    assert "EAGAIN while starting the process" in line.message
+    assert "This says nothing of the volume" in line.message
+    assert not watch.vigil.healthy
+    assert watch.vigil.status(Condition.CONTENT) == "unknown"
+    watch.forks = True
+    world.run(INTERVAL + 1)
+    assert watch.labels() == ["watch.started", "watch.blind", "volume.unreachable", "volume.recovered"]
+    world.run(60)
+    assert watch.vigil.status(Condition.CONTENT) == "true"
+    assert watch.vigil.wiring.armed
+
+
+@pytest.mark.parametrize(("number", "at_most"), [(errno.EIO, 0.5), (0, 10.5)])
+def test_a_loss_that_settled_is_said_though_the_look_after_it_fails(number: int, at_most: float) -> None:
+    world, volume, watch = watched(TWO)
+    volume.wipe()
+    counts = len(watch.counts)
+    while watch.vigil.wants(world.now).look is None:  # the last count is done, and a look is on its way
+        world.run(0.001)
+    assert len(watch.counts) > counts
+    volume.break_down(number)
+    world.run(at_most)
+    assert watch.labels() == ["watch.started", "volume.wiped"]
+
+
+def test_a_loss_that_settled_is_not_said_of_another_volume_that_took_its_place() -> None:
+    world, volume, watch = watched(TWO)
+    volume.wipe()
+    while watch.vigil.wants(world.now).look is None:
+        world.run(0.001)
+    volume.put_in_its_place(99, marker=None)
+    world.run(60)
+    assert "volume.wiped" not in watch.labels()
+    assert watch.labels()[-1] == "volume.replaced"
+
+
 def test_after_a_remount_the_tripwire_is_armed_on_what_is_there_now() -> None:
     world, volume, watch = watched(TWO)
     before = watch.arms

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from guard.volume.facts import Census, Fault, Space
-from guard.watch.settling import CEILING, QUICK, Settled, Settling
+from guard.watch.settling import CEILING, QUICK, TAIL, Settled, Settling
 from guard.watch.sightings import Moment, Sign, Stock
 
 QUIET = 2.0
@@ -234,6 +234,29 @@ def test_what_fell_just_before_the_ceiling_is_the_beginning_of_another_change() 
     settled = churn(settling, 200.0, files=0, since=CEILING + 0.5)
     assert settled is not None
     assert (settled.census.files, settled.since.at) == (0, 55.0)
+
+
+def test_a_removal_that_outlasts_the_ceiling_keeps_its_first_sign() -> None:
+    settling = suspicious()
+    told = []
+    for second in range(200):
+        settled = count(settling, float(second), 1000 - 5 * second)
+        told += [settled] if settled else []
+    for second in (200, 202):
+        settled = count(settling, float(second), 0)
+    told += [settled] if settled else []
+    assert len(told) == 4
+    assert {each.since.at for each in told} == {0.0}
+
+
+def test_what_comes_and_goes_all_the_time_has_no_first_sign_of_long_ago() -> None:
+    settling = suspicious()
+    told = []
+    for second in range(1000):
+        settled = count(settling, float(second), 1000 + second % 3)
+        told += [(second, settled)] if settled else []
+    assert len(told) > 10
+    assert all(second - each.since.at <= CEILING + TAIL for second, each in told)
 
 
 def test_a_fall_just_before_the_ceiling_settles_as_soon_as_it_is_quiet() -> None:
