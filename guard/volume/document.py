@@ -97,6 +97,18 @@ def optional_string(document: dict[str, Any], key: str, *, limit: int = NAME_LIM
     return None if document.get(key) is None else string(document, key, limit=limit)
 
 
+def optional_strings(document: dict[str, Any], key: str) -> tuple[str, ...]:
+    """A list of texts; empty where it is absent or null.
+
+    Raises:
+        DocumentError: Present, but something else.
+    """
+    found = document.get(key) or []
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise DocumentError(f'"{key}" is not a list of texts')
+    return tuple(found)
+
+
 def timestamp(document: dict[str, Any], key: str) -> str:
     """An RFC 3339 date and time, as it stands.
 

@@ -10,8 +10,9 @@ from guard.volume.document import DocumentError
 SCHEMA = 1
 #: The largest ledger that is read, in bytes.
 LIMIT = 1024 * 1024
-#: How many bytes of a ledger its entries may take; the rest is for what newer guards add.
+#: How many bytes of a ledger its entries may take, and its unreadable folders; the rest is for what newer guards add.
 _ENTRIES_LIMIT = 768 * 1024
+_UNREADABLE_LIMIT = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,14 @@ class Reference:
         entries: Files of each entry (a tenant, or a skill of the only tenant), by path relative to the volume.
         empty: How many of the files were empty.
         recorded: RFC 3339.
+        unreadable: Folders that could not be read, and of which no file is among those: they have no count to keep.
     """
 
     files: int
     entries: Mapping[str, int]
     empty: int
     recorded: str
+    unreadable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ def parse(text: bytes) -> Ledger:
             entries={name: document.integer(entries, name) for name in entries},
             empty=document.integer(reference, "empty"),
             recorded=document.timestamp(reference, "recorded"),
+            unreadable=document.optional_strings(reference, "unreadable"),
         ),
         files=document.integer(found, "files"),
         pod=document.optional_string(found, "pod"),
@@ -96,6 +100,7 @@ def render(ledger: Ledger) -> bytes:
                 "entries": _bounded(ledger.reference.entries),
                 "empty": ledger.reference.empty,
                 "recorded": ledger.reference.recorded,
+                **_unreadable(ledger.reference),
             },
             "files": ledger.files,
             "pod": ledger.pod,
@@ -103,6 +108,18 @@ def render(ledger: Ledger) -> bytes:
             "written": ledger.written,
         }
     )
+
+
+def _unreadable(reference: Reference) -> dict[str, list[str]]:
+    """As a field; absent where there are none, and those that would take too much room are left out."""
+    kept: list[str] = []
+    room = _UNREADABLE_LIMIT
+    for name in reference.unreadable:
+        room -= len(json.dumps(name)) + len(", ")
+        if room < 0:
+            break
+        kept.append(name)
+    return {"unreadable": kept} if kept else {}
 
 
 def _bounded(entries: Mapping[str, int]) -> dict[str, int]:

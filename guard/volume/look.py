@@ -159,8 +159,9 @@ def _documents(root: int, folder_path: str) -> dict[str, object]:
     with _Opened(GUARD_FOLDER, _READ | os.O_DIRECTORY, root, f"opening {folder_path}") as folder:
         return {
             "marker": document(folder, store.MARKER, marker.LIMIT, marker.parse),
-            "ledger": document(folder, store.LEDGER, ledger.LIMIT, ledger.parse),
+            # Before the ledger: a release writes that first, and what it accepted must not be judged by what it replaced.
             "hold": document(folder, store.HOLD, hold.LIMIT, hold.parse),
+            "ledger": document(folder, store.LEDGER, ledger.LIMIT, ledger.parse),
         }
 
 

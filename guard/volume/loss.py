@@ -100,17 +100,48 @@ def needed(rule: LossRule, reference: Reference | None) -> int:
 def kept_files(reference: Reference, census: Census) -> tuple[int, Mapping[str, int]]:
     """Files now, in all and by entry of the reference, where folders that can't be read keep their last count."""
     now = {name: census.entries.get(name, 0) for name in reference.entries}
-    if not census.unreadable:
+    unreadable = _with_a_count(reference, census)
+    if not unreadable:
         return census.files, now
     names = sorted(now)
-    if not names or any(holds_any(folder, names) for folder in census.unreadable):
+    if not names or any(holds_any(folder, names) for folder in unreadable):
         # Every entry lies below it, and what lies beside them was never counted apart.
         return max(census.files, reference.files), {name: max(now[name], reference.entries[name]) for name in now}
     files = census.files
-    for name in {above for folder in census.unreadable for above in lineage(folder) if above in now}:
+    for name in {above for folder in unreadable for above in lineage(folder) if above in now}:
         files += max(0, reference.entries[name] - now[name])
         now[name] = max(now[name], reference.entries[name])
     return files, now
+
+
+def _with_a_count(reference: Reference, census: Census) -> tuple[str, ...]:
+    """The folders that can't be read, and of which the reference may have files."""
+    if census.more_unreadable:  # some that are not named may stand behind any of them
+        return census.unreadable
+    without = set(reference.unreadable)
+    return tuple(folder for folder in census.unreadable if folder not in without)
+
+
+def _without_a_count(last: Reference | None, census: Census) -> tuple[str, ...]:
+    """The folders that can't be read, and of which a new reference has no file.
+
+    Those are the ones that have nothing kept for them: what is counted reaches the last count without them.
+    """
+    if census.more_unreadable:
+        return ()
+    if last is None:
+        return census.unreadable
+    names = sorted(last.entries)
+    short = {name for name in names if census.entries.get(name, 0) < last.entries[name]}
+    all_short = bool(short) or census.files < last.files
+
+    def keeps(folder: str) -> bool:
+        if not names or holds_any(folder, names):
+            return all_short
+        return any(above in short for above in lineage(folder))
+
+    kept = {folder for folder in _with_a_count(last, census) if keeps(folder)}
+    return tuple(folder for folder in census.unreadable if folder not in kept)
 
 
 def new_reference(last: Reference | None, census: Census, recorded: str) -> Reference:
@@ -127,7 +158,8 @@ def new_reference(last: Reference | None, census: Census, recorded: str) -> Refe
     if last is not None:
         files, now = kept_files(last, census)
         entries |= {name: count for name, count in now.items() if count > census.entries.get(name, 0)}
-    return Reference(files, {name: count for name, count in entries.items() if count}, census.empty or 0, recorded)
+    holding = {name: count for name, count in entries.items() if count}
+    return Reference(files, holding, census.empty or 0, recorded, _without_a_count(last, census))
 
 
 def judge_loss(rule: LossRule, reference: Reference | None, census: Census) -> Loss:

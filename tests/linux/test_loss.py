@@ -129,6 +129,18 @@ def test_of_however_many_folders_that_another_uid_cannot_read_none_is_lost(volum
 
 
 @pytest.mark.root
+def test_folders_that_the_adopting_uid_could_not_read_either_hide_no_wipe(volume: Sandbox) -> None:
+    volume.sh(
+        f"""mkdir -p $P/acme $P/beta; cd $P; touch $(seq -f acme/%g 50) $(seq -f beta/%g 50); chown -R {_NOBODY} $P
+        for tenant in acme beta; do mkdir -m 700 $tenant/cache; touch $tenant/cache/root-s; done"""
+    )
+    assert volume.guard_as(_NOBODY, "adopt").status == 0
+    assert volume.guard_as(_NOBODY, "check").status == 0
+    volume.sh("rm $P/acme/[0-9]* $P/beta/[0-9]*")
+    assert volume.guard_as(_NOBODY, "check").status == 30
+
+
+@pytest.mark.root
 def test_a_tree_that_another_uid_cannot_read_at_all_is_not_lost(adopted: Sandbox) -> None:
     adopted.sh("chmod 700 $P/tenant")
     ended = adopted.guard_as(_NOBODY, "check")

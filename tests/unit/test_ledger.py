@@ -84,6 +84,8 @@ WRONG = {
     "an entry with a negative count": (with_reference(entries={"tenant-a": -7}), '"tenant-a"'),
     "a reference without its empty files": (with_reference(empty=None), '"empty"'),
     "a reference without its time": (with_reference(recorded=None), '"recorded"'),
+    "unreadable folders that are a text": (with_reference(unreadable="a"), '"unreadable"'),
+    "an unreadable folder that is a number": (with_reference(unreadable=["a", 4]), '"unreadable"'),
     "NaN for a count": (text_of(files=float("nan")), '"files"'),
 }
 
@@ -141,6 +143,15 @@ def test_a_huge_map_of_entries_is_cut_to_the_largest_and_can_be_read_back(name: 
     assert len(text) > ledger.LIMIT // 2, "the room is used"
 
 
+def test_of_unreadable_folders_the_first_are_kept_and_none_is_no_field() -> None:
+    folders = tuple(f"tenant-{number:06}/private" for number in range(20_000))
+    text = ledger.render(Ledger(GOOD["marker"], 1, Reference(1, {}, 0, AT, folders), 1, AT))
+    kept = ledger.parse(text).reference.unreadable
+    assert 1_000 < len(kept) < 20_000
+    assert kept == folders[: len(kept)]
+    assert b"unreadable" not in ledger.render(Ledger(GOOD["marker"], 1, Reference(1, {}, 0, AT), 1, AT))
+
+
 def test_a_map_of_20000_tenants_is_kept_whole() -> None:
     entries = {f"tenant-{number:06}": 5 for number in range(20_000)}
     written = Ledger(GOOD["marker"], 1, Reference(100_000, entries, 0, AT), 100_000, AT)
@@ -155,7 +166,12 @@ _LEDGERS = st.builds(
     marker_id=st.uuids().map(str),
     generation=st.integers(1, 2**63 - 1),
     reference=st.builds(
-        Reference, files=_COUNTS, entries=st.dictionaries(_NAMES, _COUNTS), empty=_COUNTS, recorded=st.just(AT)
+        Reference,
+        files=_COUNTS,
+        entries=st.dictionaries(_NAMES, _COUNTS),
+        empty=_COUNTS,
+        recorded=st.just(AT),
+        unreadable=st.lists(_NAMES).map(tuple),
     ),
     files=_COUNTS,
     written=st.just(AT),

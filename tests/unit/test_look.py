@@ -1,7 +1,15 @@
-"""Which options of a mount mean that nothing can be written: a word among options, never a part of one."""
+"""What a look reads, and in which order: options of the mount, and the guard's documents."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from guard.volume import hold, ledger, look, store
+from guard.volume.hold import Hold
+from guard.volume.ledger import Ledger, Reference
 from guard.volume.look import _read_only
 from guard.volume.mountinfo import parse_line
 
@@ -28,3 +36,29 @@ def test_a_mount_without_a_read_only_option_can_be_written(line: str) -> None:
 @pytest.mark.parametrize(("line", "words"), READ_ONLY.values(), ids=READ_ONLY.keys())
 def test_a_read_only_option_is_found_and_named(line: str, words: str) -> None:
     assert words in _read_only(parse_line(line))
+
+
+def test_a_release_in_the_middle_of_a_look_shows_no_ended_hold_beside_the_ledger_from_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = "2026-11-24T18:27:01Z"
+    before, after = (Ledger("m", number, Reference(number, {}, 0, at), 1, at) for number in (1, 2))
+    root = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    folder = store.open_folder(root)
+    store.replace(folder, store.LEDGER, ledger.render(before))
+    store.replace(folder, store.HOLD, hold.render(Hold("p", at, "a migration")))
+    read = look.document
+
+    def released_after_the_first(where: int, name: str, limit: int, parse: Callable[[bytes], Any]) -> Any:
+        found = read(where, name, limit, parse)
+        if name in {store.HOLD, store.LEDGER} and store.HOLD in os.listdir(where):
+            store.replace(where, store.LEDGER, ledger.render(after))
+            store.remove(where, store.HOLD)
+        return found
+
+    monkeypatch.setattr(look, "document", released_after_the_first)
+    found = look._documents(root, str(tmp_path))
+    os.close(folder)
+    os.close(root)
+    assert isinstance(found["hold"], Hold)
+    assert found["ledger"] == after

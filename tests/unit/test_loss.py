@@ -28,7 +28,8 @@ def reference(entries: Mapping[str, int], *, loose: int = 0, empty: int = 0) -> 
 def census(
     entries: Mapping[str, int], *, loose: int = 0, empty: int | None = None, unreadable: tuple[str, ...] = ()
 ) -> Census:
-    return Census(sum(entries.values()) + loose, entries=dict(entries), empty=empty, unreadable=unreadable)
+    depth = max((name.count("/") + 1 for name in entries), default=0)
+    return Census(sum(entries.values()) + loose, entries=dict(entries), empty=empty, unreadable=unreadable, depth=depth)
 
 
 def verdict(before: Reference | None, now: Census, rule: LossRule = RULE) -> Verdict:
@@ -264,6 +265,41 @@ def test_what_cannot_be_read_hides_no_loss_of_what_can() -> None:
 
 def test_a_new_folder_that_cannot_be_read_brings_nothing_back() -> None:
     assert verdict(reference(TEN_TENANTS), census({}, unreadable=("new",))) is Verdict.WIPED
+
+
+@pytest.mark.parametrize(
+    ("entries", "loose", "folder"),
+    [({"acme": 50, "beta": 50}, 0, "acme/private"), ({}, 50, "private"), ({"org/a": 50, "org/b": 50}, 0, "org")],
+    ids=["inside an entry", "beside loose files", "above the entries"],
+)
+def test_a_folder_that_could_never_be_read_hides_no_wipe(entries: dict[str, int], loose: int, folder: str) -> None:
+    whole = census(entries, loose=loose, unreadable=(folder,))
+    recorded = new_reference(None, whole, AT)
+    assert recorded.unreadable == (folder,)
+    assert verdict(recorded, whole) is Verdict.KEPT
+    assert verdict(recorded, census({}, unreadable=(folder,))) is Verdict.WIPED
+
+
+def test_a_folder_that_was_read_once_keeps_its_count_through_every_new_reference() -> None:
+    private = ("acme/private",)
+    known = new_reference(None, census({"acme": 50, "beta": 50}), AT)
+    short = new_reference(known, census({"acme": 40, "beta": 50}, unreadable=private), AT)
+    assert (short.files, short.unreadable) == (100, ())
+    assert verdict(short, census({"beta": 50}, unreadable=private)) is Verdict.KEPT
+    # What has come beside it since makes up for it: nothing is kept for it any more.
+    grown = new_reference(short, census({"acme": 60, "beta": 50}, unreadable=private), AT)
+    assert (grown.files, grown.unreadable) == (110, private)
+    assert verdict(grown, census({}, unreadable=private)) is Verdict.WIPED
+    # And once it is read, it has a count again.
+    read = new_reference(grown, census({"acme": 70, "beta": 50}), AT)
+    assert verdict(read, census({}, unreadable=("acme", "beta"))) is Verdict.KEPT
+
+
+def test_where_not_every_unreadable_folder_is_named_all_of_them_keep_their_count() -> None:
+    known = new_reference(None, census({"acme": 50, "beta": 50}, unreadable=("acme/private",)), AT)
+    more = replace(census({}, unreadable=("acme/private", "beta/private")), more_unreadable=1)
+    assert verdict(known, more) is Verdict.KEPT
+    assert new_reference(known, more, AT).unreadable == ()
 
 
 def test_ten_thousand_folders_that_cannot_be_read_are_looked_up_not_searched_for() -> None:
