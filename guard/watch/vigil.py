@@ -251,9 +251,9 @@ class Vigil:
         accepted = not others and take(moment, look)
         if accepted:
             self._unjudged = None
+            self._counting.weighing = self._counting.weighing and self._case.troubled(Condition.CONTENT)
         if accepted or over:
             self._judged, self._shrunk = None, 0
-            self._counting.weighing = self._counting.weighing and self._case.troubled(Condition.CONTENT)
             self._counting.soon(moment.at)
 
     def _judge_what_waits(self, standing: Standing) -> None:

@@ -546,6 +546,14 @@ def watched(entries: dict[str, int], **how: object) -> tuple[World, Volume, Watc
     return world, volume, watch
 
 
+def settle(world: World, watch: Watch) -> None:
+    """Until a loss has settled, and the look that comes before its judgement is on its way."""
+    until = world.now + INTERVAL + 3 * SETTLE
+    while watch.vigil.wants(world.now).look is None:
+        assert world.now < until, "nothing settled"
+        world.run(0.001)
+
+
 def troubles(lines: list[Happening]) -> Iterator[str]:
     """Labels of what is wrong, in the order it was said."""
     calm = {Event.WATCH_STARTED, Event.WATCH_STOPPED}

@@ -23,6 +23,7 @@ from tests.unit.watch.simulation import (
     Watch,
     World,
     ledger_of,
+    settle,
     watched,
 )
 
@@ -570,6 +571,18 @@ def test_a_restore_of_all_that_was_there_is_over_with_its_release(seconds: float
     assert max(line.severity for line in watch.said()) <= Severity.NOTICE
     assert watch.labels()[-1] in {"volume.accepted", "volume.recovered", "volume.released"}
     assert not watch.vigil.incident.is_open
+
+
+def test_files_that_became_empty_are_lost_though_the_hold_was_just_removed_when_that_settled() -> None:
+    world, volume, watch = watched(TWO)
+    volume.announce()
+    world.run(20)
+    volume.truncate(100)
+    settle(world, watch)
+    volume.unhold()
+    world.run(0.1)
+    (line,) = watch.said(Event.VOLUME_WIPED)
+    assert line.severity is Severity.CRITICAL
 
 
 def test_a_hold_is_said_again_every_hour() -> None:

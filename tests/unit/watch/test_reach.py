@@ -13,7 +13,7 @@ from guard.volume.ledger import Ledger
 from guard.watch.keeping import WRITE_AT_LEAST
 from guard.watch.standing import Condition
 from guard.watch.wiring import FOLDERS
-from tests.unit.watch.simulation import INTERVAL, SETTLE, Volume, Watch, World, ledger_of, troubles, watched
+from tests.unit.watch.simulation import INTERVAL, SETTLE, Volume, Watch, World, ledger_of, settle, troubles, watched
 
 TWO = {"a": 60, "b": 40}
 
@@ -99,10 +99,7 @@ def test_where_no_process_can_be_started_that_looks_it_is_unreachable_with_the_r
 def test_a_loss_that_settled_is_said_though_the_look_after_it_fails(number: int, at_most: float) -> None:
     world, volume, watch = watched(TWO)
     volume.wipe()
-    counts = len(watch.counts)
-    while watch.vigil.wants(world.now).look is None:  # the last count is done, and a look is on its way
-        world.run(0.001)
-    assert len(watch.counts) > counts
+    settle(world, watch)
     volume.break_down(number)
     world.run(at_most)
     assert watch.labels() == ["watch.started", "volume.wiped"]
@@ -111,8 +108,7 @@ def test_a_loss_that_settled_is_said_though_the_look_after_it_fails(number: int,
 def test_a_loss_that_settled_is_not_said_of_another_volume_that_took_its_place() -> None:
     world, volume, watch = watched(TWO)
     volume.wipe()
-    while watch.vigil.wants(world.now).look is None:
-        world.run(0.001)
+    settle(world, watch)
     volume.put_in_its_place(99, marker=None)
     world.run(60)
     assert "volume.wiped" not in watch.labels()
