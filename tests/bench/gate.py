@@ -99,6 +99,7 @@ def measure(volume: Path, *, large: bool) -> None:
 COUNT = """
 import sys
 from guard.volume import census, look
+from guard.volume.facts import Order
 print(census.count(look.open_root(sys.argv[1]), Order(), lambda names: None).files)
 """
 
