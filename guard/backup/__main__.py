@@ -27,7 +27,7 @@ from guard.interrupt import Interrupt, Interrupted
 from guard.outcome import TERMINATED, Outcome, Severity
 from guard.report import termination
 from guard.report.log import Log
-from guard.settings import CheckSettings, duration, load, reporting
+from guard.settings import CheckSettings, Reporting, duration, load, reporting
 from guard.wording import Whereabouts
 
 #: restic divides its data into no more shares.
@@ -145,15 +145,9 @@ def main(arguments: Sequence[str]) -> int:
     problems += wrong
     if problems or not isinstance(found, CheckSettings):
         how = reporting({})
-        say = Voice(
-            Log(how.log_format, how.log_level).say,
-            Whereabouts(how.pod, how.node, how.namespace),
-            os.environ.get("GUARD_VOLUME", ""),
-        )
+        say = _voice(how, os.environ.get("GUARD_VOLUME", ""))
         return _failed(Failed(Result.USAGE, "; ".join(problems)), say, how.termination_log)
-    say = Voice(
-        Log(found.log_format, found.log_level).say, Whereabouts(found.pod, found.node, found.namespace), found.volume
-    )
+    say = _voice(found, found.volume)
     with Interrupt() as interrupt:
         try:
             message = _run(wanted, found, interrupt, say)
@@ -171,6 +165,10 @@ def main(arguments: Sequence[str]) -> int:
             return _bug(traceback.format_exc(), say, found.termination_log)
     termination.write(found.termination_log, f"ok: {message}\n")
     return Result.OK.status
+
+
+def _voice(how: Reporting, volume: str) -> Voice:
+    return Voice(Log(how.log_format, how.log_level).say, Whereabouts(how.pod, how.node, how.namespace), volume)
 
 
 def _failed(failed: Failed, say: Voice, termination_log: str) -> int:

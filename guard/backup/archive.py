@@ -91,10 +91,7 @@ def _judge(guard: Guard) -> int:
 def _cause(failed: Failed, restic: Restic, part: str) -> Failed:
     """What really ended the archiving: a damaged repository can look like files that can't be read, or like anything."""
     if failed.result in {Result.ARCHIVE_INCOMPLETE, Result.ENGINE_FAILED}:
-        try:
-            restic.check(part)
-        except Failed as found:
-            return found if found.result is Result.REPOSITORY_DAMAGED else failed
+        return restic.damage(part) or failed
     return failed
 
 

@@ -149,11 +149,9 @@ def _restored(drill: Drill, restic: Restic, newest: Snapshot) -> _Comparison:
 def _cause(failed: Failed, restic: Restic) -> Failed:
     """What really ended the restoring: data that is damaged, or a scratch disk, a network, a right that was missing."""
     if failed.result is Result.ENGINE_FAILED:
-        try:
-            restic.check("1/1")
-        except Failed as found:
-            if found.result is Result.REPOSITORY_DAMAGED:
-                return Failed(Result.DRILL_DIFFERS, f"{failed.found}; {found.found}")
+        damage = restic.damage("1/1")
+        if damage is not None:
+            return Failed(Result.DRILL_DIFFERS, f"{failed.found}; {damage.found}")
     return failed
 
 

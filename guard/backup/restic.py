@@ -146,6 +146,18 @@ class Restic:
         elif ran.status != 0:
             raise self._failed(ran, "checking the repository")
 
+    def damage(self, part: str) -> Failed | None:
+        """What a check finds damaged; None where it finds nothing, or could not be made.
+
+        Args:
+            part: As for `check`.
+        """
+        try:
+            self.check(part)
+        except Failed as found:
+            return found if found.result is Result.REPOSITORY_DAMAGED else None
+        return None
+
     def tag(self, snapshot: Snapshot, *tags: str) -> Snapshot:
         """Adds tags, all at once; the snapshot as it is called from then on."""
         called = self._tag(snapshot.snapshot_id, f"--add={','.join(tags)}")

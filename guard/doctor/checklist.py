@@ -11,7 +11,6 @@ from guard.doctor.inventory import Inventory, applications
 from guard.doctor.kube import TEMPLATE, Kube, Side, Workload, same_namespace
 from guard.doctor.rules.classes import leaves_the_class_open
 from guard.doctor.spot import Exposure, exposure
-from guard.doctor.tree import mappings
 
 _PVC = "PersistentVolumeClaim"
 
@@ -127,11 +126,7 @@ def _template_at(found: Workload, path: str) -> Kube | None:
     names = {volume.name for volume in volumes if volume.kind == TEMPLATE}
     if not volumes and len(found.claim_templates) == 1:
         names = set(found.claim_templates)
-    for _, body in mappings(found.kube.body, "spec", "volumeClaimTemplates"):
-        template = Kube(body, found.kube.source, found.kube.line, found.kube.side)
-        if template.name in names:
-            return template
-    return None
+    return next((template for _, template in found.templates if template.name in names), None)
 
 
 def _is_bound(found: Workload, name: str, claim: Kube | None) -> Item:

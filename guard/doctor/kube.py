@@ -15,6 +15,7 @@ from guard.doctor.tree import Path, dig, line_of, mapping, mappings, text, texts
 TEMPLATE = "volumeClaimTemplate"
 #: The end of a claim's name that a StatefulSet made: <template>-<statefulset>-<ordinal>.
 ORDINAL = re.compile(r"-[0-9]+$")
+_CLAIM_TEMPLATES: Path = ("spec", "volumeClaimTemplates")
 _BY_KUBELET = re.compile(r"\$\(([^()$\s]+)\)")
 #: Characters of a variable: one that doubles the one before it must not grow without end.
 _LONGEST = 4096
@@ -254,8 +255,16 @@ class Workload:
     @cached_property
     def claim_templates(self) -> tuple[str, ...]:
         """Names of a StatefulSet's volumeClaimTemplates; each is a volume of its pods too."""
-        templates = mappings(self.kube.body, "spec", "volumeClaimTemplates")
-        return tuple(text(template, "metadata", "name") for _, template in templates)
+        return tuple(template.name for _, template in self.templates)
+
+    @cached_property
+    def templates(self) -> tuple[tuple[Path, Kube], ...]:
+        """A StatefulSet's volumeClaimTemplates, as the claims that they are; each with where it stands."""
+        bodies = mappings(self.kube.body, *_CLAIM_TEMPLATES)
+        return tuple(
+            ((*_CLAIM_TEMPLATES, index), Kube(body, self.kube.source, self.kube.line, self.kube.side))
+            for index, body in bodies
+        )
 
 
 _TEMPLATE: Path = ("spec", "template", "spec")
@@ -288,9 +297,7 @@ def _runner(kube: Kube, at: Path) -> Workload:
     pod = _pod(mapping(kube.body, *at), at)
     found = Workload(kube, pod)
     if found.claim_templates:
-        made = {
-            name: Volume(name, TEMPLATE, "", {}, ("spec", "volumeClaimTemplates")) for name in found.claim_templates
-        }
+        made = {name: Volume(name, TEMPLATE, "", {}, _CLAIM_TEMPLATES) for name in found.claim_templates}
         pod = PodSpec(pod.containers, pod.inits, {**pod.volumes, **made}, pod.body, at)
         found = Workload(kube, pod)
     return found

@@ -127,8 +127,9 @@ def _unused(name: str, used: Mapping[str, Any]) -> str:
 def _json(logger: WrappedLogger, method: str, line: EventDict) -> str:
     del logger, method
     line = {name: line[name] for name in ("severity", "time", "message", "event")} | dict(line)
-    if _fits(line):
-        return _text(line)
+    text = _text(line)
+    if len(text.encode()) <= LINE_LIMIT:
+        return text
     # Lists and texts are bounded, so only many long ones together are too long: the longest are cut first.
     for name in sorted(line, key=lambda name: len(_text(line[name])), reverse=True):
         if not _fits(line) and name not in _ALWAYS:

@@ -1,11 +1,14 @@
 """The ledger: what the volume held when it was last seen, and what losses are judged against. Pure."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from guard.volume import document
 from guard.volume.document import DocumentError
+
+_Item = TypeVar("_Item")
 
 SCHEMA = 1
 #: The largest ledger that is read, in bytes.
@@ -112,22 +115,23 @@ def render(ledger: Ledger) -> bytes:
 
 def _unreadable(reference: Reference) -> dict[str, list[str]]:
     """As a field; absent where there are none, and those that would take too much room are left out."""
-    kept: list[str] = []
-    room = _UNREADABLE_LIMIT
-    for name in reference.unreadable:
-        room -= len(json.dumps(name)) + len(", ")
-        if room < 0:
-            break
-        kept.append(name)
+    kept = _fitting(reference.unreadable, _UNREADABLE_LIMIT, lambda name: len(json.dumps(name)) + len(", "))
     return {"unreadable": kept} if kept else {}
 
 
 def _bounded(entries: Mapping[str, int]) -> dict[str, int]:
-    kept: dict[str, int] = {}
-    room = _ENTRIES_LIMIT
-    for name, files in sorted(entries.items(), key=lambda entry: (-entry[1], entry[0])):
-        room -= len(json.dumps(name)) + len(str(files)) + len(": , ")
+    largest = sorted(entries.items(), key=lambda entry: (-entry[1], entry[0]))
+    return dict(
+        _fitting(largest, _ENTRIES_LIMIT, lambda entry: len(json.dumps(entry[0])) + len(str(entry[1])) + len(": , "))
+    )
+
+
+def _fitting(items: Iterable[_Item], room: int, size: Callable[[_Item], int]) -> list[_Item]:
+    """As many of the first as fit into so many bytes."""
+    kept = []
+    for item in items:
+        room -= size(item)
         if room < 0:
             break
-        kept[name] = files
+        kept.append(item)
     return kept

@@ -7,7 +7,7 @@ from guard.doctor.inventory import Inventory, unique
 from guard.doctor.kube import Kube, Side, Workload
 from guard.doctor.rule import Finding, Rule, Severity, Unknown, Verdict
 from guard.doctor.rules.backups import backups_of
-from guard.doctor.tree import Path, mappings, text
+from guard.doctor.tree import Path, text
 
 _PVC = "PersistentVolumeClaim"
 _CLASSES = "https://kubernetes.io/docs/concepts/storage/storage-classes/"
@@ -69,18 +69,17 @@ def _no_class(inventory: Inventory) -> Iterator[Verdict]:
     for claim in inventory.of(_PVC):
         if leaves_the_class_open(claim):
             yield Finding("spec.storageClassName is not set", claim.place("spec"), claim, fix=fix)
-    for found, template, at in _templates(inventory):
+    for found, at, template in _templates(inventory):
         if leaves_the_class_open(template):
             message = f"storageClassName of volumeClaimTemplate {template.name} is not set"
             yield Finding(message, found.kube.place(*at, "spec"), found.kube, fix=fix, about=(template,))
 
 
-def _templates(inventory: Inventory) -> Iterator[tuple[Workload, Kube, Path]]:
-    """The volumeClaimTemplates of each StatefulSet, as the claims that they are, with where they stand."""
+def _templates(inventory: Inventory) -> Iterator[tuple[Workload, Path, Kube]]:
+    """The volumeClaimTemplates of each StatefulSet, with where they stand."""
     for found in inventory.workloads:
-        for index, body in mappings(found.kube.body, "spec", "volumeClaimTemplates"):
-            template = Kube(body, found.kube.source, found.kube.line, found.kube.side)
-            yield found, template, ("spec", "volumeClaimTemplates", index)
+        for at, template in found.templates:
+            yield found, at, template
 
 
 def leaves_the_class_open(claim: Kube) -> bool:
@@ -115,7 +114,7 @@ def _unbound(inventory: Inventory) -> Iterator[tuple[Kube, Finding]]:
     for claim in inventory.of(_PVC):
         if not _is_bound(inventory, claim):
             yield claim, Finding("storageClassName", claim.place("spec", "storageClassName"), claim)
-    for found, template, at in _templates(inventory):
+    for found, at, template in _templates(inventory):
         made = [inventory.claim(found, name) for name in inventory.made_from(found, template.name)]
         if not any(claim is not None and _is_bound(inventory, claim) for claim in made):
             what = f"storageClassName of volumeClaimTemplate {template.name}:"

@@ -134,9 +134,10 @@ def _elsewhere(inventory: Inventory) -> Iterator[Verdict]:
     for found in inventory.guarded:
         path = inventory.path_of(found)
         for box in (*_boxes(found, Part.GATE), *_boxes(found, Part.WATCHER)):
-            problem = looks_at_nothing(box) if wraps_application(box) else looks_elsewhere(found, box, path)
-            if wraps_application(box) and guarded_path(box) == path:
+            wraps = wraps_application(box)
+            if wraps and guarded_path(box) == path:
                 continue  # volume-not-mounted and mount-path-mismatch say it
+            problem = looks_at_nothing(box) if wraps else looks_elsewhere(found, box, path)
             if problem:
                 yield Finding(problem, found.kube.place(*box.at), found.kube)
 
