@@ -8,26 +8,26 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from guard.event import Event, Happening
+from guard.event import Event, EventRecord
+from guard.messages import CommandResult, EventSink, PodInfo, facts, refusal
 from guard.outcome import Outcome
-from guard.report.text import bounded
-from guard.volume.document import NAME_LIMIT
-from guard.volume.examine import Examiner, NoProgress
-from guard.volume.facts import Census, Fault, Invalid
+from guard.probe.inspector import Inspector, NoProgress
+from guard.probe.writes import Accept, Adopt, Conflict, MountRef, Release, WriteHold, Written, name_of
+from guard.report.text import truncate
 from guard.volume.hold import REASON_LIMIT, Hold
-from guard.volume.judge import Examination, judge, usable_ledger
+from guard.volume.json_document import NAME_LIMIT
 from guard.volume.ledger import Ledger
 from guard.volume.loss import new_reference
 from guard.volume.marker import Marker
-from guard.volume.writes import Accept, Adopt, Announce, Overtaken, Release, Seen, Written, name_of
-from guard.wording import Ending, Say, Whereabouts, facts, refusal
+from guard.volume.observation import FileCount, InvalidDocument, ProbeFault
+from guard.volume.verdict import Inspection, judge, usable_ledger
 
 #: Another command may be faster, and what it wrote is then judged.
 _ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
-class Adoption:
+class MarkerCommands:
     """Everything these commands share.
 
     Attributes:
@@ -36,11 +36,11 @@ class Adoption:
         say: Takes the happenings.
     """
 
-    examiner: Examiner
-    where: Whereabouts
-    say: Say
+    examiner: Inspector
+    where: PodInfo
+    say: EventSink
 
-    def adopt(self, replacing: str | None) -> Ending:
+    def adopt(self, replacing: str | None) -> CommandResult:
         """Writes the marker and the first ledger on a real, unmarked volume.
 
         Args:
@@ -48,28 +48,28 @@ class Adoption:
         """
         return self._attempt(lambda: self._adopt(replacing))
 
-    def accept(self) -> Ending:
+    def accept(self) -> CommandResult:
         """What is there now is right: new reference, next generation."""
         return self._attempt(self._accept)
 
-    def hold(self, reason: str, *, over: bool) -> Ending:
+    def hold(self, reason: str, *, over: bool) -> CommandResult:
         """Announces work on the volume: in place of whatever hold stands, or keeping it."""
         return self._attempt(lambda: self._hold(reason, over=over))
 
-    def release(self) -> Ending:
+    def release(self) -> CommandResult:
         """Ends the announced work and accepts what is there."""
         return self._attempt(self._release)
 
-    def _attempt(self, command: Callable[[], Ending | None]) -> Ending:
+    def _attempt(self, command: Callable[[], CommandResult | None]) -> CommandResult:
         for _ in range(_ATTEMPTS):
             ending = command()
             if ending is not None:
                 return ending
         examination = self.examiner.examine()
-        fault = Fault(errno.EAGAIN, "writing what another command changed each time", writing=True)
+        fault = ProbeFault(errno.EAGAIN, "writing what another command changed each time", writing=True)
         return self._refused(self._rejudged(examination, fault))
 
-    def _adopt(self, replacing: str | None) -> Ending | None:
+    def _adopt(self, replacing: str | None) -> CommandResult | None:
         examination = _without(self.examiner.examine(), Outcome.HELD)
         outcome = examination.judgement.outcome
         standing = examination.look.marker
@@ -92,7 +92,7 @@ class Adoption:
         if last and last.reference.files > ledger.reference.files:
             ledger = replace(ledger, reference=last.reference)  # smaller, but no wipe: it stays a shrunk volume
         written = self._write(Adopt(_seen(examination), marker, ledger, named, last.marker_id if last else None))
-        if isinstance(written, Fault):
+        if isinstance(written, ProbeFault):
             return self._refused(self._rejudged(examination, written))
         if written is None:
             return None
@@ -101,7 +101,7 @@ class Adoption:
         counted = replace(examination, census=census)
         return self._done(Event.VOLUME_ADOPTED, counted, what, {**fields, **_recorded(ledger)})
 
-    def _accept(self) -> Ending | None:
+    def _accept(self) -> CommandResult | None:
         examination = _without(self.examiner.examine(), Outcome.HELD, Outcome.DATA_LOST)
         outcome, last = examination.judgement.outcome, usable_ledger(examination.look)
         if outcome in _UNMARKED and last is not None:
@@ -110,7 +110,7 @@ class Adoption:
                 return self._refused(_only(examination, Outcome.READ_ONLY))
             marker = examination.look.marker
             still = "has no marker (guard adopt)"
-            if isinstance(marker, Invalid):
+            if isinstance(marker, InvalidDocument):
                 still = f"has a broken marker (guard adopt --replace {marker.digest})"
             done = f"is accepted as it is; it still {still}"
             return self._renew(examination, Event.VOLUME_ACCEPTED, done)
@@ -118,7 +118,7 @@ class Adoption:
             return self._refused(examination)
         return self._renew(examination, Event.VOLUME_ACCEPTED, "is accepted as it is")
 
-    def _release(self) -> Ending | None:
+    def _release(self) -> CommandResult | None:
         examination = _without(self.examiner.examine(), Outcome.HELD, Outcome.DATA_LOST)
         if examination.judgement.outcome is not Outcome.OK:
             return self._refused(examination)
@@ -130,11 +130,11 @@ class Adoption:
 
     def _renew(
         self,
-        examination: Examination,
+        examination: Inspection,
         event: Event,
         done: str,
         request: Callable[[Accept], Accept | Release] = lambda accept: accept,
-    ) -> Ending | None:
+    ) -> CommandResult | None:
         look, last = examination.look, usable_ledger(examination.look)
         census = self.examiner.count_all(examination)
         if census.fault:
@@ -142,7 +142,7 @@ class Adoption:
         marker_id = look.marker.marker_id if isinstance(look.marker, Marker) else (last.marker_id if last else "")
         ledger = self._ledger(marker_id, census, last)
         written = self._write(request(Accept(_seen(examination), ledger, name_of(look.marker))))
-        if isinstance(written, Fault):
+        if isinstance(written, ProbeFault):
             return self._refused(self._rejudged(examination, written))
         if written is None:
             return None
@@ -154,7 +154,7 @@ class Adoption:
         fields = {"reference_before": before, **_kept(written), **_recorded(written.ledger)}
         return self._done(event, replace(examination, census=census), message, fields)
 
-    def _hold(self, reason: str, *, over: bool) -> Ending | None:
+    def _hold(self, reason: str, *, over: bool) -> CommandResult | None:
         examination = _without(self.examiner.examine(), Outcome.DATA_LOST, Outcome.MARKER_MISSING)
         if over:
             examination = _without(examination, Outcome.HELD)
@@ -165,26 +165,26 @@ class Adoption:
             return self._refused(examination)
         by = self.where.pod or f"{os.uname().nodename} (uid {os.geteuid()})"
         hold = Hold(by[:NAME_LIMIT], _now(), reason[:REASON_LIMIT])
-        written = self._write(Announce(_seen(examination), hold, over))
-        if isinstance(written, Fault):
+        written = self._write(WriteHold(_seen(examination), hold, over))
+        if isinstance(written, ProbeFault):
             return self._refused(self._rejudged(examination, written))
         if written is None:
             return None
         fields = {"held_by": hold.by, "held_since": hold.since, "hold_reason": hold.reason, **_kept(written)}
         standing = examination.look.hold
         before = f" (before: {_holder(standing)})" if standing is not None else ""
-        what = f"is held: {bounded(hold.reason)}{before}. End it with: guard release"
+        what = f"is held: {truncate(hold.reason)}{before}. End it with: guard release"
         return self._done(Event.VOLUME_HELD, examination, what, fields)
 
-    def _write(self, request: Adopt | Accept | Release | Announce) -> Written | Fault | None:
+    def _write(self, request: Adopt | Accept | Release | WriteHold) -> Written | ProbeFault | None:
         """Has it written; None where another command was faster."""
         try:
-            answer: Written | Overtaken | Fault = self.examiner.ask(request)
+            answer: Written | Conflict | ProbeFault = self.examiner.ask(request)
         except NoProgress:
-            return Fault(0, "being written")
-        return None if isinstance(answer, Overtaken) else answer
+            return ProbeFault(0, "being written")
+        return None if isinstance(answer, Conflict) else answer
 
-    def _ledger(self, marker_id: str, census: Census, last: Ledger | None) -> Ledger:
+    def _ledger(self, marker_id: str, census: FileCount, last: Ledger | None) -> Ledger:
         now = _now()
         return Ledger(
             marker_id=marker_id,
@@ -196,20 +196,20 @@ class Adoption:
             node=self.where.node,
         )
 
-    def _rejudged(self, examination: Examination, fault: Fault) -> Examination:
+    def _rejudged(self, examination: Inspection, fault: ProbeFault) -> Inspection:
         look = replace(examination.look, fault=fault)
         if fault.read_only:
             look = replace(examination.look, read_only=f"{fault.code} while {fault.doing}")
-        return Examination(look, examination.census, judge(self.examiner.expected, look))
+        return Inspection(look, examination.census, judge(self.examiner.expected, look))
 
-    def _done(self, event: Event, examination: Examination, what: str, fields: dict[str, Any]) -> Ending:
+    def _done(self, event: Event, examination: Inspection, what: str, fields: dict[str, Any]) -> CommandResult:
         message = f"{examination.look.path} {what}."
         told = {**facts(examination), **fields, **self.where.fields()}
         operation = os.urandom(8).hex()
-        self.say(Happening(event, message, event.severity, told, operation, first=True, last=True))
-        return Ending(Outcome.OK, f"ok: {message}\n")
+        self.say(EventRecord(event, message, event.severity, told, operation, first=True, last=True))
+        return CommandResult(Outcome.OK, f"ok: {message}\n")
 
-    def _refused(self, examination: Examination) -> Ending:
+    def _refused(self, examination: Inspection) -> CommandResult:
         said, ending = refusal(_to_be_written(examination), self.where, os.urandom(8).hex(), first=True)
         self.say(said)
         return ending
@@ -228,7 +228,7 @@ _MAKE_WRITABLE = (
 _SHORTEST_PREFIX = 6
 
 
-def _to_be_written(examination: Examination) -> Examination:
+def _to_be_written(examination: Inspection) -> Inspection:
     """The examination for a command that writes: reading is never enough for it."""
     findings = tuple(
         replace(one, instead=_MAKE_WRITABLE) if one.outcome is Outcome.READ_ONLY else one
@@ -237,19 +237,19 @@ def _to_be_written(examination: Examination) -> Examination:
     return replace(examination, judgement=replace(examination.judgement, findings=findings))
 
 
-def _seen(examination: Examination) -> Seen:
+def _seen(examination: Inspection) -> MountRef:
     """What was judged, for a write that must not go anywhere else."""
     look = examination.look
     assert look.mount is not None
-    return Seen(look.path, look.mount.mount_id, look.root_inode)
+    return MountRef(look.path, look.mount.mount_id, look.root_inode)
 
 
-def _holder(held: Hold | Invalid | None) -> str:
+def _holder(held: Hold | InvalidDocument | None) -> str:
     """Whose hold stands, and since when."""
-    return f"by {bounded(held.by)} since {held.since}" if isinstance(held, Hold) else "by a hold that can't be read"
+    return f"by {truncate(held.by)} since {held.since}" if isinstance(held, Hold) else "by a hold that can't be read"
 
 
-def _replaced(standing: Marker | Invalid | None, replacing: str | None) -> str | None:
+def _replaced(standing: Marker | InvalidDocument | None, replacing: str | None) -> str | None:
     """What may be set aside, by its full name; None where `--replace` does not name what stands there."""
     if replacing is None or standing is None:
         return None
@@ -259,11 +259,11 @@ def _replaced(standing: Marker | Invalid | None, replacing: str | None) -> str |
     return standing.digest if named else None
 
 
-def _has(examination: Examination, outcome: Outcome) -> bool:
+def _has(examination: Inspection, outcome: Outcome) -> bool:
     return any(one.outcome is outcome for one in examination.judgement.findings)
 
 
-def _only(examination: Examination, outcome: Outcome) -> Examination:
+def _only(examination: Inspection, outcome: Outcome) -> Inspection:
     """The examination with this outcome first: it is what stands in the way of this command."""
     findings = examination.judgement.findings
     first = tuple(one for one in findings if one.outcome is outcome)
@@ -271,7 +271,7 @@ def _only(examination: Examination, outcome: Outcome) -> Examination:
     return replace(examination, judgement=replace(examination.judgement, findings=first + rest))
 
 
-def _without(examination: Examination, *waived: Outcome) -> Examination:
+def _without(examination: Inspection, *waived: Outcome) -> Inspection:
     """The examination without the outcomes that a command is there to end, or does not mind."""
     kept = tuple(one for one in examination.judgement.findings if one.outcome not in waived)
     return replace(examination, judgement=replace(examination.judgement, findings=kept))

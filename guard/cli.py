@@ -14,28 +14,28 @@ from typing import TYPE_CHECKING, Any
 
 import guard
 from guard import explain
-from guard.event import Event, Happening
-from guard.interrupt import Interrupt, Interrupted
+from guard.event import Event, EventRecord
 from guard.outcome import TERMINATED, Outcome
-from guard.volume import requests  # noqa: F401 - the prober is forked with what it runs
-from guard.volume.examine import Examiner, ProberFailed
-from guard.volume.prober import Prober
+from guard.probe import requests  # noqa: F401 - the prober is forked with what it runs
+from guard.probe.inspector import Inspector, ProberFailed
+from guard.probe.process import Prober
+from guard.stop_signal import Stopped, StopSignal
 
 if TYPE_CHECKING:
     from guard.arguments import Arguments
+    from guard.messages import CommandResult, EventSink
     from guard.report.log import Format
     from guard.settings import Reporting, VolumeSettings, WatchSettings
     from guard.watch.options import Options, Unusable
-    from guard.wording import Ending, Say
 
 
 @dataclass(frozen=True)
-class Handover:
+class ExecApp:
     """The guard is done, and the process becomes the application."""
 
     app: list[str]
     termination_log: str
-    say: "Say"
+    say: "EventSink"
 
 
 VOLUME_COMMANDS = ("check", "adopt", "accept", "hold", "release")
@@ -71,11 +71,11 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _run_on_volume(command: str, flags: list[str], app: list[str] | None) -> int:
-    with Interrupt() as interrupt:
+    with StopSignal() as interrupt:
         try:
             ending = _on_volume(command, flags, app, _forked(), interrupt)
             interrupt.check()
-        except Interrupted:
+        except Stopped:
             return interrupt.status or TERMINATED
         except Exception:  # noqa: BLE001 - the last line of defence: a bug is said and has a status
             ending = _unforeseen(traceback.format_exc(), command, flags, app)
@@ -93,8 +93,8 @@ def _forked(keep: tuple[int, ...] = ()) -> Prober | ProberFailed:
         )
 
 
-def _end(ending: int | Handover) -> int:
-    return ending if isinstance(ending, int) else _become(ending)
+def _end(ending: int | ExecApp) -> int:
+    return ending if isinstance(ending, int) else exec_app(ending)
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], list[str] | None]:
@@ -167,10 +167,10 @@ def _doctor(flags: list[str]) -> int:
 
 def _watch(flags: list[str], app: list[str] | None) -> int:
     """The sidecar: a signal is its ordinary end, so its status is 0."""
-    with Interrupt() as interrupt:
+    with StopSignal() as interrupt:
         import gc
 
-        from guard.volume.prober import apart
+        from guard.probe.process import run_in_child
         from guard.watch.link import Link
         from guard.watch.options import Unusable
         from guard.watch.sidecar import Sidecar
@@ -185,7 +185,7 @@ def _watch(flags: list[str], app: list[str] | None) -> int:
             return _end(_unforeseen(str(prober), "watch", flags))
         try:
             # pydantic takes 15 MiB, and is not needed any more once the settings are read.
-            options = apart(_ReadWatchSettings(tuple(flags), app is not None))
+            options = run_in_child(_ReadWatchSettings(tuple(flags), app is not None))
             if isinstance(options, Unusable):
                 prober.close()
                 return _report_unusable(list(options.problems), options.termination_log, _log(options.log_format))
@@ -222,8 +222,8 @@ class _ReadWatchSettings:
 
 
 def _watch_options(found: "WatchSettings") -> "Options":
+    from guard.messages import PodInfo
     from guard.watch.options import Options
-    from guard.wording import Whereabouts
 
     host, _, port = found.listen.rpartition(":")
     return Options(
@@ -235,19 +235,19 @@ def _watch_options(found: "WatchSettings") -> "Options":
         listen=None if found.listen == "off" else ("127.0.0.1" if host == "localhost" else host, int(port)),
         log_format=found.log_format,
         log_level=found.log_level,
-        where=Whereabouts(found.pod, found.node, found.namespace),
+        where=PodInfo(found.pod, found.node, found.namespace),
     )
 
 
-def _log(log_format: "Format") -> "Say":
+def _log(log_format: "Format") -> "EventSink":
     from guard.report.log import Log
 
     return Log(log_format).say
 
 
 def _on_volume(
-    command: str, flags: list[str], app: list[str] | None, prober: Prober | ProberFailed, interrupt: Interrupt
-) -> int | Handover:
+    command: str, flags: list[str], app: list[str] | None, prober: Prober | ProberFailed, interrupt: StopSignal
+) -> int | ExecApp:
     from guard import settings
 
     model = settings.MODELS[command]
@@ -305,27 +305,27 @@ def _judge(
     app: list[str] | None,
     warnings: list[str],
     prober: Prober | ProberFailed,
-    interrupt: Interrupt,
-) -> int | Handover:
+    interrupt: StopSignal,
+) -> int | ExecApp:
     from guard.report import termination
     from guard.report.log import Log
 
-    log, told = Log(found.log_format, found.log_level), list[Happening]()
+    log, told = Log(found.log_format, found.log_level), list[EventRecord]()
 
-    def say(happening: Happening) -> None:
+    def say(happening: EventRecord) -> None:
         told.append(happening)
         log.say(happening)
 
     expected = found.expectation()
     if command != "check":  # these write, and what is there now is what they are about: no floor by setting
         expected = replace(expected, writable=True, loss=replace(expected.loss, min_files=0))
-    examiner = None if isinstance(prober, ProberFailed) else Examiner(expected, prober, interrupt)
+    examiner = None if isinstance(prober, ProberFailed) else Inspector(expected, prober, interrupt)
     try:
         if examiner is None:
             ending = _bug(str(prober), say)
         else:
             ending = _command(command, found, extras, examiner, say, tuple(warnings))
-    except Interrupted:
+    except Stopped:
         raise
     except ProberFailed as failed:
         ending = _bug(str(failed), say, told)
@@ -337,7 +337,7 @@ def _judge(
     if examiner is not None:
         examiner.close()
     if passed and app:
-        return Handover(app, found.termination_log, say)
+        return ExecApp(app, found.termination_log, say)
     return 0 if passed else ending.outcome.status
 
 
@@ -352,23 +352,23 @@ def _command(
     command: str,
     found: "VolumeSettings",
     extras: dict[str, str],
-    examiner: Examiner,
-    say: "Say",
+    examiner: Inspector,
+    say: "EventSink",
     warnings: tuple[str, ...],
-) -> "Ending":
-    from guard.wording import Whereabouts
+) -> "CommandResult":
+    from guard.messages import PodInfo
 
-    where = Whereabouts(found.pod, found.node, found.namespace)
+    where = PodInfo(found.pod, found.node, found.namespace)
     if command == "check":
-        from guard import gate
+        from guard import check
         from guard.settings import CheckSettings
 
         assert isinstance(found, CheckSettings)
-        return gate.check(examiner, found.wait, where, say, warnings)
-    from guard.adopt import Adoption
+        return check.check(examiner, found.wait, where, say, warnings)
+    from guard.adopt import MarkerCommands
 
-    adoption = Adoption(examiner, where, say)
-    commands: dict[str, Callable[[], Ending]] = {
+    adoption = MarkerCommands(examiner, where, say)
+    commands: dict[str, Callable[[], CommandResult]] = {
         "adopt": lambda: adoption.adopt(extras.get("replace")),
         "accept": adoption.accept,
         "hold": lambda: adoption.hold(extras["reason"], over=bool(extras.get("over"))),
@@ -377,7 +377,7 @@ def _command(
     return commands[command]()
 
 
-def _become(handover: Handover) -> int:
+def exec_app(handover: ExecApp) -> int:
     """Becomes the application: same environment and streams, and the signals that Python changed put back."""
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
@@ -400,9 +400,9 @@ def _own_environment() -> dict[bytes, bytes]:
     return environment
 
 
-def _bug(trace: str, say: "Say", told: Sequence[Happening] = ()) -> "Ending":
+def _bug(trace: str, say: "EventSink", told: Sequence[EventRecord] = ()) -> "CommandResult":
     """Says a bug, or what became of the prober, as the last line of the run that it ended."""
-    from guard.wording import Ending, more
+    from guard.messages import CommandResult, more
 
     outcome = Outcome.INTERNAL_ERROR
     *above, last = trace.strip().rsplit("\n", 1)
@@ -410,15 +410,15 @@ def _bug(trace: str, say: "Say", told: Sequence[Happening] = ()) -> "Ending":
     fields = {"outcome": outcome.label, "status": outcome.status, "traceback": trace}
     goes_on = bool(told) and not told[-1].last
     operation = told[-1].operation if goes_on else _operation()
-    say(Happening(Event.VOLUME_REFUSED, message, outcome.severity, fields, operation, first=not goes_on, last=True))
-    return Ending(outcome, f"{message}\n{more(outcome)}\n")
+    say(EventRecord(Event.VOLUME_REFUSED, message, outcome.severity, fields, operation, first=not goes_on, last=True))
+    return CommandResult(outcome, f"{message}\n{more(outcome)}\n")
 
 
 def _operation() -> str:
     return os.urandom(8).hex()
 
 
-def _unforeseen(trace: str, command: str, flags: list[str], app: list[str] | None = None) -> int | Handover:
+def _unforeseen(trace: str, command: str, flags: list[str], app: list[str] | None = None) -> int | ExecApp:
     """A bug outside of what a command does: said as well as it can be."""
     from guard.report import termination
     from guard.settings import MODELS, Reporting, load, reporting
@@ -432,7 +432,7 @@ def _unforeseen(trace: str, command: str, flags: list[str], app: list[str] | Non
     ending = _bug(trace, say)
     termination.write(how.termination_log, ending.message)
     if observes and app:
-        return Handover(app, how.termination_log, say)
+        return ExecApp(app, how.termination_log, say)
     return 0 if observes else ending.outcome.status
 
 
@@ -444,14 +444,14 @@ def _unusable(problems: list[str], flags: dict[str, str]) -> int:
     return _report_unusable(problems, found.termination_log, _log(found.log_format))
 
 
-def _report_unusable(problems: list[str], termination_log: str, say: "Say") -> int:
+def _report_unusable(problems: list[str], termination_log: str, say: "EventSink") -> int:
+    from guard.messages import more
     from guard.report import termination
-    from guard.wording import more
 
     outcome = Outcome.USAGE
     message = f"{outcome.label}: {'; '.join(problems)}. {outcome.value.remedy}"
     fields = {"outcome": outcome.label, "status": outcome.status, "problems": problems}
-    say(Happening(Event.VOLUME_REFUSED, message, outcome.severity, fields, _operation(), first=True, last=True))
+    say(EventRecord(Event.VOLUME_REFUSED, message, outcome.severity, fields, _operation(), first=True, last=True))
     lines = [
         outcome.label,
         *(f"  {problem}" for problem in problems),

@@ -46,7 +46,7 @@ class Event(Enum):
 
 
 @dataclass(frozen=True)
-class Happening:
+class EventRecord:
     """One thing that happened, made once and handed to every listener.
 
     Attributes:

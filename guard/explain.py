@@ -1,6 +1,6 @@
 """`guard explain`: an outcome in full, offline."""
 
-from guard.outcome import MENDING, MENDING_BY_PROPAGATION, Outcome
+from guard.outcome import RETRYABLE, RETRYABLE_BY_PROPAGATION, Outcome
 
 
 def find(name: str) -> Outcome | None:
@@ -17,9 +17,9 @@ def text(outcome: Outcome) -> str:
         f"When: {row.when}.",
         f"What to do: {row.remedy}",
     ]
-    if outcome in MENDING:
+    if outcome in RETRYABLE:
         lines.append("Waiting: `guard check` looks again for GUARD_WAIT, since this may mend.")
-    elif outcome in MENDING_BY_PROPAGATION:
+    elif outcome in RETRYABLE_BY_PROPAGATION:
         lines.append(
             "Waiting: only where the mount can receive propagation. A container's mounts usually cannot: it takes a new pod."
         )

@@ -160,10 +160,10 @@ PRECEDENCE = (
 )
 
 #: What may mend itself, or be mended by `kubectl exec` into the waiting gate.
-MENDING = frozenset({Outcome.READ_ONLY, Outcome.UNREACHABLE, Outcome.MARKER_MISSING, Outcome.HELD, Outcome.DATA_LOST})
+RETRYABLE = frozenset({Outcome.READ_ONLY, Outcome.UNREACHABLE, Outcome.MARKER_MISSING, Outcome.HELD, Outcome.DATA_LOST})
 
 #: What mends only where a mount can still propagate into this container.
-MENDING_BY_PROPAGATION = frozenset(
+RETRYABLE_BY_PROPAGATION = frozenset(
     {Outcome.NOT_MOUNTED, Outcome.EPHEMERAL, Outcome.NODE_DISK, Outcome.MISSING, Outcome.KIND_REFUSED}
 )
 

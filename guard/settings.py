@@ -13,9 +13,9 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from guard.outcome import Severity
-from guard.volume.judge import DURABLE_KINDS, Expectation
 from guard.volume.kinds import Kind
 from guard.volume.loss import LossRule
+from guard.volume.verdict import DURABLE_KINDS, Expectation
 
 PREFIX = "GUARD_"
 

@@ -23,12 +23,12 @@ from guard.backup.restore import Restore
 from guard.backup.result import BackupEvent, Failed, Result
 from guard.backup.retention import Policy
 from guard.backup.say import Voice
-from guard.interrupt import Interrupt, Interrupted
+from guard.messages import PodInfo
 from guard.outcome import TERMINATED, Outcome, Severity
 from guard.report import termination
 from guard.report.log import Log
 from guard.settings import CheckSettings, Reporting, duration, load, reporting
-from guard.wording import Whereabouts
+from guard.stop_signal import Stopped, StopSignal
 
 #: restic divides its data into no more shares.
 _PARTS = 256
@@ -73,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     return words
 
 
-def _run(wanted: argparse.Namespace, found: CheckSettings, interrupt: Interrupt, say: Voice) -> str:
+def _run(wanted: argparse.Namespace, found: CheckSettings, interrupt: StopSignal, say: Voice) -> str:
     if not _LOCK_WAIT.fullmatch(wanted.lock_wait):
         raise Failed(Result.USAGE, f"--lock-wait {wanted.lock_wait!r} is not a time such as 30s or 2m")
     restic = Restic(interrupt, found.volume, say, wanted.lock_wait)
@@ -124,7 +124,7 @@ def _seconds(flag: str, text: str) -> float:
         raise Failed(Result.USAGE, f"{flag} {text!r}: {error}") from None
 
 
-def _pausing(interrupt: Interrupt) -> Callable[[float], None]:
+def _pausing(interrupt: StopSignal) -> Callable[[float], None]:
     def pause(seconds: float) -> None:
         poll = select.poll()
         poll.register(interrupt.descriptor, select.POLLIN)
@@ -148,10 +148,10 @@ def main(arguments: Sequence[str]) -> int:
         say = _voice(how, os.environ.get("GUARD_VOLUME", ""))
         return _failed(Failed(Result.USAGE, "; ".join(problems)), say, how.termination_log)
     say = _voice(found, found.volume)
-    with Interrupt() as interrupt:
+    with StopSignal() as interrupt:
         try:
             message = _run(wanted, found, interrupt, say)
-        except Interrupted:
+        except Stopped:
             return interrupt.status or TERMINATED
         except Refused as refused:
             if refused.unsaid:
@@ -168,7 +168,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _voice(how: Reporting, volume: str) -> Voice:
-    return Voice(Log(how.log_format, how.log_level).say, Whereabouts(how.pod, how.node, how.namespace), volume)
+    return Voice(Log(how.log_format, how.log_level).say, PodInfo(how.pod, how.node, how.namespace), volume)
 
 
 def _failed(failed: Failed, say: Voice, termination_log: str) -> int:

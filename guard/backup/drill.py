@@ -12,8 +12,8 @@ from guard.backup.restic import Restic
 from guard.backup.result import BackupEvent, Failed, Result
 from guard.backup.say import Voice
 from guard.backup.snapshot import Node, Snapshot
-from guard.volume.facts import NOT_DATA
 from guard.volume.loss import LossRule
+from guard.volume.observation import NOT_DATA
 
 #: Differences that are named; more are counted.
 _NAMED = 10

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from guard.backup import process
-from guard.interrupt import Interrupt
 from guard.outcome import Outcome, Severity
 from guard.report import stream
+from guard.stop_signal import StopSignal
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Guard:
     Its termination message is ours to give: a step that went well is not how the whole ended.
     """
 
-    def __init__(self, interrupt: Interrupt) -> None:
+    def __init__(self, interrupt: StopSignal) -> None:
         self._interrupt = interrupt
 
     def __call__(self, *words: str, least: Severity = Severity.INFO) -> Said:

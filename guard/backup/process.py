@@ -6,7 +6,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 
-from guard.interrupt import Interrupt
+from guard.stop_signal import StopSignal
 
 #: Bytes read at once.
 _CHUNK = 64 * 1024
@@ -15,7 +15,7 @@ Take = Callable[[bytes], None]
 
 
 def run(
-    argv: Sequence[str], interrupt: Interrupt, *, out: Take, err: Take, env: Mapping[str, str] | None = None
+    argv: Sequence[str], interrupt: StopSignal, *, out: Take, err: Take, env: Mapping[str, str] | None = None
 ) -> int:
     """Runs a program to its end.
 

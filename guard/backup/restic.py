@@ -16,8 +16,8 @@ from guard.backup.result import BackupEvent, Failed, Result, of_engine
 from guard.backup.retention import INCOMPLETE, Policy
 from guard.backup.say import Voice
 from guard.backup.snapshot import ListingError, Node, Snapshot, Tree, parse_node, parse_snapshots
-from guard.interrupt import Interrupt
-from guard.volume.facts import NOT_DATA, Census
+from guard.stop_signal import StopSignal
+from guard.volume.observation import NOT_DATA, FileCount
 
 #: restic's own word for "some files could not be read; the snapshot is there".
 _INCOMPLETE = 3
@@ -50,7 +50,7 @@ class Restic:
         lock_wait: How long restic waits for another's lock, in its notation.
     """
 
-    def __init__(self, interrupt: Interrupt, volume: str, say: Voice, lock_wait: str = "2m") -> None:
+    def __init__(self, interrupt: StopSignal, volume: str, say: Voice, lock_wait: str = "2m") -> None:
         self._interrupt = interrupt
         self._volume = volume
         self._say = say
@@ -104,7 +104,7 @@ class Restic:
         self.each_node(snapshot, tree.add)
         return tree
 
-    def census(self, snapshot: Snapshot) -> Census:
+    def census(self, snapshot: Snapshot) -> FileCount:
         """The same as the gate counts a volume."""
         return self.tree(snapshot).census()
 

@@ -14,13 +14,13 @@ from guard.backup.restic import Restic
 from guard.backup.result import BackupEvent, Failed, Result
 from guard.backup.say import Voice
 from guard.backup.snapshot import Snapshot
-from guard.interrupt import Interrupt
 from guard.outcome import Outcome
 from guard.report import termination
-from guard.report.text import bounded
-from guard.volume.facts import NOT_DATA
+from guard.report.text import truncate
+from guard.stop_signal import StopSignal
 from guard.volume.hold import RESTORE
 from guard.volume.loss import LossRule
+from guard.volume.observation import NOT_DATA
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Restore:
     rule: LossRule
     guard: Guard
     restic: Restic
-    interrupt: Interrupt
+    interrupt: StopSignal
     say: Voice
     termination_log: str
 
@@ -110,13 +110,13 @@ class Restore:
         if _interrupted(seen) or seen.has(Outcome.DATA_LOST) or not (names := self._names()):
             return
         if seen.has(Outcome.MARKER_MISSING):
-            found = f"{self.path} has no marker and is not empty ({bounded(', '.join(names))}): it may be another disk"
+            found = f"{self.path} has no marker and is not empty ({truncate(', '.join(names))}): it may be another disk"
             remedy = "Nothing was written. If it is the right volume, adopt it first: k8s/jobs/adopt.yaml"
             raise Refused(seen.status, f"{Outcome.MARKER_MISSING.label}: {found}. {remedy}.")
         if not self.over_data:
             # A restore that somebody's sync applied must not take the day's work back, nor what a migration left behind.
             held = ", though held (its line is above)" if seen.has(Outcome.HELD) else ""
-            found = f"{self.path} is the right volume and has its data{held}: {bounded(', '.join(names))}"
+            found = f"{self.path} is the right volume and has its data{held}: {truncate(', '.join(names))}"
             raise Failed(Result.VOLUME_WHOLE, found)
 
     def _judge_restored(self, chosen: Snapshot) -> None:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from guard.backup.snapshot import Snapshot
-from guard.volume.facts import Census
 from guard.volume.loss import Loss, LossRule, Verdict, judge_loss, new_reference
+from guard.volume.observation import FileCount
 
 #: On a snapshot that stays until a person removes the tag.
 PINNED = "pinned"
@@ -123,7 +123,7 @@ def _day(snapshot: Snapshot) -> date:
 
 
 def shrunk(
-    rule: LossRule, snapshots: Sequence[Snapshot], new: Snapshot, census_of: Callable[[Snapshot], Census]
+    rule: LossRule, snapshots: Sequence[Snapshot], new: Snapshot, census_of: Callable[[Snapshot], FileCount]
 ) -> Shrunk | None:
     """Whether a new snapshot lost the data of one before it, by the rule of gate and watcher.
 
@@ -145,11 +145,11 @@ def shrunk(
     return Shrunk(before, loss_between(rule, census(before), census(new))) if before else None
 
 
-def _once(census_of: Callable[[Snapshot], Census]) -> Callable[[Snapshot], Census]:
+def _once(census_of: Callable[[Snapshot], FileCount]) -> Callable[[Snapshot], FileCount]:
     """Counts each tree once: to list a snapshot can take minutes."""
-    counted: dict[str, Census] = {}
+    counted: dict[str, FileCount] = {}
 
-    def census(snapshot: Snapshot) -> Census:
+    def census(snapshot: Snapshot) -> FileCount:
         if snapshot.tree not in counted:
             counted[snapshot.tree] = census_of(snapshot)
         return counted[snapshot.tree]
@@ -157,17 +157,17 @@ def _once(census_of: Callable[[Snapshot], Census]) -> Callable[[Snapshot], Censu
     return census
 
 
-def _wiped(rule: LossRule, before: Census, after: Census) -> bool:
+def _wiped(rule: LossRule, before: FileCount, after: FileCount) -> bool:
     return loss_between(rule, before, after).verdict is Verdict.WIPED
 
 
-def loss_between(rule: LossRule, before: Census, after: Census) -> Loss:
+def loss_between(rule: LossRule, before: FileCount, after: FileCount) -> Loss:
     """What a count lost against another."""
     return judge_loss(rule, new_reference(None, before, ""), after)
 
 
 def newest_whole(
-    rule: LossRule, snapshots: Sequence[Snapshot], census_of: Callable[[Snapshot], Census]
+    rule: LossRule, snapshots: Sequence[Snapshot], census_of: Callable[[Snapshot], FileCount]
 ) -> Snapshot | None:
     """What a restore takes where nothing is named: the newest that kept the data, whoever made it; None for none."""
     census = _once(census_of)
@@ -179,7 +179,9 @@ def newest_whole(
     return None
 
 
-def _in_a_loss(rule: LossRule, before: Sequence[Snapshot], one: Snapshot, census: Callable[[Snapshot], Census]) -> bool:
+def _in_a_loss(
+    rule: LossRule, before: Sequence[Snapshot], one: Snapshot, census: Callable[[Snapshot], FileCount]
+) -> bool:
     """Whether a loss that was reported lasts to a snapshot, and nobody accepted it: what was lost is still pinned."""
     for lossy in whole(before):
         if SHRUNK not in lossy.tags:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from guard.backup.result import BackupEvent
-from guard.event import Event, Happening
+from guard.event import Event, EventRecord
+from guard.messages import EventSink, PodInfo
 from guard.outcome import Severity
-from guard.wording import Say, Whereabouts
 
 
 @dataclass
@@ -21,8 +21,8 @@ class Voice:
         operation: The run that every line belongs to.
     """
 
-    say: Say
-    where: Whereabouts
+    say: EventSink
+    where: PodInfo
     volume: str
     operation: str = field(default_factory=lambda: os.urandom(8).hex())
     _begun: bool = field(default=False, init=False)
@@ -35,4 +35,4 @@ class Voice:
         # The log asks a label and a severity of it, and BackupEvent has both: the guard's own table stays closed.
         topic = cast("Event", event)
         first, self._begun = not self._begun, True
-        self.say(Happening(topic, message, severity or event.severity, told, self.operation, first=first, last=last))
+        self.say(EventRecord(topic, message, severity or event.severity, told, self.operation, first=first, last=last))

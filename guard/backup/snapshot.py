@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from guard.volume.facts import NOT_DATA, Census
+from guard.volume.observation import NOT_DATA, FileCount
 
 
 class ListingError(ValueError):
@@ -141,9 +141,9 @@ class Tree:
             self.folders[above] = self.folders.get(above, 0) + 1
             above = above.rpartition("/")[0]
 
-    def census(self) -> Census:
+    def census(self) -> FileCount:
         """The count as gate and watcher have it; every folder's own is there, so any reference can be judged by it."""
-        return Census(
+        return FileCount(
             files=self.files,
             entries=self.folders,
             depth=self._depth(),

@@ -9,10 +9,10 @@ from typing import Any, Literal
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-from guard.event import Happening
+from guard.event import EventRecord
 from guard.outcome import Severity
 from guard.report import stream
-from guard.report.text import LIMIT, bounded, ending
+from guard.report.text import LIMIT, ending, truncate
 
 #: Where Cloud Logging reads which lines belong together (LogEntryOperation).
 OPERATION = "logging.googleapis.com/operation"
@@ -51,7 +51,7 @@ class Log:
             _StandardError(write or _write), processors=[renderer], wrapper_class=structlog.BoundLogger
         )
 
-    def say(self, happening: Happening) -> None:
+    def say(self, happening: EventRecord) -> None:
         """Says one happening; a closed, full or unread stream changes nothing."""
         if happening.severity >= self._level:
             self._logger.msg(**_line(happening))
@@ -79,11 +79,11 @@ def _is_terminal() -> bool:
         return False
 
 
-def _line(happening: Happening) -> dict[str, Any]:
+def _line(happening: EventRecord) -> dict[str, Any]:
     line: dict[str, Any] = {
         "severity": happening.severity.name,
         "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "message": bounded(happening.message, _MESSAGE_LIMIT),
+        "message": truncate(happening.message, _MESSAGE_LIMIT),
         "event": happening.event.label,
     }
     for name, value in happening.fields.items():
@@ -103,7 +103,7 @@ def _line(happening: Happening) -> dict[str, Any]:
 
 def _shown(value: Any, limit: int) -> Any:
     if isinstance(value, str):
-        return bounded(value, limit)
+        return truncate(value, limit)
     if isinstance(value, Mapping):
         shown: dict[str, Any] = {}
         for name, one in list(value.items())[:_NAMES_LIMIT]:
@@ -116,11 +116,11 @@ def _shown(value: Any, limit: int) -> Any:
 
 def _unused(name: str, used: Mapping[str, Any]) -> str:
     """A name as it is shown; where two are alike when cut, the later one has a number."""
-    shown, number = bounded(name), 1
+    shown, number = truncate(name), 1
     while shown in used:
         number += 1
         suffix = f"~{number}"
-        shown = bounded(name, LIMIT - len(suffix)) + suffix
+        shown = truncate(name, LIMIT - len(suffix)) + suffix
     return shown
 
 

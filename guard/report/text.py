@@ -11,7 +11,7 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else _escape(letter) for letter in text)
 
 
-def bounded(text: str, limit: int = LIMIT) -> str:
+def truncate(text: str, limit: int = LIMIT) -> str:
     """Printable, and at most `limit` characters long."""
     shown = printable(text)
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from guard.volume import document
+from guard.volume import json_document
 
 SCHEMA = 1
 #: The largest hold that is read, in bytes.
@@ -39,15 +39,15 @@ def parse(text: bytes) -> Hold:
     Raises:
         DocumentError: Anything that is not a hold of schema 1. It holds all the same: see `judge`.
     """
-    found = document.parse_object(text, limit=LIMIT)
-    document.schema_of(found, newest=SCHEMA)
+    found = json_document.parse_object(text, limit=LIMIT)
+    json_document.schema_of(found, newest=SCHEMA)
     return Hold(
-        by=document.string(found, "by"),
-        since=document.timestamp(found, "since"),
-        reason=document.string(found, "reason", limit=REASON_LIMIT),
+        by=json_document.string(found, "by"),
+        since=json_document.timestamp(found, "since"),
+        reason=json_document.string(found, "reason", limit=REASON_LIMIT),
     )
 
 
 def render(hold: Hold) -> bytes:
     """The hold as it stands on the volume."""
-    return document.render_object({"schema": SCHEMA, "by": hold.by, "since": hold.since, "reason": hold.reason})
+    return json_document.render_object({"schema": SCHEMA, "by": hold.by, "since": hold.since, "reason": hold.reason})

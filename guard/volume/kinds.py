@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from enum import Enum
 
-from guard.report.text import bounded
+from guard.report.text import truncate
 from guard.volume.mountinfo import Mount, MountTable
 
 
@@ -105,9 +105,9 @@ def classify(mount: Mount, table: MountTable) -> tuple[Kind, str]:
     """
     folders = mount.root.split("/")
     if _EMPTY_DIR_FOLDER in folders:
-        return Kind.EMPTY_DIR, f"its root {bounded(mount.root)} is an emptyDir"
+        return Kind.EMPTY_DIR, f"its root {truncate(mount.root)} is an emptyDir"
     if not _CONFIG_FOLDERS.isdisjoint(folders):
-        return Kind.CONFIG, f"its root {bounded(mount.root)} is filled by the kubelet"
+        return Kind.CONFIG, f"its root {truncate(mount.root)} is filled by the kubelet"
     if mount.fstype in _MEMORY:
         return Kind.MEMORY, f"{mount.fstype} is memory"
     if mount.fstype in _OVERLAY:
@@ -115,17 +115,17 @@ def classify(mount: Mount, table: MountTable) -> tuple[Kind, str]:
     if _sandboxed(mount):
         return (
             Kind.UNKNOWN,
-            f"{mount.fstype} of source {bounded(mount.source) or 'nothing'} tells nothing (a sandboxed runtime?)",
+            f"{mount.fstype} of source {truncate(mount.source) or 'nothing'} tells nothing (a sandboxed runtime?)",
         )
     if mount.device in node_devices(table):
-        return Kind.NODE_DISK, f"device {mount.device} is the node's own disk (folder {bounded(mount.root)})"
+        return Kind.NODE_DISK, f"device {mount.device} is the node's own disk (folder {truncate(mount.root)})"
     if _kubelet_folder(folders):
         return (
             Kind.NODE_DISK,
-            f"its root {bounded(mount.root)} is the kubelet's own folder: nothing was mounted there on the node",
+            f"its root {truncate(mount.root)} is the kubelet's own folder: nothing was mounted there on the node",
         )
     if mount.fstype in {"fuse", "fuseblk"} or mount.fstype.startswith("fuse."):
-        return Kind.FUSE, f"{mount.fstype} of {bounded(mount.source) or 'no source'}"
+        return Kind.FUSE, f"{mount.fstype} of {truncate(mount.source) or 'no source'}"
     return _by_type(mount)
 
 
@@ -133,7 +133,7 @@ def _by_type(mount: Mount) -> tuple[Kind, str]:
     if mount.fstype in _BLOCK:
         return Kind.BLOCK, f"{mount.fstype} on its own device {mount.device}"
     if mount.fstype in _NETWORK:
-        return Kind.NETWORK, f"{mount.fstype} of {bounded(mount.source)}"
+        return Kind.NETWORK, f"{mount.fstype} of {truncate(mount.source)}"
     return Kind.UNKNOWN, f"file system type {mount.fstype} is in no table"
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from guard.volume import document
-from guard.volume.document import DocumentError
+from guard.volume import json_document
+from guard.volume.json_document import DocumentError
 
 _Item = TypeVar("_Item")
 
@@ -66,8 +66,8 @@ def parse(text: bytes) -> Ledger:
     Raises:
         DocumentError: Anything that is not a ledger of schema 1.
     """
-    found = document.parse_object(text, limit=LIMIT)
-    document.schema_of(found, newest=SCHEMA)
+    found = json_document.parse_object(text, limit=LIMIT)
+    json_document.schema_of(found, newest=SCHEMA)
     reference = found.get("reference")
     if not isinstance(reference, dict):
         raise DocumentError('"reference" is not an object')
@@ -75,25 +75,25 @@ def parse(text: bytes) -> Ledger:
     if not isinstance(entries, dict):
         raise DocumentError('"reference.entries" is not an object')
     return Ledger(
-        marker_id=document.string(found, "marker"),
-        generation=document.integer(found, "generation", least=1),
+        marker_id=json_document.string(found, "marker"),
+        generation=json_document.integer(found, "generation", least=1),
         reference=Reference(
-            files=document.integer(reference, "files"),
-            entries={name: document.integer(entries, name) for name in entries},
-            empty=document.integer(reference, "empty"),
-            recorded=document.timestamp(reference, "recorded"),
-            unreadable=document.optional_strings(reference, "unreadable"),
+            files=json_document.integer(reference, "files"),
+            entries={name: json_document.integer(entries, name) for name in entries},
+            empty=json_document.integer(reference, "empty"),
+            recorded=json_document.timestamp(reference, "recorded"),
+            unreadable=json_document.optional_strings(reference, "unreadable"),
         ),
-        files=document.integer(found, "files"),
-        pod=document.optional_string(found, "pod"),
-        node=document.optional_string(found, "node"),
-        written=document.timestamp(found, "written"),
+        files=json_document.integer(found, "files"),
+        pod=json_document.optional_string(found, "pod"),
+        node=json_document.optional_string(found, "node"),
+        written=json_document.timestamp(found, "written"),
     )
 
 
 def render(ledger: Ledger) -> bytes:
     """The ledger as it stands on the volume: never larger than what is read back (the smallest entries go first)."""
-    return document.render_object(
+    return json_document.render_object(
         {
             "schema": SCHEMA,
             "marker": ledger.marker_id,

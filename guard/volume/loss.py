@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from guard.outcome import Outcome
-from guard.volume.facts import Census
 from guard.volume.ledger import Reference
+from guard.volume.observation import FileCount
 from guard.volume.paths import holds_any, lineage
 
 #: Shares are compared as whole millionths, so that 0.7 of 10 is 7 and not 7.000000000000001.
@@ -97,7 +97,7 @@ def needed(rule: LossRule, reference: Reference | None) -> int:
     return max(rule.min_files, min(files, files - min(shrunk, wiped) + 1))
 
 
-def kept_files(reference: Reference, census: Census) -> tuple[int, Mapping[str, int]]:
+def kept_files(reference: Reference, census: FileCount) -> tuple[int, Mapping[str, int]]:
     """Files now, in all and by entry of the reference, where folders that can't be read keep their last count."""
     now = {name: census.entries.get(name, 0) for name in reference.entries}
     unreadable = _with_a_count(reference, census)
@@ -114,7 +114,7 @@ def kept_files(reference: Reference, census: Census) -> tuple[int, Mapping[str, 
     return files, now
 
 
-def _with_a_count(reference: Reference, census: Census) -> tuple[str, ...]:
+def _with_a_count(reference: Reference, census: FileCount) -> tuple[str, ...]:
     """The folders that can't be read, and of which the reference may have files."""
     if census.more_unreadable:  # some that are not named may stand behind any of them
         return census.unreadable
@@ -122,7 +122,7 @@ def _with_a_count(reference: Reference, census: Census) -> tuple[str, ...]:
     return tuple(folder for folder in census.unreadable if folder not in without)
 
 
-def _without_a_count(last: Reference | None, census: Census) -> tuple[str, ...]:
+def _without_a_count(last: Reference | None, census: FileCount) -> tuple[str, ...]:
     """The folders that can't be read, and of which a new reference has no file.
 
     Those are the ones that have nothing kept for them: what is counted reaches the last count without them.
@@ -144,7 +144,7 @@ def _without_a_count(last: Reference | None, census: Census) -> tuple[str, ...]:
     return tuple(folder for folder in census.unreadable if folder not in kept)
 
 
-def new_reference(last: Reference | None, census: Census, recorded: str) -> Reference:
+def new_reference(last: Reference | None, census: FileCount, recorded: str) -> Reference:
     """What is there now as the reference; entries that can't be read keep their last count.
 
     Args:
@@ -162,7 +162,7 @@ def new_reference(last: Reference | None, census: Census, recorded: str) -> Refe
     return Reference(files, holding, census.empty or 0, recorded, _without_a_count(last, census))
 
 
-def judge_loss(rule: LossRule, reference: Reference | None, census: Census) -> Loss:
+def judge_loss(rule: LossRule, reference: Reference | None, census: FileCount) -> Loss:
     """Judges a count against the reference.
 
     Args:

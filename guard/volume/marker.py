@@ -3,8 +3,8 @@
 import re
 from dataclasses import dataclass
 
-from guard.volume import document
-from guard.volume.document import DocumentError
+from guard.volume import json_document
+from guard.volume.json_document import DocumentError
 
 SCHEMA = 1
 #: The largest marker that is read, in bytes.
@@ -34,16 +34,16 @@ def parse(text: bytes) -> Marker:
     Raises:
         DocumentError: Anything that is not a marker of schema 1.
     """
-    found = document.parse_object(text, limit=LIMIT)
-    document.schema_of(found, newest=SCHEMA)
-    marker_id = document.string(found, "id")
+    found = json_document.parse_object(text, limit=LIMIT)
+    json_document.schema_of(found, newest=SCHEMA)
+    marker_id = json_document.string(found, "id")
     if not _UUID.fullmatch(marker_id):
         raise DocumentError('"id" is not a UUID')
-    return Marker(document.string(found, "volume"), marker_id, document.timestamp(found, "created"))
+    return Marker(json_document.string(found, "volume"), marker_id, json_document.timestamp(found, "created"))
 
 
 def render(marker: Marker) -> bytes:
     """The marker as it stands on the volume."""
-    return document.render_object(
+    return json_document.render_object(
         {"schema": SCHEMA, "volume": marker.volume, "id": marker.marker_id, "created": marker.created}
     )

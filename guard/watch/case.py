@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-from guard.event import Event, Happening
+from guard.event import Event, EventRecord
+from guard.messages import PodInfo
 from guard.outcome import Severity
-from guard.volume.facts import Census, Invalid, Look
 from guard.volume.hold import Hold
-from guard.volume.judge import Expectation
+from guard.volume.observation import FileCount, InvalidDocument, Look
+from guard.volume.verdict import Expectation
 from guard.watch import lines
 from guard.watch.incident import Incident, incident_id
 from guard.watch.keeping import Keeper
 from guard.watch.sightings import Moment
 from guard.watch.standing import Condition, Trouble
-from guard.wording import Whereabouts
 
 
 class Case:
@@ -33,10 +33,10 @@ class Case:
 
     keeper: Keeper | None = None
     look: Look | None = None
-    census: Census | None = None
-    hold: Hold | Invalid | None = None
+    census: FileCount | None = None
+    hold: Hold | InvalidDocument | None = None
 
-    def __init__(self, expected: Expectation, where: Whereabouts, run: str) -> None:
+    def __init__(self, expected: Expectation, where: PodInfo, run: str) -> None:
         self.expected = expected
         self.where = where
         self.incident = Incident({"path": expected.path, **where.fields()}, run)
@@ -125,4 +125,4 @@ class Case:
     def tell(self, event: Event, message: str, fields: Mapping[str, Any], severity: Severity | None = None) -> None:
         """Says a line that belongs to no incident."""
         told = {"path": self.expected.path, **self.numbers(), **fields, **self.where.fields()}
-        self.incident.tell(Happening(event, message, severity or event.severity, told))
+        self.incident.tell(EventRecord(event, message, severity or event.severity, told))

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from guard.volume.facts import Census, Space
 from guard.volume.ledger import Reference
+from guard.volume.observation import FileCount, Space
 from guard.watch.allowance import Allowance
 from guard.watch.keeping import WRITE_AT_LEAST, WRITE_EVERY
 from guard.watch.settling import Settling, content
@@ -36,7 +36,7 @@ class Counting:
 
     def __init__(self, now: float, settle: float, jitter: float) -> None:
         self.settling = Settling(settle)
-        self.settled: Census | None = None
+        self.settled: FileCount | None = None
         self.weighing = False
         self.recording = False
         self.stirred = False
@@ -143,18 +143,18 @@ class Counting:
         if not suspected:
             self.recording = due
 
-    def judged(self, census: Census) -> Census:
+    def judged(self, census: FileCount) -> FileCount:
         """A count as it is judged: empty files may be new ones, unless the names stayed."""
         return census if self.weighing else replace(census, empty=None)
 
-    def keep(self, census: Census, space: Space | None) -> None:
+    def keep(self, census: FileCount, space: Space | None) -> None:
         """Takes what settled."""
         unknown = self.judged(census).empty is None and self._names_stayed(census)
         if not (unknown and self._full is not None and space and self._full.used_blocks > space.used_blocks):
             self._full = space
         self.settled, self.stirred = census, False
 
-    def _names_stayed(self, census: Census) -> bool:
+    def _names_stayed(self, census: FileCount) -> bool:
         # As many names may be others: a job's file that gives way to an empty mark that it is done.
         return self.settled is not None and not self.stirred and _same_names(self.settled, census)
 
@@ -182,14 +182,14 @@ class Counting:
         return space != before
 
 
-def changed(before: Census | None, now: Census) -> bool:
+def changed(before: FileCount | None, now: FileCount) -> bool:
     """Whether the content is another one, as far as both counts say."""
     if before is None or not _same_names(before, now):
         return True
     return before.empty is not None and now.empty is not None and before.empty != now.empty
 
 
-def _same_names(one: Census, other: Census) -> bool:
+def _same_names(one: FileCount, other: FileCount) -> bool:
     return content(one)[:2] == content(other)[:2]
 
 

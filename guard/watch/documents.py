@@ -2,11 +2,11 @@
 
 from guard.event import Event
 from guard.outcome import Severity
-from guard.volume.facts import Invalid, Look
 from guard.volume.hold import Hold
-from guard.volume.judge import ledger_warning, usable_ledger
 from guard.volume.ledger import Ledger
 from guard.volume.marker import Marker
+from guard.volume.observation import InvalidDocument, Look
+from guard.volume.verdict import ledger_warning, usable_ledger
 from guard.watch import lines
 from guard.watch.case import Case
 from guard.watch.keeping import Keeper
@@ -55,7 +55,7 @@ class Documents:
         if self._case.hold is not None and moment.at - self._held_said >= _HOLD_REMINDER:
             self._say_held(moment, self._case.hold, again=True)
 
-    def _say_held(self, moment: Moment, hold: Hold | Invalid, *, again: bool) -> None:
+    def _say_held(self, moment: Moment, hold: Hold | InvalidDocument, *, again: bool) -> None:
         self._held_said = moment.at
         path = self._case.expected.path
         self._case.tell(Event.VOLUME_HELD, lines.held(path, hold, again=again), {}, Severity.INFO)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
-from guard.report.text import bounded
-from guard.volume import census, look, progress
-from guard.volume.facts import Census, Fault, Order, Space
+from guard.probe import count, look, progress
+from guard.report.text import truncate
+from guard.volume.observation import CountOptions, FileCount, ProbeFault, Space
 from guard.watch.sightings import Glimpse, Stock, TripwireState
 from guard.watch.tripwire import Tripwire, watch_limit
 
@@ -38,7 +38,7 @@ class TakeStock:
     """A full count below a path."""
 
     path: str
-    order: Order
+    order: CountOptions
 
     def run(self, said: Callable[[Any], None]) -> Stock:
         """Counts, and compares the folders with those that carry a watch; says how many names it has seen."""
@@ -61,7 +61,7 @@ class Arm:
     """
 
     path: str
-    order: Order
+    order: CountOptions
     wake: int
 
     def run(self, said: Callable[[Any], None]) -> Stock:
@@ -99,18 +99,18 @@ class Arm:
         return Stock(replace(found, inodes=frozenset()), space, time.monotonic() - began, state)
 
 
-def _count(path: str, order: Order, said: Callable[[Any], None]) -> tuple[Space | None, Census]:
+def _count(path: str, order: CountOptions, said: Callable[[Any], None]) -> tuple[Space | None, FileCount]:
     try:
         with progress.told(lambda: said(0)):
             root = look.open_root(path)
     except OSError as error:
-        return None, Census(0, fault=Fault(error.errno or 0, f"opening {path}"))
+        return None, FileCount(0, fault=ProbeFault(error.errno or 0, f"opening {path}"))
     try:
         found = os.fstatvfs(root)
         space = Space(found.f_blocks - found.f_bfree, found.f_files - found.f_ffree, found.f_fsid)
-        return space, census.count(root, order, said)
+        return space, count.count(root, order, said)
     except OSError as error:
-        return None, Census(0, fault=Fault(error.errno or 0, f"statvfs of {path}"))
+        return None, FileCount(0, fault=ProbeFault(error.errno or 0, f"statvfs of {path}"))
     finally:
         os.close(root)
 
@@ -123,10 +123,10 @@ def _why(error: OSError) -> str:
     return f"its root can't be watched: {errno.errorcode.get(error.errno or 0, str(error))}"
 
 
-def _uncovered(wire: Tripwire, found: Census) -> str:
+def _uncovered(wire: Tripwire, found: FileCount) -> str:
     """Why a folder of the count carries no watch; empty where every one does."""
     if found.unreadable:
-        names = ", ".join(map(bounded, found.unreadable[:3]))
+        names = ", ".join(map(truncate, found.unreadable[:3]))
         return f"{found.unreadable_folders} folders can't be read: {names}"
     missing = len(_without_watch(wire, found))
     if missing > 0:
@@ -134,12 +134,12 @@ def _uncovered(wire: Tripwire, found: Census) -> str:
     return ""
 
 
-def _unwatched(wire: Tripwire, found: Census) -> frozenset[int | str]:
+def _unwatched(wire: Tripwire, found: FileCount) -> frozenset[int | str]:
     """What a later count is compared with: the first of them, in an order that does not change."""
     return frozenset([*sorted(found.unreadable)[:_TOLD], *sorted(_without_watch(wire, found))[:_TOLD]])
 
 
-def _without_watch(wire: Tripwire, found: Census) -> Collection[int]:
+def _without_watch(wire: Tripwire, found: FileCount) -> Collection[int]:
     """Folders of the count without a watch: their inodes, or, where those say nothing, so many numbers."""
     watched = wire.watched()
     # overlay and some FUSE file systems show other inodes here than to inotify: there only the numbers can be compared.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from guard.event import Event, Happening
+from guard.event import Event, EventRecord
 from guard.outcome import Severity
 from guard.watch.sightings import Moment
 from guard.watch.standing import Condition, Trouble
@@ -42,7 +42,7 @@ class Incident:
         self._id = ""
         self._shrunk: Moment | None = None  # the first sign of a shrink that was said and is not over
         self._begun = ""  # the operation that has had its first line and not its last
-        self._said: list[Happening] = []
+        self._said: list[EventRecord] = []
         self._started = False
         self.held = False
 
@@ -69,24 +69,24 @@ class Incident:
         """What is wrong with it."""
         return self._open[condition].trouble if condition in self._open else None
 
-    def start(self, happening: Happening) -> None:
+    def start(self, happening: EventRecord) -> None:
         """Says first of all what was found; what was found wrong comes after it."""
         self._said.insert(0, happening)
         self._started = True
 
-    def stop(self, happening: Happening) -> None:
+    def stop(self, happening: EventRecord) -> None:
         """Says last of all that the watch is over."""
         self._said.append(replace(happening, last=True))
         self._started = True
 
-    def said(self) -> list[Happening]:
+    def said(self) -> list[EventRecord]:
         """Everything that is to be said since this was last asked; nothing before the start was said."""
         if not self._started:
             return []
         said, self._said = self._said, []
         return [happening if happening.operation else self._of_run(happening) for happening in said]
 
-    def _of_run(self, happening: Happening) -> Happening:
+    def _of_run(self, happening: EventRecord) -> EventRecord:
         first, self._run_begun = not self._run_begun, True
         return replace(happening, operation=self._run, first=first)
 
@@ -176,7 +176,7 @@ class Incident:
         told = {"lasted_seconds": round(seconds, 1), **fields}
         if not self._begun:  # another trouble of that time was over, and its operation with it
             self.tell(
-                Happening(Event.VOLUME_ACCEPTED, message, self._loud(Event.VOLUME_ACCEPTED), {**told, **self._fields})
+                EventRecord(Event.VOLUME_ACCEPTED, message, self._loud(Event.VOLUME_ACCEPTED), {**told, **self._fields})
             )
             return False
         self.say(Event.VOLUME_ACCEPTED, message, told, name=self._begun, last=not self._open)
@@ -204,12 +204,12 @@ class Incident:
         first = operation != self._begun
         self._begun = "" if last else operation
         told = {**fields, **self._fields}
-        self._said.append(Happening(event, message, self._loud(event), told, operation, first=first, last=last))
+        self._said.append(EventRecord(event, message, self._loud(event), told, operation, first=first, last=last))
 
     def _loud(self, event: Event) -> Severity:
         return min(event.severity, Severity.INFO) if self.held else event.severity
 
-    def tell(self, happening: Happening) -> None:
+    def tell(self, happening: EventRecord) -> None:
         """Says a line that belongs to no incident."""
         self._said.append(happening)
 

@@ -4,9 +4,9 @@ from collections import deque
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from guard.volume.facts import Census
 from guard.volume.ledger import Ledger, Reference
 from guard.volume.loss import kept_files, new_reference
+from guard.volume.observation import FileCount
 from guard.watch.sightings import Moment
 
 #: Seconds whose lowest settled count is the baseline: a tree that lives shorter never becomes a reference.
@@ -19,7 +19,7 @@ WRITE_AT_LEAST = 900.0
 
 @dataclass
 class _Level:
-    census: Census | None  # None: what the ledger said at the start
+    census: FileCount | None  # None: what the ledger said at the start
     files: int
     until: float  # when the next settled count replaced it; infinite for the last one
 
@@ -54,7 +54,7 @@ class Keeper:
         self._levels.append(_Level(None, self.reference.files if self.reference else 0, float("inf")))
         self.files = ledger.files if ledger else 0
 
-    def settled(self, moment: Moment, census: Census) -> None:
+    def settled(self, moment: Moment, census: FileCount) -> None:
         """Takes a settled count of a volume that is not wiped."""
         self.files = census.files
         self._levels[-1].until = moment.at
@@ -62,7 +62,7 @@ class Keeper:
             self._levels.pop()  # a lower count that lasts longer makes it useless
         self._levels.append(_Level(census, census.files, float("inf")))
 
-    def baseline(self, moment: Moment) -> Census | None:
+    def baseline(self, moment: Moment) -> FileCount | None:
         """The lowest settled count of the last BASELINE seconds; None while that is what the ledger said at the start."""
         while len(self._levels) > 1 and self._levels[0].until < moment.at - BASELINE:
             self._levels.popleft()
@@ -75,7 +75,7 @@ class Keeper:
         candidate = self._candidate(moment)
         return candidate is not None and not _same(candidate, self.reference)
 
-    def renew(self, moment: Moment, sized: Census | None = None) -> None:
+    def renew(self, moment: Moment, sized: FileCount | None = None) -> None:
         """Replaces the reference where a baseline may.
 
         Args:
@@ -181,7 +181,7 @@ class Keeper:
         age = moment.wall - datetime.fromisoformat(last.recorded.upper())
         return age.total_seconds() > self._window
 
-    def _files(self, census: Census) -> int:
+    def _files(self, census: FileCount) -> int:
         """Files of a count, where folders that can't be read keep their last."""
         return kept_files(self.reference, census)[0] if self.reference else census.files
 

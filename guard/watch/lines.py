@@ -2,18 +2,18 @@
 
 from typing import Any
 
-from guard.event import Event, Happening
+from guard.event import Event, EventRecord
+from guard.messages import PodInfo, facts
 from guard.outcome import Severity
-from guard.report.text import bounded
-from guard.volume.facts import Census, Fault, Invalid, Look
+from guard.report.text import truncate
 from guard.volume.hold import Hold
-from guard.volume.judge import Examination, Expectation, judge
 from guard.volume.ledger import Reference
 from guard.volume.loss import Loss
+from guard.volume.observation import FileCount, InvalidDocument, Look, ProbeFault
+from guard.volume.verdict import Expectation, Inspection, judge
 from guard.watch.settling import Settled
 from guard.watch.sightings import Moment
 from guard.watch.wiring import FOLDERS
-from guard.wording import Whereabouts, facts
 
 #: Entries that are named in a line.
 _ENTRIES = 20
@@ -23,13 +23,13 @@ _NO_TRIPWIRE = f"no tripwire above {FOLDERS} folders: looks and counts alone"
 
 
 def started(
-    expected: Expectation, where: Whereabouts, look: Look | None, census: Census | None, reference: Reference | None
-) -> Happening:
+    expected: Expectation, where: PodInfo, look: Look | None, census: FileCount | None, reference: Reference | None
+) -> EventRecord:
     """The watch begins: what is watched, and what is known of it."""
     fields: dict[str, Any] = {"path": expected.path}
     told = [f"Watching {expected.path}"]
     if look is not None:
-        examination = Examination(look, census, judge(expected, look, census))
+        examination = Inspection(look, census, judge(expected, look, census))
         fields |= facts(examination)
         if look.mount is not None:
             told.append(f"{look.kind.value}, {look.mount.fstype}, {look.mount.device}")
@@ -42,7 +42,7 @@ def started(
     fields["tripwire"] = bool(census and census.folders <= FOLDERS)
     if census and census.folders > FOLDERS:
         told.append(_NO_TRIPWIRE)
-    return Happening(Event.WATCH_STARTED, ", ".join(told) + ".", Severity.INFO, fields)
+    return EventRecord(Event.WATCH_STARTED, ", ".join(told) + ".", Severity.INFO, fields)
 
 
 def outgrown(path: str, folders: int) -> str:
@@ -52,7 +52,7 @@ def outgrown(path: str, folders: int) -> str:
 
 def lost(path: str, loss: Loss) -> str:
     """What is lost, as a sentence part."""
-    largest = ", ".join(f"{bounded(entry.name)} {entry.before} to {entry.after}" for entry in loss.entries[:_LARGEST])
+    largest = ", ".join(f"{truncate(entry.name)} {entry.before} to {entry.after}" for entry in loss.entries[:_LARGEST])
     emptied = loss.lost - max(0, loss.before - loss.after)
     text = f"{path} holds {loss.found}"
     text += f", {emptied} of them emptied" if emptied > 0 else ""
@@ -77,13 +77,13 @@ def shrunk(path: str, loss: Loss) -> str:
     return f"{lost(path, loss)}. If that is meant, nothing is to be done; the gate says it at every start."
 
 
-def held(path: str, hold: Hold | Invalid, *, again: bool) -> str:
+def held(path: str, hold: Hold | InvalidDocument, *, again: bool) -> str:
     """Announced work on the volume."""
     still = "still " if again else ""
-    if isinstance(hold, Invalid):
+    if isinstance(hold, InvalidDocument):
         message = f"{path} is {still}held, and its hold can't be read: {hold.reason}."
     else:
-        message = f'{path} is {still}held by {bounded(hold.by)} since {hold.since}: "{bounded(hold.reason)}".'
+        message = f'{path} is {still}held by {truncate(hold.by)} since {hold.since}: "{truncate(hold.reason)}".'
     return f"{message} End it with: guard release"
 
 
@@ -95,12 +95,12 @@ def released(path: str) -> str:
 def ledger_invalid(path: str, reason: str) -> str:
     """The ledger says nothing that can be used."""
     return (
-        f"The ledger of {path} is not used: {bounded(reason, 512)}. "
+        f"The ledger of {path} is not used: {truncate(reason, 512)}. "
         "Only GUARD_MIN_FILES counts beside what was known before."
     )
 
 
-def unwritable(path: str, fault: Fault) -> str:
+def unwritable(path: str, fault: ProbeFault) -> str:
     """The ledger stays as it was."""
     return (
         f"The ledger of {path} can't be written: {fault.code} while {fault.doing}. It is watched all the same, but the "
@@ -113,7 +113,7 @@ def blind(path: str, why: str) -> str:
     return f"The tripwire of {path} is blind: {why}. Looks and counts carry on, and it is healed when possible."
 
 
-def holder(hold: Hold | Invalid | None) -> dict[str, Any]:
+def holder(hold: Hold | InvalidDocument | None) -> dict[str, Any]:
     """Who holds, as fields; none where nobody does or it can't be read."""
     if not isinstance(hold, Hold):
         return {}

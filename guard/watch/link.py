@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from guard.volume.prober import Answer, Failure, Gone, Prober, Progress, Request
+from guard.probe.process import Answer, Exited, Failure, Prober, Progress, Request
 
 #: So many probers may be stuck: the first, and the replacement that shows that it was no accident.
 _STUCK = 2
@@ -129,7 +129,7 @@ class Link:
             if isinstance(message, Failure):
                 self._late = False
                 return Died("the prober met a bug", message.traceback)
-            how = message.how if isinstance(message, Gone) else "spoke unasked"
+            how = message.how if isinstance(message, Exited) else "spoke unasked"
             self._renew()
             return Died(f"the prober {how}")
         return None

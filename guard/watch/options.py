@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from guard.messages import PodInfo
 from guard.outcome import Severity
 from guard.report.log import Format
-from guard.volume.judge import Expectation
-from guard.wording import Whereabouts
+from guard.volume.verdict import Expectation
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Options:
     listen: tuple[str, int] | None
     log_format: Format
     log_level: Severity
-    where: Whereabouts
+    where: PodInfo
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 import guard
-from guard.event import Event, Happening
+from guard.event import Event, EventRecord
 from guard.report.metrics import CONTENT_TYPE, Metric, render
 from guard.volume.kinds import Kind
 from guard.watch.endpoints import Page
@@ -61,7 +61,7 @@ class Pages:
         self.completed(moment.at)
         self._looked = moment.wall.timestamp()
 
-    def happened(self, happening: Happening) -> None:
+    def happened(self, happening: EventRecord) -> None:
         """Counts what was said aloud: what happens to a held volume was announced."""
         if happening.severity >= happening.event.severity:
             self._events[happening.event] += 1

@@ -6,7 +6,7 @@ first sign, by the highest count of the last TAIL.
 
 from dataclasses import dataclass, field
 
-from guard.volume.facts import Census
+from guard.volume.observation import FileCount
 from guard.watch.sightings import Moment, Sign, Stock
 
 #: Seconds after the first sign at which the content is judged, quiet or not.
@@ -29,7 +29,7 @@ class Settled:
         since: When that was; of a removal that was judged in parts, of its first.
     """
 
-    census: Census
+    census: FileCount
     sign: Sign
     since: Moment
 
@@ -147,6 +147,6 @@ class Settling:
         return not rises and content(last.census) == content(stock.census)
 
 
-def content(census: Census) -> tuple[int, dict[str, int], int | None]:
+def content(census: FileCount) -> tuple[int, dict[str, int], int | None]:
     """What must be equal for two counts to be."""
     return census.files, dict(census.entries), census.empty

@@ -12,16 +12,16 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from guard.event import Event, Happening
-from guard.interrupt import Interrupt, milliseconds
+from guard.event import Event, EventRecord
 from guard.outcome import Severity
-from guard.report.backlog import Backlog
+from guard.probe import mounts
+from guard.probe.look import identity
+from guard.probe.writes import MountRef, WriteLedger, Written
+from guard.report.line_queue import LineQueue
 from guard.report.log import Log
-from guard.volume import mounts
-from guard.volume.facts import Census, Fault, Look
-from guard.volume.look import identity
+from guard.stop_signal import StopSignal, milliseconds
 from guard.volume.mountinfo import Mount, MountTable
-from guard.volume.writes import Keep, Seen, Written
+from guard.volume.observation import FileCount, Look, ProbeFault
 from guard.watch.endpoints import Endpoints
 from guard.watch.errands import Arm, Peek, TakeStock
 from guard.watch.link import Answered, Died, Link, Overdue
@@ -51,12 +51,12 @@ class Sidecar:
         interrupt: The signals.
     """
 
-    def __init__(self, options: Options, link: Link, wake: int, interrupt: Interrupt) -> None:
+    def __init__(self, options: Options, link: Link, wake: int, interrupt: StopSignal) -> None:
         self._options = options
         self._link = link
         self._wake = wake
         self._interrupt = interrupt
-        self._backlog = Backlog(2)
+        self._backlog = LineQueue(2)
         self._log = Log(options.log_format, options.log_level, self._backlog.put)
         self._poll = select.poll()
         jitter = random.uniform(1.0, 1.1)  # noqa: S311 - to spread work, not to keep a secret
@@ -192,7 +192,7 @@ class Sidecar:
         request, value = heard.request, heard.value
         if isinstance(request, Peek):
             self._looked(moment, value)
-        elif isinstance(request, Keep):
+        elif isinstance(request, WriteLedger):
             self._wrote(moment, value)
         elif isinstance(value, Stock):
             self._pages.completed(moment.at)
@@ -213,9 +213,9 @@ class Sidecar:
             self._vigil.wiring.moved(moment.at)
         if isinstance(late.request, Peek):
             look = late.told if isinstance(late.told, Look) else Look(self._options.expected.path, identity())
-            self._looked(moment, Glimpse(replace(look, fault=Fault(0, "being looked at"))))
-        elif isinstance(late.request, Keep):
-            self._vigil.wrote(moment, None, Fault(0, "writing the ledger"))
+            self._looked(moment, Glimpse(replace(look, fault=ProbeFault(0, "being looked at"))))
+        elif isinstance(late.request, WriteLedger):
+            self._vigil.wrote(moment, None, ProbeFault(0, "writing the ledger"))
             self._look_at = moment.at
         elif isinstance(late.request, Arm):
             # The count alone may well get through: it says so of every thousand names.
@@ -223,7 +223,7 @@ class Sidecar:
             self._look_at = moment.at
         else:
             seen = f" after {late.told} names" if isinstance(late.told, int) else ""
-            census = Census(0, fault=Fault(0, f"being counted{seen}"))
+            census = FileCount(0, fault=ProbeFault(0, f"being counted{seen}"))
             self._vigil.counted(moment, Stock(census, None, self._options.expected.probe_timeout))
 
     def _died(self, moment: Moment, heard: Died) -> None:
@@ -234,14 +234,14 @@ class Sidecar:
 
     def _wrote(self, moment: Moment, value: object) -> None:
         written = value.ledger if isinstance(value, Written) else None
-        self._vigil.wrote(moment, written, value if isinstance(value, Fault) else None)
+        self._vigil.wrote(moment, written, value if isinstance(value, ProbeFault) else None)
 
     def _write_ledger(self, moment: Moment) -> bool:
         ledger, look, keeper = self._vigil.ledger(moment), self._vigil.look, self._vigil.keeper
         if ledger is None or look is None or look.mount is None or keeper is None:
             return False
-        seen = Seen(look.path, look.mount.mount_id, look.root_inode)
-        self._link.ask(Keep(seen, ledger, keeper.replaces), moment.at)
+        seen = MountRef(look.path, look.mount.mount_id, look.root_inode)
+        self._link.ask(WriteLedger(seen, ledger, keeper.replaces), moment.at)
         return True
 
     # The mount table.
@@ -277,14 +277,14 @@ class Sidecar:
         message = f"Stopped watching {self._options.expected.path}"
         message += "; the ledger is written." if kept else "; the ledger stays as it was."
         fields = {"path": self._options.expected.path, "files": files, **self._options.where.fields()}
-        self._vigil.incident.stop(Happening(Event.WATCH_STOPPED, message, Severity.INFO, fields))
+        self._vigil.incident.stop(EventRecord(Event.WATCH_STOPPED, message, Severity.INFO, fields))
         self._say()
         self._backlog.flush(_LAST_LINES)
         self._endpoints.close()
         self._link.close()
 
     def _last_ledger(self, moment: Moment) -> bool:
-        if self._link.busy and not isinstance(self._link.errand, Keep):
+        if self._link.busy and not isinstance(self._link.errand, WriteLedger):
             if self._vigil.ledger(moment) is None:
                 return False
             self._link.drop()
@@ -302,7 +302,7 @@ class Sidecar:
 
     def _tell(self, message: str) -> None:
         fields = {"path": self._options.expected.path, **self._options.where.fields()}
-        self._vigil.incident.tell(Happening(Event.WATCH_STARTED, message, Severity.INFO, fields))
+        self._vigil.incident.tell(EventRecord(Event.WATCH_STARTED, message, Severity.INFO, fields))
 
 
 def _is_due(due: float | None, moment: Moment) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
-from guard.volume.facts import Census, Look, Space
+from guard.volume.observation import FileCount, Look, Space
 
 
 class Sign(Enum):
@@ -71,7 +71,7 @@ class Stock:
         unwatched: Folders that a standing tripwire does not see: their inodes, or the names of those that can't be read.
     """
 
-    census: Census
+    census: FileCount
     space: Space | None
     seconds: float
     tripwire: TripwireState | None = None

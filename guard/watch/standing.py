@@ -5,11 +5,11 @@ from enum import Enum
 
 from guard.event import Event
 from guard.outcome import Outcome
-from guard.report.text import bounded
-from guard.volume.facts import Look
-from guard.volume.judge import Expectation, Finding, judge, usable_ledger
+from guard.report.text import truncate
 from guard.volume.kinds import Kind
 from guard.volume.marker import Marker
+from guard.volume.observation import Look
+from guard.volume.verdict import Expectation, Finding, judge, usable_ledger
 
 #: No mount has this number.
 NO_MOUNT = -1
@@ -242,7 +242,7 @@ def _marker_trouble(findings: dict[Outcome, Finding], before: Known | None, look
         return None  # marker and ledger belong together: it was adopted anew
     return Trouble(
         Event.MARKER_CHANGED,
-        f'{look.path} carries "{bounded(marker.volume)}" with id {marker.marker_id}',
+        f'{look.path} carries "{truncate(marker.volume)}" with id {marker.marker_id}',
         f"id {before.marker_id}",
         Outcome.MARKER_MISMATCH.value.remedy,
     )
@@ -274,11 +274,11 @@ def _replaced(before: Known, look: Look) -> Trouble:
     assert mount is not None
     carries = "without a valid marker"
     if isinstance(marker, Marker):
-        carries = f'with the marker "{bounded(marker.volume)}", id {marker.marker_id}'
+        carries = f'with the marker "{truncate(marker.volume)}", id {marker.marker_id}'
     return Trouble(
         Event.VOLUME_REPLACED,
-        f"{look.path} is {mount.fstype} on device {mount.device} ({bounded(mount.source) or 'no source'}), {carries}",
-        f"{before.fstype} on device {before.device} ({bounded(before.source) or 'no source'}), marker {before.marker_id}",
+        f"{look.path} is {mount.fstype} on device {mount.device} ({truncate(mount.source) or 'no source'}), {carries}",
+        f"{before.fstype} on device {before.device} ({truncate(before.source) or 'no source'}), marker {before.marker_id}",
         Outcome.MARKER_MISMATCH.value.remedy,
     )
 

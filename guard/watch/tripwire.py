@@ -25,7 +25,7 @@ from watchdog.observers.api import BaseObserver
 from watchdog.observers.inotify import InotifyEmitter
 from watchdog.observers.inotify_c import InotifyFD
 
-from guard.volume.facts import NOT_DATA
+from guard.volume.observation import NOT_DATA
 from guard.watch.sightings import TripwireState
 
 #: So many events within a second are a storm: following it would cost more than counting after it.

@@ -3,12 +3,13 @@
 from dataclasses import dataclass, replace
 
 from guard.event import Event
-from guard.volume.facts import Census, Fault, Look, Order, Space
-from guard.volume.judge import Expectation
+from guard.messages import PodInfo
 from guard.volume.kinds import Kind
 from guard.volume.ledger import Ledger
 from guard.volume.loss import Loss, Verdict, judge_loss
 from guard.volume.marker import Marker
+from guard.volume.observation import CountOptions, FileCount, Look, ProbeFault, Space
+from guard.volume.verdict import Expectation
 from guard.watch import lines
 from guard.watch.case import Case
 from guard.watch.counting import Counting, changed
@@ -20,7 +21,6 @@ from guard.watch.sightings import Glimpse, Moment, Sign, Stock
 from guard.watch.standing import NO_MOUNT, Condition, Known, Standing, Stranger, Trouble, known, stand
 from guard.watch.wiring import Wiring
 from guard.watch.writing import Writing
-from guard.wording import Whereabouts
 
 #: A volume counts as unreachable after so many looks in a row: one may hit a hiccup.
 _LOOKS = 2
@@ -83,7 +83,7 @@ class Vigil:
         expected: Expectation,
         settle: float,
         window: float,
-        where: Whereabouts,
+        where: PodInfo,
         run: str,
         jitter: float = 1.0,
     ) -> None:
@@ -121,7 +121,7 @@ class Vigil:
         return self._case.look
 
     @property
-    def census(self) -> Census | None:
+    def census(self) -> FileCount | None:
         """The last count; None before it."""
         return self._case.census
 
@@ -135,11 +135,11 @@ class Vigil:
         look = counting.glimpse_due(now, self._looked_at) if self._look_at is None else self._look_at
         return Wants(look, counting.due(), counting.arm_due(self.wiring.due()), self._next_write())
 
-    def order(self) -> Order:
+    def order(self) -> CountOptions:
         """How the next count is to be done."""
         keeper = self.keeper
         entries = frozenset(keeper.reference.entries) if keeper and keeper.reference else frozenset[str]()
-        return Order(entries, sizes=self._counting.weighing or self._counting.recording)
+        return CountOptions(entries, sizes=self._counting.weighing or self._counting.recording)
 
     def _next_write(self) -> float | None:
         keeper = self.keeper
@@ -419,7 +419,7 @@ class Vigil:
         near = max(_MOST, _NEARLY * self.expected.loss.max_loss) * loss.before
         return loss.verdict is Verdict.WIPED or 0 < near <= loss.lost
 
-    def _miscounted(self, moment: Moment, census: Census) -> None:
+    def _miscounted(self, moment: Moment, census: FileCount) -> None:
         self._look_at = moment.at
         if census.fault is None or self.look is None:
             return  # the mount changed in between: the look will say so
@@ -430,13 +430,13 @@ class Vigil:
                 self._case.begin(moment, None, trouble)
                 self._case.start()
 
-    def _counts_for(self, census: Census) -> bool:
+    def _counts_for(self, census: FileCount) -> bool:
         """Whether this is the mount that was looked at."""
         look = self.look
         mount_id = look.mount.mount_id if look and look.mount else None
         return look is not None and (census.mount_id, census.root_inode) == (mount_id, look.root_inode)
 
-    def _loss(self, census: Census) -> Loss:
+    def _loss(self, census: FileCount) -> Loss:
         reference = self.keeper.reference if self.keeper else None
         return judge_loss(self.expected.loss, reference, self._counting.judged(census))
 
@@ -465,7 +465,7 @@ class Vigil:
         self._counting.weighing = False
         self._judge_shrink(moment, loss, settled)
 
-    def _keep(self, moment: Moment, census: Census, space: Space | None) -> None:
+    def _keep(self, moment: Moment, census: FileCount, space: Space | None) -> None:
         self._counting.keep(census, space)
         if self.keeper is not None and not self.incident.held:
             self.keeper.settled(moment, census)
@@ -490,7 +490,7 @@ class Vigil:
 
     # Writes.
 
-    def wrote(self, moment: Moment, ledger: Ledger | None, fault: Fault | None) -> None:
+    def wrote(self, moment: Moment, ledger: Ledger | None, fault: ProbeFault | None) -> None:
         """Takes what became of writing the ledger: written, overtaken by somebody (neither), or failed."""
         if self.keeper is not None:
             self.keeper.tried(moment, ledger)

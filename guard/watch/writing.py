@@ -2,7 +2,7 @@
 
 from guard.event import Event
 from guard.outcome import Outcome
-from guard.volume.facts import Fault
+from guard.volume.observation import ProbeFault
 from guard.watch import lines
 from guard.watch.case import Case
 from guard.watch.keeping import WRITE_AT_LEAST
@@ -34,7 +34,7 @@ class Writing:
         self._failing, self._said = None, False
         self._over(moment)
 
-    def failed(self, moment: Moment, fault: Fault) -> None:
+    def failed(self, moment: Moment, fault: ProbeFault) -> None:
         """Takes that it was not, and why."""
         case = self._case
         if fault.read_only and case.expected.writable:

@@ -98,8 +98,8 @@ def measure(volume: Path, *, large: bool) -> None:
 
 COUNT = """
 import sys
-from guard.volume import census, look
-from guard.volume.facts import Order
+from guard.probe import count, look
+from guard.volume.observation import Order
 print(census.count(look.open_root(sys.argv[1]), Order(), lambda names: None).files)
 """
 

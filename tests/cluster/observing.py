@@ -11,7 +11,7 @@ START = 180.0
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class CommandResult:
     """How a container ended: its exit status and its termination message."""
 
     status: int
@@ -28,14 +28,14 @@ def container_status(pod: Object, container: str) -> Object:
     return {}
 
 
-def ending(kubectl: Kubectl, pod: str, container: str, seconds: float = START) -> Ending:
+def ending(kubectl: Kubectl, pod: str, container: str, seconds: float = START) -> CommandResult:
     """How a container ended, now or the last time."""
 
-    def look() -> Ending | None:
+    def look() -> CommandResult | None:
         status = container_status(kubectl.get("pod", pod), container)
         for state in (status.get("state", {}), status.get("lastState", {})):
             if "terminated" in state:
-                return Ending(state["terminated"]["exitCode"], state["terminated"].get("message", ""))
+                return CommandResult(state["terminated"]["exitCode"], state["terminated"].get("message", ""))
         return None
 
     return wait_until(f"the end of {container} in {pod}", look, seconds)

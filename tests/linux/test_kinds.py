@@ -147,7 +147,7 @@ def test_a_folder_of_the_node_s_disk_bound_on_itself_is_still_no_volume(disk: Sa
 _NO_MOUNT_IDS = """
 import sys
 from guard.__main__ import main
-from guard.volume import mounts
+from guard.probe import mounts
 whole = mounts._read_all
 mounts._read_all = lambda path: whole(path).partition(b"mnt_id")[0] if "fdinfo" in path else whole(path)
 sys.argv[0] = "guard"

@@ -63,7 +63,7 @@ def test_mounts_that_a_later_mount_at_the_path_hides_take_nothing_from_the_count
 _MOUNTED_BY_WALKING = """
 import os, subprocess, sys
 from guard.__main__ import main
-from guard.volume import census
+from guard.probe import count
 walk, left = census._Walk.run, list(range(int(sys.argv.pop(1))))
 def run(self):
     if left:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from guard.volume.facts import Census, Order
+from guard.volume.observation import CountOptions, FileCount
 from guard.watch import errands
 from guard.watch.tripwire import STORM, STORM_TOKEN, Tripwire
 from tests.linux.sandbox import Sandbox
@@ -276,14 +276,14 @@ class TestInTheProber:
         wire.disarm()
 
     def test_a_root_without_a_watch_is_not_covered_however_many_there_are(self, wire: Tripwire, tree: str) -> None:
-        found = Census(5, folders=5, inodes=wire.watched() - {os.stat(tree).st_ino}, root_inode=os.stat(tree).st_ino)
+        found = FileCount(5, folders=5, inodes=wire.watched() - {os.stat(tree).st_ino}, root_inode=os.stat(tree).st_ino)
         assert not errands._uncovered(wire, found)
         assert errands._uncovered(wire, replace(found, root_inode=-1)).startswith("1 of 5 folders")
         assert errands._unwatched(wire, replace(found, root_inode=-1)) == {-1}
         wire.disarm()
 
     def test_it_is_armed_before_the_count_and_anew_each_time(self, tree: str, wake: int) -> None:
-        order = Order()
+        order = CountOptions()
         for _ in range(3):
             stock = errands.Arm(tree, order, wake).run(print)
             assert stock.census.files == 5

@@ -12,7 +12,7 @@ from guard import __version__
 from guard.backup.__main__ import parser
 from guard.backup.result import Result
 from guard.backup.retention import Policy
-from guard.outcome import MENDING, Outcome
+from guard.outcome import RETRYABLE, Outcome
 
 MANIFESTS = Path(__file__).parents[2] / "k8s"
 BACKUP = MANIFESTS / "backup"
@@ -185,7 +185,7 @@ def test_a_job_fails_at_once_on_exactly_what_another_try_cannot_change(name: str
     (one,) = (one for one in objects(name) if one["kind"] in {"CronJob", "Job"})
     job = job_of(one)
     fail, ignore = job["podFailurePolicy"]["rules"]
-    final = {outcome.status for outcome in Outcome if 2 <= outcome.status < 40 and outcome not in MENDING}
+    final = {outcome.status for outcome in Outcome if 2 <= outcome.status < 40 and outcome not in RETRYABLE}
     final |= {Outcome.MARKER_MISSING.status, Outcome.DATA_LOST.status}  # mended by a person, not by another try
     results = {result.status for result in Result if result is not Result.OK and not result.value.again}
     pod = job["template"]["spec"]

@@ -11,8 +11,8 @@ from guard.backup import retention
 from guard.backup.result import Result, of_engine
 from guard.backup.retention import INCOMPLETE, PINNED, SHRUNK, UNREPORTED, Policy
 from guard.backup.snapshot import Node, Snapshot
-from guard.volume.facts import Census
 from guard.volume.loss import LossRule, Verdict
+from guard.volume.observation import FileCount
 from tests.unit import trees
 
 RULE = LossRule()
@@ -20,7 +20,7 @@ TAGS = (PINNED, SHRUNK, UNREPORTED)
 FIRST = datetime(2026, 11, 1, 3, tzinfo=UTC)
 
 
-def counted(files: int) -> Census:
+def counted(files: int) -> FileCount:
     """Two tenants with so many files in all."""
     return trees.counted(Node(f"tenant-{number % 2}/{number}", "file", 1) for number in range(files))
 
@@ -31,7 +31,7 @@ def snapshot(night: int, files: int, *tags: str) -> Snapshot:
     )
 
 
-def census_of(one: Snapshot) -> Census:
+def census_of(one: Snapshot) -> FileCount:
     return counted(int(one.tree.split()[0]))
 
 
@@ -154,7 +154,7 @@ def test_what_a_clock_that_was_ahead_made_is_compared_with_after_all_others() ->
 
 
 def test_files_that_were_emptied_are_lost_too() -> None:
-    def emptied(one: Snapshot) -> Census:
+    def emptied(one: Snapshot) -> FileCount:
         nodes = (
             Node(f"tenant-{number % 2}/{number}", "file", 0 if one.tree == "emptied" else 1) for number in range(100)
         )
@@ -167,7 +167,7 @@ def test_files_that_were_emptied_are_lost_too() -> None:
 
 
 def test_snapshots_of_the_same_tree_are_not_counted_at_all() -> None:
-    def never(one: Snapshot) -> Census:
+    def never(one: Snapshot) -> FileCount:
         raise AssertionError(one)
 
     assert retention.shrunk(RULE, (snapshot(0, 100), snapshot(1, 100)), snapshot(1, 100), never) is None

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.backup.snapshot import ListingError, Node, parse_node, parse_snapshots
-from guard.volume import census
-from guard.volume.facts import Order
+from guard.probe import count
 from guard.volume.loss import new_reference
+from guard.volume.observation import CountOptions
 from tests.unit import trees
 
 #: As restic 0.19 prints it, shortened to what is read, and one field more.
@@ -115,7 +115,7 @@ def test_a_listing_counts_as_the_gate_counts_the_same_tree(wanted: dict[str, str
             listed += [Node(str(relative / name), "file", (Path(above) / name).stat().st_size) for name in files]
         descriptor = os.open(root, os.O_RDONLY)
         try:
-            walked = census.count(descriptor, Order(sizes=True), lambda _: None)
+            walked = count.count(descriptor, CountOptions(sizes=True), lambda _: None)
         finally:
             os.close(descriptor)
 

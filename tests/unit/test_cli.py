@@ -7,19 +7,19 @@ from pathlib import Path
 import pytest
 
 from guard import cli
-from guard.interrupt import Interrupt
 from guard.outcome import Outcome
+from guard.probe.process import Prober
 from guard.settings import CheckSettings
-from guard.volume.prober import Prober
+from guard.stop_signal import StopSignal
 
 
-def judged(monkeypatch: pytest.MonkeyPatch, *, enforce: bool, app: list[str] | None) -> int | cli.Handover:
+def judged(monkeypatch: pytest.MonkeyPatch, *, enforce: bool, app: list[str] | None) -> int | cli.ExecApp:
     def fail(*_: object) -> None:
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(cli, "_command", fail)
     found = CheckSettings.model_validate({"GUARD_VOLUME": "skills", "GUARD_ENFORCE": enforce})
-    with Interrupt() as interrupt:
+    with StopSignal() as interrupt:
         return cli._judge("check", found, {}, app, [], Prober(), interrupt)
 
 
@@ -29,7 +29,7 @@ def test_a_bug_ends_with_its_own_status(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_bug_does_not_keep_an_observed_application_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
     ending = judged(monkeypatch, enforce=False, app=["true"])
-    assert isinstance(ending, cli.Handover)
+    assert isinstance(ending, cli.ExecApp)
     assert ending.app == ["true"]
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guard.volume import document
-from guard.volume.document import DocumentError
+from guard.volume import json_document
+from guard.volume.json_document import DocumentError
 
 LIMIT = 64 * 1024
 
@@ -38,18 +38,18 @@ HOSTILE = {
 @pytest.mark.parametrize(("text", "reason"), HOSTILE.values(), ids=HOSTILE.keys())
 def test_what_is_no_object_is_refused_with_its_reason(text: bytes, reason: str) -> None:
     with pytest.raises(DocumentError) as refusal:
-        document.parse_object(text, limit=LIMIT)
+        json_document.parse_object(text, limit=LIMIT)
     assert reason in str(refusal.value)
 
 
 def test_an_object_of_exactly_the_limit_is_read() -> None:
-    assert document.parse_object(b"{}".ljust(LIMIT), limit=LIMIT) == {}
+    assert json_document.parse_object(b"{}".ljust(LIMIT), limit=LIMIT) == {}
 
 
 @pytest.mark.parametrize("schema", [2, 3, 10**18])
 def test_a_schema_of_the_future_asks_for_the_newer_guard(schema: int) -> None:
     with pytest.raises(DocumentError, match="of the future: this guard reads up to 1; use the newer guard"):
-        document.schema_of({"schema": schema}, newest=1)
+        json_document.schema_of({"schema": schema}, newest=1)
 
 
 NO_NUMBERS: list[Any] = [None, True, False, 1.0, -1, "1", [], {}, 2**63, float("nan"), float("inf")]
@@ -58,40 +58,40 @@ NO_NUMBERS: list[Any] = [None, True, False, 1.0, -1, "1", [], {}, 2**63, float("
 @pytest.mark.parametrize("found", [*NO_NUMBERS, 0], ids=repr)
 def test_a_schema_that_is_no_number_from_1_is_refused(found: Any) -> None:
     with pytest.raises(DocumentError, match='"schema" is not a whole number of at least 1'):
-        document.schema_of({"schema": found}, newest=1)
+        json_document.schema_of({"schema": found}, newest=1)
 
 
 @pytest.mark.parametrize("found", NO_NUMBERS, ids=repr)
 def test_only_a_whole_number_in_range_is_a_count(found: Any) -> None:
     with pytest.raises(DocumentError, match='"files" is not a whole number of at least 0'):
-        document.integer({"files": found}, "files")
+        json_document.integer({"files": found}, "files")
 
 
 @pytest.mark.parametrize("found", [0, 1, 2**63 - 1])
 def test_a_count_is_read_exactly(found: int) -> None:
-    assert document.integer({"files": found}, "files") == found
+    assert json_document.integer({"files": found}, "files") == found
 
 
 @pytest.mark.parametrize("found", [None, "", 1, True, [], {}, "x" * 254], ids=repr)
 def test_only_a_text_of_1_to_253_characters_is_a_name(found: Any) -> None:
     with pytest.raises(DocumentError, match='"volume" is not a text of 1 to 253 characters'):
-        document.string({"volume": found}, "volume")
+        json_document.string({"volume": found}, "volume")
 
 
 @pytest.mark.parametrize("found", ["x", "x" * 253, "데이터", " ", "\udcff"], ids=repr)
 def test_a_name_is_read_as_it_stands(found: str) -> None:
-    assert document.string({"volume": found}, "volume") == found
+    assert json_document.string({"volume": found}, "volume") == found
 
 
 @pytest.mark.parametrize("found", [{}, {"pod": None}], ids=["absent", "null"])
 def test_an_optional_name_may_be_absent_or_null(found: dict[str, Any]) -> None:
-    assert document.optional_string(found, "pod") is None
+    assert json_document.optional_string(found, "pod") is None
 
 
 def test_an_optional_name_that_is_there_must_be_a_name() -> None:
-    assert document.optional_string({"pod": "skills-0"}, "pod") == "skills-0"
+    assert json_document.optional_string({"pod": "skills-0"}, "pod") == "skills-0"
     with pytest.raises(DocumentError):
-        document.optional_string({"pod": 7}, "pod")
+        json_document.optional_string({"pod": 7}, "pod")
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_an_optional_name_that_is_there_must_be_a_name() -> None:
     ],
 )
 def test_a_time_in_any_spelling_of_rfc_3339_is_read_as_it_stands(found: str) -> None:
-    assert document.timestamp({"written": found}, "written") == found
+    assert json_document.timestamp({"written": found}, "written") == found
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_time_in_any_spelling_of_rfc_3339_is_read_as_it_stands(found: str) -> 
 )  # fmt: skip
 def test_what_is_no_rfc_3339_time_is_refused(found: Any) -> None:
     with pytest.raises(DocumentError, match='"written" is not an RFC 3339 time'):
-        document.timestamp({"written": found}, "written")
+        json_document.timestamp({"written": found}, "written")
 
 
 _JSON = st.recursive(
@@ -135,7 +135,7 @@ _JSON = st.recursive(
 @given(st.binary(max_size=200) | _JSON.map(lambda value: json.dumps(value).encode()))
 def test_any_bytes_give_an_object_or_the_readers_own_error(text: bytes) -> None:
     try:
-        found: object = document.parse_object(text, limit=150)
+        found: object = json_document.parse_object(text, limit=150)
     except DocumentError as error:
         found = error
     assert isinstance(found, dict | DocumentError)
@@ -145,7 +145,7 @@ def test_any_bytes_give_an_object_or_the_readers_own_error(text: bytes) -> None:
 @given(st.text(max_size=40))
 def test_a_time_that_is_read_is_one_that_python_can_read_too(text: str) -> None:
     try:
-        found = document.timestamp({"at": text}, "at")
+        found = json_document.timestamp({"at": text}, "at")
     except DocumentError:
         return
     assert found == text
@@ -153,7 +153,7 @@ def test_a_time_that_is_read_is_one_that_python_can_read_too(text: str) -> None:
 
 def test_an_object_is_written_as_one_line_of_ascii_and_read_back_equal() -> None:
     written = {"schema": 1, "name": "데이터 \udcff\n\x1b", "files": 2**63 - 1}
-    text = document.render_object(written)
+    text = json_document.render_object(written)
     assert text.isascii()
     assert text.count(b"\n") == 1
-    assert document.parse_object(text, limit=LIMIT) == written
+    assert json_document.parse_object(text, limit=LIMIT) == written

@@ -4,17 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from guard import gate
-from guard.event import Happening
+from guard import check
+from guard.event import EventRecord
+from guard.messages import PodInfo
 from guard.outcome import Outcome
-from guard.volume.examine import Examiner
-from guard.volume.facts import Census, Identity, Look
-from guard.volume.judge import Examination, Expectation, judge
+from guard.probe.inspector import Inspector
 from guard.volume.kinds import Kind
 from guard.volume.ledger import Ledger, Reference
 from guard.volume.marker import Marker
 from guard.volume.mountinfo import Mount
-from guard.wording import Whereabouts
+from guard.volume.observation import FileCount, Identity, Look
+from guard.volume.verdict import Expectation, Inspection, judge
 
 AT = "2026-11-24T18:27:01Z"
 ID = "0b0cbd0e-4bb5-4a7e-9d2c-0f1f6c2f0d11"
@@ -29,19 +29,19 @@ ADOPTED = Look(
 )
 BEING_ADOPTED = replace(ADOPTED, ledger=None)
 NEW = replace(BEING_ADOPTED, marker=None)
-FULL, WIPED = Census(3, entries={"a": 3}), Census(0)
+FULL, WIPED = FileCount(3, entries={"a": 3}), FileCount(0)
 
 
-class Scripted(Examiner):
+class Scripted(Inspector):
     """Finds what it is given, one after the other; whoever looks once more than that fails."""
 
-    def __init__(self, *found: tuple[Look, Census]) -> None:
+    def __init__(self, *found: tuple[Look, FileCount]) -> None:
         self._found = iter(found)
         self.paused: list[float] = []
 
-    def examine(self) -> Examination:
+    def examine(self) -> Inspection:
         look, census = next(self._found)
-        return Examination(look, census, judge(Expectation("/app/skills", "claude-skills-dev"), look, census))
+        return Inspection(look, census, judge(Expectation("/app/skills", "claude-skills-dev"), look, census))
 
     def pause(self, seconds: float) -> None:
         self.paused.append(seconds)
@@ -73,10 +73,10 @@ class Scripted(Examiner):
     ],
 )
 def test_a_gate_that_has_waited_looks_once_more_before_it_ends(
-    found: list[tuple[Look, Census]], outcome: Outcome
+    found: list[tuple[Look, FileCount]], outcome: Outcome
 ) -> None:
-    examiner, said = Scripted(*found), list[Happening]()
-    ending = gate.check(examiner, 60, Whereabouts("skills-0", "node-1", "dev"), said.append)
+    examiner, said = Scripted(*found), list[EventRecord]()
+    ending = check.check(examiner, 60, PodInfo("skills-0", "node-1", "dev"), said.append)
     assert ending.outcome is outcome
     assert not examiner.finds_more()
     assert len(examiner.paused) == len(found) - 1

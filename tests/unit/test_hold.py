@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.volume import hold
-from guard.volume.document import DocumentError
 from guard.volume.hold import Hold
+from guard.volume.json_document import DocumentError
 
 GOOD: dict[str, Any] = {"schema": 1, "by": "restore-job", "since": "2026-11-24T18:27:01Z", "reason": "월요일 백업 복원"}
 

@@ -33,7 +33,7 @@ def test_the_gate_loads_neither_watchdog_nor_http_nor_yaml(tmp_path: Path, path:
         check=False,
     )
     modules = imported(done.stderr)
-    assert {"guard.gate", "guard.report.log", "structlog", "pydantic_settings"} <= modules, done.stderr[-2000:]
+    assert {"guard.check", "guard.report.log", "structlog", "pydantic_settings"} <= modules, done.stderr[-2000:]
     assert {name for name in modules if name.split(".")[0] in HEAVY} == set()
     assert {name for name in modules if name.startswith("guard.backup")} == set()
     assert (done.returncode, f'"event": "{event}"' in done.stderr) == (status, True)

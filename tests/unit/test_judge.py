@@ -6,9 +6,14 @@ from dataclasses import replace
 import pytest
 
 from guard.outcome import PRECEDENCE, Outcome
-from guard.volume.facts import NOT_DATA, Census, Fault, Identity, Invalid, Look, Space, Writing
 from guard.volume.hold import Hold
-from guard.volume.judge import (
+from guard.volume.kinds import Kind
+from guard.volume.ledger import Ledger, Reference
+from guard.volume.loss import LossRule
+from guard.volume.marker import Marker
+from guard.volume.mountinfo import Mount
+from guard.volume.observation import NOT_DATA, FileCount, Identity, InvalidDocument, Look, ProbeFault, Space, Writing
+from guard.volume.verdict import (
     DURABLE_KINDS,
     Expectation,
     judge,
@@ -17,11 +22,6 @@ from guard.volume.judge import (
     usable_ledger,
     worth_counting,
 )
-from guard.volume.kinds import Kind
-from guard.volume.ledger import Ledger, Reference
-from guard.volume.loss import LossRule
-from guard.volume.marker import Marker
-from guard.volume.mountinfo import Mount
 
 AT = "2026-11-24T18:27:01Z"
 ID = "0b0cbd0e-4bb5-4a7e-9d2c-0f1f6c2f0d11"
@@ -34,8 +34,8 @@ OVERLAY = Mount(107, 68, "0:51", "/", "/", ("rw",), (), "overlay", "overlay", "r
 MARKER = Marker("claude-skills-dev", ID, AT)
 LEDGER = Ledger(ID, 4, Reference(100, {"a": 60, "b": 40}, 0, AT), 98, AT, "skills-0", "node-1")
 HOLD = Hold("restore-job", AT, "restore of Monday's backup")
-FULL = Census(100, entries={"a": 60, "b": 40})
-WIPED = Census(0)
+FULL = FileCount(100, entries={"a": 60, "b": 40})
+WIPED = FileCount(0)
 
 GOOD = Look(
     "/app/skills",
@@ -53,7 +53,7 @@ GOOD = Look(
 )
 
 
-def outcomes(look: Look, census: Census | None = FULL, expected: Expectation = EXPECTED) -> list[Outcome]:
+def outcomes(look: Look, census: FileCount | None = FULL, expected: Expectation = EXPECTED) -> list[Outcome]:
     return [finding.outcome for finding in judge(expected, look, census).findings]
 
 
@@ -69,11 +69,11 @@ def test_the_right_volume_with_its_data_is_ok() -> None:
 
 SINGLE = {
     "no such path": (replace(GOOD, absent=True, found_instead="no such path"), Outcome.MISSING),
-    "no progress": (replace(GOOD, fault=Fault(0, "being looked at")), Outcome.UNREACHABLE),
-    "an I/O error": (replace(GOOD, fault=Fault(errno.EIO, "listing /app/skills")), Outcome.UNREACHABLE),
-    "a stale handle": (replace(GOOD, fault=Fault(errno.ESTALE, "listing /app/skills")), Outcome.UNREACHABLE),
-    "a dead FUSE": (replace(GOOD, fault=Fault(errno.ENOTCONN, "opening /app/skills")), Outcome.UNREACHABLE),
-    "no permission": (replace(GOOD, fault=Fault(errno.EACCES, "opening /app/skills")), Outcome.UNREACHABLE),
+    "no progress": (replace(GOOD, fault=ProbeFault(0, "being looked at")), Outcome.UNREACHABLE),
+    "an I/O error": (replace(GOOD, fault=ProbeFault(errno.EIO, "listing /app/skills")), Outcome.UNREACHABLE),
+    "a stale handle": (replace(GOOD, fault=ProbeFault(errno.ESTALE, "listing /app/skills")), Outcome.UNREACHABLE),
+    "a dead FUSE": (replace(GOOD, fault=ProbeFault(errno.ENOTCONN, "opening /app/skills")), Outcome.UNREACHABLE),
+    "no permission": (replace(GOOD, fault=ProbeFault(errno.EACCES, "opening /app/skills")), Outcome.UNREACHABLE),
     "a plain directory": (replace(GOOD, mount=OVERLAY, is_mount_point=False, kind=Kind.OVERLAY), Outcome.NOT_MOUNTED),
     "memory": (of_kind(Kind.MEMORY), Outcome.EPHEMERAL),
     "an emptyDir": (of_kind(Kind.EMPTY_DIR), Outcome.EPHEMERAL),
@@ -81,11 +81,11 @@ SINGLE = {
     "an image volume": (of_kind(Kind.OVERLAY), Outcome.EPHEMERAL),
     "a hostPath": (of_kind(Kind.NODE_DISK), Outcome.NODE_DISK),
     "a sandboxed runtime": (of_kind(Kind.UNKNOWN), Outcome.KIND_REFUSED),
-    "a broken marker": (replace(GOOD, marker=Invalid("not JSON", "abcdef012345")), Outcome.MARKER_INVALID),
+    "a broken marker": (replace(GOOD, marker=InvalidDocument("not JSON", "abcdef012345")), Outcome.MARKER_INVALID),
     "no marker": (replace(GOOD, marker=None, ledger=None), Outcome.MARKER_MISSING),
     "another volume": (replace(GOOD, marker=Marker("claude-skills-prod", ID, AT)), Outcome.MARKER_MISMATCH),
     "a hold": (replace(GOOD, hold=HOLD), Outcome.HELD),
-    "a hold that can't be read": (replace(GOOD, hold=Invalid("not JSON", "abcdef012345")), Outcome.HELD),
+    "a hold that can't be read": (replace(GOOD, hold=InvalidDocument("not JSON", "abcdef012345")), Outcome.HELD),
     "a read-only mount": (replace(GOOD, read_only="the mount is read-only"), Outcome.READ_ONLY),
 }
 
@@ -101,7 +101,7 @@ def test_nothing_left_of_the_data_is_data_lost() -> None:
 
 
 def test_a_failed_count_is_unreachable_and_never_data_lost() -> None:
-    judgement = judge(EXPECTED, GOOD, Census(0, fault=Fault(errno.EIO, "counting its files")))
+    judgement = judge(EXPECTED, GOOD, FileCount(0, fault=ProbeFault(errno.EIO, "counting its files")))
     assert [finding.outcome for finding in judgement.findings] == [Outcome.UNREACHABLE]
     assert judgement.loss is None
 
@@ -123,13 +123,20 @@ def test_the_first_in_the_order_of_precedence_is_the_outcome_and_the_rest_are_li
 
 
 @pytest.mark.parametrize("kind", [Kind.MEMORY, Kind.NODE_DISK, Kind.UNKNOWN])
-@pytest.mark.parametrize("marker", [MARKER, None, Invalid("empty", "0"), Marker("other", OTHER_ID, AT)], ids=repr)
+@pytest.mark.parametrize(
+    "marker", [MARKER, None, InvalidDocument("empty", "0"), Marker("other", OTHER_ID, AT)], ids=repr
+)
 @pytest.mark.parametrize("hold", [None, HOLD], ids=["not held", "held"])
 @pytest.mark.parametrize("read_only", ["", "ro"], ids=["writable", "read-only"])
-@pytest.mark.parametrize("fault", [None, Fault(errno.EIO, "listing")], ids=["answers", "fails"])
+@pytest.mark.parametrize("fault", [None, ProbeFault(errno.EIO, "listing")], ids=["answers", "fails"])
 @pytest.mark.parametrize("mounted", [True, False], ids=["mounted", "not mounted"])
 def test_findings_always_stand_in_the_order_of_precedence_and_once_each(
-    kind: Kind, marker: Marker | Invalid | None, hold: Hold | None, read_only: str, fault: Fault | None, mounted: bool
+    kind: Kind,
+    marker: Marker | InvalidDocument | None,
+    hold: Hold | None,
+    read_only: str,
+    fault: ProbeFault | None,
+    mounted: bool,
 ) -> None:
     look = replace(
         of_kind(kind), marker=marker, hold=hold, read_only=read_only, fault=fault, is_mount_point=mounted
@@ -139,12 +146,12 @@ def test_findings_always_stand_in_the_order_of_precedence_and_once_each(
 
 
 def test_unreachable_comes_before_what_was_still_seen_of_the_mount() -> None:
-    look = replace(of_kind(Kind.NODE_DISK), fault=Fault(0, "being looked at"), read_only="the mount is read-only")
+    look = replace(of_kind(Kind.NODE_DISK), fault=ProbeFault(0, "being looked at"), read_only="the mount is read-only")
     assert outcomes(look, None) == [Outcome.UNREACHABLE, Outcome.NODE_DISK, Outcome.READ_ONLY]
 
 
 def test_a_look_that_failed_says_nothing_of_a_marker_it_never_read() -> None:
-    look = replace(GOOD, fault=Fault(0, "being looked at"), marker=None, ledger=None)
+    look = replace(GOOD, fault=ProbeFault(0, "being looked at"), marker=None, ledger=None)
     assert outcomes(look, None) == [Outcome.UNREACHABLE]
 
 
@@ -211,7 +218,7 @@ def test_folders_that_cannot_be_read_are_listed() -> None:
 
 
 def test_a_shrunk_volume_passes() -> None:
-    judgement = judge(EXPECTED, GOOD, Census(60, entries={"a": 60}))
+    judgement = judge(EXPECTED, GOOD, FileCount(60, entries={"a": 60}))
     assert (judgement.outcome, judgement.shrunk) == (Outcome.OK, True)
 
 
@@ -226,19 +233,19 @@ def test_another_volume_is_named_with_the_line_that_would_replace_its_marker() -
 
 
 def test_a_broken_marker_is_named_by_the_digest_that_would_replace_it() -> None:
-    (finding,) = judge(EXPECTED, replace(GOOD, marker=Invalid("not JSON", "abcdef012345")), FULL).findings
+    (finding,) = judge(EXPECTED, replace(GOOD, marker=InvalidDocument("not JSON", "abcdef012345")), FULL).findings
     assert "not JSON (sha256 abcdef012345)" in finding.found
     assert "guard adopt --replace abcdef012345" in finding.hint
 
 
 def test_a_marker_without_a_digest_is_moved_away_by_hand() -> None:
-    (finding,) = judge(EXPECTED, replace(GOOD, marker=Invalid("behind a link", "")), FULL).findings
+    (finding,) = judge(EXPECTED, replace(GOOD, marker=InvalidDocument("behind a link", "")), FULL).findings
     assert "--replace" not in finding.hint
     assert "/app/skills/.volume-guard" in finding.hint
 
 
 def test_no_permission_names_uid_gid_and_fs_group() -> None:
-    (finding,) = judge(EXPECTED, replace(GOOD, fault=Fault(errno.EACCES, "opening /app/skills")), None).findings
+    (finding,) = judge(EXPECTED, replace(GOOD, fault=ProbeFault(errno.EACCES, "opening /app/skills")), None).findings
     assert "EACCES" in finding.found
     assert "uid 1000, gid 1000, groups 2000" in finding.found
     assert "fsGroup" in finding.hint
@@ -258,7 +265,7 @@ WRITES = {
 def test_a_write_that_fails_on_a_volume_that_answers_is_not_told_as_a_dead_server(
     number: int, words: tuple[str, str]
 ) -> None:
-    fault = Fault(number, "writing in /app/skills/.volume-guard", writing=True)
+    fault = ProbeFault(number, "writing in /app/skills/.volume-guard", writing=True)
     (finding,) = judge(EXPECTED, replace(GOOD, fault=fault), None).findings
     assert finding.outcome is Outcome.UNREACHABLE
     assert words[0] in finding.expected
@@ -268,25 +275,29 @@ def test_a_write_that_fails_on_a_volume_that_answers_is_not_told_as_a_dead_serve
 
 @pytest.mark.parametrize("number", [0, errno.EIO, errno.ESTALE, errno.ENOTCONN])
 def test_a_dead_server_is_told_as_one_whatever_met_it_first(number: int) -> None:
-    (finding,) = judge(EXPECTED, replace(GOOD, fault=Fault(number, "writing", writing=True)), None).findings
+    (finding,) = judge(EXPECTED, replace(GOOD, fault=ProbeFault(number, "writing", writing=True)), None).findings
     assert finding.expected == "an answer from the volume"
     assert "delete the pod" in finding.remedy
 
 
 def test_a_hung_volume_names_the_deadline_and_the_server() -> None:
     nfs = replace(MOUNT, fstype="nfs4", source="10.0.0.2:/export")
-    look = replace(GOOD, mount=nfs, fault=Fault(0, "being looked at"))
+    look = replace(GOOD, mount=nfs, fault=ProbeFault(0, "being looked at"))
     (finding,) = judge(replace(EXPECTED, probe_timeout=2.5), look, None).findings
     assert finding.found == "/app/skills (nfs4 of 10.0.0.2:/export) made no progress for 2.5 s while being looked at"
 
 
 def test_an_errno_without_a_name_is_said_by_its_number() -> None:
-    assert [Fault(number, "x").code for number in (0, errno.ESTALE, 4711)] == ["no progress", "ESTALE", "errno 4711"]
+    assert [ProbeFault(number, "x").code for number in (0, errno.ESTALE, 4711)] == [
+        "no progress",
+        "ESTALE",
+        "errno 4711",
+    ]
 
 
 def test_only_erofs_is_read_only_and_only_eacces_and_eperm_are_denied() -> None:
-    assert [number for number in errno.errorcode if Fault(number, "x").read_only] == [errno.EROFS]
-    assert {number for number in errno.errorcode if Fault(number, "x").denied} == {errno.EACCES, errno.EPERM}
+    assert [number for number in errno.errorcode if ProbeFault(number, "x").read_only] == [errno.EROFS]
+    assert {number for number in errno.errorcode if ProbeFault(number, "x").denied} == {errno.EACCES, errno.EPERM}
 
 
 def test_a_hold_says_by_whom_since_when_and_why() -> None:
@@ -304,7 +315,7 @@ def test_lost_data_says_how_much_where_and_when_it_was_last_seen() -> None:
 @pytest.mark.parametrize("ledger", [replace(LEDGER, reference=Reference(5, {}, 0, AT)), None], ids=["ledger", "none"])
 def test_too_few_files_by_setting_are_told_by_the_setting_and_never_to_be_accepted(ledger: Ledger | None) -> None:
     look, expected = replace(GOOD, ledger=ledger), replace(EXPECTED, loss=LossRule(min_files=10))
-    (finding,) = judge(expected, look, Census(5)).findings
+    (finding,) = judge(expected, look, FileCount(5)).findings
     assert finding.found == "/app/skills holds 5 files: fewer than GUARD_MIN_FILES=10 files"
     assert finding.expected == "at least 10 files (GUARD_MIN_FILES)"
     assert finding.remedy.endswith("lower GUARD_MIN_FILES.")
@@ -326,12 +337,12 @@ def test_a_missing_marker_beside_a_ledger_says_what_was_there() -> None:
     ("marker", "adopting"),
     [
         (None, "guard adopt."),
-        (Invalid("not JSON", "abcdef012345"), "guard adopt --replace abcdef012345 (in this order)."),
+        (InvalidDocument("not JSON", "abcdef012345"), "guard adopt --replace abcdef012345 (in this order)."),
     ],
     ids=["no marker", "a broken marker"],
 )
 def test_of_a_wiped_volume_without_its_marker_is_said_that_accepting_comes_before_adopting(
-    marker: Invalid | None, adopting: str
+    marker: InvalidDocument | None, adopting: str
 ) -> None:
     look = replace(GOOD, marker=marker)
     assert "guard accept" not in judge(EXPECTED, look, FULL).findings[0].hint
@@ -348,21 +359,21 @@ def test_the_gate_waits_where_it_may_mend_and_nowhere_else(look: Look, outcome: 
     tags = ("shared:1",) if propagates else ()
     look = replace(look, mount=replace(look.mount, propagation=tags))
     expected = outcome.status in {14, 15, 20, 23, 30} or (propagates and outcome.status in {10, 11, 12, 13, 16})
-    assert judge(EXPECTED, look, FULL).may_mend(look) is expected
+    assert judge(EXPECTED, look, FULL).may_recover(look) is expected
 
 
 def test_lost_data_may_be_restored_or_accepted_while_the_gate_waits() -> None:
-    assert judge(EXPECTED, GOOD, WIPED).may_mend(GOOD)
+    assert judge(EXPECTED, GOOD, WIPED).may_recover(GOOD)
 
 
 def test_what_is_ok_needs_no_mending() -> None:
     look = replace(GOOD, mount=SHARED)
-    assert not judge(EXPECTED, look, FULL).may_mend(look)
+    assert not judge(EXPECTED, look, FULL).may_recover(look)
 
 
 def test_the_first_outcome_decides_whether_to_wait() -> None:
     look = replace(of_kind(Kind.NODE_DISK), marker=None, ledger=None)
-    assert not judge(EXPECTED, look, None).may_mend(look)
+    assert not judge(EXPECTED, look, None).may_recover(look)
 
 
 # What is worth counting.
@@ -381,11 +392,11 @@ def test_the_right_volume_is_counted_even_without_a_ledger() -> None:
 
 def test_an_unmarked_volume_is_counted_only_where_a_ledger_can_tell_a_wipe() -> None:
     assert worth_counting(EXPECTED, replace(GOOD, marker=None))
-    assert not worth_counting(EXPECTED, replace(GOOD, marker=None, ledger=Invalid("not JSON", "0")))
+    assert not worth_counting(EXPECTED, replace(GOOD, marker=None, ledger=InvalidDocument("not JSON", "0")))
 
 
 def test_a_volume_with_a_broken_marker_is_counted_only_where_a_ledger_can_tell_a_wipe() -> None:
-    broken = replace(GOOD, marker=Invalid("not JSON", "abcdef012345"))
+    broken = replace(GOOD, marker=InvalidDocument("not JSON", "abcdef012345"))
     assert outcomes(broken, WIPED) == [Outcome.MARKER_INVALID, Outcome.DATA_LOST]
     assert not worth_counting(EXPECTED, replace(broken, ledger=None))
 
@@ -406,7 +417,7 @@ def test_a_ledger_of_another_marker_is_not_used_and_said() -> None:
 
 
 def test_a_broken_ledger_is_said_and_only_the_floor_by_setting_counts() -> None:
-    look = replace(GOOD, ledger=Invalid("not JSON", "abcdef012345"))
+    look = replace(GOOD, ledger=InvalidDocument("not JSON", "abcdef012345"))
     assert ledger_warning(look) == "not JSON"
     assert outcomes(look, WIPED) == []
     assert outcomes(look, WIPED, replace(EXPECTED, loss=LossRule(min_files=1))) == [Outcome.DATA_LOST]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.volume import ledger
-from guard.volume.document import DocumentError
+from guard.volume.json_document import DocumentError
 from guard.volume.ledger import Ledger, Reference
 
 AT = "2026-11-24T18:27:01Z"

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from guard.volume import hold, ledger, look, store
+from guard.probe import documents, look
+from guard.probe.look import _read_only
+from guard.volume import hold, ledger
 from guard.volume.hold import Hold
 from guard.volume.ledger import Ledger, Reference
-from guard.volume.look import _read_only
 from guard.volume.mountinfo import parse_line
 
 WRITABLE = {
@@ -44,16 +45,16 @@ def test_a_release_in_the_middle_of_a_look_shows_no_ended_hold_beside_the_ledger
     at = "2026-11-24T18:27:01Z"
     before, after = (Ledger("m", number, Reference(number, {}, 0, at), 1, at) for number in (1, 2))
     root = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
-    folder = store.open_folder(root)
-    store.replace(folder, store.LEDGER, ledger.render(before))
-    store.replace(folder, store.HOLD, hold.render(Hold("p", at, "a migration")))
+    folder = documents.open_folder(root)
+    documents.replace(folder, documents.LEDGER, ledger.render(before))
+    documents.replace(folder, documents.HOLD, hold.render(Hold("p", at, "a migration")))
     read = look.document
 
     def released_after_the_first(where: int, name: str, limit: int, parse: Callable[[bytes], Any]) -> Any:
         found = read(where, name, limit, parse)
-        if name in {store.HOLD, store.LEDGER} and store.HOLD in os.listdir(where):
-            store.replace(where, store.LEDGER, ledger.render(after))
-            store.remove(where, store.HOLD)
+        if name in {documents.HOLD, documents.LEDGER} and documents.HOLD in os.listdir(where):
+            documents.replace(where, documents.LEDGER, ledger.render(after))
+            documents.remove(where, documents.HOLD)
         return found
 
     monkeypatch.setattr(look, "document", released_after_the_first)

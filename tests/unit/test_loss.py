@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guard.volume.facts import Census
 from guard.volume.ledger import Reference
 from guard.volume.loss import LossRule, Verdict, judge_loss, needed, new_reference
+from guard.volume.observation import FileCount
 
 AT = "2026-11-24T18:27:01Z"
 RULE = LossRule()
@@ -27,12 +27,14 @@ def reference(entries: Mapping[str, int], *, loose: int = 0, empty: int = 0) -> 
 
 def census(
     entries: Mapping[str, int], *, loose: int = 0, empty: int | None = None, unreadable: tuple[str, ...] = ()
-) -> Census:
+) -> FileCount:
     depth = max((name.count("/") + 1 for name in entries), default=0)
-    return Census(sum(entries.values()) + loose, entries=dict(entries), empty=empty, unreadable=unreadable, depth=depth)
+    return FileCount(
+        sum(entries.values()) + loose, entries=dict(entries), empty=empty, unreadable=unreadable, depth=depth
+    )
 
 
-def verdict(before: Reference | None, now: Census, rule: LossRule = RULE) -> Verdict:
+def verdict(before: Reference | None, now: FileCount, rule: LossRule = RULE) -> Verdict:
     return judge_loss(rule, before, now).verdict
 
 
@@ -323,7 +325,7 @@ def test_an_entry_of_ten_thousand_levels_costs_no_memory_for_each() -> None:
 
 
 def test_a_count_that_stopped_early_found_enough() -> None:
-    now = Census(100_001, exact=False, entries={"a": 100_001})
+    now = FileCount(100_001, exact=False, entries={"a": 100_001})
     loss = judge_loss(RULE, reference({"a": 60_000, "b": 60_000}), now)
     # What it did not reach is not lost: `b` was never looked at.
     assert (loss.verdict, loss.lost, loss.entries) == (Verdict.KEPT, 0, ())
@@ -401,7 +403,7 @@ class Shares:
         return LossRule(float(self.max_loss), float(self.shrink), self.min_files)
 
 
-def restated(shares: Shares, before: Reference | None, now: Census) -> Verdict:
+def restated(shares: Shares, before: Reference | None, now: FileCount) -> Verdict:
     """DESIGN's sentences, one by one."""
     hidden = {path.split("/", maxsplit=1)[0] for path in now.unreadable}
     entries: dict[str, int] = {}
@@ -439,7 +441,7 @@ def references(draw: st.DrawFn) -> Reference:
 
 
 @st.composite
-def censuses(draw: st.DrawFn, before: Reference) -> Census:
+def censuses(draw: st.DrawFn, before: Reference) -> FileCount:
     """A count of what may have become of it: entries kept, cut at a boundary, gone or grown; some not readable."""
     entries = {}
     unreadable = []
@@ -466,7 +468,7 @@ _HISTORIES = references().flatmap(lambda before: st.tuples(st.just(before), cens
 @settings(max_examples=200)
 @given(_SHARES, _HISTORIES)
 def test_every_verdict_is_that_of_the_rule_restated_in_fractions(
-    shares: Shares, history: tuple[Reference, Census]
+    shares: Shares, history: tuple[Reference, FileCount]
 ) -> None:
     before, now = history
     assert verdict(before, now, shares.rule()) is restated(shares, before, now)
@@ -481,7 +483,7 @@ def test_without_a_baseline_only_the_floor_is_judged(shares: Shares, before: Ref
 
 @settings(max_examples=60)
 @given(_SHARES, _HISTORIES)
-def test_what_is_said_of_a_loss_adds_up(shares: Shares, history: tuple[Reference, Census]) -> None:
+def test_what_is_said_of_a_loss_adds_up(shares: Shares, history: tuple[Reference, FileCount]) -> None:
     before, now = history
     loss = judge_loss(shares.rule(), before, now)
     if before.files:

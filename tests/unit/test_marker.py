@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.volume import marker
-from guard.volume.document import DocumentError
+from guard.volume.json_document import DocumentError
 from guard.volume.marker import Marker
 
 GOOD: dict[str, Any] = {

@@ -2,8 +2,8 @@
 
 import pytest
 
-from guard.event import Event, Happening
-from guard.outcome import MENDING, MENDING_BY_PROPAGATION, PRECEDENCE, TERMINATED, Outcome, Severity
+from guard.event import Event, EventRecord
+from guard.outcome import PRECEDENCE, RETRYABLE, RETRYABLE_BY_PROPAGATION, TERMINATED, Outcome, Severity
 
 OUTCOMES = [
     (0, "ok", "INFO"),
@@ -59,15 +59,15 @@ def test_the_first_of_several_outcomes_is_found_in_the_written_order() -> None:
 
 
 def test_the_gate_waits_for_what_may_mend_itself_or_by_a_person() -> None:
-    assert {one.status for one in MENDING} == {14, 15, 20, 23, 30}
+    assert {one.status for one in RETRYABLE} == {14, 15, 20, 23, 30}
 
 
 def test_a_missing_mount_or_a_wrong_kind_mends_only_by_propagation() -> None:
-    assert {one.status for one in MENDING_BY_PROPAGATION} == {10, 11, 12, 13, 16}
+    assert {one.status for one in RETRYABLE_BY_PROPAGATION} == {10, 11, 12, 13, 16}
 
 
 def test_another_volumes_marker_and_a_broken_one_are_never_waited_for() -> None:
-    assert {one.status for one in PRECEDENCE if one not in MENDING | MENDING_BY_PROPAGATION} == {21, 22}
+    assert {one.status for one in PRECEDENCE if one not in RETRYABLE | RETRYABLE_BY_PROPAGATION} == {21, 22}
 
 
 def test_no_status_has_a_meaning_of_its_own_in_shells_or_for_signals() -> None:
@@ -105,5 +105,5 @@ def test_severities_are_numbered_as_cloud_logging_numbers_them() -> None:
 
 
 def test_a_happening_stands_alone_unless_it_names_its_operation() -> None:
-    happening = Happening(Event.VOLUME_OK, "All is well.", Severity.INFO)
+    happening = EventRecord(Event.VOLUME_OK, "All is well.", Severity.INFO)
     assert (happening.operation, happening.first, happening.last, dict(happening.fields)) == ("", False, False, {})

@@ -58,5 +58,5 @@ def test_no_box_lies_on_another_or_outside_the_picture() -> None:
         assert 0 <= left < right <= PICTURE["width"]
         assert 0 <= top < bottom <= PICTURE["height"]
         for (other_left, other_top), (other_right, other_bottom) in areas[number + 1 :]:
-            apart = right <= other_left or other_right <= left or bottom <= other_top or other_bottom <= top
-            assert apart
+            run_in_child = right <= other_left or other_right <= left or bottom <= other_top or other_bottom <= top
+            assert run_in_child

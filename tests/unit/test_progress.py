@@ -9,13 +9,14 @@ from typing import Any, Self
 
 import pytest
 
-from guard.volume import census, hold, ledger, look, marker, mounts, store
-from guard.volume.facts import GUARD_FOLDER, Look, Order
+from guard.probe import count, documents, look, mounts
+from guard.probe.requests import Count
+from guard.probe.writes import Accept, Adopt, MountRef, Release, WriteHold, WriteLedger, Written
+from guard.volume import hold, ledger, marker
 from guard.volume.hold import Hold
 from guard.volume.ledger import Ledger, Reference
 from guard.volume.marker import Marker
-from guard.volume.requests import Count
-from guard.volume.writes import Accept, Adopt, Announce, Keep, Release, Seen, Written
+from guard.volume.observation import GUARD_FOLDER, CountOptions, Look
 
 AT = "2026-11-24T18:27:01Z"
 ID = "0b0cbd0e-4bb5-4a7e-9d2c-0f1f6c2f0d11"
@@ -27,13 +28,13 @@ CALLS = ("open", "stat", "fstatvfs", "scandir", "read", "write", "fsync", "fchmo
 
 
 @pytest.fixture
-def seen(tmp_path: Path) -> Seen:
+def seen(tmp_path: Path) -> MountRef:
     """A volume with a marker and a ledger."""
     (tmp_path / GUARD_FOLDER).mkdir()
-    (tmp_path / GUARD_FOLDER / store.MARKER).write_bytes(marker.render(MARKER))
-    (tmp_path / GUARD_FOLDER / store.LEDGER).write_bytes(ledger.render(LEDGER))
+    (tmp_path / GUARD_FOLDER / documents.MARKER).write_bytes(marker.render(MARKER))
+    (tmp_path / GUARD_FOLDER / documents.LEDGER).write_bytes(ledger.render(LEDGER))
     root = look.open_root(str(tmp_path))
-    found = Seen(str(tmp_path), mounts.mount_id(root), os.fstat(root).st_ino)
+    found = MountRef(str(tmp_path), mounts.mount_id(root), os.fstat(root).st_ino)
     os.close(root)
     return found
 
@@ -60,7 +61,7 @@ def silences(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
-def test_a_look_whose_calls_take_long_says_after_each_what_it_knows(seen: Seen, silences: list[int]) -> None:
+def test_a_look_whose_calls_take_long_says_after_each_what_it_knows(seen: MountRef, silences: list[int]) -> None:
     told: list[Look] = []
 
     def said(found: Look) -> None:
@@ -75,29 +76,29 @@ def test_a_look_whose_calls_take_long_says_after_each_what_it_knows(seen: Seen, 
     assert max(silences) == 1
 
 
-def test_a_look_that_is_answered_at_once_says_once_what_it_knows(seen: Seen) -> None:
+def test_a_look_that_is_answered_at_once_says_once_what_it_knows(seen: MountRef) -> None:
     told: list[Look] = []
     look.look(seen.path, told.append, writes_for="mine")
     assert len(told) == 1
 
 
-WRITES: dict[str, Callable[[Seen], Adopt | Accept | Keep | Announce | Release]] = {
+WRITES: dict[str, Callable[[MountRef], Adopt | Accept | WriteLedger | WriteHold | Release]] = {
     "adopt": lambda seen: Adopt(seen, Marker("mine", AT, AT), LEDGER, ID, None),
     "accept": lambda seen: Accept(seen, LEDGER, ID),
-    "keep": lambda seen: Keep(seen, LEDGER, 1),
-    "hold": lambda seen: Announce(seen, HOLD, over=False),
-    "hold over": lambda seen: Announce(seen, HOLD, over=True),
+    "keep": lambda seen: WriteLedger(seen, LEDGER, 1),
+    "hold": lambda seen: WriteHold(seen, HOLD, over=False),
+    "hold over": lambda seen: WriteHold(seen, HOLD, over=True),
     "release": lambda seen: Release(Accept(seen, LEDGER, ID), HOLD),
 }
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
 def test_a_write_whose_calls_take_long_says_so_after_each(
-    seen: Seen, silences: list[int], write: Callable[[Seen], Adopt | Accept | Keep | Announce | Release]
+    seen: MountRef, silences: list[int], write: Callable[[MountRef], Adopt | Accept | WriteLedger | WriteHold | Release]
 ) -> None:
     request = write(seen)
     if isinstance(request, Release):
-        (Path(seen.path) / GUARD_FOLDER / store.HOLD).write_bytes(hold.render(HOLD))
+        (Path(seen.path) / GUARD_FOLDER / documents.HOLD).write_bytes(hold.render(HOLD))
     done = request.run(lambda _: silences.append(0))
     assert isinstance(done, Written)
     assert len(silences) > 8
@@ -130,7 +131,7 @@ def test_a_folder_of_a_thousand_names_whose_types_take_long_is_no_silence(
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(os, "scandir", lambda _: Listed(Untyped() for _ in range(1000)))
     root = look.open_root(str(tmp_path))
-    found = census.count(root, Order(), lambda _: told.append(clock[0]))
+    found = count.count(root, CountOptions(), lambda _: told.append(clock[0]))
     os.close(root)
     assert found.files == 1000
     assert max(after - before for before, after in itertools.pairwise([*told, clock[0]])) < 10
@@ -144,7 +145,7 @@ def test_a_count_whose_calls_take_long_says_so_after_each(tmp_path: Path, silenc
         (deepest / name).mkdir(parents=True)
         (deepest / name / "file").touch()
     silences[:] = [0]
-    found = Count(str(tmp_path), Order()).run(lambda _: silences.append(0))
+    found = Count(str(tmp_path), CountOptions()).run(lambda _: silences.append(0))
     assert (found.files, found.folders) == (3, levels + 4)
     assert len(silences) > found.folders
     assert max(silences) == 1

@@ -11,20 +11,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from guard.event import Event, Happening
+from guard.event import Event, EventRecord
 from guard.outcome import Severity
 from guard.report import stream, termination
 from guard.report.log import LINE_LIMIT, OPERATION, Log, _json, _line
-from guard.report.text import LIMIT, bounded, printable
+from guard.report.text import LIMIT, printable, truncate
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
-def happening(message: str = "All is well.", *, operation: str = "", **fields: Any) -> Happening:
-    return Happening(Event.VOLUME_OK, message, Severity.INFO, fields, operation, first=True)
+def happening(message: str = "All is well.", *, operation: str = "", **fields: Any) -> EventRecord:
+    return EventRecord(Event.VOLUME_OK, message, Severity.INFO, fields, operation, first=True)
 
 
-def said(capfd: pytest.CaptureFixture[str], what: Happening, **how: Any) -> dict[str, Any]:
+def said(capfd: pytest.CaptureFixture[str], what: EventRecord, **how: Any) -> dict[str, Any]:
     """The one line that was said, read back."""
     Log("json", **how).say(what)
     captured = capfd.readouterr()
@@ -60,7 +60,7 @@ def test_what_a_terminal_would_obey_is_escaped_and_nothing_else(text: str, shown
 @settings(max_examples=100)
 @given(st.text(st.characters() | st.sampled_from("\n\x1b\udcff"), max_size=300), st.integers(1, 300))
 def test_any_text_becomes_printable_utf_8_within_its_bound(text: str, limit: int) -> None:
-    shown = bounded(text, limit)
+    shown = truncate(text, limit)
     assert shown.isprintable()
     assert len(shown) <= limit
     shown.encode()
@@ -68,9 +68,9 @@ def test_any_text_becomes_printable_utf_8_within_its_bound(text: str, limit: int
 
 def test_a_text_of_exactly_the_bound_stays_whole_and_a_longer_one_says_that_it_was_cut() -> None:
     assert LIMIT == 128
-    assert bounded("x" * 128) == "x" * 128
-    assert bounded("x" * 129) == "x" * 127 + "…"
-    assert len(bounded("\n" * 100)) == 128
+    assert truncate("x" * 128) == "x" * 128
+    assert truncate("x" * 129) == "x" * 127 + "…"
+    assert len(truncate("\n" * 100)) == 128
 
 
 # A log line.
@@ -85,7 +85,7 @@ def test_a_line_has_severity_time_message_event_and_its_fields(capfd: pytest.Cap
 
 def test_a_line_never_has_a_level_beside_its_severity(capfd: pytest.CaptureFixture[str]) -> None:
     for severity in Severity:
-        line = said(capfd, Happening(Event.VOLUME_WIPED, "x", severity), level=Severity.DEBUG)
+        line = said(capfd, EventRecord(Event.VOLUME_WIPED, "x", severity), level=Severity.DEBUG)
         assert line["severity"] == severity.name
         assert "level" not in line
 
@@ -149,11 +149,11 @@ def test_what_is_less_severe_than_the_level_is_not_said(
 ) -> None:
     log = Log("json", level)
     for severity in (Severity.INFO, Severity.NOTICE, Severity.CRITICAL):
-        log.say(Happening(Event.VOLUME_OK, "x", severity))
+        log.say(EventRecord(Event.VOLUME_OK, "x", severity))
     assert len(capfd.readouterr().err.splitlines()) == count
 
 
-def rendered(what: Happening) -> str:
+def rendered(what: EventRecord) -> str:
     return _json(None, "msg", _line(what))
 
 

@@ -25,9 +25,9 @@ from guard.settings import (
     reporting,
     unknown_names,
 )
-from guard.volume.judge import Expectation
 from guard.volume.kinds import Kind
 from guard.volume.loss import LossRule
+from guard.volume.verdict import Expectation
 
 _ALL = frozenset(MODELS)
 _VOLUME = _ALL - {"doctor"}

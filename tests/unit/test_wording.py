@@ -5,22 +5,22 @@ from dataclasses import replace
 
 import pytest
 
-from guard.event import Event, Happening
-from guard.gate import _ledger_invalid
+from guard.check import _ledger_invalid
+from guard.event import Event, EventRecord
+from guard.messages import PodInfo, advice, facts, remedies, sentence, termination
 from guard.outcome import Outcome
 from guard.report import termination as kubelet
 from guard.report.log import _line
 from guard.volume import ledger
-from guard.volume.document import DocumentError
-from guard.volume.facts import Census, Fault, Identity, Invalid, Look
 from guard.volume.hold import Hold
-from guard.volume.judge import Examination, Expectation, judge
+from guard.volume.json_document import DocumentError
 from guard.volume.kinds import Kind
 from guard.volume.ledger import Ledger, Reference
 from guard.volume.loss import LossRule
 from guard.volume.marker import Marker
 from guard.volume.mountinfo import Mount
-from guard.wording import Whereabouts, advice, facts, remedies, sentence, termination
+from guard.volume.observation import FileCount, Identity, InvalidDocument, Look, ProbeFault
+from guard.volume.verdict import Expectation, Inspection, judge
 
 AT = "2026-11-24T18:27:01Z"
 ID = "0b0cbd0e-4bb5-4a7e-9d2c-0f1f6c2f0d11"
@@ -35,11 +35,11 @@ LOOK = Look(
     marker=Marker("claude-skills-dev", ID, AT),
     ledger=Ledger(ID, 4, Reference(100, {"a": 60, "b": 40}, 0, AT), 98, AT, "skills-0", "node-1"),
 )
-POD = Whereabouts("skills-7", "node-2", "dev")
+POD = PodInfo("skills-7", "node-2", "dev")
 
 
-def examined(look: Look, census: Census | None = None) -> Examination:
-    return Examination(look, census, judge(Expectation("/app/skills", "claude-skills-dev"), look, census))
+def examined(look: Look, census: FileCount | None = None) -> Inspection:
+    return Inspection(look, census, judge(Expectation("/app/skills", "claude-skills-dev"), look, census))
 
 
 OTHER = examined(replace(LOOK, marker=Marker("claude-skills-prod", ID, AT), read_only="the mount is read-only"))
@@ -88,7 +88,7 @@ FOREIGN = {
 
 @pytest.mark.parametrize("look", FOREIGN.values(), ids=FOREIGN.keys())
 def test_no_text_on_the_volume_can_push_what_to_do_out_of_the_termination_message(look: Look) -> None:
-    examination = examined(look, Census(0))
+    examination = examined(look, FileCount(0))
     assert examination.judgement.findings
     written = kubelet._cut(termination(examination, remedies(examination, POD))).decode()
     assert "what to do: " in written
@@ -97,9 +97,9 @@ def test_no_text_on_the_volume_can_push_what_to_do_out_of_the_termination_messag
 
 @pytest.mark.parametrize("look", FOREIGN.values(), ids=FOREIGN.keys())
 def test_no_text_on_the_volume_can_push_what_to_do_out_of_the_log_line(look: Look) -> None:
-    examination = examined(look, Census(0))
+    examination = examined(look, FileCount(0))
     finding = examination.judgement.findings[0]
-    happening = Happening(Event.VOLUME_REFUSED, sentence(examination), Event.VOLUME_REFUSED.severity)
+    happening = EventRecord(Event.VOLUME_REFUSED, sentence(examination), Event.VOLUME_REFUSED.severity)
     assert finding.outcome.value.remedy in _line(happening)["message"]
 
 
@@ -111,7 +111,9 @@ def test_a_broken_ledger_of_any_names_is_said_with_what_counts_until_then() -> N
     )
     with pytest.raises(DocumentError) as refusal:
         ledger.parse(text)
-    said = _ledger_invalid(examined(replace(LOOK, ledger=Invalid(str(refusal.value), "0"))), POD, "4f00", first=True)
+    said = _ledger_invalid(
+        examined(replace(LOOK, ledger=InvalidDocument(str(refusal.value), "0"))), POD, "4f00", first=True
+    )
     assert said is not None
     line = _line(said)
     assert (line["event"], line["severity"]) == ("ledger.invalid", "WARNING")
@@ -126,10 +128,10 @@ REMEDIES = {
     "a hold": (HELD.look, "kubectl exec -n dev skills-7 -c volume-guard -- guard release"),
     "a node's disk": (replace(LOOK, kind=Kind.NODE_DISK), "kubectl delete pod -n dev skills-7"),
     "a dead server that a write met": (
-        replace(LOOK, fault=Fault(errno.ESTALE, "writing", writing=True)),
+        replace(LOOK, fault=ProbeFault(errno.ESTALE, "writing", writing=True)),
         "kubectl delete pod -n dev skills-7",
     ),
-    "a hung volume": (replace(LOOK, fault=Fault(0, "being looked at")), "kubectl delete pod -n dev skills-7"),
+    "a hung volume": (replace(LOOK, fault=ProbeFault(0, "being looked at")), "kubectl delete pod -n dev skills-7"),
 }
 
 
@@ -140,23 +142,25 @@ def test_the_exact_line_that_would_mend_it_is_given(look: Look, command: str) ->
 
 def test_where_pod_and_container_are_not_known_the_line_says_what_to_put_in() -> None:
     look = replace(HELD.look, container=None)
-    assert remedies(examined(look), Whereabouts()) == ("kubectl exec POD -- guard release",)
+    assert remedies(examined(look), PodInfo()) == ("kubectl exec POD -- guard release",)
 
 
 def test_lost_data_is_accepted_by_a_line_and_another_volume_by_none() -> None:
-    assert remedies(examined(LOOK, Census(0)), POD) == ("kubectl exec -n dev skills-7 -c volume-guard -- guard accept",)
+    assert remedies(examined(LOOK, FileCount(0)), POD) == (
+        "kubectl exec -n dev skills-7 -c volume-guard -- guard accept",
+    )
     assert remedies(OTHER, POD) == ()
 
 
 @pytest.mark.parametrize(
     ("marker", "adopting"),
-    [(None, "adopt"), (Invalid("not JSON", "abcdef012345"), "adopt --replace abcdef012345")],
+    [(None, "adopt"), (InvalidDocument("not JSON", "abcdef012345"), "adopt --replace abcdef012345")],
     ids=["no marker", "a broken marker"],
 )
 def test_a_wiped_volume_without_its_marker_is_accepted_by_the_first_line_and_adopted_by_the_second(
-    marker: Invalid | None, adopting: str
+    marker: InvalidDocument | None, adopting: str
 ) -> None:
-    examination = examined(replace(LOOK, marker=marker), Census(0))
+    examination = examined(replace(LOOK, marker=marker), FileCount(0))
     exec_ = "kubectl exec -n dev skills-7 -c volume-guard -- guard"
     stopped_by_the_loss = replace(
         examination,
@@ -172,19 +176,19 @@ NO_LINE = {
     "an emptyDir in memory": replace(LOOK, kind=Kind.MEMORY),
     "no path": Look("/app/skills", Identity(1000, 1000, ()), absent=True, found_instead="no such path"),
     # A new pod has the same uid, and the same disk.
-    "a folder that may not be read": replace(LOOK, fault=Fault(errno.EACCES, "looking")),
-    "a full disk": replace(LOOK, fault=Fault(errno.ENOSPC, "writing", writing=True)),
+    "a folder that may not be read": replace(LOOK, fault=ProbeFault(errno.EACCES, "looking")),
+    "a full disk": replace(LOOK, fault=ProbeFault(errno.ENOSPC, "writing", writing=True)),
     # The command would have to write, or would find a container that has ended.
     "a new claim that is mounted read-only": replace(
         LOOK, marker=None, ledger=None, read_only="the mount is read-only"
     ),
-    "a broken marker of lost data": replace(LOOK, marker=Invalid("not JSON", "abcdef012345")),
+    "a broken marker of lost data": replace(LOOK, marker=InvalidDocument("not JSON", "abcdef012345")),
 }
 
 
 @pytest.mark.parametrize("look", NO_LINE.values(), ids=NO_LINE.keys())
 def test_no_line_is_given_that_would_mend_nothing_or_could_lose_something(look: Look) -> None:
-    examination = examined(look, Census(0))
+    examination = examined(look, FileCount(0))
     assert examination.judgement.findings
     assert remedies(examination, POD) == ()
 
@@ -200,7 +204,7 @@ def test_a_line_is_called_by_what_it_does_and_what_makes_it_right_stands_before_
         ),
         (replace(LOOK, kind=Kind.NODE_DISK), "To delete the pod: kubectl delete pod -n dev skills-7"),
     ):
-        examination = examined(look, Census(0) if look is not HELD.look else None)
+        examination = examined(look, FileCount(0) if look is not HELD.look else None)
         assert (sentence(examination) + advice(remedies(examination, POD))).endswith(doing)
 
 
@@ -211,21 +215,21 @@ def test_a_restore_that_was_interrupted_is_run_again_before_anybody_releases_it(
 
 
 def test_too_few_files_by_setting_are_mended_by_no_line() -> None:
-    census = Census(100, entries={"a": 60, "b": 40})
+    census = FileCount(100, entries={"a": 60, "b": 40})
     expected = Expectation("/app/skills", "claude-skills-dev", loss=LossRule(min_files=101))
     for look in (LOOK, replace(LOOK, marker=None)):
-        examination = Examination(look, census, judge(expected, look, census))
+        examination = Inspection(look, census, judge(expected, look, census))
         assert Outcome.DATA_LOST in {finding.outcome for finding in examination.judgement.findings}
         assert not any("accept" in line for line in remedies(examination, POD))
 
 
 def test_a_broken_marker_of_whole_data_is_replaced_by_whoever_has_looked_at_it() -> None:
-    look = replace(LOOK, marker=Invalid("not JSON", "abcdef012345"))
-    assert remedies(examined(look, Census(100, entries={"a": 60, "b": 40})), POD) == ()
+    look = replace(LOOK, marker=InvalidDocument("not JSON", "abcdef012345"))
+    assert remedies(examined(look, FileCount(100, entries={"a": 60, "b": 40})), POD) == ()
 
 
 def test_a_pass_has_the_facts_that_tell_whether_the_data_survived() -> None:
-    found = facts(examined(LOOK, Census(100, entries={"a": 60, "b": 40})))
+    found = facts(examined(LOOK, FileCount(100, entries={"a": 60, "b": 40})))
     assert found == {
         "path": "/app/skills", "volume": "claude-skills-dev", "marker_id": ID, "kind": "block", "device": "7:1",
         "fstype": "ext4", "source": "/dev/loop1", "files": 100, "reference_files": 100, "generation": 4,
@@ -234,19 +238,19 @@ def test_a_pass_has_the_facts_that_tell_whether_the_data_survived() -> None:
 
 
 def test_a_count_that_stopped_early_says_at_least() -> None:
-    found = facts(examined(LOOK, Census(100_001, exact=False)))
+    found = facts(examined(LOOK, FileCount(100_001, exact=False)))
     assert found["files_at_least"] == 100_001
     assert "files" not in found
 
 
 def test_a_count_that_failed_gives_no_figure() -> None:
-    examination = examined(LOOK, Census(7, fault=Fault(errno.EIO, "counting its files")))
+    examination = examined(LOOK, FileCount(7, fault=ProbeFault(errno.EIO, "counting its files")))
     assert examination.judgement.outcome is Outcome.UNREACHABLE
     assert not {"files", "files_at_least"} & set(facts(examination))
 
 
 def test_a_loss_names_its_entries_and_folders_that_cannot_be_read() -> None:
-    found = facts(examined(LOOK, Census(60, entries={"a": 60}, unreadable=("c",))))
+    found = facts(examined(LOOK, FileCount(60, entries={"a": 60}, unreadable=("c",))))
     assert (found["lost_files"], found["entries"]) == (40, {"b": [40, 0]})
     assert (found["unreadable"], found["unreadable_folders"]) == (["c"], 1)
 

@@ -10,20 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from guard.volume import hold, ledger, marker, store
-from guard.volume.facts import GUARD_FOLDER
+from guard.probe import documents
+from guard.probe.writes import Accept, Adopt, Conflict, MountRef, Release, WriteHold, WriteLedger, Written
+from guard.volume import hold, ledger, marker
 from guard.volume.hold import Hold
 from guard.volume.ledger import Ledger, Reference
 from guard.volume.marker import Marker
-from guard.volume.writes import Accept, Adopt, Announce, Keep, Overtaken, Release, Seen, Written
+from guard.volume.observation import GUARD_FOLDER
 
 AT = "2026-11-24T18:27:01Z"
 ID = "0b0cbd0e-4bb5-4a7e-9d2c-0f1f6c2f0d11"
 OTHER_ID = "7f9a7d0c-1111-4222-8333-444455556666"
-SEEN = Seen("/app/skills", 1, 2)
+SEEN = MountRef("/app/skills", 1, 2)
 STANDING = {
-    store.MARKER: marker.render(Marker("other", OTHER_ID, AT)),
-    store.LEDGER: ledger.render(Ledger(OTHER_ID, 3, Reference(5, {}, 0, AT), 5, AT)),
+    documents.MARKER: marker.render(Marker("other", OTHER_ID, AT)),
+    documents.LEDGER: ledger.render(Ledger(OTHER_ID, 3, Reference(5, {}, 0, AT), 5, AT)),
 }
 NEW = Ledger(ID, 1, Reference(1, {}, 0, AT), 1, AT)
 HOLD = Hold("me", AT, "why")
@@ -71,28 +72,31 @@ def test_an_adoption_that_fails_at_any_step_leaves_all_as_it_was(
         assert found(tmp_path) == before
     else:
         assert left[0] > 0, "the failure was swallowed"
-        assert {store.MARKER, store.LEDGER} <= set(found(tmp_path))
+        assert {documents.MARKER, documents.LEDGER} <= set(found(tmp_path))
 
 
 def test_a_replaced_marker_and_its_ledger_are_kept_by_name(tmp_path: Path, folder: int) -> None:
     put(tmp_path, STANDING)
     REPLACING._write(folder)
-    kept = {f"marker.{OTHER_ID}.json": STANDING[store.MARKER], f"ledger.{OTHER_ID}.json": STANDING[store.LEDGER]}
+    kept = {
+        f"marker.{OTHER_ID}.json": STANDING[documents.MARKER],
+        f"ledger.{OTHER_ID}.json": STANDING[documents.LEDGER],
+    }
     assert kept.items() <= found(tmp_path).items()
 
 
 def test_a_marker_that_came_or_went_since_the_look_is_judged_again(tmp_path: Path, folder: int) -> None:
-    assert REPLACING._write(folder) == Overtaken()
+    assert REPLACING._write(folder) == Conflict()
     put(tmp_path, STANDING)
-    assert FIRST._write(folder) == Overtaken()
+    assert FIRST._write(folder) == Conflict()
     assert found(tmp_path) == STANDING
 
 
-@pytest.mark.parametrize("writing", [Accept(SEEN, NEW, ID), Keep(SEEN, NEW, 0)], ids=["accept", "keep"])
+@pytest.mark.parametrize("writing", [Accept(SEEN, NEW, ID), WriteLedger(SEEN, NEW, 0)], ids=["accept", "keep"])
 def test_a_ledger_of_another_marker_stays_where_the_new_one_cannot_be_written(
-    tmp_path: Path, folder: int, monkeypatch: pytest.MonkeyPatch, writing: Accept | Keep
+    tmp_path: Path, folder: int, monkeypatch: pytest.MonkeyPatch, writing: Accept | WriteLedger
 ) -> None:
-    before = {store.MARKER: marker.render(Marker("mine", ID, AT)), store.LEDGER: STANDING[store.LEDGER]}
+    before = {documents.MARKER: marker.render(Marker("mine", ID, AT)), documents.LEDGER: STANDING[documents.LEDGER]}
     put(tmp_path, before)
 
     def full(*_: object) -> None:
@@ -104,13 +108,16 @@ def test_a_ledger_of_another_marker_stays_where_the_new_one_cannot_be_written(
     assert found(tmp_path) == before
 
 
-@pytest.mark.parametrize("writing", [Accept(SEEN, NEW, ID), Keep(SEEN, NEW, 0)], ids=["accept", "keep"])
+@pytest.mark.parametrize("writing", [Accept(SEEN, NEW, ID), WriteLedger(SEEN, NEW, 0)], ids=["accept", "keep"])
 def test_a_ledger_of_another_marker_is_kept_beside_the_new_one(
-    tmp_path: Path, folder: int, writing: Accept | Keep
+    tmp_path: Path, folder: int, writing: Accept | WriteLedger
 ) -> None:
-    put(tmp_path, {store.MARKER: marker.render(Marker("mine", ID, AT)), store.LEDGER: STANDING[store.LEDGER]})
+    put(
+        tmp_path,
+        {documents.MARKER: marker.render(Marker("mine", ID, AT)), documents.LEDGER: STANDING[documents.LEDGER]},
+    )
     writing._write(folder)
-    assert found(tmp_path)[f"ledger.{OTHER_ID}.json"] == STANDING[store.LEDGER]
+    assert found(tmp_path)[f"ledger.{OTHER_ID}.json"] == STANDING[documents.LEDGER]
 
 
 @pytest.mark.parametrize("adopting", [FIRST, REPLACING], ids=["first", "replacing"])
@@ -124,7 +131,7 @@ def test_where_a_file_system_has_no_links_the_documents_are_the_same(
 
     monkeypatch.setattr(os, "link", refuse)
     adopting._write(folder)
-    new = {store.MARKER: marker.render(adopting.marker), store.LEDGER: ledger.render(NEW)}
+    new = {documents.MARKER: marker.render(adopting.marker), documents.LEDGER: ledger.render(NEW)}
     assert new.items() <= found(tmp_path).items()
 
 
@@ -136,10 +143,10 @@ def test_where_a_file_system_has_one_mode_for_all_the_guard_s_folder_is_made_and
         raise OSError(refusal, "the mount sets the modes")
 
     monkeypatch.setattr(os, "fchmod", refuse)
-    made = store.open_folder(folder)
+    made = documents.open_folder(folder)
     FIRST._write(made)
     os.close(made)
-    assert set(found(tmp_path / GUARD_FOLDER)) == {store.MARKER, store.LEDGER}
+    assert set(found(tmp_path / GUARD_FOLDER)) == {documents.MARKER, documents.LEDGER}
 
 
 @pytest.mark.parametrize("behind", [7200, -7200], ids=["behind", "ahead"])
@@ -151,7 +158,7 @@ def test_a_server_whose_clock_is_hours_off_is_adopted(
     here = time.time() + behind
     monkeypatch.setattr(time, "time", lambda: here)
     adopting._write(folder)
-    assert {store.MARKER, store.LEDGER} <= set(found(tmp_path))
+    assert {documents.MARKER, documents.LEDGER} <= set(found(tmp_path))
 
 
 def test_what_a_killed_guard_left_is_removed_an_hour_later(tmp_path: Path, folder: int) -> None:
@@ -159,7 +166,7 @@ def test_what_a_killed_guard_left_is_removed_an_hour_later(tmp_path: Path, folde
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (time.time() - age,) * 2)
     FIRST._write(folder)
-    assert set(found(tmp_path)) == {store.MARKER, store.LEDGER, ".ledger.json.0b.tmp"}
+    assert set(found(tmp_path)) == {documents.MARKER, documents.LEDGER, ".ledger.json.0b.tmp"}
 
 
 @pytest.mark.parametrize(
@@ -178,12 +185,12 @@ def test_where_a_file_system_syncs_no_folder_what_was_written_is_written(
 
     monkeypatch.setattr(os, "fsync", refuse)
     with contextlib.nullcontext() if folders_only else pytest.raises(OSError, match="no folders"):
-        made = store.open_folder(folder)
+        made = documents.open_folder(folder)
         FIRST._write(made)
-        Announce(SEEN, HOLD, over=False)._write(made)
+        WriteHold(SEEN, HOLD, over=False)._write(made)
         Release(Accept(SEEN, NEW, ID), HOLD)._write(made)
         os.close(made)
-        assert set(found(tmp_path / GUARD_FOLDER)) == {store.MARKER, store.LEDGER}
+        assert set(found(tmp_path / GUARD_FOLDER)) == {documents.MARKER, documents.LEDGER}
 
 
 @pytest.mark.parametrize("refusal", [errno.EINVAL, errno.EIO])
@@ -201,12 +208,12 @@ def test_a_document_that_cannot_be_synced_is_not_written(
 
 #: What may have happened since a hold of the right volume was judged.
 MEANWHILE = {
-    "another hold": {store.HOLD: hold.render(Hold("another", AT, "a restore"))},
-    "a broken hold": {store.HOLD: b"broken"},
-    "no hold": {store.HOLD: None},
-    "another marker": {store.MARKER: marker.render(Marker("mine", OTHER_ID, AT))},
-    "a broken marker": {store.MARKER: b"broken"},
-    "no marker": {store.MARKER: None},
+    "another hold": {documents.HOLD: hold.render(Hold("another", AT, "a restore"))},
+    "a broken hold": {documents.HOLD: b"broken"},
+    "no hold": {documents.HOLD: None},
+    "another marker": {documents.MARKER: marker.render(Marker("mine", OTHER_ID, AT))},
+    "a broken marker": {documents.MARKER: b"broken"},
+    "no marker": {documents.MARKER: None},
 }
 RELEASING = Release(Accept(SEEN, NEW, ID), HOLD)
 
@@ -216,13 +223,13 @@ RELEASING = Release(Accept(SEEN, NEW, ID), HOLD)
 def test_what_changed_since_it_was_judged_is_neither_released_nor_accepted(
     tmp_path: Path, folder: int, writing: Release | Accept, changes: dict[str, bytes | None]
 ) -> None:
-    put(tmp_path, {store.MARKER: marker.render(Marker("mine", ID, AT)), store.HOLD: hold.render(HOLD)})
+    put(tmp_path, {documents.MARKER: marker.render(Marker("mine", ID, AT)), documents.HOLD: hold.render(HOLD)})
     for name, text in changes.items():
         (tmp_path / name).unlink()
         put(tmp_path, {name: text} if text is not None else {})
     before = found(tmp_path)
-    if isinstance(writing, Accept) and store.MARKER not in changes:
+    if isinstance(writing, Accept) and documents.MARKER not in changes:
         assert isinstance(writing._write(folder), Written), "a hold is the gate's affair"
     else:
-        assert writing._write(folder) == Overtaken()
+        assert writing._write(folder) == Conflict()
         assert found(tmp_path) == before

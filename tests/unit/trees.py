@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 
 from guard.backup.snapshot import Node, Tree
-from guard.volume.facts import Census
+from guard.volume.observation import FileCount
 
 
-def counted(nodes: Iterable[Node]) -> Census:
+def counted(nodes: Iterable[Node]) -> FileCount:
     tree = Tree()
     for node in nodes:
         tree.add(node)

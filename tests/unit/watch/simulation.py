@@ -8,19 +8,19 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from guard.event import Event, Happening
-from guard.volume.facts import Census, Fault, Identity, Invalid, Look, Order, Space
+from guard.event import Event, EventRecord
+from guard.messages import PodInfo
 from guard.volume.hold import Hold
-from guard.volume.judge import DURABLE_KINDS, Expectation
 from guard.volume.kinds import Kind
 from guard.volume.ledger import Ledger, Reference
 from guard.volume.loss import LossRule, new_reference
 from guard.volume.marker import Marker
 from guard.volume.mountinfo import Mount
+from guard.volume.observation import CountOptions, FileCount, Identity, InvalidDocument, Look, ProbeFault, Space
+from guard.volume.verdict import DURABLE_KINDS, Expectation
 from guard.watch.keeping import rfc3339
 from guard.watch.sightings import Glimpse, Moment, Stock, TripwireState
 from guard.watch.vigil import Vigil, Wants
-from guard.wording import Whereabouts
 
 PATH = "/app/skills"
 NAME = "claude-skills-dev"
@@ -77,9 +77,9 @@ class Volume:
     world: World
     entries: dict[str, int] = field(default_factory=dict)
     empty: int = 0
-    marker: Marker | Invalid | None = field(default_factory=lambda: Marker(NAME, MARKER_ID, AT))
-    ledger: Ledger | Invalid | None = None
-    hold: Hold | Invalid | None = None
+    marker: Marker | InvalidDocument | None = field(default_factory=lambda: Marker(NAME, MARKER_ID, AT))
+    ledger: Ledger | InvalidDocument | None = None
+    hold: Hold | InvalidDocument | None = None
     mount: Mount = field(
         default_factory=lambda: Mount(125, 109, "8:16", "/", PATH, ("rw",), (), "ext4", "/dev/sdb", "rw")
     )
@@ -87,11 +87,11 @@ class Volume:
     fsid: int = 7
     root_inode: int = 2
     mounted: bool = True
-    fault: Fault | None = None  # of looks; number 0 hangs them
-    uncountable: Fault | None = None  # of counts alone
+    fault: ProbeFault | None = None  # of looks; number 0 hangs them
+    uncountable: ProbeFault | None = None  # of counts alone
     unreadable: tuple[str, ...] = ()
     read_only: str = ""
-    writing: Fault | None = None  # what a write meets
+    writing: ProbeFault | None = None  # what a write meets
     deaf: bool = False  # events are lost
     hidden: dict[str, int] = field(default_factory=dict)  # entries below other mounts
     blind: str = ""  # why a tripwire can't be armed whole
@@ -109,15 +109,15 @@ class Volume:
     def files(self) -> int:
         return sum(self.entries.values())
 
-    def census(self, order: Order) -> Census:
+    def census(self, order: CountOptions) -> FileCount:
         if self.uncountable:
-            return Census(0, fault=self.uncountable)
+            return FileCount(0, fault=self.uncountable)
         shown = {name: files for name, files in self.entries.items() if name not in self.unreadable}
         entries = {name: files for name, files in shown.items() if files} if len(shown) > 1 else {}
         entries |= {name: shown.get(name, 0) for name in order.entries}
         sizes = self.empty if order.sizes else None
         folders = len(self.entries) if self.folders is None else self.folders
-        return Census(
+        return FileCount(
             sum(shown.values()), entries=entries, depth=1, empty=sizes, folders=folders, unreadable=self.unreadable,
             mount_id=self.mount.mount_id, root_inode=self.root_inode,
         )  # fmt: skip
@@ -178,7 +178,7 @@ class Volume:
         assert isinstance(self.marker, Marker)
         last = self.ledger if isinstance(self.ledger, Ledger) else None
         now = rfc3339(self.world.moment().wall)
-        reference = new_reference(None, self.census(Order(sizes=True)), now)
+        reference = new_reference(None, self.census(CountOptions(sizes=True)), now)
         generation = last.generation + 1 if last else 1
         self.ledger = Ledger(self.marker.marker_id, generation, reference, self.files, now, "by-hand", None)
         self.changed()
@@ -225,7 +225,7 @@ class Volume:
         self.remount()
 
     def break_down(self, number: int = errno.EIO) -> None:
-        self.fault = Fault(number, "listing it" if number else "being looked at")
+        self.fault = ProbeFault(number, "listing it" if number else "being looked at")
         self.changed()
 
     def mend(self) -> None:
@@ -259,7 +259,7 @@ class Line:
     """What was said, and when."""
 
     at: float
-    happening: Happening
+    happening: EventRecord
 
     @property
     def event(self) -> Event:
@@ -284,11 +284,9 @@ class Watch:
         kinds: frozenset[Kind] = DURABLE_KINDS,
     ) -> None:
         self.expected = Expectation(PATH, NAME, kinds, writable=writable, loss=loss or LossRule())
-        self.vigil = Vigil(
-            world.moment(), self.expected, settle, window, Whereabouts(pod, "node-1", "dev"), RUN, jitter
-        )
+        self.vigil = Vigil(world.moment(), self.expected, settle, window, PodInfo(pod, "node-1", "dev"), RUN, jitter)
         self.lines: list[Line] = []
-        self.counts: list[tuple[float, Census]] = []
+        self.counts: list[tuple[float, FileCount]] = []
         self.counting = 0.0
         self.longest = 0.0
         self.looks = 0
@@ -310,10 +308,10 @@ class Watch:
 
     # What came out of it.
 
-    def said(self, *events: Event) -> list[Happening]:
+    def said(self, *events: Event) -> list[EventRecord]:
         return [line.happening for line in self.lines if not events or line.event in events]
 
-    def of_incidents(self) -> list[Happening]:
+    def of_incidents(self) -> list[EventRecord]:
         """What was said that is not of its own run."""
         return [line.happening for line in self.lines if line.happening.operation != RUN]
 
@@ -381,7 +379,9 @@ class Watch:
     def _count_seconds(self) -> float:
         return _COUNT + self._volume.files * self._per_file
 
-    def _send(self, errand: str, seconds: float, order: Order | None = None, ledger: Ledger | None = None) -> None:
+    def _send(
+        self, errand: str, seconds: float, order: CountOptions | None = None, ledger: Ledger | None = None
+    ) -> None:
         self._errand = errand
         self._token += 1
         token, space, began = self._token, self._volume.space(), self._world.now
@@ -414,7 +414,9 @@ class Watch:
         faults = [self._volume.fault] if errand == "look" else [self._volume.fault, self._volume.uncountable]
         return self._volume.mounted and any(fault is not None and fault.number == 0 for fault in faults)
 
-    def _answered(self, errand: str, order: Order | None, space: Space, ledger: Ledger | None, seconds: float) -> None:
+    def _answered(
+        self, errand: str, order: CountOptions | None, space: Space, ledger: Ledger | None, seconds: float
+    ) -> None:
         moment = self._world.moment()
         if errand == "look":
             self.looks += 1
@@ -425,8 +427,8 @@ class Watch:
             self._keep(ledger)
         else:
             assert order is not None
-            faulty = self._volume.fault or (None if self._volume.mounted else Fault(errno.EIO, "opening it"))
-            census = Census(0, fault=faulty) if faulty else self._volume.census(order)
+            faulty = self._volume.fault or (None if self._volume.mounted else ProbeFault(errno.EIO, "opening it"))
+            census = FileCount(0, fault=faulty) if faulty else self._volume.census(order)
             self.counting += seconds
             self.longest = max(self.longest, seconds)
             self.counts.append((self._world.now, census))
@@ -444,16 +446,16 @@ class Watch:
         self.vigil.wiring.moved(self._world.now)
         if errand == "look":
             self._look_at = self._world.now + INTERVAL
-            self.vigil.looked(moment, Glimpse(replace(self._volume.look(), fault=Fault(0, "being looked at"))))
+            self.vigil.looked(moment, Glimpse(replace(self._volume.look(), fault=ProbeFault(0, "being looked at"))))
         elif errand == "write":
-            self.vigil.wrote(moment, None, Fault(0, "writing the ledger"))
+            self.vigil.wrote(moment, None, ProbeFault(0, "writing the ledger"))
             self._look_at = self._world.now
         else:
-            census = Census(0, fault=Fault(0, "being counted"))
+            census = FileCount(0, fault=ProbeFault(0, "being counted"))
             self.vigil.counted(moment, Stock(census, None, self.expected.probe_timeout))
 
     def _keep(self, ledger: Ledger) -> None:
-        """As `guard.volume.writes.Keep` does, told which generation it may replace."""
+        """As `guard.probe.writes.Keep` does, told which generation it may replace."""
         assert self.vigil.keeper is not None
         replaces = self.vigil.keeper.replaces
         volume, moment = self._volume, self._world.moment()
@@ -554,7 +556,7 @@ def settle(world: World, watch: Watch) -> None:
         world.run(0.001)
 
 
-def troubles(lines: list[Happening]) -> Iterator[str]:
+def troubles(lines: list[EventRecord]) -> Iterator[str]:
     """Labels of what is wrong, in the order it was said."""
     calm = {Event.WATCH_STARTED, Event.WATCH_STOPPED}
     return (line.event.label for line in lines if line.event not in calm)

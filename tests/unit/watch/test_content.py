@@ -4,9 +4,9 @@ import pytest
 
 from guard.event import Event
 from guard.outcome import Severity
-from guard.volume.facts import Order
 from guard.volume.kinds import Kind
 from guard.volume.loss import LossRule
+from guard.volume.observation import CountOptions
 from guard.watch.settling import CEILING
 from guard.watch.standing import Condition
 from tests.unit.watch.simulation import INTERVAL, SETTLE, Volume, Watch, World, ledger_of, watched
@@ -384,10 +384,10 @@ def test_files_that_became_empty_are_lost_and_recover_when_they_are_filled() -> 
 def test_sizes_are_read_only_when_a_tenth_of_the_blocks_is_gone_and_no_name_changed() -> None:
     world, volume, _ = watched(TWO)
     world.run(400)
-    orders: list[Order] = []
+    orders: list[CountOptions] = []
     take = volume.census
 
-    def census(order: Order) -> object:
+    def census(order: CountOptions) -> object:
         orders.append(order)
         return take(order)
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from guard.volume.facts import Census, Fault, Space
 from guard.volume.ledger import Reference
+from guard.volume.observation import FileCount, ProbeFault, Space
 from guard.watch.allowance import SAVED
 from guard.watch.counting import Counting, changed
 from guard.watch.keeping import WRITE_AT_LEAST, WRITE_EVERY
@@ -24,11 +24,11 @@ def moment(seconds: float) -> Moment:
 def stock(
     files: int = 100, *, blocks: int = 1000, inodes: int = 120, seconds: float = 0.01, empty: int | None = None
 ) -> Stock:
-    return Stock(Census(files, entries={"a": files}, empty=empty), Space(blocks, inodes, 7), seconds)
+    return Stock(FileCount(files, entries={"a": files}, empty=empty), Space(blocks, inodes, 7), seconds)
 
 
 def failed(number: int = 5, seconds: float = 0.01) -> Stock:
-    return Stock(Census(0, fault=Fault(number, "counting its files")), None, seconds)
+    return Stock(FileCount(0, fault=ProbeFault(number, "counting its files")), None, seconds)
 
 
 def done(counting: Counting, at: float, what: Stock | None = None) -> None:
@@ -213,7 +213,7 @@ def test_where_most_inodes_of_the_reference_are_gone_a_count_does_not_wait(count
 def test_where_many_folders_are_left_it_waits_though_no_file_may_be(
     counting: Counting, inodes: int, urgent: bool
 ) -> None:
-    census = Census(100, entries={"a": 100}, folders=900)
+    census = FileCount(100, entries={"a": 100}, folders=900)
     counting.done(moment(1), Stock(census, Space(1000, 1024, 7), SAVED + 100))
     saw(counting, 3, inodes=inodes)
     assert (counting.due() == START + 3) is urgent
@@ -333,13 +333,13 @@ def test_where_names_came_and_went_as_many_may_be_others_and_the_fall_says_nothi
 
 
 def test_the_content_is_another_where_names_or_known_empty_files_differ() -> None:
-    one = Census(2, entries={"a": 2}, empty=0)
+    one = FileCount(2, entries={"a": 2}, empty=0)
     assert changed(None, one)
     assert not changed(one, one)
-    assert changed(one, Census(2, entries={"b": 2}, empty=0))
-    assert changed(one, Census(2, entries={"a": 2}, empty=1))
-    assert not changed(one, Census(2, entries={"a": 2}))
-    assert not changed(Census(2, entries={"a": 2}), one)
+    assert changed(one, FileCount(2, entries={"b": 2}, empty=0))
+    assert changed(one, FileCount(2, entries={"a": 2}, empty=1))
+    assert not changed(one, FileCount(2, entries={"a": 2}))
+    assert not changed(FileCount(2, entries={"a": 2}), one)
 
 
 def test_the_pace_of_a_first_sign_is_kept(counting: Counting) -> None:

@@ -7,9 +7,9 @@ import pytest
 
 from guard.event import Event
 from guard.outcome import Severity
-from guard.volume.facts import Invalid
 from guard.volume.ledger import Ledger
 from guard.volume.marker import Marker
+from guard.volume.observation import InvalidDocument
 from guard.watch.keeping import WRITE_AT_LEAST
 from guard.watch.standing import Condition
 from tests.unit.watch.simulation import (
@@ -114,7 +114,7 @@ def test_a_ledger_that_somebody_removed_is_written_again_with_the_same_reference
 def test_a_ledger_that_cannot_be_used_is_said_once_and_replaced_by_what_was_known() -> None:
     world, volume, watch = watched(TWO)
     world.run(100)
-    volume.ledger = Invalid("not JSON", "abcdef012345")
+    volume.ledger = InvalidDocument("not JSON", "abcdef012345")
     world.run(60)
     (line,) = watch.said(Event.LEDGER_INVALID)
     assert line.severity is Severity.WARNING
@@ -126,7 +126,7 @@ def test_a_ledger_that_cannot_be_used_is_said_once_and_replaced_by_what_was_know
 def test_it_is_said_again_when_it_breaks_again() -> None:
     world, volume, watch = watched(TWO)
     for _ in range(2):
-        volume.ledger = Invalid("not JSON", "abcdef012345")
+        volume.ledger = InvalidDocument("not JSON", "abcdef012345")
         world.run(90)
     assert len(watch.said(Event.LEDGER_INVALID)) == 2
 
@@ -351,13 +351,13 @@ def test_another_volumes_marker_and_ledger_copied_over_ours_accept_nothing() -> 
     ("marker", "label"),
     [
         (None, "marker.missing"),
-        (Invalid("not JSON", "abcdef012345"), "marker.invalid"),
+        (InvalidDocument("not JSON", "abcdef012345"), "marker.invalid"),
         (Marker("claude-skills-prod", MARKER_ID, AT), "marker.changed"),
         (Marker(NAME, OTHER_ID, AT), "marker.changed"),
     ],
 )
 def test_a_marker_that_is_not_the_known_one_is_said_at_the_next_look_and_nothing_is_written(
-    marker: Marker | Invalid | None, label: str
+    marker: Marker | InvalidDocument | None, label: str
 ) -> None:
     world, volume, watch = watched(TWO)
     kept, before = len(volume.kept), volume.marker
@@ -395,7 +395,7 @@ def test_at_the_start_a_missing_marker_beside_a_ledger_is_said_at_once_and_the_c
 
 def test_at_the_start_a_broken_marker_beside_a_ledger_leaves_the_content_to_be_judged() -> None:
     world = World()
-    volume = Volume(world, {}, marker=Invalid("not JSON", "abcdef012345"), ledger=ledger_of(TWO))
+    volume = Volume(world, {}, marker=InvalidDocument("not JSON", "abcdef012345"), ledger=ledger_of(TWO))
     watch = Watch(world, volume)
     world.run(20)
     assert watch.labels() == ["watch.started", "marker.invalid", "volume.wiped"]
@@ -607,7 +607,7 @@ def test_a_volume_that_was_taken_away_under_its_hold_is_said_to_be_held_every_ho
 
 def test_a_hold_that_cannot_be_read_holds_all_the_same() -> None:
     world, volume, watch = watched(TWO)
-    volume.hold = Invalid("not JSON", "abcdef012345")
+    volume.hold = InvalidDocument("not JSON", "abcdef012345")
     world.run(INTERVAL + 0.1)
     (line,) = watch.said(Event.VOLUME_HELD)
     assert "its hold can't be read: not JSON" in line.message

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from guard.event import Event
 from guard.outcome import Severity
-from guard.volume.facts import Census, Fault, Invalid, Order
 from guard.volume.kinds import Kind
 from guard.volume.ledger import Ledger, Reference
 from guard.volume.loss import LossRule, Verdict, judge_loss
 from guard.volume.marker import Marker
+from guard.volume.observation import CountOptions, FileCount, InvalidDocument, ProbeFault
 from guard.watch.allowance import RESERVE, SAVED, SHARE
 from guard.watch.settling import CEILING, TAIL
 from guard.watch.standing import Condition
@@ -49,7 +49,7 @@ class Truth:
     volume: Volume
     watch: Watch
     contents: list[tuple[float, dict[str, int], int]]
-    ours: Marker | Invalid | None = None
+    ours: Marker | InvalidDocument | None = None
     wiped_since: float | None = None
     checks: bool = True
 
@@ -97,8 +97,8 @@ class Truth:
         return False
 
 
-def _order(reference: Reference, *, sizes: bool = False) -> Order:
-    return Order(frozenset(reference.entries), sizes=sizes)
+def _order(reference: Reference, *, sizes: bool = False) -> CountOptions:
+    return CountOptions(frozenset(reference.entries), sizes=sizes)
 
 
 Step = tuple[float, Callable[[Volume], None]]
@@ -156,7 +156,7 @@ def _outage(number: int, lasts: float) -> Callable[[Volume], None]:
 
 def _uncountable(number: int, lasts: float) -> Callable[[Volume], None]:
     def fail(volume: Volume) -> None:
-        volume.uncountable = Fault(number, "counting its files")
+        volume.uncountable = ProbeFault(number, "counting its files")
         volume.changed()
 
         def mend() -> None:
@@ -230,7 +230,7 @@ def _held(lasts: float, *, released: bool) -> Callable[[Volume], None]:
 
 def _writing(number: int, lasts: float) -> Callable[[Volume], None]:
     def refuse(volume: Volume) -> None:
-        volume.writing = Fault(number, "writing the ledger")
+        volume.writing = ProbeFault(number, "writing the ledger")
 
         def allow() -> None:
             volume.writing = None
@@ -528,7 +528,7 @@ def test_no_ledger_launders_a_loss(history: list[Step], window: float) -> None:
         smaller = after.reference.files < before.reference.files
         assert not smaller or at >= window  # only a reference that is too old gives way to less
         entries = {name: after.reference.entries.get(name, 0) for name in before.reference.entries}
-        kept_now = Census(after.reference.files, entries=entries, depth=1)
+        kept_now = FileCount(after.reference.files, entries=entries, depth=1)
         assert judge_loss(RULE, before.reference, kept_now).verdict is not Verdict.WIPED
 
 

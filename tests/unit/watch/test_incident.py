@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from guard.event import Event, Happening
+from guard.event import Event, EventRecord
 from guard.outcome import Severity
 from guard.watch.incident import Incident, incident_id, lasted
 from guard.watch.sightings import Moment
@@ -27,7 +27,7 @@ def moment(at: float) -> Moment:
 def incident() -> Incident:
     """A watch that has said that it began."""
     incident = Incident({"path": "/app/skills", "pod": "skills-0"}, "run-1")
-    incident.start(Happening(Event.WATCH_STARTED, "Watching.", Severity.INFO))
+    incident.start(EventRecord(Event.WATCH_STARTED, "Watching.", Severity.INFO))
     incident.said()
     return incident
 
@@ -59,13 +59,13 @@ def test_nothing_is_said_before_the_start_is_and_then_the_start_comes_first() ->
     incident = Incident({}, "run-1")
     begin(incident)
     assert incident.said() == []
-    incident.start(Happening(Event.WATCH_STARTED, "Watching.", Severity.INFO))
+    incident.start(EventRecord(Event.WATCH_STARTED, "Watching.", Severity.INFO))
     assert labels(incident) == ["watch.started", "volume.wiped"]
 
 
 def test_a_watch_that_ends_before_it_began_still_says_so() -> None:
     incident = Incident({}, "run-1")
-    incident.stop(Happening(Event.WATCH_STOPPED, "Stopped.", Severity.INFO))
+    incident.stop(EventRecord(Event.WATCH_STOPPED, "Stopped.", Severity.INFO))
     (line,) = incident.said()
     assert line.event is Event.WATCH_STOPPED
     assert (line.operation, line.first, line.last) == ("run-1", True, True)
@@ -79,13 +79,13 @@ def test_what_was_said_is_not_said_again(incident: Incident) -> None:
 
 def test_lines_that_belong_to_no_incident_are_of_the_run_from_its_start_to_its_end() -> None:
     incident = Incident({"path": "/app/skills"}, "run-1")
-    incident.tell(Happening(Event.VOLUME_HELD, "Held.", Severity.INFO))
-    incident.start(Happening(Event.WATCH_STARTED, "Watching.", Severity.INFO))
+    incident.tell(EventRecord(Event.VOLUME_HELD, "Held.", Severity.INFO))
+    incident.start(EventRecord(Event.WATCH_STARTED, "Watching.", Severity.INFO))
     begin(incident, name="id-1")
-    incident.tell(Happening(Event.WATCH_BLIND, "Blind.", Severity.WARNING))
+    incident.tell(EventRecord(Event.WATCH_BLIND, "Blind.", Severity.WARNING))
     said = incident.said()
     incident.end(moment(5), Condition.CONTENT, {})
-    incident.stop(Happening(Event.WATCH_STOPPED, "Stopped.", Severity.INFO))
+    incident.stop(EventRecord(Event.WATCH_STOPPED, "Stopped.", Severity.INFO))
     said += incident.said()
     assert [(line.event.label, line.operation, line.first, line.last) for line in said] == [
         ("watch.started", "run-1", True, False),

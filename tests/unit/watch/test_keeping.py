@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from guard.volume.facts import Census
 from guard.volume.ledger import Ledger, Reference
+from guard.volume.observation import FileCount
 from guard.watch.keeping import BASELINE, WRITE_AT_LEAST, WRITE_EVERY, Keeper, rfc3339
 from guard.watch.sightings import Moment
 
@@ -23,8 +23,8 @@ def moment(seconds: float) -> Moment:
     return Moment(START + seconds, BEGUN + timedelta(seconds=seconds))
 
 
-def census(files: int, *, empty: int | None = None, entries: dict[str, int] | None = None) -> Census:
-    return Census(files, entries=entries or {"a": files}, depth=1, empty=empty)
+def census(files: int, *, empty: int | None = None, entries: dict[str, int] | None = None) -> FileCount:
+    return FileCount(files, entries=entries or {"a": files}, depth=1, empty=empty)
 
 
 def ledger(files: int = 100, *, generation: int = 4, recorded: datetime = BEGUN, empty: int = 0) -> Ledger:
@@ -189,7 +189,7 @@ def test_folders_that_cannot_be_read_keep_their_count_in_a_larger_reference() ->
     standing = ledger(100)
     standing = replace(standing, reference=replace(standing.reference, entries={"a": 60, "b": 40}))
     kept = keeper(standing)
-    found = Census(80, entries={"a": 80}, depth=1, empty=0, unreadable=("b",))
+    found = FileCount(80, entries={"a": 80}, depth=1, empty=0, unreadable=("b",))
     kept.settled(moment(0), found)
     kept.renew(moment(301), found)
     assert kept.reference is not None

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from guard.volume.facts import Order
-from guard.volume.prober import Prober
-from guard.volume.requests import Count
+from guard.probe.process import Prober
+from guard.probe.requests import Count
+from guard.volume.observation import CountOptions
 from guard.watch.link import Answered, Link
 
 
@@ -24,7 +24,7 @@ def test_where_none_can_be_started_the_next_errand_says_so_and_a_later_one_is_do
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     link = Link(Prober(), 5.0)
-    errand = Count("/proc/self/fd", Order())
+    errand = Count("/proc/self/fd", CountOptions())
     with monkeypatch.context() as refused:
         refused.setattr(os, "fork", _refuse)
         link.ask(errand, 0.0)

@@ -7,9 +7,9 @@ import pytest
 
 from guard.event import Event
 from guard.outcome import Severity
-from guard.volume.facts import Fault
 from guard.volume.kinds import Kind
 from guard.volume.ledger import Ledger
+from guard.volume.observation import ProbeFault
 from guard.watch.keeping import WRITE_AT_LEAST
 from guard.watch.standing import Condition
 from guard.watch.wiring import FOLDERS
@@ -236,7 +236,7 @@ def test_a_hiccup_does_not_forget_when_a_change_began() -> None:
 @pytest.mark.parametrize("number", [0, errno.EIO])
 def test_a_tree_that_can_be_looked_at_and_not_be_counted_is_unreachable(number: int) -> None:
     world, volume, watch = watched(TWO)
-    volume.uncountable = Fault(number, "counting its files")
+    volume.uncountable = ProbeFault(number, "counting its files")
     volume.set({"a": 60})
     world.run(60)
     assert watch.labels() == ["watch.started", "volume.unreachable"]
@@ -251,7 +251,7 @@ def test_a_tree_that_can_be_looked_at_and_not_be_counted_is_unreachable(number: 
 @pytest.mark.parametrize("number", [0, errno.EIO])
 def test_a_watcher_whose_first_counts_fail_says_so(number: int) -> None:
     world = World()
-    volume = Volume(world, dict(TWO), ledger=ledger_of(TWO), uncountable=Fault(number, "counting its files"))
+    volume = Volume(world, dict(TWO), ledger=ledger_of(TWO), uncountable=ProbeFault(number, "counting its files"))
     watch = Watch(world, volume)
     world.run(60)
     assert watch.labels() == ["watch.started", "volume.unreachable"]
@@ -262,7 +262,7 @@ def test_a_watcher_whose_first_counts_fail_says_so(number: int) -> None:
 
 def test_a_start_on_a_volume_that_does_not_answer_is_said_after_two_looks() -> None:
     world = World()
-    volume = Volume(world, dict(TWO), ledger=ledger_of(TWO), fault=Fault(0, "being looked at"))
+    volume = Volume(world, dict(TWO), ledger=ledger_of(TWO), fault=ProbeFault(0, "being looked at"))
     watch = Watch(world, volume)
     world.run(15)
     assert watch.labels() == []
@@ -273,7 +273,7 @@ def test_a_start_on_a_volume_that_does_not_answer_is_said_after_two_looks() -> N
 
 def test_counts_that_hung_do_not_use_up_what_counts_may_cost() -> None:
     world, volume, watch = watched(TWO)
-    volume.uncountable = Fault(0, "being counted")
+    volume.uncountable = ProbeFault(0, "being counted")
     volume.set({"a": 60})
     world.run(200)
     volume.uncountable = None
@@ -287,7 +287,7 @@ def test_counts_that_hung_do_not_use_up_what_counts_may_cost() -> None:
 
 def test_an_uncountable_tree_that_is_taken_away_is_only_unmounted_in_the_end() -> None:
     world, volume, watch = watched(TWO)
-    volume.uncountable = Fault(errno.EIO, "counting its files")
+    volume.uncountable = ProbeFault(errno.EIO, "counting its files")
     volume.set({"a": 60})
     world.run(60)
     volume.unmount()
@@ -488,7 +488,7 @@ def test_a_read_only_mount_is_said_by_the_look_and_recovers() -> None:
 
 def test_a_file_system_that_turned_read_only_silently_is_said_by_the_next_write_and_only_a_write_ends_it() -> None:
     world, volume, watch = watched(TWO)
-    volume.writing = Fault(errno.EROFS, "writing the ledger")
+    volume.writing = ProbeFault(errno.EROFS, "writing the ledger")
     world.run(WRITE_AT_LEAST + 1)
     assert watch.labels() == ["watch.started", "volume.read-only"]
     assert "EROFS while writing the ledger" in watch.said()[-1].message
@@ -502,16 +502,16 @@ def test_a_file_system_that_turned_read_only_silently_is_said_by_the_next_write_
 
 def test_a_disk_that_is_full_is_not_read_only_any_more() -> None:
     world, volume, watch = watched(TWO)
-    volume.writing = Fault(errno.EROFS, "writing the ledger")
+    volume.writing = ProbeFault(errno.EROFS, "writing the ledger")
     world.run(WRITE_AT_LEAST + 1)
-    volume.writing = Fault(errno.ENOSPC, "writing the ledger")
+    volume.writing = ProbeFault(errno.ENOSPC, "writing the ledger")
     world.run(61)
     assert watch.labels()[-1] == "volume.recovered"
 
 
 def test_what_the_look_and_a_write_tell_is_one_incident_and_the_look_ends_it() -> None:
     world, volume, watch = watched(TWO)
-    volume.writing, volume.read_only = Fault(errno.EROFS, "writing the ledger"), ""
+    volume.writing, volume.read_only = ProbeFault(errno.EROFS, "writing the ledger"), ""
     world.run(WRITE_AT_LEAST + 1)
     volume.read_only = "emergency_ro"
     world.run(30)
@@ -522,14 +522,14 @@ def test_what_the_look_and_a_write_tell_is_one_incident_and_the_look_ends_it() -
 
 def test_where_writing_is_not_required_only_the_ledger_cannot_be_written() -> None:
     world, volume, watch = watched(TWO, writable=False)
-    volume.writing = Fault(errno.EROFS, "writing the ledger")
+    volume.writing = ProbeFault(errno.EROFS, "writing the ledger")
     world.run(3 * WRITE_AT_LEAST)
     assert watch.labels() == ["watch.started", "ledger.unwritable"]
 
 
 def test_a_full_disk_is_said_only_when_it_lasts() -> None:
     world, volume, watch = watched(TWO)
-    volume.writing = Fault(errno.ENOSPC, "writing the ledger")
+    volume.writing = ProbeFault(errno.ENOSPC, "writing the ledger")
     world.run(WRITE_AT_LEAST + 800)
     assert watch.labels() == ["watch.started"]
     world.run(200)
@@ -543,7 +543,7 @@ def test_a_full_disk_is_said_only_when_it_lasts() -> None:
 def test_the_patience_with_a_full_disk_begins_anew_after_a_write() -> None:
     world, volume, watch = watched(TWO)
     for _ in range(3):
-        volume.writing = Fault(errno.ENOSPC, "writing the ledger")
+        volume.writing = ProbeFault(errno.ENOSPC, "writing the ledger")
         world.run(WRITE_AT_LEAST + 500)
         volume.writing = None
         world.run(120)
@@ -552,7 +552,7 @@ def test_the_patience_with_a_full_disk_begins_anew_after_a_write() -> None:
 
 def test_a_ledger_that_may_not_be_written_is_said_at_once_and_once() -> None:
     world, volume, watch = watched(TWO)
-    volume.writing = Fault(errno.EACCES, "writing the ledger")
+    volume.writing = ProbeFault(errno.EACCES, "writing the ledger")
     world.run(WRITE_AT_LEAST + 1)
     assert watch.labels() == ["watch.started", "ledger.unwritable"]
     world.run(3000)
@@ -561,7 +561,7 @@ def test_a_ledger_that_may_not_be_written_is_said_at_once_and_once() -> None:
 
 def test_a_write_that_somebody_overtook_leads_to_a_look_and_says_nothing_of_writing() -> None:
     world, volume, watch = watched(TWO)
-    volume.writing = Fault(errno.EROFS, "writing the ledger")
+    volume.writing = ProbeFault(errno.EROFS, "writing the ledger")
     world.run(WRITE_AT_LEAST + 1)
     watch.vigil.wrote(world.moment(), None, None)
     assert watch.vigil.wants(world.now).look == world.now

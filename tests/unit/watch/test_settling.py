@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from guard.volume.facts import Census, Fault, Space
+from guard.volume.observation import FileCount, ProbeFault, Space
 from guard.watch.settling import CEILING, QUICK, TAIL, Settled, Settling
 from guard.watch.sightings import Moment, Sign, Stock
 
@@ -16,7 +16,7 @@ def moment(at: float) -> Moment:
 
 def stock(files: int, *, blocks: int | None = 100, seconds: float = 0.01, empty: int | None = None) -> Stock:
     space = None if blocks is None else Space(blocks, 50, 7)
-    return Stock(Census(files, entries={"a": files}, empty=empty), space, seconds)
+    return Stock(FileCount(files, entries={"a": files}, empty=empty), space, seconds)
 
 
 def suspicious(at: float = 0.0, *, own_disk: bool = True, quiet: float = QUIET) -> Settling:
@@ -69,7 +69,7 @@ def test_another_number_of_files_begins_the_quiet_time_anew() -> None:
 def test_files_that_moved_to_another_entry_begin_the_quiet_time_anew() -> None:
     settling = suspicious()
     count(settling, 0.0, 10)
-    moved = Stock(Census(10, entries={"b": 10}), Space(100, 50, 7), 0.01)
+    moved = Stock(FileCount(10, entries={"b": 10}), Space(100, 50, 7), 0.01)
     assert count(settling, 2.0, moved) is None
 
 
@@ -112,7 +112,7 @@ def test_where_space_is_unknown_the_names_alone_tell() -> None:
 def test_a_count_that_failed_says_nothing() -> None:
     settling = suspicious()
     count(settling, 0.0, 10)
-    failed = Stock(Census(10, entries={"a": 10}, fault=Fault(5, "counting its files")), None, 0.1)
+    failed = Stock(FileCount(10, entries={"a": 10}, fault=ProbeFault(5, "counting its files")), None, 0.1)
     assert count(settling, 2.0, failed) is None
     assert count(settling, 2.1, 10) is not None
 
@@ -272,7 +272,7 @@ def test_a_fall_just_before_the_ceiling_settles_as_soon_as_it_is_quiet() -> None
 def test_of_equal_counts_at_the_ceiling_the_last_is_judged() -> None:
     settling = suspicious()
     churn(settling, CEILING, files=10)
-    moved = Stock(Census(10, entries={"b": 10}), Space(9999, 50, 7), 0.01)
+    moved = Stock(FileCount(10, entries={"b": 10}), Space(9999, 50, 7), 0.01)
     settled = count(settling, CEILING, moved)
     assert settled is not None
     assert settled.census.entries == {"b": 10}

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from guard.event import Event
-from guard.volume.facts import Fault, Identity, Invalid, Look, Space
-from guard.volume.judge import Expectation
 from guard.volume.kinds import Kind
 from guard.volume.ledger import Ledger, Reference
 from guard.volume.marker import Marker
 from guard.volume.mountinfo import Mount
+from guard.volume.observation import Identity, InvalidDocument, Look, ProbeFault, Space
+from guard.volume.verdict import Expectation
 from guard.watch.standing import Condition, Known, Standing, known, stand
 
 AT = "2026-11-24T18:27:01Z"
@@ -26,7 +26,7 @@ MARKER = Marker("claude-skills-dev", ID, AT)
 ADOPTED = Marker("claude-skills-dev", OTHER_ID, AT)
 FOREIGN = Marker("claude-skills-prod", OTHER_ID, AT)
 LEDGER = Ledger(ID, 4, Reference(100, {"a": 60, "b": 40}, 0, AT), 98, AT, "skills-0", "node-1")
-BROKEN = Invalid("not JSON", "abcdef012345")
+BROKEN = InvalidDocument("not JSON", "abcdef012345")
 
 GOOD = Look(
     "/app/skills", Identity(1000, 1000, (2000,)), real_path="/app/skills", mount=MOUNT, is_mount_point=True,
@@ -113,7 +113,7 @@ def test_a_look_that_found_no_mount_at_all_is_unreachable() -> None:
 
 @pytest.mark.parametrize("number", [0, errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.EACCES])
 def test_a_volume_that_does_not_answer_says_nothing_of_its_marker(number: int) -> None:
-    standing = stood(replace(GOOD, fault=Fault(number, "listing it"), marker=None, ledger=None))
+    standing = stood(replace(GOOD, fault=ProbeFault(number, "listing it"), marker=None, ledger=None))
     assert standing.unreachable is not None
     assert standing.unreachable.event is Event.VOLUME_UNREACHABLE
     assert standing.troubles == {}
@@ -122,7 +122,7 @@ def test_a_volume_that_does_not_answer_says_nothing_of_its_marker(number: int) -
 
 
 def test_a_hung_volume_that_was_unmounted_is_both() -> None:
-    standing = stood(replace(GOOD, fault=Fault(0, "being looked at"), mount=OVERLAY, is_mount_point=False))
+    standing = stood(replace(GOOD, fault=ProbeFault(0, "being looked at"), mount=OVERLAY, is_mount_point=False))
     assert standing.unreachable is not None
     assert events(standing) == {Condition.MOUNTED: Event.VOLUME_UNMOUNTED}
 
@@ -224,7 +224,7 @@ def afterwards(*looks: Look) -> Standing:
         (replace(CLONE, marker=FOREIGN), OTHERS),
         (replace(CLONE, marker=BROKEN), OTHERS),
         (CLONE, OTHERS),
-        (CLONE, replace(CLONE, fault=Fault(errno.EIO, "listing it"), marker=None), later(CLONE, generation=5)),
+        (CLONE, replace(CLONE, fault=ProbeFault(errno.EIO, "listing it"), marker=None), later(CLONE, generation=5)),
         (moved(replace(GOOD, marker=None)), moved(replace(GOOD, marker=ADOPTED, ledger=OTHERS.ledger))),
     ],
     ids=[

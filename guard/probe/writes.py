@@ -8,15 +8,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from guard.volume import hold, ledger, look, marker, mounts, progress, store
-from guard.volume.facts import DIGITS, GUARD_FOLDER, Fault, Invalid
+from guard.probe import documents, look, mounts, progress
+from guard.volume import hold, ledger, marker
 from guard.volume.hold import Hold
 from guard.volume.ledger import Ledger
 from guard.volume.marker import Marker
+from guard.volume.observation import DIGITS, GUARD_FOLDER, InvalidDocument, ProbeFault
 
 
 @dataclass(frozen=True)
-class Seen:
+class MountRef:
     """What was judged, so that nothing is written anywhere else: a mount can change between a look and a write."""
 
     path: str
@@ -38,7 +39,7 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Overtaken:
+class Conflict:
     """Nothing was written: another command was faster, or the mount changed. Look again."""
 
 
@@ -54,39 +55,39 @@ class Adopt:
         continues: The marker ID of the ledger that the first one continues; any other is set aside.
     """
 
-    seen: Seen
+    seen: MountRef
     marker: Marker
     ledger: Ledger
     replacing: str | None
     continues: str | None
 
-    def run(self, said: Callable[[Any], None]) -> Written | Overtaken | Fault:
+    def run(self, said: Callable[[Any], None]) -> Written | Conflict | ProbeFault:
         """Writes, or says why not."""
         return _writing(self.seen, self._write, said)
 
-    def _write(self, folder: int) -> Written | Overtaken:
+    def _write(self, folder: int) -> Written | Conflict:
         standing = _name_of_marker(folder)
         if standing != self.replacing:
-            return Overtaken()
+            return Conflict()
         text = marker.render(self.marker)
         with (
             ExitStack() as undo,
-            store.prepared(folder, store.LEDGER, ledger.render(self.ledger)) as new_ledger,
-            store.prepared(folder, store.MARKER, text) as new_marker,
+            documents.prepared(folder, documents.LEDGER, ledger.render(self.ledger)) as new_ledger,
+            documents.prepared(folder, documents.MARKER, text) as new_marker,
         ):
-            old_marker = store.set_aside(folder, store.MARKER, standing) if standing is not None else None
+            old_marker = documents.set_aside(folder, documents.MARKER, standing) if standing is not None else None
             if old_marker:
-                undo.callback(store.put_back, folder, old_marker, store.MARKER)
+                undo.callback(documents.put_back, folder, old_marker, documents.MARKER)
             try:
-                store.settle_new(folder, new_marker, store.MARKER, text)
+                documents.settle_new(folder, new_marker, documents.MARKER, text)
             except FileExistsError:
                 undo.pop_all()  # what another command wrote meanwhile stands
-                return Overtaken()
-            undo.callback(store.discard, folder, store.MARKER)
+                return Conflict()
+            undo.callback(documents.discard, folder, documents.MARKER)
             keep_as = _name_to_keep(_standing_ledger(folder), self.continues)
-            old_ledger = store.settle(folder, new_ledger, store.LEDGER, keep_as)
+            old_ledger = documents.settle(folder, new_ledger, documents.LEDGER, keep_as)
             undo.pop_all()
-        store.sync_folder(folder)
+        documents.sync_folder(folder)
         return Written(self.ledger, tuple(old for old in (old_marker, old_ledger) if old))
 
 
@@ -100,22 +101,22 @@ class Accept:
         beside: The marker that was judged, as `name_of` calls it.
     """
 
-    seen: Seen
+    seen: MountRef
     ledger: Ledger
     beside: str | None
 
-    def run(self, said: Callable[[Any], None]) -> Written | Overtaken | Fault:
+    def run(self, said: Callable[[Any], None]) -> Written | Conflict | ProbeFault:
         """Writes, or says why not."""
         return _writing(self.seen, self._write, said)
 
-    def _write(self, folder: int) -> Written | Overtaken:
+    def _write(self, folder: int) -> Written | Conflict:
         if _name_of_marker(folder) != self.beside:
-            return Overtaken()
+            return Conflict()
         last = _standing_ledger(folder)
         keep_as = _name_to_keep(last, self.ledger.marker_id)
         known = last.generation if isinstance(last, Ledger) and keep_as is None else 0
         accepted = replace(self.ledger, generation=max(known + 1, self.ledger.generation))
-        aside = store.replace(folder, store.LEDGER, ledger.render(accepted), keep_as)
+        aside = documents.replace(folder, documents.LEDGER, ledger.render(accepted), keep_as)
         return Written(accepted, (aside,) if aside else ())
 
 
@@ -129,29 +130,29 @@ class Release:
     """
 
     accept: Accept
-    hold: Hold | Invalid
+    hold: Hold | InvalidDocument
 
-    def run(self, said: Callable[[Any], None]) -> Written | Overtaken | Fault:
+    def run(self, said: Callable[[Any], None]) -> Written | Conflict | ProbeFault:
         """Writes, or says why not."""
         return _writing(self.accept.seen, self._write, said)
 
-    def _write(self, folder: int) -> Written | Overtaken:
+    def _write(self, folder: int) -> Written | Conflict:
         if _standing_hold(folder) != self.hold:
-            return Overtaken()
+            return Conflict()
         written = self.accept._write(folder)  # noqa: SLF001 - one lock for both
-        if isinstance(written, Overtaken):
+        if isinstance(written, Conflict):
             return written
-        if not isinstance(self.hold, Invalid):
-            store.remove(folder, store.HOLD)
+        if not isinstance(self.hold, InvalidDocument):
+            documents.remove(folder, documents.HOLD)
             return written
         # What is no hold may be anything, a folder too: it is kept as a broken marker is.
-        aside = store.set_aside(folder, store.HOLD, self.hold.digest)
-        store.sync_folder(folder)
+        aside = documents.set_aside(folder, documents.HOLD, self.hold.digest)
+        documents.sync_folder(folder)
         return replace(written, set_aside=(*written.set_aside, *((aside,) if aside else ())))
 
 
 @dataclass(frozen=True)
-class Announce:
+class WriteHold:
     """Writes the hold.
 
     Attributes:
@@ -161,36 +162,38 @@ class Announce:
             otherwise that one is kept.
     """
 
-    seen: Seen
+    seen: MountRef
     hold: Hold
     over: bool
 
-    def run(self, said: Callable[[Any], None]) -> Written | Overtaken | Fault:
+    def run(self, said: Callable[[Any], None]) -> Written | Conflict | ProbeFault:
         """Writes, or says why not."""
         return _writing(self.seen, self._write, said)
 
-    def _write(self, folder: int) -> Written | Overtaken:
+    def _write(self, folder: int) -> Written | Conflict:
         text = hold.render(self.hold)
         if self.over:
             return self._replace(folder, text)
         try:
-            store.create(folder, store.HOLD, text)
+            documents.create(folder, documents.HOLD, text)
         except FileExistsError:
-            return Overtaken()
+            return Conflict()
         return Written()
 
     def _replace(self, folder: int, text: bytes) -> Written:
         try:
-            store.replace(folder, store.HOLD, text)
+            documents.replace(folder, documents.HOLD, text)
         except IsADirectoryError:  # it is no hold, and may be anything: it is kept, as `release` keeps it
             standing = _standing_hold(folder)
-            aside = store.replace(folder, store.HOLD, text, standing.digest if isinstance(standing, Invalid) else None)
+            aside = documents.replace(
+                folder, documents.HOLD, text, standing.digest if isinstance(standing, InvalidDocument) else None
+            )
             return Written(set_aside=(aside,) if aside else ())
         return Written()
 
 
 @dataclass(frozen=True)
-class Keep:
+class WriteLedger:
     """Writes the ledger of a volume that is watched; only beside the marker that it belongs to, and never over a newer one.
 
     Attributes:
@@ -199,47 +202,47 @@ class Keep:
         replaces: The generation of the ledger that it may replace: a later one was accepted in between.
     """
 
-    seen: Seen
+    seen: MountRef
     ledger: Ledger
     replaces: int
 
-    def run(self, said: Callable[[Any], None]) -> Written | Overtaken | Fault:
+    def run(self, said: Callable[[Any], None]) -> Written | Conflict | ProbeFault:
         """Writes, or says why not."""
-        return _writing(self.seen, self._write, said, store.open_standing)
+        return _writing(self.seen, self._write, said, documents.open_standing)
 
-    def _write(self, folder: int) -> Written | Overtaken:
+    def _write(self, folder: int) -> Written | Conflict:
         if _name_of_marker(folder) != self.ledger.marker_id:
-            return Overtaken()
+            return Conflict()
         if _standing_hold(folder) is not None:
-            return Overtaken()
+            return Conflict()
         standing = _standing_ledger(folder)
-        if isinstance(standing, Invalid) and standing.future:
-            return Overtaken()  # a newer guard wrote it, and reads more in it than this one can
+        if isinstance(standing, InvalidDocument) and standing.future:
+            return Conflict()  # a newer guard wrote it, and reads more in it than this one can
         keep_as = _name_to_keep(standing, self.ledger.marker_id)
         if isinstance(standing, Ledger) and keep_as is None and standing.generation > self.replaces:
-            return Overtaken()
-        aside = store.replace(folder, store.LEDGER, ledger.render(self.ledger), keep_as)
+            return Conflict()
+        aside = documents.replace(folder, documents.LEDGER, ledger.render(self.ledger), keep_as)
         return Written(self.ledger, (aside,) if aside else ())
 
 
 def _writing(
-    seen: Seen,
-    write: Callable[[int], Written | Overtaken],
+    seen: MountRef,
+    write: Callable[[int], Written | Conflict],
     said: Callable[[Any], None],
-    opening: Callable[[int], int] = store.open_folder,
-) -> Written | Overtaken | Fault:
+    opening: Callable[[int], int] = documents.open_folder,
+) -> Written | Conflict | ProbeFault:
     doing = f"writing in {seen.path}/{GUARD_FOLDER}"
     try:
         with progress.told(lambda: said(doing)), _folder(seen, opening) as folder:
-            return Overtaken() if folder is None else write(folder)
+            return Conflict() if folder is None else write(folder)
     except look.Unreachable as error:
         return error.fault
     except OSError as error:
-        return Fault(error.errno or errno.EIO, doing, writing=True)
+        return ProbeFault(error.errno or errno.EIO, doing, writing=True)
 
 
 @contextmanager
-def _folder(seen: Seen, opening: Callable[[int], int]) -> Iterator[int | None]:
+def _folder(seen: MountRef, opening: Callable[[int], int]) -> Iterator[int | None]:
     root = look.open_root(seen.path)
     try:
         if mounts.mount_id(root) != seen.mount_id or os.fstat(root).st_ino != seen.root_inode:
@@ -247,7 +250,7 @@ def _folder(seen: Seen, opening: Callable[[int], int]) -> Iterator[int | None]:
             return
         folder = opening(root)
         try:
-            with store.locked(folder):
+            with documents.locked(folder):
                 yield folder
         finally:
             os.close(folder)
@@ -255,7 +258,7 @@ def _folder(seen: Seen, opening: Callable[[int], int]) -> Iterator[int | None]:
         os.close(root)
 
 
-def name_of(standing: Marker | Invalid | None) -> str | None:
+def name_of(standing: Marker | InvalidDocument | None) -> str | None:
     """What `--replace` must name to set a marker aside; None where there is none."""
     if standing is None:
         return None
@@ -263,20 +266,20 @@ def name_of(standing: Marker | Invalid | None) -> str | None:
 
 
 def _name_of_marker(folder: int) -> str | None:
-    return name_of(look.document(folder, store.MARKER, marker.LIMIT, marker.parse))
+    return name_of(look.document(folder, documents.MARKER, marker.LIMIT, marker.parse))
 
 
-def _standing_ledger(folder: int) -> Ledger | Invalid | None:
-    return look.document(folder, store.LEDGER, ledger.LIMIT, ledger.parse)
+def _standing_ledger(folder: int) -> Ledger | InvalidDocument | None:
+    return look.document(folder, documents.LEDGER, ledger.LIMIT, ledger.parse)
 
 
-def _standing_hold(folder: int) -> Hold | Invalid | None:
-    return look.document(folder, store.HOLD, hold.LIMIT, hold.parse)
+def _standing_hold(folder: int) -> Hold | InvalidDocument | None:
+    return look.document(folder, documents.HOLD, hold.LIMIT, hold.parse)
 
 
-def _name_to_keep(standing: Ledger | Invalid | None, continued: str | None) -> str | None:
+def _name_to_keep(standing: Ledger | InvalidDocument | None, continued: str | None) -> str | None:
     """What a ledger is kept under beside the new one; None where the new one continues it, by its marker ID."""
-    if isinstance(standing, Invalid):
+    if isinstance(standing, InvalidDocument):
         return standing.digest
     if standing is None or standing.marker_id == continued:
         return None

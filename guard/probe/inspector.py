@@ -10,14 +10,14 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from guard.interrupt import Interrupt, milliseconds
-from guard.volume import mounts
-from guard.volume.facts import Census, Fault, Look, Order
-from guard.volume.judge import Examination, Expectation, judge, reference_of, worth_counting
-from guard.volume.look import identity
+from guard.probe import mounts
+from guard.probe.look import identity
+from guard.probe.process import Answer, Exited, Failure, Prober, Progress, Request
+from guard.probe.requests import Count, LookAt
+from guard.stop_signal import StopSignal, milliseconds
 from guard.volume.loss import needed
-from guard.volume.prober import Answer, Failure, Gone, Prober, Progress, Request
-from guard.volume.requests import Count, LookAt
+from guard.volume.observation import CountOptions, FileCount, Look, ProbeFault
+from guard.volume.verdict import Expectation, Inspection, judge, reference_of, worth_counting
 
 #: Up to so many files a look's count is exact; above, it stops as soon as enough is there.
 EXACT_FILES = 100_000
@@ -41,10 +41,10 @@ class NoProgress(Exception):  # noqa: N818 - named for what happened
         self.told = told
 
 
-class Examiner:
+class Inspector:
     """Looks at one path as often as it is asked to."""
 
-    def __init__(self, expected: Expectation, prober: Prober, interrupt: Interrupt) -> None:
+    def __init__(self, expected: Expectation, prober: Prober, interrupt: StopSignal) -> None:
         self.expected = expected
         self._prober = prober
         self._interrupt = interrupt
@@ -52,7 +52,7 @@ class Examiner:
         self._replaced = False
         self._mount_table: int | None = None
 
-    def examine(self) -> Examination:
+    def examine(self) -> Inspection:
         """Looks, counts until enough is there where the count can matter, and judges.
 
         Raises:
@@ -66,11 +66,11 @@ class Examiner:
             if not changed or attempt == _ATTEMPTS - 1:
                 break
         if changed:
-            look = replace(look, fault=Fault(errno.EAGAIN, "looking at a mount that changes all the time"))
+            look = replace(look, fault=ProbeFault(errno.EAGAIN, "looking at a mount that changes all the time"))
             census = None
-        return Examination(look, census, judge(self.expected, look, census))
+        return Inspection(look, census, judge(self.expected, look, census))
 
-    def count_all(self, examination: Examination) -> Census:
+    def count_all(self, examination: Inspection) -> FileCount:
         """Counts everything, sizes too, whatever the judgement: for a command that writes a new reference.
 
         Raises:
@@ -78,7 +78,7 @@ class Examiner:
             ProberFailed: A bug, or the prober was killed.
         """
         reference = reference_of(examination.look)
-        return self._ordered(Order(frozenset(reference.entries) if reference else frozenset(), sizes=True))
+        return self._ordered(CountOptions(frozenset(reference.entries) if reference else frozenset(), sizes=True))
 
     def ask(self, request: Request) -> Any:
         """Has the prober do something; its deadline is time without progress.
@@ -139,20 +139,20 @@ class Examiner:
     def _without_progress(self, told: Any) -> Look:
         doing = "being looked at"
         if isinstance(told, Look):
-            return replace(told, fault=Fault(0, doing))
-        return Look(self.expected.path, identity=identity(), fault=Fault(0, doing))
+            return replace(told, fault=ProbeFault(0, doing))
+        return Look(self.expected.path, identity=identity(), fault=ProbeFault(0, doing))
 
-    def _count(self, look: Look) -> Census:
+    def _count(self, look: Look) -> FileCount:
         reference = reference_of(look)
         enough = max(EXACT_FILES, needed(self.expected.loss, reference))
-        return self._ordered(Order(frozenset(reference.entries) if reference else frozenset(), enough))
+        return self._ordered(CountOptions(frozenset(reference.entries) if reference else frozenset(), enough))
 
-    def _ordered(self, order: Order) -> Census:
+    def _ordered(self, order: CountOptions) -> FileCount:
         try:
-            census: Census = self.ask(Count(self.expected.path, order))
+            census: FileCount = self.ask(Count(self.expected.path, order))
         except NoProgress as hung:
             seen = f" after {hung.told} names" if isinstance(hung.told, int) else ""
-            return Census(0, fault=Fault(0, f"being counted{seen}"))
+            return FileCount(0, fault=ProbeFault(0, f"being counted{seen}"))
         return census
 
     def _await_answer(self) -> Any:
@@ -172,7 +172,7 @@ class Examiner:
                 continue
             if isinstance(message, Failure):
                 raise ProberFailed(message.traceback)
-            if isinstance(message, Gone):
+            if isinstance(message, Exited):
                 raise ProberFailed(f"the prober {message.how}")
             self._interrupt.check()
             left = deadline - time.monotonic()
@@ -182,9 +182,9 @@ class Examiner:
 
     def _last_words(self) -> str:
         message = self._prober.take()
-        return f"the prober {message.how}" if isinstance(message, Gone) else "the prober closed its pipe"
+        return f"the prober {message.how}" if isinstance(message, Exited) else "the prober closed its pipe"
 
 
-def _same(look: Look, census: Census) -> bool:
+def _same(look: Look, census: FileCount) -> bool:
     mount_id = look.mount.mount_id if look.mount else None
     return (census.mount_id, census.root_inode) == (mount_id, look.root_inode)

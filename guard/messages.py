@@ -4,19 +4,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from guard.event import Event, Happening
+from guard.event import Event, EventRecord
 from guard.outcome import Outcome
 from guard.report.text import printable
-from guard.volume.facts import Invalid, Look
-from guard.volume.judge import Examination, usable_ledger
 from guard.volume.marker import Marker
+from guard.volume.observation import InvalidDocument, Look
+from guard.volume.verdict import Inspection, usable_ledger
 
 #: Entries that are named in a line.
 _ENTRIES = 20
 
 
 @dataclass(frozen=True)
-class Whereabouts:
+class PodInfo:
     """Where this guard runs, from the downward API; None where it is not told."""
 
     pod: str | None = None
@@ -29,7 +29,7 @@ class Whereabouts:
 
 
 @dataclass(frozen=True)
-class Ending:
+class CommandResult:
     """How a command ended.
 
     Attributes:
@@ -42,10 +42,12 @@ class Ending:
 
 
 #: Takes happenings: the log, and whoever else listens.
-Say = Callable[[Happening], None]
+EventSink = Callable[[EventRecord], None]
 
 
-def refusal(examination: Examination, where: Whereabouts, operation: str, *, first: bool) -> tuple[Happening, Ending]:
+def refusal(
+    examination: Inspection, where: PodInfo, operation: str, *, first: bool
+) -> tuple[EventRecord, CommandResult]:
     """A refusal for the log and for `kubectl describe pod`.
 
     Args:
@@ -57,13 +59,13 @@ def refusal(examination: Examination, where: Whereabouts, operation: str, *, fir
     commands = remedies(examination, where)
     message = sentence(examination) + advice(commands)
     outcome = examination.judgement.outcome
-    said = Happening(
+    said = EventRecord(
         Event.VOLUME_REFUSED, message, outcome.severity, judged(examination, where), operation, first=first, last=True
     )
-    return said, Ending(outcome, termination(examination, commands))
+    return said, CommandResult(outcome, termination(examination, commands))
 
 
-def judged(examination: Examination, where: Whereabouts) -> dict[str, Any]:
+def judged(examination: Inspection, where: PodInfo) -> dict[str, Any]:
     """The fields of a line about a volume that is not right."""
     outcomes = [finding.outcome for finding in examination.judgement.findings]
     return {
@@ -76,7 +78,7 @@ def judged(examination: Examination, where: Whereabouts) -> dict[str, Any]:
     }
 
 
-def sentence(examination: Examination) -> str:
+def sentence(examination: Inspection) -> str:
     """A refusal in one line: outcome, what was found, what was expected, what to do."""
     finding = examination.judgement.findings[0]
     parts = [f"{finding.outcome.label}: {finding.found}, expected {finding.expected.removeprefix('expected ')}."]
@@ -89,7 +91,7 @@ def sentence(examination: Examination) -> str:
     return " ".join(parts)
 
 
-def termination(examination: Examination, commands: tuple[str, ...]) -> str:
+def termination(examination: Inspection, commands: tuple[str, ...]) -> str:
     """A refusal as `kubectl describe pod` shows it.
 
     Args:
@@ -137,7 +139,7 @@ def advice(commands: tuple[str, ...]) -> str:
     return f" To {aim}: {', then: '.join(commands)}"
 
 
-def remedies(examination: Examination, where: Whereabouts) -> tuple[str, ...]:
+def remedies(examination: Inspection, where: PodInfo) -> tuple[str, ...]:
     """The exact lines that would mend it, in their order, to be run from outside the pod; empty where none would."""
     outcome = examination.judgement.outcome
     pod = where.pod or "POD"
@@ -154,7 +156,7 @@ def remedies(examination: Examination, where: Whereabouts) -> tuple[str, ...]:
     return ()
 
 
-def _commands(examination: Examination) -> tuple[str, ...]:
+def _commands(examination: Inspection) -> tuple[str, ...]:
     judgement, marker = examination.judgement, examination.look.marker
     outcome, outcomes = judgement.outcome, {finding.outcome for finding in judgement.findings}
     if outcome is Outcome.HELD:
@@ -165,12 +167,12 @@ def _commands(examination: Examination) -> tuple[str, ...]:
         return ()
     if outcome in {Outcome.MARKER_MISSING, Outcome.DATA_LOST} and Outcome.MARKER_MISSING in outcomes:
         return (*accepted, "adopt")
-    if lost and isinstance(marker, Invalid) and outcome is Outcome.DATA_LOST:
+    if lost and isinstance(marker, InvalidDocument) and outcome is Outcome.DATA_LOST:
         return (*accepted, f"adopt --replace {marker.digest}")
     return accepted if outcome is Outcome.DATA_LOST else ()
 
 
-def facts(examination: Examination) -> Mapping[str, Any]:
+def facts(examination: Inspection) -> Mapping[str, Any]:
     """What a line says of a volume: which one, on what, how much, and when it was last seen."""
     look, census, loss = examination.look, examination.census, examination.judgement.loss
     found: dict[str, Any] = {"path": look.path}
@@ -200,6 +202,6 @@ def facts(examination: Examination) -> Mapping[str, Any]:
     if loss and loss.lost:
         found["lost_files"] = loss.lost
         found["entries"] = {entry.name: [entry.before, entry.after] for entry in loss.entries[:_ENTRIES]}
-    if look.hold is not None and not isinstance(look.hold, Invalid):
+    if look.hold is not None and not isinstance(look.hold, InvalidDocument):
         found |= {"held_by": look.hold.by, "held_since": look.hold.since, "hold_reason": look.hold.reason}
     return found

@@ -54,7 +54,7 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Gone:
+class Exited:
     """The prober ended by itself or was killed by someone else.
 
     Attributes:
@@ -102,7 +102,7 @@ class Prober:
         """
         _write(self._requests, request)
 
-    def take(self) -> Progress | Answer | Failure | Gone | None:
+    def take(self) -> Progress | Answer | Failure | Exited | None:
         """What the prober has said already, None if nothing whole is there. Never waits."""
         message = self._next()
         while message is None:
@@ -111,7 +111,7 @@ class Prober:
             except BlockingIOError:
                 return None
             if not chunk:
-                return Gone(self._reap())
+                return Exited(self._reap())
             self._buffer += chunk
             message = self._next()
         return message
@@ -154,7 +154,7 @@ class Prober:
                 self._reaped = os.waitpid(self.pid, os.WNOHANG)[0] != 0
 
 
-def apart(request: Request) -> Any:
+def run_in_child(request: Request) -> Any:
     """Has something done in a process that ends right after, with the memory it took.
 
     Raises:

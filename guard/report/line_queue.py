@@ -11,7 +11,7 @@ _CHUNK = 4096
 _LINES = 500
 
 
-class Backlog:
+class LineQueue:
     """Lines on their way to a descriptor, which stays blocking: others write to it too.
 
     Args:

@@ -4,13 +4,13 @@ import errno
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from guard.outcome import MENDING, MENDING_BY_PROPAGATION, PRECEDENCE, Outcome
-from guard.report.text import bounded
-from guard.volume.facts import GUARD_FOLDER, Census, Fault, Invalid, Look, Writing
+from guard.outcome import PRECEDENCE, RETRYABLE, RETRYABLE_BY_PROPAGATION, Outcome
+from guard.report.text import truncate
 from guard.volume.kinds import EPHEMERAL_KINDS, Kind
 from guard.volume.ledger import Ledger, Reference
 from guard.volume.loss import Loss, LossRule, Verdict, judge_loss
 from guard.volume.marker import Marker
+from guard.volume.observation import GUARD_FOLDER, FileCount, InvalidDocument, Look, ProbeFault, Writing
 
 #: GUARD_KINDS unless said otherwise: what outlives the pod.
 DURABLE_KINDS = frozenset({Kind.BLOCK, Kind.NETWORK, Kind.FUSE})
@@ -85,18 +85,18 @@ class Judgement:
         """Whether the volume is right but smaller than it was."""
         return self.loss is not None and self.loss.verdict is Verdict.SHRUNK
 
-    def may_mend(self, look: Look) -> bool:
+    def may_recover(self, look: Look) -> bool:
         """Whether looking again can end better: see GUARD_WAIT."""
         receives = look.mount is not None and look.mount.receives_propagation
-        return self.outcome in MENDING or (receives and self.outcome in MENDING_BY_PROPAGATION)
+        return self.outcome in RETRYABLE or (receives and self.outcome in RETRYABLE_BY_PROPAGATION)
 
 
 @dataclass(frozen=True)
-class Examination:
+class Inspection:
     """One look and what it is worth."""
 
     look: Look
-    census: Census | None
+    census: FileCount | None
     judgement: Judgement
 
     @property
@@ -116,7 +116,7 @@ def usable_ledger(look: Look) -> Ledger | None:
 
 def ledger_warning(look: Look) -> str:
     """What is wrong with the ledger, as a clause; empty where nothing is."""
-    if isinstance(look.ledger, Invalid):
+    if isinstance(look.ledger, InvalidDocument):
         return look.ledger.reason
     if look.ledger is not None and usable_ledger(look) is None:
         return f"it belongs to another marker, {look.ledger.marker_id}"
@@ -138,7 +138,7 @@ def worth_counting(expected: Expectation, look: Look) -> bool:
     return usable_ledger(look) is not None
 
 
-def judge(expected: Expectation, look: Look, census: Census | None = None) -> Judgement:
+def judge(expected: Expectation, look: Look, census: FileCount | None = None) -> Judgement:
     """Judges a look, and the count that followed it.
 
     Args:
@@ -154,7 +154,7 @@ def judge(expected: Expectation, look: Look, census: Census | None = None) -> Ju
     return Judgement(tuple(findings), loss, tuple(_warnings(expected, look, census)))
 
 
-def _findings(expected: Expectation, look: Look, census: Census | None, loss: Loss | None) -> Iterator[Finding]:
+def _findings(expected: Expectation, look: Look, census: FileCount | None, loss: Loss | None) -> Iterator[Finding]:
     if look.absent:
         yield Finding(Outcome.MISSING, f"{look.path}: {look.found_instead}", "a mounted directory")
         return
@@ -173,8 +173,8 @@ def _findings(expected: Expectation, look: Look, census: Census | None, loss: Lo
     yield from _state_findings(expected, look)
 
 
-def _unreachable(look: Look, timeout: float, fault: Fault) -> Finding:
-    where = f" ({look.mount.fstype} of {bounded(look.mount.source) or 'no source'})" if look.mount else ""
+def _unreachable(look: Look, timeout: float, fault: ProbeFault) -> Finding:
+    where = f" ({look.mount.fstype} of {truncate(look.mount.source) or 'no source'})" if look.mount else ""
     if not fault.number:
         found = f"{look.path}{where} made no progress for {timeout:g} s while {fault.doing}"
         return Finding(Outcome.UNREACHABLE, found, "an answer from the volume")
@@ -241,9 +241,9 @@ def _marker_findings(expected: Expectation, look: Look, *, lost: bool) -> Iterat
         seen = usable_ledger(look)
         found = f"{look.path} carries no marker"
         if seen:
-            found += f", but a ledger: {seen.files} files when {bounded(seen.pod or 'a guard')} last wrote it at {seen.written}"
+            found += f", but a ledger: {seen.files} files when {truncate(seen.pod or 'a guard')} last wrote it at {seen.written}"
         yield Finding(Outcome.MARKER_MISSING, found, wanted, f"{_ACCEPT_FIRST}guard adopt." if lost else "")
-    elif isinstance(look.marker, Invalid):
+    elif isinstance(look.marker, InvalidDocument):
         broken = look.marker
         name = f" (sha256 {broken.digest})" if broken.digest else ""
         hint = (
@@ -257,7 +257,7 @@ def _marker_findings(expected: Expectation, look: Look, *, lost: bool) -> Iterat
     elif look.marker.volume != expected.volume:
         yield Finding(
             Outcome.MARKER_MISMATCH,
-            f'{look.path} carries "{bounded(look.marker.volume)}" (id {look.marker.marker_id})',
+            f'{look.path} carries "{truncate(look.marker.volume)}" (id {look.marker.marker_id})',
             wanted,
             f"If this disk is to become {expected.volume}, guard adopt --replace {look.marker.marker_id} makes it so.",
         )
@@ -269,18 +269,20 @@ _RESTORING = (
 
 
 def _state_findings(expected: Expectation, look: Look) -> Iterator[Finding]:
-    if isinstance(look.hold, Invalid):
+    if isinstance(look.hold, InvalidDocument):
         found = f"{look.path} is held, but its hold can't be read: {look.hold.reason}"
         yield Finding(Outcome.HELD, found, "no announced work")
     elif look.hold is not None:
-        found = f'{look.path} is held by {bounded(look.hold.by)} since {look.hold.since}: "{bounded(look.hold.reason)}"'
+        found = (
+            f'{look.path} is held by {truncate(look.hold.by)} since {look.hold.since}: "{truncate(look.hold.reason)}"'
+        )
         yield Finding(Outcome.HELD, found, "no announced work", _RESTORING if look.hold.restores else "")
     if expected.writable and look.read_only:
         yield Finding(Outcome.READ_ONLY, f"{look.path} can't be written: {look.read_only}", "a writable volume")
 
 
 def _data_lost(look: Look, loss: Loss) -> Finding:
-    largest = ", ".join(f"{bounded(entry.name)} {entry.before} to {entry.after}" for entry in loss.entries[:3])
+    largest = ", ".join(f"{truncate(entry.name)} {entry.before} to {entry.after}" for entry in loss.entries[:3])
     found = f"{look.path} holds {loss.found}: {loss.reason}"
     if largest:
         found += f" ({largest})"
@@ -288,13 +290,13 @@ def _data_lost(look: Look, loss: Loss) -> Finding:
     expected = loss.expected
     if ledger and not loss.floor:
         expected += (
-            f", recorded {ledger.reference.recorded}, last seen {ledger.written} by {bounded(ledger.pod or 'a guard')}"
+            f", recorded {ledger.reference.recorded}, last seen {ledger.written} by {truncate(ledger.pod or 'a guard')}"
         )
-        expected += f" on {bounded(ledger.node)}" if ledger.node else ""
+        expected += f" on {truncate(ledger.node)}" if ledger.node else ""
     return Finding(Outcome.DATA_LOST, found, expected, instead=loss.remedy if loss.floor else "")
 
 
-def _warnings(expected: Expectation, look: Look, census: Census | None) -> Iterator[str]:
+def _warnings(expected: Expectation, look: Look, census: FileCount | None) -> Iterator[str]:
     if expected.writable and look.writing is Writing.FULL:
         yield f"{look.path} is full: a write failed for lack of space or quota"
     if expected.writable and look.writing is Writing.DENIED and not look.read_only:
@@ -302,5 +304,5 @@ def _warnings(expected: Expectation, look: Look, census: Census | None) -> Itera
         folder = f"{look.path}/{GUARD_FOLDER}"
         yield f"uid {who.uid}, gid {who.gid} may not write {folder}: whether the volume is writable was not seen"
     if census is not None and census.unreadable:
-        names = ", ".join(map(bounded, census.unreadable[:3]))
+        names = ", ".join(map(truncate, census.unreadable[:3]))
         yield f"{census.unreadable_folders} folders could not be read and keep their last count: {names}"

@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from guard.volume import progress
-from guard.volume.facts import GUARD_FOLDER
+from guard.probe import progress
+from guard.volume.observation import GUARD_FOLDER
 
 MARKER = "marker.json"
 LEDGER = "ledger.json"

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from guard.volume import census, look, progress
-from guard.volume.facts import Census, Fault, Look, Order
+from guard.probe import count, look, progress
+from guard.volume.observation import CountOptions, FileCount, Look, ProbeFault
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,16 @@ class Count:
     """A count below a path."""
 
     path: str
-    order: Order
+    order: CountOptions
 
-    def run(self, said: Callable[[Any], None]) -> Census:
+    def run(self, said: Callable[[Any], None]) -> FileCount:
         """Counts; says how many names it has seen."""
         try:
             with progress.told(lambda: said(0)):
                 root = look.open_root(self.path)
         except OSError as error:
-            return Census(0, fault=Fault(error.errno or 0, f"opening {self.path}"))
+            return FileCount(0, fault=ProbeFault(error.errno or 0, f"opening {self.path}"))
         try:
-            return census.count(root, self.order, said)
+            return count.count(root, self.order, said)
         finally:
             os.close(root)

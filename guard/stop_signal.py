@@ -15,11 +15,11 @@ def milliseconds(seconds: float) -> float:
     return min(max(0.0, seconds) * 1000, _LONGEST_POLL)
 
 
-class Interrupted(Exception):  # noqa: N818 - being told to stop is no error
+class Stopped(Exception):  # noqa: N818 - being told to stop is no error
     """A signal asked for the end while something was waited for."""
 
 
-class Interrupt:
+class StopSignal:
     """Installs the handlers for the length of a block and puts the old ones back.
 
     Attributes:
@@ -60,7 +60,7 @@ class Interrupt:
             Interrupted: A signal was received.
         """
         if self._received is not None:
-            raise Interrupted
+            raise Stopped
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         del frame

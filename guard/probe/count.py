@@ -8,11 +8,11 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from guard.volume import mounts
-from guard.volume.facts import NOT_DATA, Census, Fault, Order
+from guard.probe import mounts
+from guard.probe.progress import EVERY
 from guard.volume.mountinfo import Mount, MountTable
+from guard.volume.observation import NOT_DATA, CountOptions, FileCount, ProbeFault
 from guard.volume.paths import holds_any, lineage
-from guard.volume.progress import EVERY
 
 #: File systems where a directory with two links has no sub-directory (its own `.` and its name): the leaves of the tree
 #: need no look at each name's type. Elsewhere (btrfs, overlay, FUSE) the link count says nothing.
@@ -54,7 +54,7 @@ class _Enough(Exception):  # noqa: N818 - not an error
     """The count can stop: what is there is enough."""
 
 
-def count(root: int, order: Order, progress: Callable[[int], None]) -> Census:
+def count(root: int, order: CountOptions, progress: Callable[[int], None]) -> FileCount:
     """Counts the tree below an open directory; once more where a mount below it came or went meanwhile.
 
     A walk can bring a mount about: NFS and CIFS mount what is exported below a folder when it is entered.
@@ -69,7 +69,7 @@ def count(root: int, order: Order, progress: Callable[[int], None]) -> Census:
         found = walk.census()
         if walk.foreign == _foreign(root, *mounts.in_force(root)):
             return found
-    changing = Fault(errno.EAGAIN, "counting beside mounts that come and go all the time")
+    changing = ProbeFault(errno.EAGAIN, "counting beside mounts that come and go all the time")
     return replace(found, files=0, entries={}, fault=changing)
 
 
@@ -81,7 +81,7 @@ def _foreign(root: int, mount: Mount | None, table: MountTable) -> frozenset[str
 class _Walk:
     """One walk through the tree, depth first, with one open directory a level."""
 
-    def __init__(self, root: int, order: Order, progress: Callable[[int], None]) -> None:
+    def __init__(self, root: int, order: CountOptions, progress: Callable[[int], None]) -> None:
         self.root = root
         self.order = order
         self.progress = progress
@@ -96,7 +96,7 @@ class _Walk:
         self.foreign = _foreign(root, mount, table)
         self.counts_links = not order.sizes and mount is not None and mount.fstype in _COUNTS_LINKS
 
-    def census(self) -> Census:
+    def census(self) -> FileCount:
         """Walks, and says what was found; a directory that could not be read for another reason than permission too."""
         tally, order = self.tally, self.order
         exact, fault = True, None
@@ -105,8 +105,8 @@ class _Walk:
         except _Enough:
             exact = False
         except OSError as error:
-            fault = Fault(error.errno or 0, "counting its files")
-        return Census(
+            fault = ProbeFault(error.errno or 0, "counting its files")
+        return FileCount(
             files=tally.files,
             exact=exact,
             entries=tally.entries,

@@ -6,11 +6,12 @@ import stat
 from collections.abc import Callable
 from typing import TypeVar
 
-from guard.volume import hold, kinds, ledger, marker, mounts, progress, store
-from guard.volume.document import DocumentError, FutureSchemaError
-from guard.volume.facts import GUARD_FOLDER, Fault, Identity, Invalid, Look, Space, Writing
+from guard.probe import documents, mounts, progress
+from guard.volume import hold, kinds, ledger, marker
+from guard.volume.json_document import DocumentError, FutureSchemaError
 from guard.volume.marker import Marker
 from guard.volume.mountinfo import Mount
+from guard.volume.observation import GUARD_FOLDER, Identity, InvalidDocument, Look, ProbeFault, Space, Writing
 
 _Document = TypeVar("_Document")
 
@@ -28,7 +29,7 @@ _ABSENT = {
 class Unreachable(Exception):  # noqa: N818 - named as its outcome
     """A call on the path failed; carries the fault."""
 
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, fault: ProbeFault) -> None:
         super().__init__(fault)
         self.fault = fault
 
@@ -60,7 +61,7 @@ def look(path: str, said: Callable[[Look], None], *, writes_for: str | None) -> 
         if error.errno in _ABSENT:
             instead = _ABSENT[error.errno]
             return Look(**facts, absent=True, found_instead=instead, mount=_nearest_mount(path))  # type: ignore[arg-type]
-        return Look(**facts, fault=Fault(error.errno or 0, f"opening {path}"))  # type: ignore[arg-type]
+        return Look(**facts, fault=ProbeFault(error.errno or 0, f"opening {path}"))  # type: ignore[arg-type]
     try:
         facts |= _mount_facts(pinned)
         said(Look(**facts))  # type: ignore[arg-type]
@@ -100,7 +101,7 @@ def _mount_facts(pinned: int) -> dict[str, object]:
     facts: dict[str, object] = {"real_path": real_path, "mount": mount, "container": kinds.container_name(table)}
     if mount is None:
         quoted = f"; unreadable lines: {table.malformed[:3]}" if table.malformed else ""
-        facts["fault"] = Fault(errno.ENODATA, f"finding its mount ID in {mounts.MOUNTINFO}{quoted}")
+        facts["fault"] = ProbeFault(errno.ENODATA, f"finding its mount ID in {mounts.MOUNTINFO}{quoted}")
         return facts
     if mount.root.endswith("//deleted"):  # a bind of a folder that was removed: still a mount, of nothing
         facts["real_path"] = real_path = real_path.removesuffix(" (deleted)")
@@ -152,20 +153,22 @@ def _documents(root: int, folder_path: str) -> dict[str, object]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise Unreachable(Fault(error.errno or 0, f"stat of {folder_path}")) from None
+        raise Unreachable(ProbeFault(error.errno or 0, f"stat of {folder_path}")) from None
     progress.made()
     if not stat.S_ISDIR(found.st_mode):
-        return {"marker": Invalid(f"unreadable: {GUARD_FOLDER} is {_what(found)} instead of a directory", "")}
+        return {"marker": InvalidDocument(f"unreadable: {GUARD_FOLDER} is {_what(found)} instead of a directory", "")}
     with _Opened(GUARD_FOLDER, _READ | os.O_DIRECTORY, root, f"opening {folder_path}") as folder:
         return {
-            "marker": document(folder, store.MARKER, marker.LIMIT, marker.parse),
+            "marker": document(folder, documents.MARKER, marker.LIMIT, marker.parse),
             # Before the ledger: a release writes that first, and what it accepted must not be judged by what it replaced.
-            "hold": document(folder, store.HOLD, hold.LIMIT, hold.parse),
-            "ledger": document(folder, store.LEDGER, ledger.LIMIT, ledger.parse),
+            "hold": document(folder, documents.HOLD, hold.LIMIT, hold.parse),
+            "ledger": document(folder, documents.LEDGER, ledger.LIMIT, ledger.parse),
         }
 
 
-def document(folder: int, name: str, limit: int, parse: Callable[[bytes], _Document]) -> _Document | Invalid | None:
+def document(
+    folder: int, name: str, limit: int, parse: Callable[[bytes], _Document]
+) -> _Document | InvalidDocument | None:
     """Reads one document of the guard; None where there is none.
 
     Raises:
@@ -176,7 +179,7 @@ def document(folder: int, name: str, limit: int, parse: Callable[[bytes], _Docum
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise Unreachable(Fault(error.errno or 0, f"stat of {GUARD_FOLDER}/{name}")) from None
+        raise Unreachable(ProbeFault(error.errno or 0, f"stat of {GUARD_FOLDER}/{name}")) from None
     finally:
         progress.made()
     if not stat.S_ISREG(found.st_mode):
@@ -187,7 +190,7 @@ def document(folder: int, name: str, limit: int, parse: Callable[[bytes], _Docum
     try:
         return parse(text)
     except DocumentError as error:
-        return Invalid(str(error), sha256(text), future=isinstance(error, FutureSchemaError))
+        return InvalidDocument(str(error), sha256(text), future=isinstance(error, FutureSchemaError))
 
 
 def readdocument(folder: int, name: str, limit: int) -> bytes | None:
@@ -201,7 +204,7 @@ def readdocument(folder: int, name: str, limit: int) -> bytes | None:
     except OSError as error:
         if error.errno in {errno.ENOENT, errno.ELOOP, errno.ENXIO}:
             return None
-        raise Unreachable(Fault(error.errno or 0, f"opening {GUARD_FOLDER}/{name}")) from None
+        raise Unreachable(ProbeFault(error.errno or 0, f"opening {GUARD_FOLDER}/{name}")) from None
     progress.made()
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -228,9 +231,9 @@ def sha256(text: bytes) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def _not_regular(found: os.stat_result, name: str) -> Invalid:
+def _not_regular(found: os.stat_result, name: str) -> InvalidDocument:
     kind = _what(found)
-    return Invalid(f"{kind} instead of a regular file", sha256(f"{kind} {name} {found.st_ino}".encode()))
+    return InvalidDocument(f"{kind} instead of a regular file", sha256(f"{kind} {name} {found.st_ino}".encode()))
 
 
 def _what(found: os.stat_result) -> str:
@@ -245,7 +248,7 @@ def _what(found: os.stat_result) -> str:
 
 def _try_writing(root: int) -> dict[str, object]:
     try:
-        store.try_writing(root)
+        documents.try_writing(root)
     except FileNotFoundError:
         return {}  # the folder went away since the marker was read: the next look will say so
     except OSError as error:
@@ -255,7 +258,7 @@ def _try_writing(root: int) -> dict[str, object]:
             return {"writing": Writing.FULL}
         if error.errno in {errno.EACCES, errno.EPERM}:
             return {"writing": Writing.DENIED}
-        raise Unreachable(Fault(error.errno or 0, f"writing in {GUARD_FOLDER}", writing=True)) from None
+        raise Unreachable(ProbeFault(error.errno or 0, f"writing in {GUARD_FOLDER}", writing=True)) from None
     return {"writing": Writing.WORKS}
 
 
@@ -266,7 +269,7 @@ def _call(call: Callable[[], _Result], doing: str) -> _Result:
     try:
         return call()
     except OSError as error:
-        raise Unreachable(Fault(error.errno or 0, doing)) from None
+        raise Unreachable(ProbeFault(error.errno or 0, doing)) from None
     finally:
         progress.made()
 

@@ -4,12 +4,12 @@ import os
 import time
 from dataclasses import replace
 
-from guard.event import Event, Happening
+from guard.event import Event, EventRecord
+from guard.messages import CommandResult, EventSink, PodInfo, advice, facts, judged, refusal, remedies, sentence
 from guard.outcome import Outcome, Severity
-from guard.report.text import bounded
-from guard.volume.examine import Examiner
-from guard.volume.judge import Examination, ledger_warning, usable_ledger
-from guard.wording import Ending, Say, Whereabouts, advice, facts, judged, refusal, remedies, sentence
+from guard.probe.inspector import Inspector
+from guard.report.text import truncate
+from guard.volume.verdict import Inspection, ledger_warning, usable_ledger
 
 #: Seconds between two looks while waiting: soon enough for whoever just ran `guard adopt`, and at most this share of
 #: the time is spent looking at a tree that takes long to count.
@@ -21,7 +21,9 @@ _LOOK_SHARE = 5
 _SETTLING = 0.5
 
 
-def check(examiner: Examiner, wait: float, where: Whereabouts, say: Say, warnings: tuple[str, ...] = ()) -> Ending:
+def check(
+    examiner: Inspector, wait: float, where: PodInfo, say: EventSink, warnings: tuple[str, ...] = ()
+) -> CommandResult:
     """Judges the volume, again and again where it may mend.
 
     Args:
@@ -51,7 +53,7 @@ def check(examiner: Examiner, wait: float, where: Whereabouts, say: Say, warning
             examiner.pause(_SETTLING)
             continue
         settled = False
-        if not judgement.may_mend(examination.look) or now >= until:
+        if not judgement.may_recover(examination.look) or now >= until:
             break
         if judgement.outcome not in waits_for:  # once for each: what mends the one does not mend the other
             say(_waiting(examination, until - now, where, operation, first=not waits_for))
@@ -66,7 +68,7 @@ def check(examiner: Examiner, wait: float, where: Whereabouts, say: Say, warning
     if judgement.outcome is Outcome.OK:
         passed = _passed(examination, where, operation, warnings, first=first)
         say(passed)
-        return Ending(Outcome.OK, f"ok: {passed.message}\n")
+        return CommandResult(Outcome.OK, f"ok: {passed.message}\n")
     refused, ending = refusal(examination, where, operation, first=first)
     if warnings:
         message = f"{refused.message} Besides, {'; '.join(warnings)}."
@@ -75,27 +77,27 @@ def check(examiner: Examiner, wait: float, where: Whereabouts, say: Say, warning
     return ending
 
 
-def _waiting(examination: Examination, left: float, where: Whereabouts, operation: str, *, first: bool) -> Happening:
+def _waiting(examination: Inspection, left: float, where: PodInfo, operation: str, *, first: bool) -> EventRecord:
     message = f"Waiting up to {left:.0f} s: {sentence(examination)}{advice(remedies(examination, where))}"
-    return Happening(Event.VOLUME_WAITING, message, Severity.INFO, judged(examination, where), operation, first=first)
+    return EventRecord(Event.VOLUME_WAITING, message, Severity.INFO, judged(examination, where), operation, first=first)
 
 
-def _ledger_invalid(examination: Examination, where: Whereabouts, operation: str, *, first: bool) -> Happening | None:
+def _ledger_invalid(examination: Inspection, where: PodInfo, operation: str, *, first: bool) -> EventRecord | None:
     """A ledger that can't be used, where there is one."""
     broken = ledger_warning(examination.look)
     if not broken:
         return None
     message = (
-        f"The ledger of {examination.look.path} is not used: {bounded(broken, 512)}. "
+        f"The ledger of {examination.look.path} is not used: {truncate(broken, 512)}. "
         "Only GUARD_MIN_FILES counts until the watcher or guard accept writes a new one."
     )
     fields = {"path": examination.look.path, "reason": broken, **where.fields()}
-    return Happening(Event.LEDGER_INVALID, message, Event.LEDGER_INVALID.severity, fields, operation, first=first)
+    return EventRecord(Event.LEDGER_INVALID, message, Event.LEDGER_INVALID.severity, fields, operation, first=first)
 
 
 def _passed(
-    examination: Examination, where: Whereabouts, operation: str, besides: tuple[str, ...], *, first: bool
-) -> Happening:
+    examination: Inspection, where: PodInfo, operation: str, besides: tuple[str, ...], *, first: bool
+) -> EventRecord:
     """The line that answers "did my data survive the restart?"."""
     look, census, loss = examination.look, examination.census, examination.judgement.loss
     assert look.mount is not None
@@ -104,7 +106,7 @@ def _passed(
     ledger = usable_ledger(look)
     files = f"{census.files} files" if census.exact else f"at least {census.files} files"
     told = [
-        f'{look.path} is "{bounded(examination.volume)}" ({look.kind.value}, {look.mount.fstype}, {look.mount.device}) with {files}'
+        f'{look.path} is "{truncate(examination.volume)}" ({look.kind.value}, {look.mount.fstype}, {look.mount.device}) with {files}'
     ]
     fields = {**facts(examination), **where.fields(), "outcome": Outcome.OK.label, "status": Outcome.OK.status}
     if ledger is None or ledger.reference.files == 0:
@@ -112,8 +114,8 @@ def _passed(
     else:
         told.append(f"the reference has {ledger.reference.files}")
     if ledger is not None:
-        seen = f"last seen {ledger.written} with {ledger.files} files by {bounded(ledger.pod or 'a guard')}"
-        told.append(seen + (f" on {bounded(ledger.node)}" if ledger.node else ""))
+        seen = f"last seen {ledger.written} with {ledger.files} files by {truncate(ledger.pod or 'a guard')}"
+        told.append(seen + (f" on {truncate(ledger.node)}" if ledger.node else ""))
         if ledger.node and where.node:
             fields["node_changed"] = ledger.node != where.node
             told.append(f"now on {where.node}" if fields["node_changed"] else "the same node")
@@ -124,4 +126,4 @@ def _passed(
         fields["warnings"] = warnings
     severity = Severity.WARNING if warnings else Severity.INFO
     message = "; ".join([*told, *warnings]) + "."
-    return Happening(Event.VOLUME_OK, message, severity, fields, operation, first=first, last=True)
+    return EventRecord(Event.VOLUME_OK, message, severity, fields, operation, first=first, last=True)

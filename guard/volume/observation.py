@@ -21,7 +21,7 @@ DIGITS = 12
 
 
 @dataclass(frozen=True)
-class Invalid:
+class InvalidDocument:
     """A document on the volume that is there but is not what it should be.
 
     Attributes:
@@ -48,7 +48,7 @@ _NO_ANSWER = frozenset(
 
 
 @dataclass(frozen=True)
-class Fault:
+class ProbeFault:
     """A system call on the path that failed.
 
     Attributes:
@@ -156,7 +156,7 @@ class Look:
     real_path: str = ""
     absent: bool = False
     found_instead: str = ""
-    fault: Fault | None = None
+    fault: ProbeFault | None = None
     mount: Mount | None = None
     is_mount_point: bool = False
     kind: Kind = Kind.UNKNOWN
@@ -166,13 +166,13 @@ class Look:
     space: Space | None = None
     read_only: str = ""
     writing: Writing = Writing.NOT_TRIED
-    marker: Marker | Invalid | None = None
-    ledger: Ledger | Invalid | None = None
-    hold: Hold | Invalid | None = None
+    marker: Marker | InvalidDocument | None = None
+    ledger: Ledger | InvalidDocument | None = None
+    hold: Hold | InvalidDocument | None = None
 
 
 @dataclass(frozen=True)
-class Order:
+class CountOptions:
     """What to count.
 
     Attributes:
@@ -189,7 +189,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Census:
+class FileCount:
     """What one count found. Never `.volume-guard`, a top-level `lost+found`, or anything on another mount.
 
     Attributes:
@@ -218,7 +218,7 @@ class Census:
     unreadable: tuple[str, ...] = ()
     more_unreadable: int = 0
     inodes: frozenset[int] = frozenset()
-    fault: Fault | None = None
+    fault: ProbeFault | None = None
     mount_id: int = 0
     root_inode: int = 0
 
