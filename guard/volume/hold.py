@@ -21,11 +21,13 @@ class Hold:
         by: The pod or host that announced the work.
         since: RFC 3339.
         reason: Why, in the words of whoever holds.
+        generation: Of the ledger when it was written: a hold of an older one came out of an archive.
     """
 
     by: str
     since: str
     reason: str
+    generation: int = 0
 
     @property
     def restores(self) -> bool:
@@ -45,9 +47,12 @@ def parse(text: bytes) -> Hold:
         by=json_document.string(found, "by"),
         since=json_document.timestamp(found, "since"),
         reason=json_document.string(found, "reason", limit=REASON_LIMIT),
+        generation=json_document.integer(found, "generation"),
     )
 
 
 def render(hold: Hold) -> bytes:
     """The hold as it stands on the volume."""
-    return json_document.render_object({"schema": SCHEMA, "by": hold.by, "since": hold.since, "reason": hold.reason})
+    return json_document.render_object(
+        {"schema": SCHEMA, "by": hold.by, "since": hold.since, "reason": hold.reason, "generation": hold.generation}
+    )

@@ -64,14 +64,26 @@ def schema_of(document: dict[str, Any], *, newest: int) -> int:
     return schema
 
 
-def integer(document: dict[str, Any], key: str, *, least: int = 0) -> int:
-    """A whole number of at least `least`.
+def mapping(document: dict[str, Any], key: str) -> dict[str, Any]:
+    """An object.
 
     Raises:
         DocumentError: Missing or something else.
     """
     found = document.get(key)
-    if not isinstance(found, int) or isinstance(found, bool) or not least <= found < 2**63:
+    if not isinstance(found, dict):
+        raise DocumentError(f'"{key}" is not an object')
+    return found
+
+
+def integer(document: dict[str, Any], key: str, *, least: int = 0, below: int = 1 << 63) -> int:
+    """A whole number of at least `least`, and below `below`.
+
+    Raises:
+        DocumentError: Missing or something else.
+    """
+    found = document.get(key)
+    if not isinstance(found, int) or isinstance(found, bool) or not least <= found < below:
         raise DocumentError(f'"{key[:_KEY_SHOWN]}" is not a whole number of at least {least}')
     return found
 
@@ -95,18 +107,6 @@ def optional_string(document: dict[str, Any], key: str, *, limit: int = NAME_LIM
         DocumentError: Present, but not a text within the limit.
     """
     return None if document.get(key) is None else string(document, key, limit=limit)
-
-
-def optional_strings(document: dict[str, Any], key: str) -> tuple[str, ...]:
-    """A list of texts; empty where it is absent or null.
-
-    Raises:
-        DocumentError: Present, but something else.
-    """
-    found = document.get(key) or []
-    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
-        raise DocumentError(f'"{key}" is not a list of texts')
-    return tuple(found)
 
 
 def timestamp(document: dict[str, Any], key: str) -> str:

@@ -1,17 +1,27 @@
-"""How much is lost: one rule for gate and watcher. Pure: reference and count in, verdict out."""
+"""The loss rule: how much of what was known is gone, and what that means. One rule for gate, watcher and backups. Pure.
 
-from collections.abc import Mapping
+Shares of all files are told by the part of the sample that was chosen by hash, those of the entries by the entries' files
+too, those of the bytes by the largest files and, for the rest, by the hash again.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from guard.outcome import Outcome
 from guard.volume.ledger import Reference
-from guard.volume.observation import FileCount
-from guard.volume.paths import holds_any, lineage
+from guard.volume.sample import BY_SIZE, CANDIDATES, FileCheck, Part, Presence, SampledFile, entry_of
 
-#: Shares are compared as whole millionths, so that 0.7 of 10 is 7 and not 7.000000000000001.
-_MILLION = 1_000_000
-_RESTORE_OR_LOWER = "Restore the data from a backup. If so few files are right: lower GUARD_MIN_FILES."
+#: A file is known when it was there for so many seconds before the first sign of a change.
+KNOWN = 300
+#: Where the volume is empty and fewer than FEW files are known: those that were there for so many seconds.
+KNOWN_IF_EMPTY = 60
+#: So many files must have been known before other files can count as having taken their place.
+FEW = 8
+#: A fall of the number of files by less than this share can hide that other files took their place.
+_HARDLY_FELL = 0.05
+#: Entries below this number are no entries: one folder is the whole.
+_ENTRIES = 2
 
 
 @dataclass(frozen=True)
@@ -37,9 +47,17 @@ class Verdict(Enum):
     WIPED = "wiped"
 
 
+class State(Enum):
+    """What became of one sampled file."""
+
+    KEPT = "kept"
+    LOST = "lost"
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True)
 class EntryLoss:
-    """One entry that lost files: its path, files before and after."""
+    """One entry that lost files: its path, files before and after (an estimate where it was not counted)."""
 
     name: str
     before: int
@@ -53,173 +71,225 @@ class Loss:
     Attributes:
         verdict: Kept, shrunk or wiped.
         before: Files of the reference.
-        after: Files now; what can't be read keeps its last count.
-        lost: Gone against the reference, plus files that became empty.
-        reason: The clause of the rule that tells, for a person.
+        after: Files now; None where they were not counted.
+        checked: Sampled files that could be judged.
+        kept: Of these, so many are kept.
+        known: Of these, so many were there long enough to count.
+        known_lost: Of the known ones, so many are lost.
+        replaced: Other files took the place of those that are lost: at least half as many as there were.
         entries: Entries that lost files, the largest loss first.
-        floor: GUARD_MIN_FILES where that alone is the loss: a new reference would not end it; otherwise 0.
+        min_files: GUARD_MIN_FILES where that alone is the loss: no new reference would end it; otherwise 0.
     """
 
     verdict: Verdict
-    before: int
-    after: int
-    lost: int
-    reason: str
+    before: int = 0
+    after: int | None = None
+    checked: int = 0
+    kept: int = 0
+    known: int = 0
+    known_lost: int = 0
+    replaced: bool = False
     entries: tuple[EntryLoss, ...] = ()
-    floor: int = 0
+    min_files: int = 0
 
     @property
     def acceptable(self) -> bool:
         """Whether data is lost and a new reference, by accept, would end it."""
-        return self.verdict is Verdict.WIPED and not self.floor
-
-    @property
-    def found(self) -> str:
-        """How many files are there, as a clause."""
-        return f"{self.after} files of {self.before}" if self.lost else f"{self.after} files"
-
-    @property
-    def expected(self) -> str:
-        """How many were expected, as a clause."""
-        return f"at least {self.floor} files (GUARD_MIN_FILES)" if self.floor else "the files of the reference"
-
-    @property
-    def remedy(self) -> str:
-        """What to do where data is lost."""
-        return _RESTORE_OR_LOWER if self.floor else Outcome.DATA_LOST.value.remedy
+        return self.verdict is Verdict.WIPED and not self.min_files
 
 
-def needed(rule: LossRule, reference: Reference | None) -> int:
-    """How many files must be there for a volume to be neither wiped nor shrunk."""
-    files = reference.files if reference else 0
-    shrunk = -(-round(rule.shrink * _MILLION) * files // _MILLION)  # so many lost, rounded up, are a shrink
-    wiped = round(rule.max_loss * _MILLION) * files // _MILLION + 1  # and so many may be a wipe
-    return max(rule.min_files, min(files, files - min(shrunk, wiped) + 1))
+@dataclass(frozen=True)
+class Content:
+    """What is known of the content at one time.
 
-
-def kept_files(reference: Reference, census: FileCount) -> tuple[int, Mapping[str, int]]:
-    """Files now, in all and by entry of the reference, where folders that can't be read keep their last count."""
-    now = {name: census.entries.get(name, 0) for name in reference.entries}
-    unreadable = _with_a_count(reference, census)
-    if not unreadable:
-        return census.files, now
-    names = sorted(now)
-    if not names or any(holds_any(folder, names) for folder in unreadable):
-        # Every entry lies below it, and what lies beside them was never counted apart.
-        return max(census.files, reference.files), {name: max(now[name], reference.entries[name]) for name in now}
-    files = census.files
-    for name in {above for folder in unreadable for above in lineage(folder) if above in now}:
-        files += max(0, reference.entries[name] - now[name])
-        now[name] = max(now[name], reference.entries[name])
-    return files, now
-
-
-def _with_a_count(reference: Reference, census: FileCount) -> tuple[str, ...]:
-    """The folders that can't be read, and of which the reference may have files."""
-    if census.more_unreadable:  # some that are not named may stand behind any of them
-        return census.unreadable
-    without = set(reference.unreadable)
-    return tuple(folder for folder in census.unreadable if folder not in without)
-
-
-def _without_a_count(last: Reference | None, census: FileCount) -> tuple[str, ...]:
-    """The folders that can't be read, and of which a new reference has no file.
-
-    Those are the ones that have nothing kept for them: what is counted reaches the last count without them.
+    Attributes:
+        states: What became of the sampled files, by path.
+        files: Files now; None where they were not counted.
+        entries: Files now of the entries of the reference; empty where they were not counted.
     """
-    if census.more_unreadable:
-        return ()
-    if last is None:
-        return census.unreadable
-    names = sorted(last.entries)
-    short = {name for name in names if census.entries.get(name, 0) < last.entries[name]}
-    all_short = bool(short) or census.files < last.files
 
-    def keeps(folder: str) -> bool:
-        if not names or holds_any(folder, names):
-            return all_short
-        return any(above in short for above in lineage(folder))
-
-    kept = {folder for folder in _with_a_count(last, census) if keeps(folder)}
-    return tuple(folder for folder in census.unreadable if folder not in kept)
+    states: Mapping[str, State]
+    files: int | None = None
+    entries: Mapping[str, int] | None = None
 
 
-def new_reference(last: Reference | None, census: FileCount, recorded: str) -> Reference:
-    """What is there now as the reference; entries that can't be read keep their last count.
+def states_of(
+    rule: LossRule, sample: Iterable[SampledFile], checks: Mapping[str, FileCheck], elsewhere: Collection[str] = ()
+) -> dict[str, State]:
+    """Returns what became of the sampled files that were checked.
 
     Args:
-        last: The reference so far; None where there is none.
-        census: An exact count with sizes.
-        recorded: Now, RFC 3339.
+        rule: Says how much of its size a file may lose.
+        sample: The files.
+        checks: What was found at their paths; a file that was not checked has no state.
+        elsewhere: Paths of files that were found under another name: they are kept.
     """
-    # A count of the last reference's entries too can hold another depth: a folder and its own sub-folders, both.
-    entries = {name: files for name, files in census.entries.items() if name.count("/") + 1 == census.depth}
-    files = census.files
-    if last is not None:
-        files, now = kept_files(last, census)
-        entries |= {name: count for name, count in now.items() if count > census.entries.get(name, 0)}
-    holding = {name: count for name, count in entries.items() if count}
-    return Reference(files, holding, census.empty or 0, recorded, _without_a_count(last, census))
+    states = {}
+    for file in sample:
+        check = checks.get(file.path)
+        if check is None:
+            continue
+        if check.presence in {Presence.UNREADABLE, Presence.HIDDEN}:
+            states[file.path] = State.UNKNOWN
+        elif file.path in elsewhere:
+            states[file.path] = State.KEPT
+        else:
+            there = check.presence is Presence.PRESENT and check.size >= (1 - rule.max_loss) * file.size
+            states[file.path] = State.KEPT if there else State.LOST
+    return states
 
 
-def judge_loss(rule: LossRule, reference: Reference | None, census: FileCount) -> Loss:
-    """Judges a count against the reference.
+def known_files(sample: Iterable[SampledFile], first_sign: float, *, empty: bool) -> tuple[SampledFile, ...]:
+    """Returns the files that were there long enough before the first sign of a change.
+
+    Args:
+        sample: The files.
+        first_sign: In seconds since 1970.
+        empty: Whether the volume has no file left.
+    """
+    files = tuple(sample)
+    known = tuple(file for file in files if file.since <= first_sign - KNOWN)
+    if empty and len(known) < FEW:
+        return tuple(file for file in files if file.since <= first_sign - KNOWN_IF_EMPTY)
+    return known
+
+
+def judge_loss(
+    rule: LossRule,
+    reference: Reference | None,
+    content: Content,
+    first_sign: float,
+    settled: Collection[str] = (),
+) -> Loss:
+    """Returns the verdict on the content.
 
     Args:
         rule: The settings.
-        reference: None where the ledger is missing or broken: then only the floor by setting counts.
-        census: The count; one that stopped early has enough to be kept.
+        reference: What is known; None where nothing is.
+        content: What is there now.
+        first_sign: When the first sign of a change was seen, in seconds since 1970.
+        settled: Paths of files that earlier episodes lost: they count no more.
     """
-    if reference is None or reference.files == 0:
-        return _floor(rule, before=0, after=census.files)
-    after, now = kept_files(reference, census)
-    grown = max(0, after - reference.files)  # new files may be empty: only what was there can become so
-    emptied = max(0, (census.empty or 0) - reference.empty - grown)
-    lost = min(reference.files, max(0, reference.files - after) + emptied)
-    entries = _losses(reference, now)
-    if not census.exact:
-        return Loss(Verdict.KEPT, reference.files, after, 0, "enough of the reference is there")
-    if lost == reference.files:
-        return Loss(Verdict.WIPED, reference.files, after, lost, "nothing is left of the reference", entries)
-    if _more_than(lost, rule.max_loss, reference.files) and _most_entries_lost(rule, reference, now, emptied):
-        reason = f"more than {rule.max_loss:.0%} of all files and of most entries are lost"
-        return Loss(Verdict.WIPED, reference.files, after, lost, reason, entries)
-    if after < rule.min_files:
-        return _floor(rule, before=reference.files, after=after, lost=lost, entries=entries)
-    if lost and lost * _MILLION >= round(rule.shrink * _MILLION) * reference.files:
-        reason = f"at least {rule.shrink:.0%} of all files are lost"
-        return Loss(Verdict.SHRUNK, reference.files, after, lost, reason, entries)
-    return Loss(Verdict.KEPT, reference.files, after, lost, "enough of the reference is there", entries)
+    files = content.files
+    if files is not None and files < rule.min_files:
+        return Loss(Verdict.WIPED, reference.files if reference else 0, files, min_files=rule.min_files)
+    if reference is None:
+        return Loss(Verdict.KEPT, after=files)
+    states = content.states
+    judged = [file for file in reference.sample if file.path not in settled and _is_told(states, file)]
+    known = known_files(judged, first_sign, empty=files == 0)
+
+    def lost(file: SampledFile) -> bool:
+        return states[file.path] is State.LOST
+
+    known_lost = sum(map(lost, known))
+    of_known, of_all = _share(reference, known, lost), _share(reference, judged, lost)
+    entries = _lost_of_entries(reference, known, lost)
+    lost_entries = sum(share > rule.max_loss for share in entries.values())
+    many = len(entries) >= _ENTRIES
+    most = 2 * lost_entries > len(entries) if many else known_lost == len(known)
+    did_not_fall = files is not None and files >= reference.files
+    enough = len(known) >= FEW if did_not_fall else bool(known)
+    hardly_fell = files is not None and files > (1 - _HARDLY_FELL) * reference.files
+    if enough and most and min(of_known, of_all) > rule.max_loss:
+        verdict = Verdict.WIPED
+    elif known_lost and (
+        (of_known >= rule.shrink and (of_all >= rule.shrink or not hardly_fell))
+        or (many and 2 * lost_entries > len(entries))
+        or _share_of_bytes(reference, known, lost) > rule.max_loss
+    ):
+        verdict = Verdict.SHRUNK
+    else:
+        verdict = Verdict.KEPT
+    return Loss(
+        verdict,
+        before=reference.files,
+        after=files,
+        checked=len(judged),
+        kept=sum(not lost(file) for file in judged),
+        known=len(known),
+        known_lost=known_lost,
+        replaced=files is not None and 2 * (files - (1 - of_all) * reference.files) >= reference.files > 0,
+        entries=_entry_losses(reference, content, judged, lost),
+    )
 
 
-def _floor(rule: LossRule, *, before: int, after: int, lost: int = 0, entries: tuple[EntryLoss, ...] = ()) -> Loss:
-    if after < rule.min_files:
-        reason = f"fewer than GUARD_MIN_FILES={rule.min_files} files"
-        return Loss(Verdict.WIPED, before, after, lost, reason, entries, floor=rule.min_files)
-    return Loss(Verdict.KEPT, before, after, lost, "no baseline yet", entries)
+def is_over(rule: LossRule, reference: Reference, states: Mapping[str, State], first_sign: float) -> bool:
+    """Returns whether enough of what was lost is back.
+
+    Args:
+        rule: The settings.
+        reference: What was known before the loss.
+        states: What became of all files of its sample.
+        first_sign: Of the loss, in seconds since 1970.
+    """
+    told = [file for file in reference.sample if _is_told(states, file)]
+    known = known_files(told, first_sign, empty=True)
+
+    def lost(file: SampledFile) -> bool:
+        return states[file.path] is State.LOST
+
+    entries = _lost_of_entries(reference, known, lost)
+    entries_lost = sum(share > rule.max_loss for share in entries.values())
+    return (
+        bool(known)
+        and _share(reference, known, lost) <= rule.shrink
+        and entries_lost <= rule.shrink * len(entries)
+        and _share_of_bytes(reference, known, lost) <= rule.shrink
+    )
 
 
-def _more_than(part: int, share: float, whole: int) -> bool:
-    return part * _MILLION > round(share * _MILLION) * whole
+_IsLost = Callable[[SampledFile], bool]
 
 
-def _most_entries_lost(rule: LossRule, reference: Reference, now: Mapping[str, int], emptied: int) -> bool:
-    # An entry without files can lose none: it neither speaks for a wipe nor against it.
-    holding = [(before, now[name]) for name, before in reference.entries.items() if before]
-    if len(holding) < 2:  # noqa: PLR2004 - one entry is the whole
-        return True
-    # Which entry an emptied file lies in is not counted apart: they are laid where they make the most entries lost.
-    enough = round(rule.max_loss * _MILLION)
-    missing = sorted(max(0, enough * before // _MILLION + 1 - (before - after)) for before, after in holding)
-    gone = 0
-    for files in missing:
-        emptied -= files
-        if emptied < 0:
-            break
-        gone += 1
-    return gone * 2 > len(holding)
+def _is_told(states: Mapping[str, State], file: SampledFile) -> bool:
+    return states.get(file.path, State.UNKNOWN) is not State.UNKNOWN
 
 
-def _losses(reference: Reference, now: Mapping[str, int]) -> tuple[EntryLoss, ...]:
-    losses = [EntryLoss(name, before, now[name]) for name, before in reference.entries.items() if now[name] < before]
+def _share(reference: Reference, files: Sequence[SampledFile], lost: _IsLost) -> float:
+    """The share of all files that is lost."""
+    by_hash = [file for file in files if file.part is Part.HASH]
+    counted = by_hash if by_hash and not reference.complete else files
+    return sum(map(lost, counted)) / len(counted) if counted else 0.0
+
+
+def _lost_of_entries(reference: Reference, files: Sequence[SampledFile], lost: _IsLost) -> dict[str, float]:
+    """The lost share of each entry that has such files; none where there are fewer than two entries."""
+    if reference.entry_count < _ENTRIES:
+        return {}
+    by_entry = defaultdict(list)
+    for file in files:
+        entry = entry_of(file.path, reference.depth)
+        if entry and (file.part is not Part.LARGEST or reference.complete):
+            by_entry[entry].append(lost(file))
+    return {entry: sum(those) / len(those) for entry, those in by_entry.items()}
+
+
+def _share_of_bytes(reference: Reference, files: Sequence[SampledFile], lost: _IsLost) -> float:
+    """The share of all bytes that is lost."""
+    weight = 1.0
+    if not reference.complete:
+        # Each file of the hash part speaks for as many of those candidates that are not among the largest.
+        by_hash = sum(file.part is Part.HASH for file in reference.sample)
+        weight = max(1.0, (min(reference.files, CANDIDATES) - BY_SIZE) / max(1, by_hash))
+    whole = gone = 0.0
+    for file in files:
+        if file.part is Part.ENTRY and not reference.complete:
+            continue
+        size = file.size * (1.0 if file.part is Part.LARGEST else weight)
+        whole += size
+        gone += size if lost(file) else 0.0
+    return gone / whole if whole else 0.0
+
+
+def _entry_losses(
+    reference: Reference, content: Content, files: Sequence[SampledFile], lost: _IsLost
+) -> tuple[EntryLoss, ...]:
+    losses = []
+    for name, share in _lost_of_entries(reference, files, lost).items():
+        before = reference.entries.get(name, 0)
+        counted = content.entries.get(name) if content.entries is not None else None
+        after = counted if counted is not None else round((1 - share) * before)
+        if share and before:
+            losses.append(EntryLoss(name, before, after))
     return tuple(sorted(losses, key=lambda loss: (loss.after - loss.before, loss.name)))

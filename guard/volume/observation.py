@@ -10,12 +10,10 @@ from guard.volume.kinds import Kind
 from guard.volume.ledger import Ledger
 from guard.volume.marker import Marker
 from guard.volume.mountinfo import Mount
+from guard.volume.sample import FileCheck, SampledFile
 
 #: The folder of the guard on the volume.
 GUARD_FOLDER = ".volume-guard"
-#: Names at the top of a volume that are not data: the guard's own folder, and where fsck puts what it finds.
-NOT_DATA = frozenset({GUARD_FOLDER, "lost+found"})
-
 #: So many hex digits of a SHA-256 tell a broken document from every other, and can be typed.
 DIGITS = 12
 
@@ -89,17 +87,30 @@ class ProbeFault:
 
 @dataclass(frozen=True)
 class Space:
-    """What statvfs says, in the file system's own units.
+    """What statvfs says.
 
     Attributes:
-        used_blocks: Blocks in use.
-        used_inodes: Inodes in use; 0 where the file system does not count them.
+        size: Bytes of the file system.
+        available: Bytes that this uid may still use.
+        inodes: Inodes of the file system; 0 where it does not count them.
+        free_inodes: Inodes that this uid may still use.
+        used_inodes: Inodes in use.
         fsid: The file system's ID: tells one superblock from another where device numbers are reused.
     """
 
-    used_blocks: int
+    size: int
+    available: int
+    inodes: int
+    free_inodes: int
     used_inodes: int
     fsid: int
+
+    @property
+    def full(self) -> str:
+        """What there is none of, "space" or "inodes"; empty where there is some of both."""
+        if not self.available and self.size:
+            return "space"
+        return "inodes" if not self.free_inodes and self.inodes else ""
 
 
 class Writing(Enum):
@@ -144,6 +155,7 @@ class Look:
         container: This container's name in its pod, where it can be read.
         root_inode: Inode of the directory; with the mount, tells a moved or replaced root.
         space: What statvfs says.
+        nested: Where other mounts lie below the path, relative to it: what they hide can't be seen, and is never counted.
         read_only: The fact that tells that nothing can be written, as a clause; empty where none does.
         writing: What became of trying a write.
         marker: The marker; None where there is none.
@@ -164,6 +176,7 @@ class Look:
     container: str | None = None
     root_inode: int = 0
     space: Space | None = None
+    nested: tuple[str, ...] = ()
     read_only: str = ""
     writing: Writing = Writing.NOT_TRIED
     marker: Marker | InvalidDocument | None = None
@@ -173,56 +186,112 @@ class Look:
 
 @dataclass(frozen=True)
 class CountOptions:
-    """What to count.
+    """What to count, and what to look for on the way.
 
     Attributes:
-        entries: Entries of the reference whose counts are wanted, whatever the tree looks like now.
+        ignore: GUARD_IGNORE: patterns of paths that are no data.
+        entries: Entries of the reference whose files are wanted, wherever the entries lie now.
+        lost: Files of the sample that are not at their paths, to be found elsewhere.
+        copied_after: A file of the same name is a copy of a lost one only if it came (ctime) after this ...
+        copied_before: ... and before this, both in seconds since 1970: what comes after the loss brings nothing back.
         enough: Stop above this many files; None counts them all.
-        sizes: Read sizes too: one stat a file.
-        inodes: Name the inode of every folder.
     """
 
+    ignore: tuple[str, ...] = ()
     entries: frozenset[str] = frozenset()
+    lost: tuple[SampledFile, ...] = ()
+    copied_after: float = 0.0
+    copied_before: float = 0.0
     enough: int | None = None
-    sizes: bool = False
-    inodes: bool = False
 
 
 @dataclass(frozen=True)
 class FileCount:
-    """What one count found. Never `.volume-guard`, a top-level `lost+found`, or anything on another mount.
+    """What one count found: names that are not directories and not ignored, never on another mount.
 
     Attributes:
-        files: Names that are not directories.
-        exact: False where the count stopped early: then there are at least so many.
-        entries: Files of each entry, and of each entry of the reference that was asked for, wherever it lies.
-        depth: How many levels down the entries lie now; 0 where there are none. Those of the reference may lie elsewhere.
-        empty: Files of size 0; None where sizes were not read.
-        bytes: Sum of sizes; None where sizes were not read.
+        files: How many; at least so many where it stopped early.
+        exact: False where it stopped early.
+        sample: Chosen from all files, not merged with the last one.
+        depth: How many levels down the entries lie; 0 where there are none.
+        entry_count: How many entries there are.
+        entries: Files of each entry that the sample has files of, and of those that were asked for.
+        elsewhere: Paths of those lost files that were found under another name.
         folders: Directories, the root not counted.
-        unreadable: Folders that could not be read, by path relative to the volume. What can't be read is not lost.
-        more_unreadable: So many more could not be read that are not named: each lies in an entry that has one already.
-        inodes: Inodes of the folders that were opened, where they were asked for.
+        unreadable: Folders that could not be read, by path relative to the volume; the first of them.
+        unreadable_folders: How many there are.
+        unreadable_entries: How many entries could not be read at all.
+        in_lost_and_found: Names in `lost+found`, where fsck puts what it finds.
         fault: The call that failed; the figures are then worth nothing.
         mount_id: Of the directory that was counted: the same as the look's, or the mount changed in between.
         root_inode: Likewise.
+        seconds: How long it took.
     """
 
     files: int
     exact: bool = True
-    entries: Mapping[str, int] = field(default_factory=dict)
+    sample: tuple[SampledFile, ...] = ()
     depth: int = 0
-    empty: int | None = None
-    bytes: int | None = None
+    entry_count: int = 0
+    entries: Mapping[str, int] = field(default_factory=dict)
+    elsewhere: frozenset[str] = frozenset()
     folders: int = 0
     unreadable: tuple[str, ...] = ()
-    more_unreadable: int = 0
-    inodes: frozenset[int] = frozenset()
+    unreadable_folders: int = 0
+    unreadable_entries: int = 0
+    in_lost_and_found: int = 0
+    fault: ProbeFault | None = None
+    mount_id: int = 0
+    root_inode: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class FilesChecked:
+    """What a check of sampled files found.
+
+    Attributes:
+        checks: By path; files that were not checked any more are missing (a server that gave up, or enough were kept).
+        fault: The call that failed, other than for what a file can be: absent, unreadable or hidden.
+        mount_id: Of the directory below which they were looked for.
+        root_inode: Likewise.
+    """
+
+    checks: Mapping[str, FileCheck] = field(default_factory=dict)
     fault: ProbeFault | None = None
     mount_id: int = 0
     root_inode: int = 0
 
-    @property
-    def unreadable_folders(self) -> int:
-        """How many folders could not be read, named or not."""
-        return len(self.unreadable) + self.more_unreadable
+
+@dataclass(frozen=True)
+class TripwireState:
+    """How the tripwire is.
+
+    Attributes:
+        armed: It is up, on the directory that is in force, with living threads.
+        blind: Why part or all of the tree is not watched, as a clause; empty where all of it is.
+        tripped: A storm of events took it down: no blindness.
+        stirred: Names were created, moved or removed since this was last asked.
+        watches: Folders that it watches.
+    """
+
+    armed: bool = False
+    blind: str = ""
+    tripped: bool = False
+    stirred: bool = False
+    watches: int = 0
+
+
+@dataclass(frozen=True)
+class LookResult:
+    """A look of the watcher: everything but a count.
+
+    Attributes:
+        look: Mount, documents, space.
+        checked: The sampled files that it was asked to check; None where it did not come that far.
+        tripwire: How the tripwire is.
+    """
+
+    look: Look
+    checked: FilesChecked | None = None
+    tripwire: TripwireState = field(default_factory=TripwireState)
