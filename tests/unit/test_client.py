@@ -166,7 +166,7 @@ def test_where_none_can_be_started_the_request_fails_nothing_leaks_and_a_later_o
     assert outcome(client) == Completed(Return(2), 2)
 
 
-def test_ending_it_twice_closes_no_descriptor_of_somebody_else(client: ProbeClient) -> None:
+def test_ending_it_twice_closes_no_descriptor_of_somebody_else() -> None:
     prober = Prober()
     prober.kill()
     mine = [os.open(os.devnull, os.O_RDONLY) for _ in range(4)]
