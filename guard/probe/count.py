@@ -66,7 +66,7 @@ def count(root: int, options: CountOptions, on_progress: Callable[[int], None]) 
     """
     for _ in range(_ATTEMPTS):
         walk = _Walk(root, options)
-        with progress.told(lambda walk=walk: on_progress(walk.files + walk.folders)):  # type: ignore[misc]
+        with progress.reporting(lambda walk=walk: on_progress(walk.files + walk.folders)):  # type: ignore[misc]
             found = walk.count()
         if found.fault or walk.nested == _nested(root, *mounts.in_force(root)):
             return found
@@ -219,7 +219,7 @@ class _Walk:
             if error.errno not in _UNREADABLE:
                 raise
         finally:
-            progress.made()
+            progress.tick()
         self.folders += 1
         self.entries += is_entry
         if descriptor is None:
@@ -246,7 +246,7 @@ class _Walk:
                 raise
             self._on_unreadable()
         finally:
-            progress.made()
+            progress.tick()
 
     def _leave(self) -> None:
         folder = self.way.pop()
@@ -269,7 +269,7 @@ class _Walk:
         if folder.path is not None:
             self.at = folder.path
         block = [*islice(listing, _BLOCK)]
-        progress.made()
+        progress.tick()
         if not block:
             listing.close()
             folder.listing = None
@@ -326,7 +326,7 @@ class _Walk:
                 raise
             return
         finally:
-            progress.made()
+            progress.tick()
         if not stat.S_ISDIR(found.st_mode):
             path = _text(join(folder.path or b"", name))
             self.elsewhere.on_file(path, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime)
@@ -338,7 +338,7 @@ class _Walk:
         folder.listed_again += 1
         with os.scandir(folder.listable) as names:
             for entry in names:
-                progress.made()
+                progress.tick()
                 if entry.inode() in vanished and entry.is_dir(follow_symlinks=False):
                     vanished.remove(entry.inode())
                     if not folder.ignore.ignores(_text(entry.name)):
@@ -352,7 +352,7 @@ class _Walk:
                     self.in_lost_and_found = sum(1 for _ in islice(names, _LOST_AND_FOUND_NAMES))
             finally:
                 os.close(found)
-        progress.made()
+        progress.tick()
 
     def _sample(self) -> tuple[SampledFile, ...]:
         by_hash, by_entry = self.sampler.by_hash(), self.sampler.by_entry()

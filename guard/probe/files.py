@@ -49,7 +49,7 @@ class Folders:
         try:
             return os.stat(name, dir_fd=descriptor, follow_symlinks=False)
         finally:
-            progress.made()
+            progress.tick()
 
     def _descriptor(self, folder: bytes) -> int:
         above, missing = folder, []
@@ -64,7 +64,7 @@ class Folders:
             try:
                 descriptor = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor)
             finally:
-                progress.made()
+                progress.tick()
             self._open[above] = descriptor
             if len(self._open) > _OPEN_FOLDERS:
                 os.close(self._open.pop(next(iter(self._open))))
