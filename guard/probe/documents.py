@@ -277,13 +277,16 @@ def try_writing(root: int) -> bool:
     try:
         if not _is_removed(folder, name):
             return False
-        with suppress(FileExistsError):  # another guard's, at this moment
+        try:
             descriptor = call(os.open, name, _NEW, _FILE_MODE, dir_fd=folder)
             try:
                 call(os.write, descriptor, b"?")
             finally:
                 call(os.close, descriptor)
-        _is_removed(folder, name)
+        except FileExistsError:  # another guard's, at this moment
+            pass
+        finally:
+            _is_removed(folder, name)
     finally:
         os.close(folder)
     return True
