@@ -163,7 +163,7 @@ class _Walk:
         finally:
             for folder in self.way:
                 folder.close()
-        of_sample = {self.sampler.entry_of(_bytes(file.path)) for file in sampled}
+        of_sample = {self.sampler.entry_of(_bytes(file.path).rpartition(b"/")[0]) for file in sampled}
         entries = self.sampler.files_of(of_sample) | (self.wanted if exact else {})
         return FileCount(
             files=self.files,
