@@ -72,7 +72,7 @@ def arm(
     except (OSError, RuntimeError) as error:  # RuntimeError: no thread can be started
         tripwire.disarm()
         return None, TripwireState(blind=_reason(error) if isinstance(error, OSError) else str(error))
-    if tripwire.is_too_large:
+    if tripwire.is_outgrown:
         tripwire.disarm()
         return None, TripwireState(blind=f"it has more than {FOLDERS} folders")
     return tripwire, tripwire.state()
@@ -125,9 +125,9 @@ class Tripwire:
         return self._group.watches if self._group else 0
 
     @property
-    def is_too_large(self) -> bool:
+    def is_outgrown(self) -> bool:
         """Whether there are more folders than it may watch."""
-        return self.watches >= FOLDERS
+        return self._group is not None and self._group.is_outgrown
 
     def state(self) -> TripwireState:
         """Returns whether it would still notice: cheap, and without a write to the volume."""
@@ -174,6 +174,7 @@ class _WatchGroup(InotifyWatchGroup):
     def __init__(self, is_left_out: Callable[[str], bool], *arguments: Any, **named: Any) -> None:
         self._is_left_out = is_left_out
         self._is_arming = True
+        self.is_outgrown = False
         self.incomplete = ""
         super().__init__(*arguments, **named)
 
@@ -195,7 +196,7 @@ class _WatchGroup(InotifyWatchGroup):
             if relative and self._is_left_out(relative):
                 continue
             if self.watches >= FOLDERS:
-                self.incomplete = f"it has more than {FOLDERS} folders"
+                self.is_outgrown, self.incomplete = True, f"it has more than {FOLDERS} folders"
                 return
             self._add_callback(folder)
             if folder in self._active_callbacks_by_path:
