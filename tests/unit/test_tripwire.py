@@ -166,20 +166,34 @@ def test_above_so_many_folders_there_is_none(tree: str, wake: int, monkeypatch: 
     assert not state(tree).armed
 
 
-def test_where_the_limit_of_watches_is_reached_below_the_root_it_is_blind_there(
-    tree: str, wake: int, monkeypatch: pytest.MonkeyPatch
+def _no_watch_is_left(*_: Any) -> int:
+    raise OSError(errno.ENOSPC, "inotify watch limit reached")
+
+
+def _may_not_be_read(*_: Any) -> int:
+    return -1  # so watchdog answers EACCES
+
+
+@pytest.mark.parametrize(
+    ("refuse", "reason"),
+    [
+        (_no_watch_is_left, "no inotify watch is left to this user (fs.inotify.max_user_watches is "),
+        (_may_not_be_read, "folder 3 can't be watched: EACCES"),
+    ],
+    ids=["limit", "permission"],
+)
+def test_below_a_folder_without_a_watch_it_is_blind(
+    tree: str, wake: int, monkeypatch: pytest.MonkeyPatch, refuse: Callable[..., int], reason: str
 ) -> None:
     add = InotifyFD.add_callback
 
-    def refuse(self: InotifyFD, path: bytes, *others: Any) -> Any:
-        if path.endswith(b"/3"):
-            raise OSError(errno.ENOSPC, "inotify watch limit reached")
-        return add(self, path, *others)
+    def add_or_refuse(self: InotifyFD, path: bytes, *others: Any) -> int:
+        return refuse() if path.endswith(b"/3") else add(self, path, *others)
 
-    monkeypatch.setattr(InotifyFD, "add_callback", refuse)
+    monkeypatch.setattr(InotifyFD, "add_callback", add_or_refuse)
     found = arm(tree, wake)
     assert (found.armed, found.watches) == (True, 5)
-    assert "no inotify watch is left to this user (fs.inotify.max_user_watches is " in found.blind
+    assert reason in found.blind
 
 
 @pytest.mark.parametrize("refused", [1, 2, 3])
