@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from guard.outcome import PRECEDENCE, RETRYABLE, RETRYABLE_BY_PROPAGATION, Outcome
-from guard.report.text import truncate
+from guard.report.text import printable, truncate
 from guard.volume.kinds import EPHEMERAL_KINDS, Kind
 from guard.volume.ledger import Ledger, Reference
 from guard.volume.loss import Loss, LossRule, Verdict, judge_loss
@@ -222,15 +222,14 @@ def _mount_findings(expected: Expectation, look: Look) -> Iterator[Finding]:
             else Outcome.NODE_DISK if look.kind is Kind.NODE_DISK
             else Outcome.KIND_REFUSED
         )  # fmt: skip
-        meant = f"If this kind is meant, set {_setting(expected.kinds | {look.kind})}"
+        meant = f"If this kind is meant, set {_setting(expected.kinds | {look.kind})} in the gate and in the watcher"
+        refused = outcome is Outcome.KIND_REFUSED
         yield Finding(
             outcome,
             f"{look.path} is of kind {look.kind.value}: {look.kind_reason}",
             f"one of {_setting(expected.kinds)}",
-            hint="" if outcome is Outcome.KIND_REFUSED else f"{meant}.",
-            instead=f"{meant}; the marker alone then tells the right volume."
-            if outcome is Outcome.KIND_REFUSED
-            else "",
+            hint="" if refused else f"{meant}.",
+            instead=f"{meant}; the marker alone then tells the right volume." if refused else "",
         )
 
 
@@ -240,7 +239,7 @@ def _setting(kinds: frozenset[Kind]) -> str:
 
 def _not_mounted(expected: Expectation, look: Look, mount: Mount) -> Finding:
     wanted = f"a volume mounted at {look.path}"
-    point = truncate(mount.mount_point)
+    point = printable(mount.mount_point)
     if mount.is_deleted:
         folder = truncate(mount.root.removesuffix("//deleted"))
         return Finding(
@@ -258,7 +257,7 @@ def _not_mounted(expected: Expectation, look: Look, mount: Mount) -> Finding:
         Outcome.NOT_MOUNTED,
         f"{look.path}{link} is a folder inside the volume mounted at {point} ({mount.fstype})",
         wanted,
-        instead=f"Set GUARD_PATH={point}, in the gate and in the watcher. If a volume of its own should be at "
+        instead=f"Set GUARD_PATH={point} in the gate and in the watcher. If a volume of its own should be at "
         f"{look.path}, compare volumes and volumeMounts of the APPLIED object with your file.",
     )
 

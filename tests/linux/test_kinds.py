@@ -203,7 +203,7 @@ def test_of_a_path_inside_a_volume_the_mount_is_named_and_setting_it_mends_that(
     ended = adopted.guard("check", GUARD_PATH=path)
     assert (ended.status, ended.last.get("also")) == (10, None)
     assert f"inside the volume mounted at {adopted.path} (tmpfs)" in ended.termination
-    assert f"Set GUARD_PATH={adopted.path}," in ended.termination
+    assert f"Set GUARD_PATH={adopted.path} in" in ended.termination
     assert "its files are in the container" not in ended.termination
     assert adopted.guard("check", GUARD_PATH=adopted.path).status == 0
 
@@ -214,7 +214,7 @@ def test_a_folder_inside_a_disk_is_told_by_its_disk_and_one_of_a_refused_kind_is
 ) -> None:
     adopted_disk.sh("mount -o loop $W/disk $P")
     inside = adopted_disk.guard("check", GUARD_PATH=f"{adopted_disk.path}/tenant/pdf")
-    assert f"Set GUARD_PATH={adopted_disk.path}," in inside.termination
+    assert f"Set GUARD_PATH={adopted_disk.path} in" in inside.termination
     refused = adopted_disk.guard("check", GUARD_PATH=f"{adopted_disk.path}/tenant/pdf", GUARD_KINDS="network")
     assert (inside.status, refused.status) == (10, 10)
     assert "GUARD_PATH" not in refused.termination

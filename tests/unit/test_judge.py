@@ -185,7 +185,7 @@ def test_nothing_waives_a_plain_directory(kind: Kind) -> None:
 def test_a_refused_kind_names_the_setting() -> None:
     (finding,) = judge(EXPECTED, of_kind(Kind.UNKNOWN), FULL).findings
     assert "GUARD_KINDS=block,fuse,network" in finding.expected
-    assert "set GUARD_KINDS=block,fuse,network,unknown;" in finding.remedy
+    assert "set GUARD_KINDS=block,fuse,network,unknown in the gate" in finding.remedy
 
 
 @pytest.mark.parametrize("kind", [Kind.MEMORY, Kind.NODE_DISK, Kind.OVERLAY, Kind.UNKNOWN, Kind.CONFIG])
@@ -220,7 +220,7 @@ def test_of_a_folder_inside_a_volume_the_mount_is_named_to_be_set(path: str, rea
     assert finding.outcome is Outcome.NOT_MOUNTED
     assert "a folder inside the volume mounted at /app/skills (ext4)" in finding.found
     assert (f"is a link to {real_path}" in finding.found) is (path != real_path)
-    assert finding.remedy.startswith("Set GUARD_PATH=/app/skills, in the gate and in the watcher.")
+    assert finding.remedy.startswith("Set GUARD_PATH=/app/skills in the gate and in the watcher.")
     assert "its files" not in finding.remedy
 
 
