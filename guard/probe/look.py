@@ -60,7 +60,7 @@ def look(path: str, said: Callable[[Look], None], *, writes_for: str | None) -> 
     except OSError as error:
         if error.errno in _ABSENT:
             instead = _ABSENT[error.errno]
-            return Look(**facts, absent=True, found_instead=instead, mount=_nearest_mount(path))  # type: ignore[arg-type]
+            return Look(**facts, absent=True, found_instead=instead, **_nearest_mount(path))  # type: ignore[arg-type]
         return Look(**facts, fault=ProbeFault(error.errno or 0, f"opening {path}"))  # type: ignore[arg-type]
     try:
         facts |= _mount_facts(pinned)
@@ -80,7 +80,7 @@ def identity() -> Identity:
     return Identity(os.geteuid(), os.getegid(), tuple(sorted(os.getgroups())))
 
 
-def _nearest_mount(path: str) -> Mount | None:
+def _nearest_mount(path: str) -> dict[str, object]:
     """The mount of the nearest existing parent: tells whether something can still be mounted at the path."""
     while path != "/":
         path = os.path.dirname(path)
@@ -89,10 +89,11 @@ def _nearest_mount(path: str) -> Mount | None:
         except OSError:
             continue
         try:
-            return mounts.in_force(descriptor)[0]
+            mount, table = mounts.in_force(descriptor)
+            return {"mount": mount, "overlay_root": kinds.has_overlay_root(table)}
         finally:
             os.close(descriptor)
-    return None
+    return {}
 
 
 def _mount_facts(pinned: int) -> dict[str, object]:
@@ -103,9 +104,10 @@ def _mount_facts(pinned: int) -> dict[str, object]:
         quoted = f"; unreadable lines: {table.malformed[:3]}" if table.malformed else ""
         facts["fault"] = ProbeFault(errno.ENODATA, f"finding its mount ID in {mounts.MOUNTINFO}{quoted}")
         return facts
-    if mount.root.endswith("//deleted"):  # a bind of a folder that was removed: still a mount, of nothing
+    if mount.is_deleted:
         facts["real_path"] = real_path = real_path.removesuffix(" (deleted)")
-    facts["is_mount_point"] = mount.mount_point == real_path
+    facts["is_mount_point"] = mount.mount_point == real_path and not mount.is_deleted
+    facts["overlay_root"] = kinds.has_overlay_root(table)
     facts["kind"], facts["kind_reason"] = kinds.classify(mount, table)
     facts["read_only"] = _read_only(mount)
     return facts
@@ -114,6 +116,8 @@ def _mount_facts(pinned: int) -> dict[str, object]:
 def _read_only(mount: Mount) -> str:
     if "ro" in mount.options:
         return "the mount is read-only (readOnly of the volumeMount)"
+    if mount.fstype == "autofs":
+        return "autofs only mounts what is asked for below it, and holds no files of its own"
     options = mount.super_options.split(",")
     if "ro" in options:
         return "the file system is mounted read-only (readOnly of the claim, or an error of the disk)"

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from guard.outcome import PRECEDENCE, RETRYABLE, RETRYABLE_BY_PROPAGATION, Outcome
-from guard.report.text import truncate
+from guard.report.text import printable, truncate
 from guard.volume.kinds import EPHEMERAL_KINDS, Kind
 from guard.volume.ledger import Ledger, Reference
 from guard.volume.loss import Loss, LossRule, Verdict, judge_loss
 from guard.volume.marker import Marker
+from guard.volume.mountinfo import Mount
 from guard.volume.observation import GUARD_FOLDER, FileCount, InvalidDocument, Look, ProbeFault, Writing
 
 #: GUARD_KINDS unless said otherwise: what outlives the pod.
@@ -87,7 +88,7 @@ class Judgement:
 
     def may_recover(self, look: Look) -> bool:
         """Whether looking again can end better: see GUARD_WAIT."""
-        receives = look.mount is not None and look.mount.receives_propagation
+        receives = look.mount is not None and look.mount.receives_propagation and not look.overlay_root
         return self.outcome in RETRYABLE or (receives and self.outcome in RETRYABLE_BY_PROPAGATION)
 
 
@@ -168,6 +169,8 @@ def _findings(expected: Expectation, look: Look, census: FileCount | None, loss:
             )
         return
     yield from _mount_findings(expected, look)
+    if not look.is_mount_point or look.mount.is_deleted:
+        return  # a marker or a hold that is missing there is no finding of its own
     if not look.fault:
         yield from _marker_findings(expected, look, lost=loss is not None and loss.acceptable)
     yield from _state_findings(expected, look)
@@ -211,22 +214,52 @@ def _allowed(expected: Expectation, look: Look) -> bool:
 
 def _mount_findings(expected: Expectation, look: Look) -> Iterator[Finding]:
     assert look.mount is not None
-    mount = look.mount
-    listed = ", ".join(sorted(kind.value for kind in expected.kinds))
-    if not look.is_mount_point:
-        found = f"{look.path} is a plain directory of {mount.fstype} mounted at {mount.mount_point}"
-        yield Finding(Outcome.NOT_MOUNTED, found, f"a volume mounted at {look.path}")
+    if look.mount.is_deleted or not look.is_mount_point:
+        yield _not_mounted(expected, look, look.mount)
     elif not _allowed(expected, look):
         outcome = (
             Outcome.EPHEMERAL if look.kind in EPHEMERAL_KINDS
             else Outcome.NODE_DISK if look.kind is Kind.NODE_DISK
             else Outcome.KIND_REFUSED
         )  # fmt: skip
+        meant = f"If this kind is meant, set {_setting(expected.kinds | {look.kind})} in the gate and in the watcher"
+        refused = outcome is Outcome.KIND_REFUSED
         yield Finding(
             outcome,
             f"{look.path} is of kind {look.kind.value}: {look.kind_reason}",
-            f"one of GUARD_KINDS={listed}",
+            f"one of {_setting(expected.kinds)}",
+            hint="" if refused else f"{meant}.",
+            instead=f"{meant}; the marker alone then tells the right volume." if refused else "",
         )
+
+
+def _setting(kinds: frozenset[Kind]) -> str:
+    return f"GUARD_KINDS={','.join(sorted(kind.value for kind in kinds))}"
+
+
+def _not_mounted(expected: Expectation, look: Look, mount: Mount) -> Finding:
+    wanted = f"a volume mounted at {look.path}"
+    point = printable(mount.mount_point)
+    if mount.is_deleted:
+        folder = truncate(mount.root.removesuffix("//deleted"))
+        return Finding(
+            Outcome.NOT_MOUNTED,
+            f"the folder behind this bind mount was deleted on the node: {folder} of {mount.fstype}, mounted at {point}",
+            wanted,
+            instead="Delete the pod: a new one mounts the folder that is there now, this one never will. If this is a "
+            "subPath of a volume, its files were deleted too: look there before you start anything.",
+        )
+    found = f"{look.path} is a plain directory of {mount.fstype} mounted at {point}"
+    if mount.mount_point == "/" or not _allowed(expected, look):
+        return Finding(Outcome.NOT_MOUNTED, found, wanted)
+    link = "" if look.real_path in {"", look.path} else f" is a link to {truncate(look.real_path)}, which"
+    return Finding(
+        Outcome.NOT_MOUNTED,
+        f"{look.path}{link} is a folder inside the volume mounted at {point} ({mount.fstype})",
+        wanted,
+        instead=f"Set GUARD_PATH={point} in the gate and in the watcher. If a volume of its own should be at "
+        f"{look.path}, compare volumes and volumeMounts of the APPLIED object with your file.",
+    )
 
 
 #: Adopting a wiped volume is refused until what is left of it was accepted.
