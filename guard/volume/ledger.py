@@ -168,9 +168,7 @@ def _incident(found: dict[str, Any]) -> LedgerIncident | None:
 def render(ledger: Ledger) -> bytes:
     """Returns the ledger's text: never larger than what is read back, which costs the longest names first."""
     reference, incident = ledger.reference, ledger.incident
-    rows = [
-        [file.path, file.size, file.mtime, file.inode, file.since, file.part.value[0]] for file in reference.sample
-    ]
+    rows = [[file.path, file.size, file.mtime, file.inode, file.since, file.part.value[0]] for file in reference.sample]
     return json_document.render_object(
         {
             "schema": SCHEMA,

@@ -113,7 +113,14 @@ def identity_of(look: Look) -> VolumeIdentity | None:
         return None
     mount, fsid = look.mount, look.space.fsid if look.space else 0
     return VolumeIdentity(
-        look.marker.marker_id, mount.device, fsid, mount.fstype, mount.source, look.kind, mount.mount_id, look.root_inode
+        look.marker.marker_id,
+        mount.device,
+        fsid,
+        mount.fstype,
+        mount.source,
+        look.kind,
+        mount.mount_id,
+        look.root_inode,
     )
 
 

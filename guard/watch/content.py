@@ -221,7 +221,9 @@ class ContentTracker:
 
     # Checks and counts.
 
-    def on_check(self, now: Timestamp, checks: Mapping[str, FileCheck], space: Space | None) -> Judged | Returned | None:
+    def on_check(
+        self, now: Timestamp, checks: Mapping[str, FileCheck], space: Space | None
+    ) -> Judged | Returned | None:
         """Handles the files that a look checked; what is to be reported, None for nothing."""
         reference = self.reference
         if reference is None:

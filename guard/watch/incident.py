@@ -69,7 +69,13 @@ class Incident:
         self._lines += waiting
 
     def emit(
-        self, event: Event, message: str, fields: Mapping[str, Any], *, severity: Severity | None = None, last: bool = False
+        self,
+        event: Event,
+        message: str,
+        fields: Mapping[str, Any],
+        *,
+        severity: Severity | None = None,
+        last: bool = False,
     ) -> None:
         """Logs a line that belongs to no incident."""
         self._log(event, message, fields, self._run, severity or event.severity, last=last)
@@ -165,8 +171,10 @@ class Incident:
         identity = self.failure(Condition.IDENTITY)
         replaced = identity is not None and identity.event is Event.VOLUME_REPLACED
         accepted = [Condition.CONTENT, *([Condition.IDENTITY] if replaced else [])]
-        if not any([self._open.pop(condition, None) for condition in accepted]):
+        if not self.is_failed(*accepted):
             return False
+        for condition in accepted:
+            self._open.pop(condition, None)
         assert self._since is not None
         seconds = now.at - self._since.at
         told = {"lasted_seconds": round(seconds, 1), **fields}

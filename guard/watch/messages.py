@@ -19,9 +19,7 @@ _NO_PROBER = (
     "This tells nothing about the volume. Too few processes, descriptors or memory are left to the pod or its user: see what "
     "uses them, or raise the limit. The watcher tries again at every look."
 )
-_RESTORE = (
-    "1. Stop what deletes or resets the files. 2. Restore them from a backup. Only if what is there now is right: guard accept."
-)
+_RESTORE = "1. Stop what deletes or resets the files. 2. Restore them from a backup. Only if what is there now is right: guard accept."
 
 
 def started(expected: Expectation, look: Look | None, content: ContentTracker) -> tuple[str, dict[str, Any]]:
@@ -50,7 +48,9 @@ def lost(path: str, loss: Loss) -> str:
     """Returns what is lost, as a sentence part."""
     if loss.min_files:
         return f"{path} holds {loss.after} files, fewer than GUARD_MIN_FILES={loss.min_files}"
-    text = f"{path} lost {loss.known_lost} of the {loss.known} known files that were checked (it had {loss.before} files"
+    text = (
+        f"{path} lost {loss.known_lost} of the {loss.known} known files that were checked (it had {loss.before} files"
+    )
     text += f", {loss.after} are there now)" if loss.after is not None else ")"
     named = entries_lost(loss)
     return text + (f": {named}" if named else "")
@@ -178,14 +178,14 @@ def full(path: str, space: Space) -> str:
             f"{path} has no free inodes ({space.inodes} are used), though {space.available} bytes are free: no new file can be "
             "created. Remove files that are not needed, or use a file system with more inodes."
         )
-    return (
-        f"{path} is full: none of {space.size} bytes is free. Writes fail or cut files. Free space, or enlarge the volume."
-    )
+    return f"{path} is full: none of {space.size} bytes is free. Writes fail or cut files. Free space, or enlarge the volume."
 
 
 def blind(path: str, why: str) -> str:
     """Returns the sentence of a tripwire that sees nothing, or not all."""
-    return f"The tripwire of {path} is incomplete: {why}. Looks and counts continue, and it is armed again when possible."
+    return (
+        f"The tripwire of {path} is incomplete: {why}. Looks and counts continue, and it is armed again when possible."
+    )
 
 
 def unreadable(path: str, count: FileCount, look: Look | None) -> str:

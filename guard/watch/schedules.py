@@ -125,9 +125,8 @@ class LedgerSchedule:
 
 def _is_same(one: Ledger, other: Ledger) -> bool:
     """Whether nothing but times and mtimes differs."""
-    return (
-        (one.generation, one.incident) == (other.generation, other.incident)
-        and _plain(one.reference) == _plain(other.reference)
+    return (one.generation, one.incident) == (other.generation, other.incident) and _plain(one.reference) == _plain(
+        other.reference
     )
 
 

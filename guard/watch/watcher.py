@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from guard.event import Event
-from guard.messages import PodInfo
 from guard.outcome import Severity
 from guard.volume.hold import Hold
 from guard.volume.kinds import Kind
@@ -384,7 +383,11 @@ class Watcher:
             )
 
     def _open(
-        self, now: Timestamp, incident: LedgerIncident, failure: ConditionFailure, fields: dict[str, object] | None = None
+        self,
+        now: Timestamp,
+        incident: LedgerIncident,
+        failure: ConditionFailure,
+        fields: dict[str, object] | None = None,
     ) -> None:
         self.content.open(incident)
         told = {"before": incident.before, "first_sign": incident.since, **(fields or {})}
@@ -478,8 +481,8 @@ class Watcher:
 
     def _log_blind(self, why: str, traceback: str = "") -> None:
         if why:
-            fields = {"reason": why, "traceback": traceback or None}
-            self._emit(Event.WATCH_BLIND, messages.blind(self._path, why), **fields)
+            blind = messages.blind(self._path, why)
+            self._emit(Event.WATCH_BLIND, blind, reason=why, traceback=traceback or None)
 
     # Writes and space.
 
@@ -513,11 +516,15 @@ class Watcher:
         assert space is not None
         if space.full and not self._log.full:
             self._log.full = space.full
-            fields = {"missing": space.full, "avail_bytes": space.available, "inodes_free": space.free_inodes}
-            self._emit(Event.VOLUME_FULL, messages.full(look.path, space), **fields)
+            message = messages.full(look.path, space)
+            self._emit(
+                Event.VOLUME_FULL, message, missing=space.full, avail_bytes=space.available, inodes_free=space.free_inodes
+            )
         elif self._log.full:
-            free = (space.available, space.size) if self._log.full == "space" else (space.free_inodes, space.inodes)
-            if free[0] >= _FREE_AGAIN * free[1]:
+            left, whole = (
+                (space.available, space.size) if self._log.full == "space" else (space.free_inodes, space.inodes)
+            )
+            if left >= _FREE_AGAIN * whole:
                 self._log.full = ""
 
     # Lines.
@@ -585,4 +592,3 @@ class _Logged:
     write_refused: bool = False
     full: str = ""
     hold_logged: float = 0.0
-
