@@ -1,13 +1,15 @@
-"""Writes in `.volume-guard/`: durably, in one way, and nothing anywhere else. Runs in the prober only."""
+"""Writes in `.volume-guard/`: durably, in one way, and nothing anywhere else. Prober only."""
 
 import errno
 import fcntl
+import itertools
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from guard.probe import progress
+from guard.probe import mounts, progress
+from guard.probe.progress import call
 from guard.volume.observation import GUARD_FOLDER
 
 MARKER = "marker.json"
@@ -17,95 +19,96 @@ HOLD = "hold.json"
 #: Group-writable: adoption often runs as root, the watcher as the application's uid, and both share the fsGroup.
 _FOLDER_MODE = 0o775
 _FILE_MODE = 0o664
+_SET_GROUP_ID = 0o2000
 
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _TEMPORARY = ".tmp"
 #: Seconds after which a temporary file belongs to nobody any more: a write takes far less.
 _ABANDONED = 3600
-#: Seconds to wait for another command on the same volume.
-_LOCK_PATIENCE = 5.0
+#: Temporary files whose age is read at each write.
+_SWEPT = 100
+#: Seconds to wait for another command on the same volume. Whoever may read the folder can lock it, so no lock is waited
+#: for longer: it only makes collisions rare, and what each write is made beside is checked all the same.
+_LOCK_PATIENCE = 2.0
+_LOCK_PAUSE = 0.05
 
-#: File systems without hard links answer with one of these.
-_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL, errno.EACCES})
-
-#: File systems with one mode for all, which the mount sets (SMB), answer with one of these.
-_NO_MODES = frozenset({errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS})
-
-#: File systems that sync no folder, whose names are durable or not by themselves, answer with one of these.
-_NO_SYNC = frozenset({errno.EINVAL, errno.EBADF, errno.EOPNOTSUPP})
-
-
-def open_folder(root: int) -> int:
-    """Opens `.volume-guard/` below an open root, making it where it is missing.
-
-    Raises:
-        OSError: As mkdir(2) and open(2); ELOOP or ENOTDIR where the name is a link or a file.
-    """
-    try:
-        os.mkdir(GUARD_FOLDER, _FOLDER_MODE, dir_fd=root)
-    except FileExistsError:
-        progress.made()
-        return open_standing(root)
-    progress.made()
-    made = open_standing(root)
-    # The umask is the image's accident; a set-group-ID bit from the parent (fsGroup) must stay.
-    _set_mode(made, _FOLDER_MODE | (os.fstat(made).st_mode & 0o2000))
-    sync_folder(root)
-    return made
-
-
-def open_standing(root: int) -> int:
-    """Opens `.volume-guard/` below an open root; never makes it.
-
-    Raises:
-        OSError: As open(2); ENOENT where there is none.
-    """
-    folder = os.open(GUARD_FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=root)
-    progress.made()
-    return folder
+#: File systems that lack a call (hard links, modes that the mount sets, names that can't be changed, folders that can't
+#: be synced) answer with one of these.
+_UNSUPPORTED = frozenset({errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
 
 
 @contextmanager
-def locked(folder: int) -> Iterator[None]:
-    """One command at a time on a volume, where the file system has locks; elsewhere exclusive creation must do.
+def guard_folder(root: int) -> Iterator[int]:
+    """Opens `.volume-guard/` below an open root while a block runs, locked where the file system has locks.
 
     Raises:
-        BlockingIOError: Another command has held the lock for too long.
+        OSError: As open(2): ENOENT if there is none, ELOOP or ENOTDIR if the name is a link or a file; EXDEV if another
+            file system is mounted over it.
     """
+    folder = call(os.open, GUARD_FOLDER, _FOLDER, dir_fd=root)
+    try:
+        if mounts.mount_id(folder) != mounts.mount_id(root):
+            raise OSError(errno.EXDEV, f"another file system is mounted over {GUARD_FOLDER}")
+        _lock(folder)
+        yield folder
+    finally:
+        os.close(folder)  # and with it the lock
+
+
+def _lock(folder: int) -> None:
     until = time.monotonic() + _LOCK_PATIENCE
-    while True:
+    while time.monotonic() < until:
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            call(fcntl.flock, folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() > until:
-                raise
-            progress.made()
-            time.sleep(0.05)
-            continue
-        except OSError:
-            pass  # NFS locks no directory, some FUSE file systems lock nothing
-        break
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            fcntl.flock(folder, fcntl.LOCK_UN)
+            time.sleep(_LOCK_PAUSE)
+        except OSError:  # NFS locks no directory, some FUSE file systems lock nothing
+            return
+        else:
+            return
 
 
-@contextmanager
-def prepared(folder: int, name: str, text: bytes) -> Iterator[str]:
-    """A document under a temporary name, durable already: what space is missing for fails before anything was changed.
+def make_folder(root: int) -> None:
+    """Makes `.volume-guard/` below an open root, if there is none.
 
     Raises:
-        OSError: Nothing was changed.
+        OSError: As mkdir(2).
     """
-    temporary = _write_temporary(folder, name, text)
+    progress.step(f"making {GUARD_FOLDER}", writing=True)
     try:
-        yield temporary
+        call(os.mkdir, GUARD_FOLDER, _FOLDER_MODE, dir_fd=root)
+    except FileExistsError:
+        return
+    # The umask is an accident of the image; a set-group-ID bit from the parent (fsGroup) must stay.
+    folder = call(os.open, GUARD_FOLDER, _FOLDER, dir_fd=root)
+    try:
+        _set_mode(folder, _FOLDER_MODE | (os.fstat(folder).st_mode & _SET_GROUP_ID))
     finally:
-        discard(folder, temporary)
+        os.close(folder)
+    _sync_folder(root)
 
 
-def replace(folder: int, name: str, text: bytes, keep_as: str | None = None) -> str | None:
+def renames(root: int) -> bool:
+    """Returns whether names can be changed here: tried on `.volume-guard/`, which must be empty.
+
+    A bucket driver may lack rename and unlink both, and then whatever file it was tried on would stay.
+
+    Raises:
+        OSError: As rename(2), other than that it is not supported.
+    """
+    away = _temporary_name(GUARD_FOLDER)
+    try:
+        call(os.rename, GUARD_FOLDER, away, src_dir_fd=root, dst_dir_fd=root)
+    except OSError as error:
+        if error.errno in _UNSUPPORTED:
+            return False
+        raise
+    call(os.rename, away, GUARD_FOLDER, src_dir_fd=root, dst_dir_fd=root)
+    return True
+
+
+def write(folder: int, name: str, text: bytes, *, keep_as: str | None = None) -> str | None:
     """Writes a document so that after a crash either the old or the new one is there, whole.
 
     Args:
@@ -115,31 +118,14 @@ def replace(folder: int, name: str, text: bytes, keep_as: str | None = None) -> 
         keep_as: The digest or ID that the old one is kept under; None to replace it.
 
     Returns:
-        What the old one is called now; None where none was kept.
+        What the old one is called now; None if none was kept.
 
     Raises:
-        OSError: Nothing was changed.
+        OSError: It was not written. The old one is there, or, where there are no hard links, under the name it is kept by.
     """
-    with prepared(folder, name, text) as temporary:
-        kept = settle(folder, temporary, name, keep_as)
-    sync_folder(folder)
-    return kept
-
-
-def settle(folder: int, temporary: str, name: str, keep_as: str | None) -> str | None:
-    """Gives a prepared document its name, as `replace` does; the caller syncs the folder.
-
-    Raises:
-        OSError: Nothing was changed.
-    """
-    kept = set_aside(folder, name, keep_as) if keep_as else None
-    try:
-        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-    except OSError:
-        if kept:
-            put_back(folder, kept, name)
-        raise
-    progress.made()
+    with _temporary(folder, name, text) as temporary:
+        kept = keep(folder, name, keep_as) if keep_as else None
+        call(os.rename, temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
     return kept
 
 
@@ -148,58 +134,113 @@ def create(folder: int, name: str, text: bytes) -> None:
 
     Raises:
         FileExistsError: The other one won.
-        OSError: Nothing was changed.
+        OSError: It was not written.
     """
-    with prepared(folder, name, text) as temporary:
-        settle_new(folder, temporary, name, text)
-    sync_folder(folder)
+    with _temporary(folder, name, text) as temporary:
+        try:
+            call(os.link, temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _UNSUPPORTED:
+                raise
+            # Without hard links two at once can both win; in place it could be left empty by a kill, which is worse.
+            if _is_there(folder, name):
+                raise FileExistsError(errno.EEXIST, name) from None
+            call(os.rename, temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
-def settle_new(folder: int, temporary: str, name: str, text: bytes) -> None:
-    """Gives a prepared document its name, which nothing may have yet; the caller syncs the folder.
+def create_in_place(folder: int, name: str, text: bytes) -> None:
+    """Writes a document that must not exist yet, on a file system without rename: the only way there.
 
     Raises:
-        FileExistsError: Another one has it.
-        OSError: Nothing was changed.
+        FileExistsError: It exists.
+        OSError: It was not written.
     """
+    _write_new(folder, name, text)
+    _sync_folder(folder)
+
+
+@contextmanager
+def _temporary(folder: int, name: str, text: bytes) -> Iterator[str]:
+    """A durable document under a temporary name, to be given its own in the block, which is made durable after it."""
+    temporary = _temporary_name(name)
     try:
-        os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
-    except FileExistsError:
+        _write_new(folder, temporary, text)
+        _sweep(folder, temporary)
+        yield temporary
+    finally:
+        with suppress(OSError):
+            call(os.unlink, temporary, dir_fd=folder)
+    _sync_folder(folder)
+
+
+def _temporary_name(name: str) -> str:
+    return f".{name}.{os.urandom(8).hex()}{_TEMPORARY}"
+
+
+def _write_new(folder: int, name: str, text: bytes) -> None:
+    progress.step(f"writing {GUARD_FOLDER}/{name}", writing=True)
+    descriptor = call(os.open, name, _NEW, _FILE_MODE, dir_fd=folder)
+    try:
+        try:
+            _set_mode(descriptor, _FILE_MODE)
+            rest = memoryview(text)
+            while rest:
+                rest = rest[call(os.write, descriptor, rest) :]
+            call(os.fsync, descriptor)
+        finally:
+            call(os.close, descriptor)  # servers may write, and fail, here
+    except OSError:
+        with suppress(OSError):
+            call(os.unlink, name, dir_fd=folder)
         raise
+
+
+def _set_mode(descriptor: int, mode: int) -> None:
+    try:
+        call(os.fchmod, descriptor, mode)
     except OSError as error:
-        if error.errno not in _NO_LINKS:
+        if error.errno not in _UNSUPPORTED:
             raise
-        progress.made()
-        _write_new(folder, name, text)
-    progress.made()
 
 
-def set_aside(folder: int, name: str, digest: str) -> str | None:
-    """Moves a document out of the way of a new one and keeps it; the name it has now, None where there was none.
+def _sync_folder(folder: int) -> None:
+    # What was written has its name already, and is done: a disk that fails here fails the next look.
+    with suppress(OSError):
+        call(os.fsync, folder)
 
-    The caller syncs the folder.
+
+def _sweep(folder: int, newest: str) -> None:
+    """Removes temporary files that a killed guard left behind: by the age that the newest gives them, on the server's clock."""
+    with suppress(OSError):
+        before = call(os.stat, newest, dir_fd=folder, follow_symlinks=False).st_mtime - _ABANDONED
+        with call(os.scandir, folder) as entries:
+            names = (entry.name for entry in entries)
+            temporary = (name for name in names if name.startswith(".") and name.endswith(_TEMPORARY))
+            for name in itertools.islice(temporary, _SWEPT):
+                if call(os.stat, name, dir_fd=folder, follow_symlinks=False).st_mtime < before:
+                    call(os.unlink, name, dir_fd=folder)
+
+
+def keep(folder: int, name: str, digest: str) -> str | None:
+    """Keeps a document under another name, beside its own where there are hard links.
+
+    Returns:
+        The other name; None if there is no such document.
 
     Raises:
         OSError: As rename(2).
     """
+    progress.step(f"renaming {GUARD_FOLDER}/{name}", writing=True)
     stem, _, suffix = name.rpartition(".")
-    kept = f"{stem}.{digest}.{suffix}"
-    copies = 1
-    while _is_there(folder, kept):  # what was set aside before stays
-        copies += 1
-        kept = f"{stem}.{digest}-{copies}.{suffix}"
+    numbers = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+    kept = next(other for number in numbers if not _is_there(folder, other := f"{stem}.{digest}{number}.{suffix}"))
     try:
-        os.rename(name, kept, src_dir_fd=folder, dst_dir_fd=folder)
+        call(os.link, name, kept, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return None
-    progress.made()
+    except OSError:
+        call(os.rename, name, kept, src_dir_fd=folder, dst_dir_fd=folder)
     return kept
-
-
-def put_back(folder: int, kept: str, name: str) -> None:
-    """Undoes `set_aside`, as far as that can be done."""
-    with suppress(OSError):
-        os.rename(kept, name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def remove(folder: int, name: str) -> None:
@@ -208,105 +249,53 @@ def remove(folder: int, name: str) -> None:
     Raises:
         OSError: As unlink(2).
     """
+    progress.step(f"removing {GUARD_FOLDER}/{name}", writing=True)
     with suppress(FileNotFoundError):
-        os.unlink(name, dir_fd=folder)
-    progress.made()
-    sync_folder(folder)
-
-
-def sync_folder(folder: int) -> None:
-    """Makes the names in a folder durable, as far as the file system can.
-
-    Raises:
-        OSError: As fsync(2).
-    """
-    try:
-        os.fsync(folder)
-    except OSError as error:
-        if error.errno not in _NO_SYNC:
-            raise
-    progress.made()
-
-
-def try_writing(root: int) -> None:
-    """Writes and removes a byte in `.volume-guard/`, which must exist.
-
-    Raises:
-        OSError: EROFS, ENOSPC, EDQUOT, EACCES and others say why writing fails.
-    """
-    folder = open_standing(root)
-    try:
-        name = _temporary_name("probe")
-        _write_new(folder, name, b"?", durable=False)
-        os.unlink(name, dir_fd=folder)
-        progress.made()
-    finally:
-        os.close(folder)
-
-
-def _write_temporary(folder: int, name: str, text: bytes) -> str:
-    temporary = _temporary_name(name)
-    _write_new(folder, temporary, text)
-    _sweep(folder, temporary)
-    return temporary
-
-
-def _temporary_name(name: str) -> str:
-    return f".{name}.{os.urandom(8).hex()}{_TEMPORARY}"
-
-
-def _write_new(folder: int, name: str, text: bytes, *, durable: bool = True) -> None:
-    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _FILE_MODE, dir_fd=folder)
-    progress.made()
-    try:
-        _set_mode(descriptor, _FILE_MODE)
-        rest = memoryview(text)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-            progress.made()
-        if durable:
-            os.fsync(descriptor)
-            progress.made()
-    except OSError:
-        discard(folder, name)
-        raise
-    finally:
-        os.close(descriptor)
-
-
-def _set_mode(descriptor: int, mode: int) -> None:
-    try:
-        os.fchmod(descriptor, mode)
-    except OSError as error:
-        if error.errno not in _NO_MODES:
-            raise
-    progress.made()
+        call(os.unlink, name, dir_fd=folder)
+    _sync_folder(folder)
 
 
 def _is_there(folder: int, name: str) -> bool:
     try:
-        os.stat(name, dir_fd=folder, follow_symlinks=False)
+        call(os.stat, name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return False
-    finally:
-        progress.made()
     return True
 
 
-def discard(folder: int, name: str) -> None:
-    """Removes a document that was never to be one, as far as that can be done: a temporary one, or one of `settle_new`."""
-    with suppress(OSError):
-        os.unlink(name, dir_fd=folder)
-    progress.made()
+def try_writing(root: int) -> bool:
+    """Writes and removes a byte in `.volume-guard/`, which must exist.
+
+    Returns:
+        Whether it was tried: not where an earlier file can't be removed, since another would stay as well.
+
+    Raises:
+        OSError: EROFS, ENOSPC, EDQUOT, EACCES and others tell why writing fails.
+    """
+    name = f".probe-{os.geteuid()}{_TEMPORARY}"
+    folder = call(os.open, GUARD_FOLDER, _FOLDER, dir_fd=root)
+    try:
+        if not _is_removed(folder, name):
+            return False
+        with suppress(FileExistsError):  # another guard's, at this moment
+            descriptor = call(os.open, name, _NEW, _FILE_MODE, dir_fd=folder)
+            try:
+                call(os.write, descriptor, b"?")
+            finally:
+                call(os.close, descriptor)
+        _is_removed(folder, name)
+    finally:
+        os.close(folder)
+    return True
 
 
-def _sweep(folder: int, newest: str) -> None:
-    """Removes temporary files that a killed guard left behind: by the age that the newest gives them, on the server's clock."""
-    with suppress(OSError), os.scandir(folder) as names:
-        progress.made()
-        before = os.stat(newest, dir_fd=folder, follow_symlinks=False).st_mtime - _ABANDONED
-        progress.made()
-        for entry in names:
-            temporary = entry.name.startswith(".") and entry.name.endswith(_TEMPORARY)
-            if temporary and entry.stat(follow_symlinks=False).st_mtime < before:
-                discard(folder, entry.name)
+def _is_removed(folder: int, name: str) -> bool:
+    try:
+        call(os.unlink, name, dir_fd=folder)
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        if error.errno in _UNSUPPORTED - {errno.EACCES}:  # chattr +a, or a file system without unlink
+            return False
+        raise
+    return True

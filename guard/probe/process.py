@@ -10,25 +10,27 @@ import resource
 import select
 import signal
 import struct
+import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 _HEADER = struct.Struct("<I")
-#: Seconds that the exit of an idle prober may take.
-_ENDING = 1.0
+#: Seconds that the exit of an idle prober may take, and the first pause between two looks at whether it ended.
+_EXIT_PATIENCE = 1.0
+_FIRST_PAUSE = 0.0005
 
 
 class Request(Protocol):
     """Something to do on the volume. It travels to the prober as a pickle, so it is a value."""
 
-    def run(self, said: Callable[[Any], None]) -> Any:
+    def run(self, report: Callable[[Any], None]) -> Any:
         """Does it in the prober.
 
         Args:
-            said: Tells the parent of progress; anything said restarts its deadline.
+            report: Reports progress to the parent, with what is known so far; restarts its deadline.
         """
 
 
@@ -36,7 +38,7 @@ class Request(Protocol):
 class Progress:
     """The prober is alive: it has done so much, or knows so much already."""
 
-    what: Any
+    partial: Any
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Exited:
     """The prober ended by itself or was killed by someone else.
 
     Attributes:
-        how: As a clause: `killed by SIGKILL (out of memory?)`.
+        how: As a clause: `was killed by SIGKILL (out of memory?)`.
     """
 
     how: str
@@ -85,25 +87,25 @@ class Prober:
                 os.close(descriptor)
             raise
         request_reader, self._requests, self.replies, reply_writer = pipes
-        self._buffer = bytearray()
-        self._reaped = False
         if self.pid == 0:
-            _close_all_but(0, 1, 2, request_reader, reply_writer, *keep)
-            _serve(request_reader, reply_writer)
+            _serve(request_reader, reply_writer, keep)
+        self._buffer = bytearray()
+        self._is_open = True
+        self._is_reaped = False
         os.close(request_reader)
         os.close(reply_writer)
         os.set_blocking(self.replies, False)
 
-    def ask(self, request: Request) -> None:
+    def send(self, request: Request) -> None:
         """Sends a request; the prober must be idle.
 
         Raises:
-            BrokenPipeError: The prober is gone; `take` says how.
+            BrokenPipeError: The prober is gone; `receive` returns how.
         """
         _write(self._requests, request)
 
-    def take(self) -> Progress | Answer | Failure | Exited | None:
-        """What the prober has said already, None if nothing whole is there. Never waits."""
+    def receive(self) -> Progress | Answer | Failure | Exited | None:
+        """Returns the next message, None if no whole one is there. Never waits."""
         message = self._next()
         while message is None:
             try:
@@ -127,31 +129,48 @@ class Prober:
         return message
 
     def _reap(self) -> str:
-        status = None if self._reaped else _wait(self.pid)
+        status = None if self._is_reaped else _wait(self.pid)
         if status is None:
             return "ended"
-        self._reaped = True
-        if os.WIFSIGNALED(status):
-            name = signal.Signals(os.WTERMSIG(status)).name
-            return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
-        return f"ended with status {os.waitstatus_to_exitcode(status)}"
+        self._is_reaped = True
+        code = os.waitstatus_to_exitcode(status)
+        if code >= 0:
+            return f"ended with status {code}"
+        name = _signal_name(-code)
+        return f"was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
 
     def close(self) -> None:
         """Ends an idle prober and waits for it: then nothing of the guard is left for an application to inherit."""
-        os.close(self._requests)
-        os.close(self.replies)
-        if not self._reaped:
-            self._reaped = _wait(self.pid) is not None
+        self._close_pipes()
+        if not self._is_reaped:
+            self._is_reaped = _wait(self.pid) is not None
 
-    def abandon(self) -> None:
-        """Kills a prober that may be stuck, and does not wait: a process in an uninterruptible call cannot end."""
-        os.close(self._requests)
-        os.close(self.replies)
-        if not self._reaped:
+    def kill(self) -> bool:
+        """Kills a prober that may be stuck, and does not wait: a process in an uninterruptible call cannot end.
+
+        Returns:
+            Whether it has ended already.
+        """
+        self._close_pipes()
+        if not self._is_reaped:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
-            with suppress(ChildProcessError):
-                self._reaped = os.waitpid(self.pid, os.WNOHANG)[0] != 0
+            self._is_reaped = has_ended(self.pid)
+        return self._is_reaped
+
+    def _close_pipes(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            os.close(self._requests)
+            os.close(self.replies)
+
+
+def has_ended(pid: int) -> bool:
+    """Returns whether a child has ended, and removes what the kernel keeps of it. Never waits."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] != 0
+    except ChildProcessError:  # reaped already, or SIGCHLD is ignored: the kernel keeps nothing
+        return True
 
 
 def run_in_child(request: Request) -> Any:
@@ -161,10 +180,10 @@ def run_in_child(request: Request) -> Any:
         ChildProcessError: It failed, or was killed; says how.
     """
     child = Prober()
-    child.ask(request)
+    child.send(request)
     poll = select.poll()
     poll.register(child.replies, select.POLLIN)
-    while (message := child.take()) is None or isinstance(message, Progress):
+    while (message := child.receive()) is None or isinstance(message, Progress):
         poll.poll()
     child.close()
     if isinstance(message, Answer):
@@ -173,27 +192,24 @@ def run_in_child(request: Request) -> Any:
 
 
 def _wait(pid: int) -> int | None:
-    """The wait status of a child that is about to end.
-
-    None where it does not (even an exit can hang on a volume), and where nobody keeps it.
-    """
-    try:
-        child = os.pidfd_open(pid)
-    except OSError:  # gVisor has none
-        return _status(pid)
-    try:
-        poll = select.poll()
-        poll.register(child, select.POLLIN)
-        return _status(pid) if poll.poll(_ENDING * 1000) else None
-    finally:
-        os.close(child)
+    """The wait status of a child that is about to end; None if it does not (an exit can hang on a volume), or none is kept."""
+    until, pause = time.monotonic() + _EXIT_PATIENCE, _FIRST_PAUSE
+    while True:
+        try:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:  # whoever started the guard has it ignore SIGCHLD
+            return None
+        if ended or time.monotonic() >= until:
+            return status if ended else None
+        time.sleep(pause)
+        pause = min(2 * pause, 0.05)
 
 
-def _status(pid: int) -> int | None:
+def _signal_name(number: int) -> str:
     try:
-        return os.waitpid(pid, 0)[1]
-    except ChildProcessError:  # whoever started the guard has it ignore SIGCHLD: the kernel keeps no status
-        return None
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal: only the first and the last have names
+        return f"SIGRTMIN+{number - signal.SIGRTMIN}"
 
 
 def _close_all_but(*kept: int) -> None:
@@ -205,20 +221,21 @@ def _close_all_but(*kept: int) -> None:
     os.closerange(below, 1 << 20)
 
 
-def _serve(requests: int, replies: int) -> None:
+def _serve(requests: int, replies: int, keep: tuple[int, ...]) -> NoReturn:
     """The child: never returns, never raises."""
     try:
+        _close_all_but(0, 1, 2, requests, replies, *keep)
         _detach()
         while (request := _read(requests)) is not None:
             _write(replies, _run(request, replies))
-    except BaseException:  # noqa: BLE001 - the parent is gone, or never was: there is nobody to tell
+    except BaseException:  # noqa: BLE001 - the parent is gone, and so is whoever could be told
         os._exit(1)
     os._exit(0)
 
 
 def _run(request: Request, replies: int) -> Answer | Failure:
     try:
-        return Answer(request.run(lambda what: _write(replies, Progress(what))))
+        return Answer(request.run(lambda partial: _write(replies, Progress(partial))))
     except BrokenPipeError:
         raise
     except Exception:  # noqa: BLE001 - a bug must reach the parent's log, not end in silence

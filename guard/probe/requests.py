@@ -1,46 +1,121 @@
-"""What a prober can be asked of a volume: a look, and a count. Values that travel there and run there."""
+"""What a prober can be asked, but for writes: a look, a check of files, a count, a tripwire. Values that run there.
 
-import os
+Here is the prober's border: a call on the volume that fails becomes the fault of a result, never an exception.
+"""
+
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
-from guard.probe import count, look, progress
-from guard.volume.observation import CountOptions, FileCount, Look, ProbeFault
+from guard.probe import count, files, look, mounts, progress
+from guard.volume.loss import LossRule
+from guard.volume.observation import CountOptions, FileCount, FilesChecked, LookResult, TripwireState
+from guard.volume.sample import SampledFile
+
+if TYPE_CHECKING:
+    from guard.probe.tripwire import Tripwire
+
+#: The tripwire of this prober: at most one.
+_tripwire: "Tripwire | None" = None
 
 
 @dataclass(frozen=True)
-class LookAt:
-    """A look at a path, without the count.
+class LookRequest:
+    """A look at a path, at some of its files and at the tripwire.
 
     Attributes:
         path: Absolute.
         writes_for: The name in the marker of a volume on which a write may be tried; None for none.
+        files: Sampled files to check.
+        rule: How much of its size a file can lose and still be kept.
     """
 
     path: str
     writes_for: str | None
+    files: tuple[SampledFile, ...] = ()
+    rule: LossRule = field(default_factory=LossRule)
 
-    def run(self, said: Callable[[Any], None]) -> Look:
-        """Looks; says the look as far as it came before anything that may block."""
-        return look.look(self.path, said, writes_for=self.writes_for)
+    def run(self, report: Callable[[Any], None]) -> LookResult:
+        """Looks; reports the look as far as it came before anything that may block."""
+        found = look.look(self.path, report, writes_for=self.writes_for)
+        checked = None
+        if found.mount is not None and not found.absent and not found.fault:
+            check = CheckRequest(self.path, self.files, self.rule)
+            checked = check.run(lambda _: report(found)) if self.files else FilesChecked()
+        return LookResult(found, checked, _tripwire.state() if _tripwire else TripwireState())
 
 
 @dataclass(frozen=True)
-class Count:
-    """A count below a path."""
+class CheckRequest:
+    """A check of sampled files below a path.
+
+    Attributes:
+        path: Absolute.
+        files: The files, in the order in which they are checked.
+        rule: How much of its size a file can lose and still be kept.
+        enough: Stop after so many files if all of them are kept; None checks all.
+    """
 
     path: str
-    order: CountOptions
+    files: tuple[SampledFile, ...]
+    rule: LossRule
+    enough: int | None = None
 
-    def run(self, said: Callable[[Any], None]) -> FileCount:
-        """Counts; says how many names it has seen."""
+    def run(self, report: Callable[[Any], None]) -> FilesChecked:
+        """Checks the files."""
         try:
-            with progress.told(lambda: said(0)):
-                root = look.open_root(self.path)
+            with progress.reporting(lambda: report(0)), look.opened_root(self.path) as root:
+                progress.step("checking its files")
+                return files.check_files(root, self.files, mounts.nested(root), rule=self.rule, enough=self.enough)
         except OSError as error:
-            return FileCount(0, fault=ProbeFault(error.errno or 0, f"opening {self.path}"))
+            return FilesChecked(fault=progress.fault(error))
+
+
+@dataclass(frozen=True)
+class CountRequest:
+    """A count below a path.
+
+    Attributes:
+        path: Absolute.
+        options: What to count.
+    """
+
+    path: str
+    options: CountOptions
+
+    def run(self, report: Callable[[Any], None]) -> FileCount:
+        """Counts; reports how many names it has seen."""
+        began = time.monotonic()
         try:
-            return count.count(root, self.order, said)
-        finally:
-            os.close(root)
+            with progress.reporting(lambda: report(0)), look.opened_root(self.path) as root:
+                progress.step("counting its files")
+                found = count.count(root, self.options, report)
+        except OSError as error:
+            found = FileCount(0, fault=progress.fault(error))
+        return replace(found, seconds=time.monotonic() - began)
+
+
+@dataclass(frozen=True)
+class ArmRequest:
+    """A new tripwire in place of the one that there may be.
+
+    Attributes:
+        path: Absolute.
+        wake: The eventfd of the parent that it writes to.
+        ignore: GUARD_IGNORE.
+    """
+
+    path: str
+    wake: int
+    ignore: tuple[str, ...] = ()
+
+    def run(self, report: Callable[[Any], None]) -> TripwireState:
+        """Arms it; reports how many folders it watches."""
+        from guard.probe import tripwire  # noqa: PLC0415 - only the watcher loads watchdog
+
+        global _tripwire  # a request is a value: what stays in the prober needs a place
+        if _tripwire is not None:
+            _tripwire.disarm()
+        _tripwire, state = tripwire.arm(self.path, self.wake, self.ignore, report)
+        return state

@@ -1,10 +1,10 @@
-"""What a prober can be asked to write: what a command decided, and only where it was judged. Values that run there."""
+"""Write requests: what a command or the watcher decided to write, and only where it was judged. They run in the prober."""
 
 import errno
 import os
 import re
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,13 @@ from guard.volume.observation import DIGITS, GUARD_FOLDER, InvalidDocument, Prob
 
 @dataclass(frozen=True)
 class MountRef:
-    """What was judged, so that nothing is written anywhere else: a mount can change between a look and a write."""
+    """What was counted or judged, so that nothing is written anywhere else: a mount can change before a write.
+
+    Attributes:
+        path: The guarded path.
+        mount_id: Of the count, or of the look where nothing is counted.
+        root_inode: Likewise.
+    """
 
     path: str
     mount_id: int
@@ -27,15 +33,17 @@ class MountRef:
 
 @dataclass(frozen=True)
 class Written:
-    """The documents stand on the volume.
+    """The documents are on the volume.
 
     Attributes:
-        ledger: The ledger as written.
+        ledger: The ledger as written; None if none was.
         set_aside: What broken and foreign documents are called now.
+        marker_only: The file system has no rename: the marker was written, a ledger can't be.
     """
 
     ledger: Ledger | None = None
     set_aside: tuple[str, ...] = ()
+    marker_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,245 +52,210 @@ class Conflict:
 
 
 @dataclass(frozen=True)
-class Adopt:
-    """Writes the marker, exclusively, then the first ledger; where either can't be written all is left as it was.
+class _Write(ABC):
+    """A write in `.volume-guard/`.
 
     Attributes:
-        seen: What was judged.
-        marker: The new marker.
-        ledger: The first ledger.
-        replacing: The ID of the marker, or the digest of the broken one, that is set aside; None where there is none.
-        continues: The marker ID of the ledger that the first one continues; any other is set aside.
+        mount: Where.
     """
 
-    seen: MountRef
+    mount: MountRef
+
+    def run(self, report: Callable[[Any], None]) -> Written | Conflict | ProbeFault:
+        """Writes, or returns why not."""
+        doing = f"writing in {self.mount.path}/{GUARD_FOLDER}"
+        try:
+            with progress.reporting(lambda: report(doing)), look.opened_root(self.mount.path) as root:
+                if (mounts.mount_id(root), os.fstat(root).st_ino) != (self.mount.mount_id, self.mount.root_inode):
+                    return Conflict()
+                self._make_folder(root)
+                progress.step(f"opening {GUARD_FOLDER}", writing=True)
+                with documents.guard_folder(root) as folder:
+                    return self._write(root, folder)
+        except OSError as error:
+            return progress.fault(error)
+
+    def _make_folder(self, root: int) -> None:
+        documents.make_folder(root)
+
+    @abstractmethod
+    def _write(self, root: int, folder: int) -> Written | Conflict: ...
+
+
+@dataclass(frozen=True)
+class Adopt(_Write):
+    """Writes the first ledger, then the marker: killed in between, the volume is not adopted, and adopting it again works.
+
+    Attributes:
+        marker: The new marker.
+        ledger: The first ledger.
+        replacing: The ID of the marker, or the digest of the broken one, that is replaced and kept; None if there is none.
+        continues: The marker ID of the ledger that the first one continues; any other is kept under another name.
+    """
+
     marker: Marker
     ledger: Ledger
-    replacing: str | None
-    continues: str | None
+    replacing: str | None = None
+    continues: str | None = None
 
-    def run(self, said: Callable[[Any], None]) -> Written | Conflict | ProbeFault:
-        """Writes, or says why not."""
-        return _writing(self.seen, self._write, said)
-
-    def _write(self, folder: int) -> Written | Conflict:
-        standing = _name_of_marker(folder)
-        if standing != self.replacing:
+    def _write(self, root: int, folder: int) -> Written | Conflict:
+        if name_of(look.read_marker(folder)) != self.replacing:
             return Conflict()
         text = marker.render(self.marker)
-        with (
-            ExitStack() as undo,
-            documents.prepared(folder, documents.LEDGER, ledger.render(self.ledger)) as new_ledger,
-            documents.prepared(folder, documents.MARKER, text) as new_marker,
-        ):
-            old_marker = documents.set_aside(folder, documents.MARKER, standing) if standing is not None else None
-            if old_marker:
-                undo.callback(documents.put_back, folder, old_marker, documents.MARKER)
+        if self.replacing is None and not _renames(root, folder):
+            documents.create_in_place(folder, documents.MARKER, text)
+            return Written(marker_only=True)
+        old_ledger = _write_ledger(folder, self.ledger, self.continues)
+        old_marker = None
+        if self.replacing is not None:
+            old_marker = documents.write(folder, documents.MARKER, text, keep_as=self.replacing)
+        else:
             try:
-                documents.settle_new(folder, new_marker, documents.MARKER, text)
+                documents.create(folder, documents.MARKER, text)
             except FileExistsError:
-                undo.pop_all()  # what another command wrote meanwhile stands
                 return Conflict()
-            undo.callback(documents.discard, folder, documents.MARKER)
-            keep_as = _name_to_keep(_standing_ledger(folder), self.continues)
-            old_ledger = documents.settle(folder, new_ledger, documents.LEDGER, keep_as)
-            undo.pop_all()
-        documents.sync_folder(folder)
         return Written(self.ledger, tuple(old for old in (old_marker, old_ledger) if old))
 
 
 @dataclass(frozen=True)
-class Accept:
+class Accept(_Write):
     """Writes a new ledger of the next generation; only beside the marker that was judged.
 
     Attributes:
-        seen: What was judged.
-        ledger: The new ledger; its generation is replaced by the next one.
+        ledger: The new ledger; its generation is raised above the one that it replaces.
         beside: The marker that was judged, as `name_of` calls it.
     """
 
-    seen: MountRef
     ledger: Ledger
     beside: str | None
 
-    def run(self, said: Callable[[Any], None]) -> Written | Conflict | ProbeFault:
-        """Writes, or says why not."""
-        return _writing(self.seen, self._write, said)
-
-    def _write(self, folder: int) -> Written | Conflict:
-        if _name_of_marker(folder) != self.beside:
+    def _write(self, root: int, folder: int) -> Written | Conflict:
+        del root
+        if name_of(look.read_marker(folder)) != self.beside:
             return Conflict()
-        last = _standing_ledger(folder)
-        keep_as = _name_to_keep(last, self.ledger.marker_id)
-        known = last.generation if isinstance(last, Ledger) and keep_as is None else 0
+        last = look.read_ledger(folder)
+        known = last.generation if isinstance(last, Ledger) and last.marker_id == self.ledger.marker_id else 0
         accepted = replace(self.ledger, generation=max(known + 1, self.ledger.generation))
-        aside = documents.replace(folder, documents.LEDGER, ledger.render(accepted), keep_as)
-        return Written(accepted, (aside,) if aside else ())
+        old = _write_ledger(folder, accepted, self.ledger.marker_id)
+        return Written(accepted, (old,) if old else ())
 
 
 @dataclass(frozen=True)
-class Release:
+class Release(Accept):
     """Accepts what is there, then ends the hold that was judged: interrupted in between, the volume stays held.
 
     Attributes:
-        accept: What is accepted.
         hold: The hold that ends.
     """
 
-    accept: Accept
     hold: Hold | InvalidDocument
 
-    def run(self, said: Callable[[Any], None]) -> Written | Conflict | ProbeFault:
-        """Writes, or says why not."""
-        return _writing(self.accept.seen, self._write, said)
-
-    def _write(self, folder: int) -> Written | Conflict:
-        if _standing_hold(folder) != self.hold:
+    def _write(self, root: int, folder: int) -> Written | Conflict:
+        if look.read_hold(folder) != self.hold:
             return Conflict()
-        written = self.accept._write(folder)  # noqa: SLF001 - one lock for both
+        written = super()._write(root, folder)
         if isinstance(written, Conflict):
             return written
-        if not isinstance(self.hold, InvalidDocument):
-            documents.remove(folder, documents.HOLD)
-            return written
-        # What is no hold may be anything, a folder too: it is kept as a broken marker is.
-        aside = documents.set_aside(folder, documents.HOLD, self.hold.digest)
-        documents.sync_folder(folder)
-        return replace(written, set_aside=(*written.set_aside, *((aside,) if aside else ())))
+        old = None
+        if isinstance(self.hold, InvalidDocument):  # it may be anything, a folder too: it is kept as a broken marker is
+            old = documents.keep(folder, documents.HOLD, self.hold.digest)
+        documents.remove(folder, documents.HOLD)
+        return replace(written, set_aside=(*written.set_aside, *((old,) if old else ())))
 
 
 @dataclass(frozen=True)
-class WriteHold:
-    """Writes the hold.
+class WriteHold(_Write):
+    """Writes the hold, with the generation of the ledger beside it.
 
     Attributes:
-        seen: What was judged.
-        hold: Who, since when, why.
-        over: In place of whatever hold stands, so that at no moment there is none (but of a folder, which is set aside first);
-            otherwise that one is kept.
+        hold: By whom, since when, why.
+        over: Replace whatever hold there is, so that at no moment there is none; otherwise that one is kept.
     """
 
-    seen: MountRef
     hold: Hold
     over: bool
 
-    def run(self, said: Callable[[Any], None]) -> Written | Conflict | ProbeFault:
-        """Writes, or says why not."""
-        return _writing(self.seen, self._write, said)
-
-    def _write(self, folder: int) -> Written | Conflict:
-        text = hold.render(self.hold)
-        if self.over:
-            return self._replace(folder, text)
-        try:
-            documents.create(folder, documents.HOLD, text)
-        except FileExistsError:
-            return Conflict()
-        return Written()
-
-    def _replace(self, folder: int, text: bytes) -> Written:
-        try:
-            documents.replace(folder, documents.HOLD, text)
-        except IsADirectoryError:  # it is no hold, and may be anything: it is kept, as `release` keeps it
-            standing = _standing_hold(folder)
-            aside = documents.replace(
-                folder, documents.HOLD, text, standing.digest if isinstance(standing, InvalidDocument) else None
-            )
-            return Written(set_aside=(aside,) if aside else ())
-        return Written()
+    def _write(self, root: int, folder: int) -> Written | Conflict:
+        del root
+        last = look.read_ledger(folder)
+        text = hold.render(replace(self.hold, generation=last.generation if isinstance(last, Ledger) else 0))
+        if not self.over:
+            try:
+                documents.create(folder, documents.HOLD, text)
+            except FileExistsError:
+                return Conflict()
+            return Written()
+        held = look.read_hold(folder)
+        keep_as = held.digest if isinstance(held, InvalidDocument) else None
+        old = documents.write(folder, documents.HOLD, text, keep_as=keep_as)
+        return Written(set_aside=(old,) if old else ())
 
 
 @dataclass(frozen=True)
-class WriteLedger:
-    """Writes the ledger of a volume that is watched; only beside the marker that it belongs to, and never over a newer one.
+class WriteLedger(_Write):
+    """Writes the ledger of a volume that is watched: only beside its marker, and over no later one.
 
     Attributes:
-        seen: What was judged.
         ledger: The new ledger.
         replaces: The generation of the ledger that it may replace: a later one was accepted in between.
+        despite_stale_hold: Write also where a hold of an earlier generation is set, which came out of an archive.
     """
 
-    seen: MountRef
     ledger: Ledger
     replaces: int
+    despite_stale_hold: bool = False
 
-    def run(self, said: Callable[[Any], None]) -> Written | Conflict | ProbeFault:
-        """Writes, or says why not."""
-        return _writing(self.seen, self._write, said, documents.open_standing)
+    def _make_folder(self, root: int) -> None:
+        pass  # without a marker in it nothing is written
 
-    def _write(self, folder: int) -> Written | Conflict:
-        if _name_of_marker(folder) != self.ledger.marker_id:
+    def _write(self, root: int, folder: int) -> Written | Conflict:
+        if name_of(look.read_marker(folder)) != self.ledger.marker_id:
             return Conflict()
-        if _standing_hold(folder) is not None:
+        held = look.read_hold(folder)
+        is_stale = isinstance(held, Hold) and held.generation < self.ledger.generation
+        if held is not None and not (self.despite_stale_hold and is_stale):
             return Conflict()
-        standing = _standing_ledger(folder)
-        if isinstance(standing, InvalidDocument) and standing.future:
+        last = look.read_ledger(folder)
+        if isinstance(last, InvalidDocument) and last.future:
             return Conflict()  # a newer guard wrote it, and reads more in it than this one can
-        keep_as = _name_to_keep(standing, self.ledger.marker_id)
-        if isinstance(standing, Ledger) and keep_as is None and standing.generation > self.replaces:
+        if last is None and _is_fuse(root):
+            progress.step(f"looking for a ledger in {GUARD_FOLDER} (without rename, the marker is alone)", writing=True)
+            raise OSError(errno.ENOSYS, "no ledger to replace")
+        ours = isinstance(last, Ledger) and last.marker_id == self.ledger.marker_id
+        if isinstance(last, Ledger) and ours and last.generation > self.replaces:
             return Conflict()
-        aside = documents.replace(folder, documents.LEDGER, ledger.render(self.ledger), keep_as)
-        return Written(self.ledger, (aside,) if aside else ())
+        old = _write_ledger(folder, self.ledger, self.ledger.marker_id)
+        return Written(self.ledger, (old,) if old else ())
 
 
-def _writing(
-    seen: MountRef,
-    write: Callable[[int], Written | Conflict],
-    said: Callable[[Any], None],
-    opening: Callable[[int], int] = documents.open_folder,
-) -> Written | Conflict | ProbeFault:
-    doing = f"writing in {seen.path}/{GUARD_FOLDER}"
-    try:
-        with progress.told(lambda: said(doing)), _folder(seen, opening) as folder:
-            return Conflict() if folder is None else write(folder)
-    except look.Unreachable as error:
-        return error.fault
-    except OSError as error:
-        return ProbeFault(error.errno or errno.EIO, doing, writing=True)
-
-
-@contextmanager
-def _folder(seen: MountRef, opening: Callable[[int], int]) -> Iterator[int | None]:
-    root = look.open_root(seen.path)
-    try:
-        if mounts.mount_id(root) != seen.mount_id or os.fstat(root).st_ino != seen.root_inode:
-            yield None
-            return
-        folder = opening(root)
-        try:
-            with documents.locked(folder):
-                yield folder
-        finally:
-            os.close(folder)
-    finally:
-        os.close(root)
-
-
-def name_of(standing: Marker | InvalidDocument | None) -> str | None:
-    """What `--replace` must name to set a marker aside; None where there is none."""
-    if standing is None:
+def name_of(found: Marker | InvalidDocument | None) -> str | None:
+    """Returns what `--replace` must name to replace a marker; None if there is none."""
+    if found is None:
         return None
-    return standing.marker_id if isinstance(standing, Marker) else standing.digest
+    return found.marker_id if isinstance(found, Marker) else found.digest
 
 
-def _name_of_marker(folder: int) -> str | None:
-    return name_of(look.document(folder, documents.MARKER, marker.LIMIT, marker.parse))
+def _renames(root: int, folder: int) -> bool:
+    """Whether names can be changed on this file system, as far as that can be tried without leaving anything behind."""
+    return not _is_fuse(root) or bool(progress.call(os.listdir, folder)) or documents.renames(root)
 
 
-def _standing_ledger(folder: int) -> Ledger | InvalidDocument | None:
-    return look.document(folder, documents.LEDGER, ledger.LIMIT, ledger.parse)
+def _is_fuse(root: int) -> bool:
+    mount, _ = mounts.in_force(root)
+    return mount is not None and mount.fstype.partition(".")[0] == "fuse"
 
 
-def _standing_hold(folder: int) -> Hold | InvalidDocument | None:
-    return look.document(folder, documents.HOLD, hold.LIMIT, hold.parse)
+def _write_ledger(folder: int, new: Ledger, continues: str | None) -> str | None:
+    """Writes a ledger; returns what the one is called now that it does not continue."""
+    keep_as = _name_to_keep(look.read_ledger(folder), continues)
+    return documents.write(folder, documents.LEDGER, ledger.render(new), keep_as=keep_as)
 
 
-def _name_to_keep(standing: Ledger | InvalidDocument | None, continued: str | None) -> str | None:
-    """What a ledger is kept under beside the new one; None where the new one continues it, by its marker ID."""
-    if isinstance(standing, InvalidDocument):
-        return standing.digest
-    if standing is None or standing.marker_id == continued:
+def _name_to_keep(last: Ledger | InvalidDocument | None, continues: str | None) -> str | None:
+    if isinstance(last, InvalidDocument):
+        return last.digest or "unreadable"
+    if last is None or last.marker_id == continues:
         return None
     # Whoever can write the volume chose this ID: only what looks like one becomes part of a file's name.
-    named = re.fullmatch(r"[0-9A-Za-z-]{1,36}", standing.marker_id, re.ASCII)
-    return standing.marker_id if named else look.sha256(standing.marker_id.encode("utf-8", "surrogatepass"))[:DIGITS]
+    is_plain = re.fullmatch(r"[0-9A-Za-z-]{1,36}", last.marker_id, re.ASCII)
+    return last.marker_id if is_plain else look.sha256(last.marker_id.encode("utf-8", "surrogatepass"))[:DIGITS]

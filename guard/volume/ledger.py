@@ -7,6 +7,7 @@ from typing import Any
 
 from guard.volume import json_document
 from guard.volume.json_document import DocumentError
+from guard.volume.paths import is_below
 from guard.volume.sample import SIZE, Part, SampledFile
 
 SCHEMA = 1
@@ -15,8 +16,6 @@ LIMIT = 1024 * 1024
 #: Bytes that the sample's rows may take, and that the entries may; the rest is for what newer guards add.
 _SAMPLE_LIMIT = 640 * 1024
 _ENTRIES_LIMIT = 128 * 1024
-#: The longest path that Linux takes, in bytes.
-_PATH_LIMIT = 4096
 
 _PARTS = {part.value[0]: part for part in Part}
 _ROW = ("path", "size", "mtime", "inode", "since", "part")
@@ -132,7 +131,7 @@ def _file(row: Any) -> SampledFile:
         raise DocumentError(f'a row of "sample" is not a list of {len(_ROW)}: {", ".join(_ROW)}')
     fields = dict(zip(_ROW, row, strict=True))
     path, part = fields["path"], _PARTS.get(str(fields["part"]))
-    if not isinstance(path, str) or not _is_below(path):
+    if not isinstance(path, str) or not is_below(path):
         raise DocumentError('a path of "sample" does not lie on the volume')
     if part is None:
         raise DocumentError(f'a part of "sample" is none of {", ".join(_PARTS)}')
@@ -141,15 +140,6 @@ def _file(row: Any) -> SampledFile:
         raise DocumentError('a time of "sample" is not a whole number')
     size, inode = json_document.integer(fields, "size"), json_document.integer(fields, "inode", below=1 << 64)
     return SampledFile(path, size, mtime, inode, since, part)
-
-
-def _is_below(path: str) -> bool:
-    """Whether a path stays below the folder it is relative to, and can exist."""
-    try:
-        length = len(path.encode("utf-8", "surrogateescape"))
-    except UnicodeEncodeError:
-        return False
-    return 0 < length < _PATH_LIMIT and "\0" not in path and {"", ".", ".."}.isdisjoint(path.split("/"))
 
 
 def _incident(found: dict[str, Any]) -> LedgerIncident | None:

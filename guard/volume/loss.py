@@ -113,6 +113,11 @@ class Content:
     entries: Mapping[str, int] | None = None
 
 
+def is_kept(rule: LossRule, file: SampledFile, check: FileCheck) -> bool:
+    """Returns whether a file is at its path, with enough of its size."""
+    return check.presence is Presence.PRESENT and check.size >= (1 - rule.max_loss) * file.size
+
+
 def states_of(
     rule: LossRule, sample: Iterable[SampledFile], checks: Mapping[str, FileCheck], elsewhere: Collection[str] = ()
 ) -> dict[str, State]:
@@ -134,8 +139,7 @@ def states_of(
         elif file.path in elsewhere:
             states[file.path] = State.KEPT
         else:
-            there = check.presence is Presence.PRESENT and check.size >= (1 - rule.max_loss) * file.size
-            states[file.path] = State.KEPT if there else State.LOST
+            states[file.path] = State.KEPT if is_kept(rule, file, check) else State.LOST
     return states
 
 

@@ -1,7 +1,9 @@
 """Paths as text: what lies above what, component by component. Pure; nothing here asks a file system."""
 
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+
+#: The longest path that Linux takes, in bytes, its closing NUL included.
+PATH_LIMIT = 4096
 
 
 def lineage(path: str) -> Iterator[str]:
@@ -11,8 +13,10 @@ def lineage(path: str) -> Iterator[str]:
         path = path.rpartition("/")[0]
 
 
-def holds_any(folder: str, paths: Sequence[str]) -> bool:
-    """Whether one of the paths, which are sorted, lies below a folder."""
-    below = folder + "/"
-    first = bisect_left(paths, below)
-    return first < len(paths) and paths[first].startswith(below)
+def is_below(path: str) -> bool:
+    """Returns whether a path stays below the folder it is relative to, and can exist."""
+    try:
+        length = len(path.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:
+        return False
+    return 0 < length < PATH_LIMIT and "\0" not in path and {"", ".", ".."}.isdisjoint(path.split("/"))

@@ -75,19 +75,19 @@ class FileCheck:
     size: int = 0
 
 
-def folder_seed(folder: str) -> int:
+def folder_seed(folder: bytes) -> int:
     """Returns the value that the hashes of a folder's names start from.
 
     Args:
         folder: Relative to the volume; empty for its root.
     """
-    return crc32(folder.encode("utf-8", "surrogateescape")) * _SPREAD % HASHES
+    return crc32(folder) * _SPREAD % HASHES
 
 
 def path_hash(path: str) -> int:
     """Returns the hash of a path, below HASHES. A count computes the same from the folder's seed and the name's bytes."""
-    folder, _, name = path.rpartition("/")
-    return crc32(name.encode("utf-8", "surrogateescape"), folder_seed(folder))
+    folder, _, name = path.encode("utf-8", "surrogateescape").rpartition(b"/")
+    return crc32(name, folder_seed(folder))
 
 
 def entry_of(path: str, depth: int) -> str:

@@ -518,7 +518,11 @@ class Watcher:
             self._log.full = space.full
             message = messages.full(look.path, space)
             self._emit(
-                Event.VOLUME_FULL, message, missing=space.full, avail_bytes=space.available, inodes_free=space.free_inodes
+                Event.VOLUME_FULL,
+                message,
+                missing=space.full,
+                avail_bytes=space.available,
+                inodes_free=space.free_inodes,
             )
         elif self._log.full:
             left, whole = (

@@ -1,18 +1,19 @@
 """What a look reads, and in which order: options of the mount, and the guard's documents."""
 
+import errno
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from guard.probe import documents, look
 from guard.probe.look import _read_only
-from guard.volume import hold, ledger
+from guard.volume import hold, ledger, marker
 from guard.volume.hold import Hold
 from guard.volume.ledger import Ledger, Reference
+from guard.volume.marker import Marker
 from guard.volume.mountinfo import parse_line
+from guard.volume.observation import ProbeFault, Writing
 
 WRITABLE = {
     "a plain disk": "1 0 7:1 / /app/skills rw,relatime - ext4 /dev/loop1 rw",
@@ -44,23 +45,46 @@ def test_a_release_in_the_middle_of_a_look_shows_no_ended_hold_beside_the_ledger
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at = "2026-11-24T18:27:01Z"
-    before, after = (Ledger("m", number, Reference(number, {}, 0, at), 1, at) for number in (1, 2))
-    root = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
-    folder = documents.open_folder(root)
-    documents.replace(folder, documents.LEDGER, ledger.render(before))
-    documents.replace(folder, documents.HOLD, hold.render(Hold("p", at, "a migration")))
-    read = look.document
+    before, after = (Ledger("m", number, Reference(number, at), at) for number in (1, 2))
+    folder = tmp_path / ".volume-guard"
+    folder.mkdir()
+    (folder / documents.LEDGER).write_bytes(ledger.render(before))
+    (folder / documents.HOLD).write_bytes(hold.render(Hold("p", at, "a migration")))
+    read = os.read
 
-    def released_after_the_first(where: int, name: str, limit: int, parse: Callable[[bytes], Any]) -> Any:
-        found = read(where, name, limit, parse)
-        if name in {documents.HOLD, documents.LEDGER} and documents.HOLD in os.listdir(where):
-            documents.replace(where, documents.LEDGER, ledger.render(after))
-            documents.remove(where, documents.HOLD)
-        return found
+    def released_after_the_first(descriptor: int, size: int) -> bytes:
+        text = read(descriptor, size)
+        is_document = os.readlink(f"/proc/self/fd/{descriptor}").startswith(str(folder))
+        if is_document and (folder / documents.HOLD).exists():
+            (folder / documents.LEDGER).write_bytes(ledger.render(after))
+            (folder / documents.HOLD).unlink()
+        return text
 
-    monkeypatch.setattr(look, "document", released_after_the_first)
-    found = look._documents(root, str(tmp_path))
-    os.close(folder)
-    os.close(root)
-    assert isinstance(found["hold"], Hold)
-    assert found["ledger"] == after
+    monkeypatch.setattr(os, "read", released_after_the_first)
+    found = look.look(str(tmp_path), lambda _: None, writes_for=None)
+    assert isinstance(found.hold, Hold)
+    assert found.ledger == after
+
+
+def test_what_was_found_before_a_call_failed_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.EBADMSG, "damaged")
+
+    monkeypatch.setattr(os, "scandir", fail)
+    found = look.look(str(tmp_path), lambda _: None, writes_for=None)
+    assert found.fault == ProbeFault(errno.EBADMSG, f"listing {tmp_path}")
+    assert found.root_inode == tmp_path.stat().st_ino
+    assert found.space is not None
+    assert found.space.size >= found.space.available > 0
+
+
+@pytest.mark.parametrize("ledgers", [0, 1], ids=["a marker alone", "a marker with its ledger"])
+def test_writing_is_tried_beside_a_ledger_only(tmp_path: Path, ledgers: int) -> None:
+    at, marker_id = "2026-11-24T18:27:01Z", "0b0cbd0e-4bb5-4a7e-9d2c-0f1f6c2f0d11"
+    folder = tmp_path / ".volume-guard"
+    folder.mkdir()
+    (folder / documents.MARKER).write_bytes(marker.render(Marker("mine", marker_id, at)))
+    if ledgers:
+        (folder / documents.LEDGER).write_bytes(ledger.render(Ledger(marker_id, 1, Reference(1, at), at)))
+    found = look.look(str(tmp_path), lambda _: None, writes_for="mine")
+    assert found.writing is (Writing.WORKS if ledgers else Writing.NOT_TRIED)

@@ -1,0 +1,217 @@
+"""The parent's way to the prober: one request at a time, a deadline without progress, one replacement.
+
+A prober that is stuck in the kernel is killed and left: whoever waits for it would be stuck too. The next request starts
+another one; if that one is stuck as well, it is waited for, and the volume is back when it answers.
+"""
+
+import errno
+import select
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from guard.probe.process import Answer, Exited, Failure, Prober, Progress, Request, has_ended
+from guard.stop_signal import StopSignal, milliseconds
+
+#: So many probers may be stuck: the first, and the replacement that shows that it was no accident.
+_CAPACITY = 2
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A request is done.
+
+    Attributes:
+        request: What was asked.
+        value: What it returned.
+    """
+
+    request: Request
+    value: Any
+
+
+@dataclass(frozen=True)
+class TimedOut:
+    """A request made no progress in time.
+
+    Attributes:
+        request: What was asked.
+        partial: The last progress that was reported; None if none was.
+        lost: The prober was killed, and its tripwire is lost with it; False where it goes on being waited for.
+    """
+
+    request: Request
+    partial: Any
+    lost: bool
+
+
+@dataclass(frozen=True)
+class Crashed:
+    """The prober ended by itself, was killed, or raised what it should not.
+
+    Attributes:
+        how: As a clause.
+        traceback: Of a bug; empty if there was none.
+    """
+
+    how: str
+    traceback: str = ""
+
+
+class ProbeClient:
+    """One prober after the other. Never waits.
+
+    Args:
+        prober: The first; None if the first request must start one.
+        patience: GUARD_PROBE_TIMEOUT, in seconds.
+        keep: Descriptors that probers use beside their pipes.
+    """
+
+    def __init__(self, prober: Prober | None, patience: float, keep: tuple[int, ...] = ()) -> None:
+        self._prober = prober
+        self._patience = patience
+        self._keep = keep
+        self._request: Request | None = None
+        self._partial: Any = None
+        self._heard_at = 0.0
+        self._is_late = False
+        self._stuck: list[int] = []
+
+    @property
+    def replies(self) -> int | None:
+        """The descriptor to poll; another one after a prober was replaced, None while there is none."""
+        return self._prober.replies if self._prober else None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is on its way."""
+        return self._request is not None
+
+    @property
+    def request(self) -> Request | None:
+        """The request on its way."""
+        return self._request
+
+    @property
+    def deadline(self) -> float | None:
+        """When the request on its way times out, on the monotonic clock; None if there is none."""
+        return None if self._request is None else self._heard_at + self._patience
+
+    @property
+    def progressed_at(self) -> float | None:
+        """When the request on its way last made progress, on the monotonic clock; None if it has not yet."""
+        return self._heard_at if self._request is not None and self._partial is not None else None
+
+    @property
+    def at_capacity(self) -> bool:
+        """Whether as many probers are stuck in the kernel as may be."""
+        return len(self._stuck) >= _CAPACITY
+
+    def send(self, request: Request, now: float) -> None:
+        """Sends a request; none may be on its way.
+
+        Raises:
+            OSError: There is no prober, and none can be started.
+        """
+        self._prober = self._prober or Prober(self._keep)
+        self._request, self._partial, self._heard_at = request, None, now
+        with suppress(BrokenPipeError):  # it is gone: `poll` returns how
+            self._prober.send(request)
+
+    def poll(self, now: float) -> Completed | TimedOut | Crashed | None:
+        """Returns what became of the request on its way, None while it makes progress or there is none."""
+        while self._prober is not None and (message := self._prober.receive()) is not None:
+            if isinstance(message, Progress):
+                self._partial, self._heard_at = message.partial, now
+                continue
+            request, self._request = self._request, None
+            if isinstance(message, Answer) and request is not None:
+                self._is_late = False
+                return Completed(request, message.value)
+            if isinstance(message, Failure):
+                self._is_late = False
+                return Crashed("the prober failed on a bug", message.traceback)
+            self.cancel()
+            return Crashed(f"the prober {message.how if isinstance(message, Exited) else 'answered unasked'}")
+        if self._request is None or now < self._heard_at + self._patience:
+            return None
+        self.reap()
+        late = TimedOut(self._request, self._partial, lost=not self._is_late and not self.at_capacity)
+        if late.lost:
+            self.cancel()
+        self._heard_at, self._is_late = now, True
+        return late
+
+    def cancel(self) -> None:
+        """Gives the request up, and the prober with it; the next request starts another one."""
+        self.reap()
+        if self._prober is not None and not self._prober.kill():
+            self._stuck.append(self._prober.pid)
+        self._prober, self._request, self._is_late = None, None, False
+
+    def reap(self) -> None:
+        """Forgets probers that the kernel has let go of."""
+        self._stuck = [pid for pid in self._stuck if not has_ended(pid)]
+
+    def close(self) -> None:
+        """Ends the prober: waits for one that is idle, leaves one that is not."""
+        if self._prober is not None and self._request is None:
+            self._prober.close()
+        elif self._prober is not None:
+            self._prober.kill()
+        self._prober, self._request = None, None
+
+
+class ProberFailed(Exception):  # noqa: N818 - named for what happened
+    """The prober raised what it should not, was killed from outside, or could not be started: says which."""
+
+
+class NoProgress(Exception):  # noqa: N818 - named for what happened
+    """A request made no progress in time.
+
+    Attributes:
+        partial: The last progress that was reported; None if none was.
+    """
+
+    def __init__(self, partial: Any) -> None:
+        super().__init__(partial)
+        self.partial = partial
+
+
+def ask(client: ProbeClient, request: Request, stop_signal: StopSignal) -> Any:
+    """Has a request done, and waits for it.
+
+    Raises:
+        NoProgress: The deadline passed.
+        ProberFailed: A bug, a prober that was killed, or none can be started.
+        Stopped: A signal asked for the end.
+    """
+    if client.is_busy:
+        # A replacement waits already: the volume is back when it answers what it was asked then.
+        completed = _await(client, stop_signal)
+        if completed.request == request:
+            return completed.value
+    try:
+        client.send(request, time.monotonic())
+    except OSError as error:
+        code = errno.errorcode.get(error.errno or 0, str(error))
+        raise ProberFailed(f"no prober can be started: {code} (too few processes or descriptors allowed)") from None
+    return _await(client, stop_signal).value
+
+
+def _await(client: ProbeClient, stop_signal: StopSignal) -> Completed:
+    assert client.replies is not None
+    poll = select.poll()
+    poll.register(client.replies, select.POLLIN)
+    poll.register(stop_signal.descriptor, select.POLLIN)
+    while True:
+        outcome = client.poll(now := time.monotonic())
+        if isinstance(outcome, Completed):
+            return outcome
+        if isinstance(outcome, TimedOut):
+            raise NoProgress(outcome.partial)
+        if isinstance(outcome, Crashed):
+            raise ProberFailed(outcome.traceback or outcome.how)
+        stop_signal.check()
+        poll.poll(milliseconds((client.deadline or now) - now))

@@ -1,0 +1,121 @@
+"""Checks sampled files at their paths: one lstat for each, by descriptor, no link followed below the root. Prober only."""
+
+import errno
+import os
+import stat
+from collections.abc import Collection, Iterable
+from types import TracebackType
+from typing import Self
+
+from guard.probe import mounts, progress
+from guard.volume.loss import LossRule, is_kept
+from guard.volume.observation import FilesChecked, ProbeFault
+from guard.volume.paths import is_below, lineage
+from guard.volume.sample import FileCheck, Presence, SampledFile
+
+#: What is asked for is not there, or a folder of its path is none.
+ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
+#: It may be there, and this uid may not see it.
+DENIED = frozenset({errno.EACCES, errno.EPERM, errno.ENOKEY})
+
+#: Folders that stay open: files of one folder are asked for one after another, or share what lies above it.
+_OPEN_FOLDERS = 64
+
+
+class Folders:
+    """Folders below an open directory, opened as they are needed, component by component; the latest stay open."""
+
+    def __init__(self, root: int) -> None:
+        self._root = root
+        self._open: dict[bytes, int] = {}  # the latest last
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for descriptor in self._open.values():
+            os.close(descriptor)
+
+    def lstat(self, path: bytes) -> os.stat_result:
+        """Returns what lies at a path, relative to the root.
+
+        Raises:
+            OSError: As open(2) of a folder of the path, and lstat(2).
+        """
+        folder, _, name = path.rpartition(b"/")
+        descriptor = self._descriptor(folder)
+        try:
+            return os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+        finally:
+            progress.tick()
+
+    def _descriptor(self, folder: bytes) -> int:
+        above, missing = folder, []
+        while above and above not in self._open:
+            above, _, name = above.rpartition(b"/")
+            missing.append(name)
+        descriptor = self._root
+        if above:  # used now: the last to be closed
+            descriptor = self._open[above] = self._open.pop(above)
+        for name in reversed(missing):
+            above = above + b"/" + name if above else name
+            try:
+                descriptor = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor)
+            finally:
+                progress.tick()
+            self._open[above] = descriptor
+            if len(self._open) > _OPEN_FOLDERS:
+                os.close(self._open.pop(next(iter(self._open))))
+        return descriptor
+
+
+def check_files(
+    root: int, files: Iterable[SampledFile], nested: Collection[str], rule: LossRule, enough: int | None = None
+) -> FilesChecked:
+    """Checks sampled files, in their order.
+
+    Args:
+        root: The directory that their paths are relative to; it stays open.
+        files: The files; a path that leaves the volume has no file.
+        nested: Where other mounts lie below the root: what they hide is not asked for.
+        rule: How much of its size a file can lose and still be kept.
+        enough: Stop after so many files where all of them are kept; None checks all.
+    """
+    checks: dict[str, FileCheck] = {}
+    kept = 0
+    fault = None
+    with Folders(root) as folders:
+        for file in files:
+            try:
+                check = _check(folders, file.path, nested)
+            except OSError as error:
+                folder = file.path.rpartition("/")[0]
+                fault = ProbeFault(
+                    error.errno or 0, f"checking the files of {folder}" if folder else "checking its files"
+                )
+                break
+            checks[file.path] = check
+            kept += is_kept(rule, file, check)
+            if kept == len(checks) == enough:
+                break
+    return FilesChecked(checks, fault, mounts.mount_id(root), os.fstat(root).st_ino)
+
+
+def _check(folders: Folders, path: str, nested: Collection[str]) -> FileCheck:
+    if not is_below(path):
+        return FileCheck(Presence.ABSENT)
+    if nested and any(one in nested for one in lineage(path)):
+        return FileCheck(Presence.HIDDEN)
+    try:
+        found = folders.lstat(path.encode("utf-8", "surrogateescape"))
+    except OSError as error:
+        if error.errno in ABSENT:
+            return FileCheck(Presence.ABSENT)
+        if error.errno in DENIED:
+            return FileCheck(Presence.UNREADABLE)
+        raise
+    if stat.S_ISDIR(found.st_mode):
+        return FileCheck(Presence.ABSENT)
+    return FileCheck(Presence.PRESENT, found.st_size)

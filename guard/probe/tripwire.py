@@ -1,0 +1,304 @@
+"""The tripwire: watchdog on every folder that is counted, whose events say only that something changed. Prober only.
+
+Events never decide: one that is lost, late or flooded costs time, never truth.
+"""
+
+import errno
+import logging
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from watchdog.events import (
+    EVENT_TYPE_MOVED,
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+from watchdog.observers.api import BaseObserver
+from watchdog.observers.inotify import InotifyEmitter, InotifyWatchGroup
+from watchdog.observers.inotify_c import InotifyEvent, InotifyFD
+
+from guard.probe import look, mounts, progress
+from guard.volume.ignore import Ignore
+from guard.volume.observation import TripwireState
+
+#: Above so many folders there is no tripwire: arming and following it would cost more than looking.
+FOLDERS = 10_000
+#: So many events within a second are a storm: following it would cost more than counting after it.
+STORM = 64
+_STORM_SECONDS = 1.0
+#: What the eventfd gets for a storm; for a removal it gets 1.
+STORM_TOKEN = 1 << 32
+#: What it carries for a move within the tree; below that is the number of removals.
+MOVED_TOKEN = 1 << 16
+#: Without this filter watchdog wakes at every file that the application opens.
+_FILTER: list[type[FileSystemEvent]] = [
+    FileDeletedEvent, DirDeletedEvent, FileMovedEvent, DirMovedEvent, FileCreatedEvent, DirCreatedEvent,
+]  # fmt: skip
+_CREATED = frozenset({"created"})
+_WATCH_LIMIT = "/proc/sys/fs/inotify/max_user_watches"
+
+# The prober has no standard error, and watchdog complains of a thread that is stopped in a flood.
+logging.getLogger("watchdog").addHandler(logging.NullHandler())
+logging.getLogger("watchdog").propagate = False
+
+
+def arm(
+    path: str, wake: int, ignore: tuple[str, ...], report: Callable[[int], None]
+) -> tuple["Tripwire | None", TripwireState]:
+    """Arms a tripwire.
+
+    Args:
+        path: The guarded path.
+        wake: An eventfd of the parent.
+        ignore: GUARD_IGNORE.
+        report: Gets the number of watched folders as progress.
+
+    Returns:
+        The tripwire, None if there is none; and how it is.
+    """
+    try:
+        tripwire = Tripwire(path, wake, Ignore(ignore))
+    except OSError as error:
+        return None, TripwireState(blind=_reason(error))
+    try:
+        with progress.reporting(lambda: report(tripwire.watches)):
+            tripwire.start()
+    except (OSError, RuntimeError) as error:  # RuntimeError: no thread can be started
+        tripwire.disarm()
+        return None, TripwireState(blind=_reason(error) if isinstance(error, OSError) else str(error))
+    if tripwire.is_too_large:
+        tripwire.disarm()
+        return None, TripwireState(blind=f"it has more than {FOLDERS} folders")
+    return tripwire, tripwire.state()
+
+
+class Tripwire:
+    """One observer on one directory. Never armed twice: watchdog loops on a large tree if its observer is reused.
+
+    Args:
+        path: The guarded path.
+        wake: An eventfd of the parent: gets 1 for a removal, MOVED_TOKEN for a move, STORM_TOKEN for a storm.
+        ignore: What is no data.
+
+    Raises:
+        OSError: The path can't be opened, or no inotify instance is left.
+    """
+
+    def __init__(self, path: str, wake: int, ignore: Ignore) -> None:
+        self._path = path
+        real_path = progress.call(os.path.realpath, path)  # of a link inotify would watch the link
+        with look.opened(real_path, os.O_PATH | os.O_DIRECTORY) as root:
+            self._root = _identity(os.fstat(root))
+            nested = frozenset(mounts.nested(root))
+
+        def is_left_out(relative: str) -> bool:
+            return relative in nested or ignore.ignores(relative)
+
+        handler = _Counter(real_path, wake, ignore, self._take_down)
+        self._counter = handler
+        self._inotify = InotifyFD()
+        self._observer = BaseObserver(_Emitter, inotify_fd=self._inotify, is_left_out=is_left_out)
+        self._observer.schedule(handler, real_path, recursive=True, event_filter=_FILTER)
+        self._group: _WatchGroup | None = None
+
+    def start(self) -> None:
+        """Watches every folder.
+
+        Raises:
+            OSError: The root can't be watched.
+            RuntimeError: No thread can be started.
+        """
+        self._inotify.start()
+        emitters = self._observer.emitters
+        self._observer.start()
+        self._group = next(emitter.group for emitter in emitters if isinstance(emitter, _Emitter))
+
+    @property
+    def watches(self) -> int:
+        """How many folders it watches."""
+        return self._group.watches if self._group else 0
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether there are more folders than it may watch."""
+        return self.watches >= FOLDERS
+
+    def state(self) -> TripwireState:
+        """Returns whether it would still notice: cheap, and without a write to the volume."""
+        stirred = self._counter.stirred()
+        if self._counter.storm:
+            return TripwireState(tripped=True, stirred=True)
+        fault = self._fault()
+        blind = fault or (self._group.incomplete if self._group else "")
+        return TripwireState(armed=not fault, blind=blind, stirred=stirred, watches=self.watches)
+
+    def _fault(self) -> str:
+        threads = (self._inotify, self._observer, *self._observer.emitters)
+        if not (self._observer.emitters and all(thread.is_alive() for thread in threads)):
+            return "a thread of the tripwire is dead"
+        try:
+            found = progress.call(os.stat, self._path)
+        except OSError as error:
+            return f"its root can't be looked at: {errno.errorcode.get(error.errno or 0, 'an error')}"
+        if _identity(found) != self._root:
+            return "its root was moved or replaced"
+        if self._group is None or not self._group.watches_root:
+            return "its root carries no watch any more"
+        return ""
+
+    def disarm(self) -> None:
+        """Ends its threads, as far as they can be ended."""
+        self._observer.unschedule_all()
+        for thread in (self._observer, self._inotify):
+            if thread.is_alive():
+                thread.stop()
+                thread.join(1.0)
+        if self._inotify.ident is None:  # never started: nobody else closes what it opened
+            self._inotify._is_reading = False  # noqa: SLF001
+            self._inotify.close()
+
+    def _take_down(self) -> None:
+        # From watchdog's own thread: closing inotify stops the flood at its source; the rest ends with `disarm`.
+        self._inotify.stop()
+
+
+class _WatchGroup(InotifyWatchGroup):
+    """watchdog's watches, but only of folders that are counted, and no more than FOLDERS."""
+
+    def __init__(self, is_left_out: Callable[[str], bool], *arguments: Any, **named: Any) -> None:
+        self._is_left_out = is_left_out
+        self._is_arming = True
+        self.incomplete = ""
+        super().__init__(*arguments, **named)
+
+    @property
+    def watches(self) -> int:
+        return len(self._active_callbacks_by_watch)
+
+    @property
+    def watches_root(self) -> bool:
+        return self.path in self._active_callbacks_by_path
+
+    def _add_all_callbacks(self, path: bytes) -> None:
+        # Later, folders that are new are added from watchdog's thread, and progress belongs to the prober's own.
+        is_arming, self._is_arming = self._is_arming, False
+        folders = [path]
+        while folders:
+            folder = folders.pop()
+            relative = os.fsdecode(folder[len(self.path) :].lstrip(b"/"))
+            if relative and self._is_left_out(relative):
+                continue
+            if self.watches >= FOLDERS:
+                self.incomplete = f"it has more than {FOLDERS} folders"
+                return
+            self._add_callback(folder)
+            if folder in self._active_callbacks_by_path:
+                with suppress(OSError), os.scandir(folder) as entries:  # what can't be listed has a watch all the same
+                    folders += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+            if is_arming:
+                progress.tick()
+
+    def _add_callback(self, path: bytes) -> None:
+        try:
+            watch = self._inotify_fd.add_callback(path, self.event_mask, self._callback, self._id)
+            if watch < 0:  # watchdog raises no EACCES
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        except OSError as error:
+            if path == self.path:
+                raise
+            if error.errno not in {errno.ENOENT, errno.ENOTDIR}:  # removed meanwhile
+                self.incomplete = _reason(error, os.fsdecode(path[len(self.path) :].lstrip(b"/")))
+            return
+        self._active_callbacks_by_path[path] = watch
+        self._active_callbacks_by_watch[watch] = path
+
+    def _recursive_simulate(self, src_path: bytes) -> list[InotifyEvent]:
+        # What lies in a folder that is new: the folder's own event has told enough.
+        del src_path
+        return []
+
+
+class _Emitter(InotifyEmitter):
+    """watchdog's emitter, with such watches."""
+
+    def __init__(self, *arguments: Any, is_left_out: Callable[[str], bool], **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._is_left_out = is_left_out
+        self.group: _WatchGroup | None = None
+
+    def on_thread_start(self) -> None:
+        path, mask = os.fsencode(self.watch.path), self.get_event_mask_from_filter()
+        self.group = self._inotify = _WatchGroup(
+            self._is_left_out, self._inotify_fd, path, event_mask=mask, is_recursive=True
+        )
+
+
+class _Counter(FileSystemEventHandler):
+    """Counts events; never looks at a file, never raises (that would kill watchdog's thread)."""
+
+    def __init__(self, path: str, wake: int, ignore: Ignore, take_down: Callable[[], None]) -> None:
+        self.storm = False
+        self._below = path.rstrip("/") + "/"
+        self._wake = wake
+        self._ignore = ignore
+        self._take_down = take_down
+        self._stirred = False
+        self._since = 0.0
+        self._events = 0
+
+    def stirred(self) -> bool:
+        """Returns whether anything was counted since this was last asked."""
+        stirred, self._stirred = self._stirred, False
+        return stirred
+
+    def dispatch(self, event: FileSystemEvent) -> None:
+        """Counts one event."""
+        if self.storm:
+            return
+        now = time.monotonic()
+        if now - self._since >= _STORM_SECONDS:
+            self._since, self._events = now, 0
+        self._events += 1
+        if self._events >= STORM:  # of ignored names too: they cost as much
+            self.storm = True
+            self._signal(STORM_TOKEN)
+            self._take_down()
+        elif not self._ignore.ignores(os.fsdecode(event.src_path).removeprefix(self._below)):
+            self._stirred = True
+            if event.event_type not in _CREATED:
+                # A move within the tree is a sign of a change, but no name that goes.
+                self._signal(MOVED_TOKEN if event.event_type == EVENT_TYPE_MOVED else 1)
+
+    def _signal(self, value: int) -> None:
+        with suppress(OSError):  # full: the parent has been woken often enough
+            os.eventfd_write(self._wake, value)
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
+
+
+def _reason(error: OSError, folder: str = "") -> str:
+    if error.errno == errno.EMFILE:
+        return "no inotify instance is left to this user (fs.inotify.max_user_instances)"
+    if error.errno == errno.ENOSPC:
+        return f"no inotify watch is left to this user (fs.inotify.max_user_watches is {_watch_limit()})"
+    what = f"folder {folder}" if folder else "its root"
+    return f"{what} can't be watched: {errno.errorcode.get(error.errno or 0, str(error))}"
+
+
+def _watch_limit() -> str:
+    try:
+        with open(_WATCH_LIMIT, encoding="ascii") as limit:
+            return limit.read().strip()
+    except OSError:
+        return "unknown"
