@@ -18,9 +18,13 @@ class Event(Enum):
     VOLUME_ACCEPTED = ("volume.accepted", Severity.NOTICE)
     VOLUME_HELD = ("volume.held", Severity.NOTICE)
     VOLUME_RELEASED = ("volume.released", Severity.NOTICE)
+    USAGE = ("usage", Severity.ERROR)
+    INTERNAL_ERROR = ("internal.error", Severity.ERROR)
     WATCH_STARTED = ("watch.started", Severity.INFO)
     WATCH_STOPPED = ("watch.stopped", Severity.INFO)
+    WATCH_LISTENING = ("watch.listening", Severity.INFO)
     VOLUME_SHRUNK = ("volume.shrunk", Severity.WARNING)
+    VOLUME_FULL = ("volume.full", Severity.WARNING)
     VOLUME_WIPED = ("volume.wiped", Severity.CRITICAL)
     VOLUME_RECOVERED = ("volume.recovered", Severity.NOTICE)
     VOLUME_UNMOUNTED = ("volume.unmounted", Severity.CRITICAL)
@@ -31,8 +35,9 @@ class Event(Enum):
     MARKER_CHANGED = ("marker.changed", Severity.ERROR)
     MARKER_INVALID = ("marker.invalid", Severity.ERROR)
     LEDGER_INVALID = ("ledger.invalid", Severity.WARNING)
+    LEDGER_STALE = ("ledger.stale", Severity.WARNING)
     LEDGER_UNWRITABLE = ("ledger.unwritable", Severity.WARNING)
-    WATCH_BLIND = ("watch.blind", Severity.WARNING)
+    WATCH_BLIND = ("watch.blind", Severity.INFO)
 
     @property
     def label(self) -> str:

@@ -6,13 +6,26 @@ from typing import Any
 
 from guard.event import Event, EventRecord
 from guard.outcome import Outcome
-from guard.report.text import printable
+from guard.report.text import printable, truncate
+from guard.volume.loss import Loss, Verdict
 from guard.volume.marker import Marker
-from guard.volume.observation import InvalidDocument, Look
+from guard.volume.observation import Identity, InvalidDocument, Look
 from guard.volume.verdict import Inspection, usable_ledger
 
-#: Entries that are named in a line.
-_ENTRIES = 20
+#: Entries that are named in a line, and in a sentence.
+ENTRIES = 20
+_LARGEST = 4
+
+NEVER_SEEN = "This watcher has not seen its volume yet."
+MARKER_GONE = (
+    "A marker that disappears is often a wipe: look at the files before you adopt. If they are gone, restore them from a "
+    "backup. Only if the files are right: guard adopt."
+)
+MARKER_SWAPPED = "Its marker was exchanged: find out who wrote it. If another volume's archive was unpacked here, restore the right one."
+CHECK_REPLACED = (
+    "Check claimName in the applied object, and the node's mount. Only if this volume is meant to be here from now on: "
+    "guard accept."
+)
 
 
 @dataclass(frozen=True)
@@ -172,9 +185,29 @@ def _commands(examination: Inspection) -> tuple[str, ...]:
     return accepted if outcome is Outcome.DATA_LOST else ()
 
 
+def entries_lost(loss: Loss) -> str:
+    """Returns the entries that lost most, as a clause; empty where none did."""
+    return ", ".join(f"{truncate(one.name)} {one.before} to {one.after}" for one in loss.entries[:_LARGEST])
+
+
+def nested_mounts(look: Look) -> list[str]:
+    """Returns that other mounts lie below the path, as a clause; an empty list where none do."""
+    if not look.nested:
+        return []
+    names = ", ".join(map(truncate, look.nested[:_LARGEST]))
+    more = f" and {len(look.nested) - _LARGEST} more" if len(look.nested) > _LARGEST else ""
+    return [f"other mounts below it are not counted: {names}{more}"]
+
+
+def who_looked(identity: Identity) -> str:
+    """Returns the user that looked, for messages about permission."""
+    groups = ",".join(map(str, identity.groups)) or "none"
+    return f"uid {identity.uid}, gid {identity.gid}, groups {groups}"
+
+
 def facts(examination: Inspection) -> Mapping[str, Any]:
     """What a line says of a volume: which one, on what, how much, and when it was last seen."""
-    look, census, loss = examination.look, examination.census, examination.judgement.loss
+    look, count, loss = examination.look, examination.count, examination.judgement.loss
     found: dict[str, Any] = {"path": look.path}
     if isinstance(look.marker, Marker):
         found |= {"volume": look.marker.volume, "marker_id": look.marker.marker_id}
@@ -186,10 +219,12 @@ def facts(examination: Inspection) -> Mapping[str, Any]:
             "fstype": mount.fstype,
             "source": mount.source or None,
         }
-    if census is not None and not census.fault:
-        found["files" if census.exact else "files_at_least"] = census.files
-        if census.unreadable:
-            found |= {"unreadable": list(census.unreadable[:_ENTRIES]), "unreadable_folders": census.unreadable_folders}
+    if look.nested:
+        found["nested_mounts"] = list(look.nested[:ENTRIES])
+    if count is not None and not count.fault:
+        found["files" if count.exact else "files_at_least"] = count.files
+        if count.unreadable:
+            found |= {"unreadable": list(count.unreadable[:ENTRIES]), "unreadable_folders": count.unreadable_folders}
     ledger = usable_ledger(look)
     if ledger:
         found |= {
@@ -199,9 +234,18 @@ def facts(examination: Inspection) -> Mapping[str, Any]:
             "last_pod": ledger.pod,
             "last_node": ledger.node,
         }
-    if loss and loss.lost:
-        found["lost_files"] = loss.lost
-        found["entries"] = {entry.name: [entry.before, entry.after] for entry in loss.entries[:_ENTRIES]}
+    if loss and loss.checked:
+        found |= {"checked": loss.checked, "kept": loss.kept}
+    if loss and loss.verdict is not Verdict.KEPT:
+        found |= {
+            "before": loss.before,
+            "known": loss.known,
+            "known_lost": loss.known_lost,
+            "replaced": loss.replaced,
+            "entries": {entry.name: [entry.before, entry.after] for entry in loss.entries[:ENTRIES]},
+        }
+    if ledger and ledger.incident:
+        found |= {"incident": ledger.incident.incident_id, "incident_since": ledger.incident.since}
     if look.hold is not None and not isinstance(look.hold, InvalidDocument):
         found |= {"held_by": look.hold.by, "held_since": look.hold.since, "hold_reason": look.hold.reason}
     return found

@@ -81,7 +81,7 @@ def look(path: str, report: Callable[[Look], None], *, writes_for: str | None) -
                     _add_volume_facts(facts, pinned, writes_for)
     except OSError as error:
         if error.errno in _ABSENT and "mount" not in facts:
-            facts |= {"absent": True, "found_instead": _ABSENT[error.errno], "mount": _nearest_mount(path)}
+            facts |= {"absent": True, "found_instead": _ABSENT[error.errno], **_nearest_mount(path)}
         else:
             facts["fault"] = progress.fault(error)
     return Look(**facts)
@@ -92,16 +92,17 @@ def identity() -> Identity:
     return Identity(os.geteuid(), os.getegid(), tuple(sorted(os.getgroups())))
 
 
-def _nearest_mount(path: str) -> Mount | None:
+def _nearest_mount(path: str) -> dict[str, object]:
     """The mount of the nearest existing parent: tells whether something can still be mounted at the path."""
     while path != "/":
         path = os.path.dirname(path)
         try:
             with opened(path, os.O_PATH) as descriptor:
-                return mounts.in_force(descriptor)[0]
+                mount, table = mounts.in_force(descriptor)
+                return {"mount": mount, "overlay_root": kinds.has_overlay_root(table)}
         except OSError:
             continue
-    return None
+    return {}
 
 
 def _add_mount_facts(facts: dict[str, Any], pinned: int) -> None:
@@ -114,9 +115,10 @@ def _add_mount_facts(facts: dict[str, Any], pinned: int) -> None:
         progress.step(f"finding its mount ID in {mounts.MOUNTINFO}{quoted}")
         facts["fault"] = progress.fault(OSError(errno.ENODATA, ""))
         return
-    if mount.root.endswith("//deleted"):  # a bind of a folder that was removed: still a mount, of nothing
+    if mount.is_deleted:
         facts["real_path"] = real_path = real_path.removesuffix(" (deleted)")
-    facts["is_mount_point"] = mount.mount_point == real_path
+    facts["is_mount_point"] = mount.mount_point == real_path and not mount.is_deleted
+    facts["overlay_root"] = kinds.has_overlay_root(table)
     facts["kind"], facts["kind_reason"] = kinds.classify(mount, table)
     facts["nested"] = tuple(sorted(table.below(mount, real_path)))
     facts["read_only"] = _read_only(mount)
@@ -125,6 +127,8 @@ def _add_mount_facts(facts: dict[str, Any], pinned: int) -> None:
 def _read_only(mount: Mount) -> str:
     if "ro" in mount.options:
         return "the mount is read-only (readOnly of the volumeMount)"
+    if mount.fstype == "autofs":
+        return "autofs only mounts what is asked for below it, and holds no files of its own"
     options = mount.super_options.split(",")
     if "ro" in options:
         return "the file system is mounted read-only (readOnly of the claim, or an error of the disk)"

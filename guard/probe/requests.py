@@ -40,8 +40,9 @@ class LookRequest:
         """Looks; reports the look as far as it came before anything that may block."""
         found = look.look(self.path, report, writes_for=self.writes_for)
         checked = None
-        if self.files and found.mount is not None and not found.absent and not found.fault:
-            checked = CheckRequest(self.path, self.files, self.rule).run(lambda _: report(found))
+        if found.mount is not None and not found.absent and not found.fault:
+            check = CheckRequest(self.path, self.files, self.rule)
+            checked = check.run(lambda _: report(found)) if self.files else FilesChecked()
         return LookResult(found, checked, _tripwire.state() if _tripwire else TripwireState())
 
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from watchdog.events import (
+    EVENT_TYPE_MOVED,
     DirCreatedEvent,
     DirDeletedEvent,
     DirMovedEvent,
@@ -36,6 +37,8 @@ STORM = 64
 _STORM_SECONDS = 1.0
 #: What the eventfd gets for a storm; for a removal it gets 1.
 STORM_TOKEN = 1 << 32
+#: What it carries for a move within the tree; below that is the number of removals.
+MOVED_TOKEN = 1 << 16
 #: Without this filter watchdog wakes at every file that the application opens.
 _FILTER: list[type[FileSystemEvent]] = [
     FileDeletedEvent, DirDeletedEvent, FileMovedEvent, DirMovedEvent, FileCreatedEvent, DirCreatedEvent,
@@ -83,7 +86,7 @@ class Tripwire:
 
     Args:
         path: The guarded path.
-        wake: An eventfd of the parent: gets 1 for a removal, STORM_TOKEN for a storm.
+        wake: An eventfd of the parent: gets 1 for a removal, MOVED_TOKEN for a move, STORM_TOKEN for a storm.
         ignore: What is no data.
 
     Raises:
@@ -273,7 +276,8 @@ class _Counter(FileSystemEventHandler):
         elif not self._ignore.ignores(os.fsdecode(event.src_path).removeprefix(self._below)):
             self._stirred = True
             if event.event_type not in _CREATED:
-                self._signal(1)
+                # A move within the tree is a sign of a change, but no name that goes.
+                self._signal(MOVED_TOKEN if event.event_type == EVENT_TYPE_MOVED else 1)
 
     def _signal(self, value: int) -> None:
         with suppress(OSError):  # full: the parent has been woken often enough

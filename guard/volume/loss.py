@@ -227,8 +227,8 @@ def is_over(rule: LossRule, reference: Reference, states: Mapping[str, State], f
         states: What became of all files of its sample.
         first_sign: Of the loss, in seconds since 1970.
     """
-    told = [file for file in reference.sample if _is_told(states, file)]
-    known = known_files(told, first_sign, empty=True)
+    were_known = known_files(reference.sample, first_sign, empty=True)
+    known = [file for file in were_known if _is_told(states, file)]
 
     def lost(file: SampledFile) -> bool:
         return states[file.path] is State.LOST
@@ -236,7 +236,7 @@ def is_over(rule: LossRule, reference: Reference, states: Mapping[str, State], f
     entries = _lost_of_entries(reference, known, lost)
     entries_lost = sum(share > rule.max_loss for share in entries.values())
     return (
-        bool(known)
+        (bool(known) or not were_known)
         and _share(reference, known, lost) <= rule.shrink
         and entries_lost <= rule.shrink * len(entries)
         and _share_of_bytes(reference, known, lost) <= rule.shrink

@@ -9,6 +9,8 @@ from guard.volume.paths import lineage
 #: A comma inside the value of an option stays escaped: it does not separate options.
 _COMMA = r"\054"
 _ESCAPE = re.compile(r"\\([0-3][0-7]{2})")
+_NUMBER = re.compile("[0-9]{1,20}")
+_DEVICE = re.compile("[0-9]{1,20}:[0-9]{1,20}")
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,11 @@ class Mount:
     def receives_propagation(self) -> bool:
         """Whether a mount made elsewhere can still appear below this one (mount_namespaces(7))."""
         return any(tag.startswith(("shared:", "master:")) for tag in self.propagation)
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether this is a bind mount of a folder that was deleted, also where one of the same name was made since."""
+        return self.root.endswith("//deleted")
 
 
 @dataclass(frozen=True)
@@ -130,30 +137,38 @@ def parse_line(line: str) -> Mount:
     """Reads one line.
 
     Raises:
-        MountinfoError: The line has too few fields, or an ID is not a number.
+        MountinfoError: The line has too few fields, or an ID or a device is not a number.
     """
     # 36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue
     # (1)(2)(3)  (4)   (5)   (6)        (7)     (8)(9)  (10)      (11)
-    # (7) zero or more optional fields; (8) a lone hyphen ends them; (10) may be empty: two spaces in a row.
+    # (1) mount ID                                  (7) propagation: zero or more fields
+    # (2) parent ID                                 (8) a lone hyphen: ends (7)
+    # (3) device, major:minor                       (9) file system type
+    # (4) root of the mount in its file system      (10) source: may be empty, then two spaces stand in a row
+    # (5) mount point                               (11) options of the superblock
+    # (6) options of this mount
     # Paths escape their spaces, so splitting on single spaces is exact, and a hyphen before (7) is a path.
     fields = line.split(" ")
     try:
         separator = fields.index("-", 6)
-        fstype, source, *super_options = fields[separator + 1 :]
-        mount_id, parent_id = int(fields[0]), int(fields[1])
+        mount_id, parent_id, device, root, mount_point, options, *propagation = fields[:separator]
+        fstype, source, super_options, *rest = fields[separator + 1 :]
     except ValueError:
         raise MountinfoError(f"not a line of mountinfo: {line!r}") from None
+    if not (_NUMBER.fullmatch(mount_id) and _NUMBER.fullmatch(parent_id) and _DEVICE.fullmatch(device)):
+        raise MountinfoError(f"not a line of mountinfo, an ID is no number: {line!r}")
     return Mount(
-        mount_id=mount_id,
-        parent_id=parent_id,
-        device=fields[2],
-        root=unescape(fields[3]),
-        mount_point=unescape(fields[4]),
-        options=tuple(fields[5].split(",")),
-        propagation=tuple(fields[6:separator]),
+        mount_id=int(mount_id),
+        parent_id=int(parent_id),
+        device=device,
+        root=unescape(root),
+        mount_point=unescape(mount_point),
+        options=tuple(options.split(",")),
+        propagation=tuple(propagation),
         fstype=unescape(fstype),
         source=unescape(source),
-        super_options=unescape(" ".join(super_options).replace(_COMMA, r"\134054")),
+        # Some file systems write a space into their options.
+        super_options=unescape(" ".join([super_options, *rest]).replace(_COMMA, r"\134054")),
     )
 
 

@@ -149,7 +149,8 @@ class Look:
         found_instead: What was there instead of a directory.
         fault: The call that failed; what comes after it was not looked at.
         mount: The mount in force at the path (of its nearest existing parent where it is absent).
-        is_mount_point: The path is the root of that mount.
+        is_mount_point: The path is the root of that mount, and the folder behind it was not deleted.
+        overlay_root: `/` is an overlay: in a container whose mounts were all made when it started.
         kind: The kind of that mount.
         kind_reason: The fact that tells the kind.
         container: This container's name in its pod, where it can be read.
@@ -171,6 +172,7 @@ class Look:
     fault: ProbeFault | None = None
     mount: Mount | None = None
     is_mount_point: bool = False
+    overlay_root: bool = False
     kind: Kind = Kind.UNKNOWN
     kind_reason: str = ""
     container: str | None = None

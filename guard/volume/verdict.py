@@ -2,15 +2,17 @@
 
 import errno
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from guard.outcome import PRECEDENCE, RETRYABLE, RETRYABLE_BY_PROPAGATION, Outcome
-from guard.report.text import truncate
+from guard.report.text import printable, truncate
 from guard.volume.kinds import EPHEMERAL_KINDS, Kind
 from guard.volume.ledger import Ledger, Reference
-from guard.volume.loss import Loss, LossRule, Verdict, judge_loss
+from guard.volume.loss import Content, Loss, LossRule, Verdict, is_over, judge_loss, states_of
 from guard.volume.marker import Marker
-from guard.volume.observation import GUARD_FOLDER, FileCount, InvalidDocument, Look, ProbeFault, Writing
+from guard.volume.mountinfo import Mount
+from guard.volume.observation import GUARD_FOLDER, FileCount, FilesChecked, InvalidDocument, Look, ProbeFault, Writing
+from guard.volume.timestamp import seconds_of
 
 #: GUARD_KINDS unless said otherwise: what outlives the pod.
 DURABLE_KINDS = frozenset({Kind.BLOCK, Kind.NETWORK, Kind.FUSE})
@@ -26,6 +28,7 @@ class Expectation:
         kinds: Kinds of mount that are allowed.
         writable: Whether it must be possible to write.
         loss: The loss rule.
+        ignore: GUARD_IGNORE: patterns of paths that are no data.
         probe_timeout: Seconds without progress after which a look has failed.
     """
 
@@ -34,6 +37,7 @@ class Expectation:
     kinds: frozenset[Kind] = DURABLE_KINDS
     writable: bool = True
     loss: LossRule = field(default_factory=LossRule)
+    ignore: tuple[str, ...] = ()
     probe_timeout: float = 10.0
 
 
@@ -67,7 +71,7 @@ class Judgement:
 
     Attributes:
         findings: Every outcome that holds, in the order of precedence; none where the volume is right.
-        loss: The verdict on the content; None where nothing was counted.
+        loss: The verdict on the content; None where it was not looked at.
         warnings: What a pass should say besides, as sentences.
     """
 
@@ -87,16 +91,24 @@ class Judgement:
 
     def may_recover(self, look: Look) -> bool:
         """Whether looking again can end better: see GUARD_WAIT."""
-        receives = look.mount is not None and look.mount.receives_propagation
+        receives = look.mount is not None and look.mount.receives_propagation and not look.overlay_root
         return self.outcome in RETRYABLE or (receives and self.outcome in RETRYABLE_BY_PROPAGATION)
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """One look and what it is worth."""
+    """One look and what it is worth.
+
+    Attributes:
+        look: Mount, documents, space.
+        checked: The sampled files that were checked; None where that could not change the judgement.
+        count: The count; None where none was needed.
+        judgement: What follows from them.
+    """
 
     look: Look
-    census: FileCount | None
+    checked: FilesChecked | None
+    count: FileCount | None
     judgement: Judgement
 
     @property
@@ -129,8 +141,8 @@ def reference_of(look: Look) -> Reference | None:
     return ledger.reference if ledger else None
 
 
-def worth_counting(expected: Expectation, look: Look) -> bool:
-    """Whether the content can still change the judgement: never count the wrong disk."""
+def is_content_relevant(expected: Expectation, look: Look) -> bool:
+    """Whether the content can still change the judgement: never look at the files of the wrong disk."""
     if look.fault or look.absent or not look.is_mount_point or not _allowed(expected, look):
         return False
     if isinstance(look.marker, Marker):
@@ -138,27 +150,55 @@ def worth_counting(expected: Expectation, look: Look) -> bool:
     return usable_ledger(look) is not None
 
 
-def judge(expected: Expectation, look: Look, census: FileCount | None = None) -> Judgement:
-    """Judges a look, and the count that followed it.
+def judge(
+    expected: Expectation, look: Look, checked: FilesChecked | None = None, count: FileCount | None = None
+) -> Judgement:
+    """Judges a look, and what it found of the content.
 
     Args:
         expected: What the settings ask.
         look: What was found.
-        census: The count, where it was worth counting.
+        checked: What became of the files of the ledger's sample, where that was worth looking at.
+        count: The count, where there was one.
     """
-    loss = judge_loss(expected.loss, reference_of(look), census) if census is not None and not census.fault else None
-    found = [*_findings(expected, look, census, loss)]
+    loss = judge_content(expected, look, checked, count)
+    found = [*_findings(expected, look, checked, count, loss)]
     if loss is not None and loss.verdict is Verdict.WIPED:
         found.append(_data_lost(look, loss))
     findings = sorted(found, key=lambda finding: PRECEDENCE.index(finding.outcome))
-    return Judgement(tuple(findings), loss, tuple(_warnings(expected, look, census)))
+    return Judgement(tuple(findings), loss, tuple(_warnings(expected, look, count)))
 
 
-def _findings(expected: Expectation, look: Look, census: FileCount | None, loss: Loss | None) -> Iterator[Finding]:
+def judge_content(
+    expected: Expectation, look: Look, checked: FilesChecked | None, count: FileCount | None
+) -> Loss | None:
+    """Returns the verdict on the content, to which the ledger says what was there just before; None if nothing was checked.
+
+    An incident in the ledger is a loss until the data is back.
+    """
+    if (checked is None and count is None) or (checked and checked.fault) or (count and count.fault):
+        return None
+    ledger, checks = usable_ledger(look), checked.checks if checked else {}
+    reference, incident = (ledger.reference, ledger.incident) if ledger else (None, None)
+    elsewhere = count.elsewhere if count else frozenset[str]()
+    states = states_of(expected.loss, reference.sample, checks, elsewhere) if reference else {}
+    content = Content(states, count.files if count else None, count.entries if count else None)
+    first_sign = seconds_of(incident.since if incident else ledger.written) if ledger else 0.0
+    loss = judge_loss(expected.loss, reference, content, first_sign)
+    if incident is not None and loss.verdict is not Verdict.WIPED:
+        assert reference is not None
+        if not is_over(expected.loss, reference, states, first_sign):
+            return replace(loss, verdict=Verdict.WIPED)
+    return loss
+
+
+def _findings(
+    expected: Expectation, look: Look, checked: FilesChecked | None, count: FileCount | None, loss: Loss | None
+) -> Iterator[Finding]:
     if look.absent:
         yield Finding(Outcome.MISSING, f"{look.path}: {look.found_instead}", "a mounted directory")
         return
-    fault = look.fault or (census.fault if census else None)
+    fault = look.fault or (checked.fault if checked else None) or (count.fault if count else None)
     if fault:
         yield _unreachable(look, expected.probe_timeout, fault)
     if look.mount is None:
@@ -168,6 +208,8 @@ def _findings(expected: Expectation, look: Look, census: FileCount | None, loss:
             )
         return
     yield from _mount_findings(expected, look)
+    if not look.is_mount_point or look.mount.is_deleted:
+        return  # a marker or a hold that is missing there is no finding of its own
     if not look.fault:
         yield from _marker_findings(expected, look, lost=loss is not None and loss.acceptable)
     yield from _state_findings(expected, look)
@@ -211,22 +253,52 @@ def _allowed(expected: Expectation, look: Look) -> bool:
 
 def _mount_findings(expected: Expectation, look: Look) -> Iterator[Finding]:
     assert look.mount is not None
-    mount = look.mount
-    listed = ", ".join(sorted(kind.value for kind in expected.kinds))
-    if not look.is_mount_point:
-        found = f"{look.path} is a plain directory of {mount.fstype} mounted at {mount.mount_point}"
-        yield Finding(Outcome.NOT_MOUNTED, found, f"a volume mounted at {look.path}")
+    if look.mount.is_deleted or not look.is_mount_point:
+        yield _not_mounted(expected, look, look.mount)
     elif not _allowed(expected, look):
         outcome = (
             Outcome.EPHEMERAL if look.kind in EPHEMERAL_KINDS
             else Outcome.NODE_DISK if look.kind is Kind.NODE_DISK
             else Outcome.KIND_REFUSED
         )  # fmt: skip
+        meant = f"If this kind is meant, set {_setting(expected.kinds | {look.kind})} in the gate and in the watcher"
+        refused = outcome is Outcome.KIND_REFUSED
         yield Finding(
             outcome,
             f"{look.path} is of kind {look.kind.value}: {look.kind_reason}",
-            f"one of GUARD_KINDS={listed}",
+            f"one of {_setting(expected.kinds)}",
+            hint="" if refused else f"{meant}.",
+            instead=f"{meant}; the marker alone then tells the right volume." if refused else "",
         )
+
+
+def _setting(kinds: frozenset[Kind]) -> str:
+    return f"GUARD_KINDS={','.join(sorted(kind.value for kind in kinds))}"
+
+
+def _not_mounted(expected: Expectation, look: Look, mount: Mount) -> Finding:
+    wanted = f"a volume mounted at {look.path}"
+    point = printable(mount.mount_point)
+    if mount.is_deleted:
+        folder = truncate(mount.root.removesuffix("//deleted"))
+        return Finding(
+            Outcome.NOT_MOUNTED,
+            f"the folder behind this bind mount was deleted on the node: {folder} of {mount.fstype}, mounted at {point}",
+            wanted,
+            instead="Delete the pod: a new one mounts the folder that is there now, this one never will. If this is a "
+            "subPath of a volume, its files were deleted too: look there before you start anything.",
+        )
+    found = f"{look.path} is a plain directory of {mount.fstype} mounted at {point}"
+    if mount.mount_point == "/" or not _allowed(expected, look):
+        return Finding(Outcome.NOT_MOUNTED, found, wanted)
+    link = "" if look.real_path in {"", look.path} else f" is a link to {truncate(look.real_path)}, which"
+    return Finding(
+        Outcome.NOT_MOUNTED,
+        f"{look.path}{link} is a folder inside the volume mounted at {point} ({mount.fstype})",
+        wanted,
+        instead=f"Set GUARD_PATH={point} in the gate and in the watcher. If a volume of its own should be at "
+        f"{look.path}, compare volumes and volumeMounts of the APPLIED object with your file.",
+    )
 
 
 #: Adopting a wiped volume is refused until what is left of it was accepted.
@@ -241,7 +313,7 @@ def _marker_findings(expected: Expectation, look: Look, *, lost: bool) -> Iterat
         seen = usable_ledger(look)
         found = f"{look.path} carries no marker"
         if seen:
-            found += f", but a ledger: {seen.files} files when {truncate(seen.pod or 'a guard')} last wrote it at {seen.written}"
+            found += f", but a ledger: {seen.reference.files} files when {truncate(seen.pod or 'a guard')} last wrote it at {seen.written}"
         yield Finding(Outcome.MARKER_MISSING, found, wanted, f"{_ACCEPT_FIRST}guard adopt." if lost else "")
     elif isinstance(look.marker, InvalidDocument):
         broken = look.marker
@@ -282,27 +354,29 @@ def _state_findings(expected: Expectation, look: Look) -> Iterator[Finding]:
 
 
 def _data_lost(look: Look, loss: Loss) -> Finding:
-    largest = ", ".join(f"{truncate(entry.name)} {entry.before} to {entry.after}" for entry in loss.entries[:3])
-    found = f"{look.path} holds {loss.found}: {loss.reason}"
-    if largest:
-        found += f" ({largest})"
     ledger = usable_ledger(look)
-    expected = loss.expected
-    if ledger and not loss.floor:
-        expected += (
-            f", recorded {ledger.reference.recorded}, last seen {ledger.written} by {truncate(ledger.pod or 'a guard')}"
-        )
+    if loss.min_files:
+        return Finding(
+            Outcome.DATA_LOST, f"{look.path} holds {loss.after} files", f"at least {loss.min_files} files (GUARD_MIN_FILES)",
+            instead="Restore the data from a backup. If so few files are right: lower GUARD_MIN_FILES.",
+        )  # fmt: skip
+    kept = f"{loss.kept} of the {loss.checked} files that were checked are left on {look.path}"
+    largest = ", ".join(f"{truncate(entry.name)} {entry.before} to {entry.after}" for entry in loss.entries[:3])
+    found = kept + (f" ({largest})" if largest else "")
+    expected = f"the {loss.before} files of the reference"
+    if ledger:
+        expected += f", last seen {ledger.written} by {truncate(ledger.pod or 'a guard')}"
         expected += f" on {truncate(ledger.node)}" if ledger.node else ""
-    return Finding(Outcome.DATA_LOST, found, expected, instead=loss.remedy if loss.floor else "")
+    return Finding(Outcome.DATA_LOST, found, expected)
 
 
-def _warnings(expected: Expectation, look: Look, census: FileCount | None) -> Iterator[str]:
+def _warnings(expected: Expectation, look: Look, count: FileCount | None) -> Iterator[str]:
     if expected.writable and look.writing is Writing.FULL:
         yield f"{look.path} is full: a write failed for lack of space or quota"
     if expected.writable and look.writing is Writing.DENIED and not look.read_only:
         who = look.identity
         folder = f"{look.path}/{GUARD_FOLDER}"
         yield f"uid {who.uid}, gid {who.gid} may not write {folder}: whether the volume is writable was not seen"
-    if census is not None and census.unreadable:
-        names = ", ".join(map(truncate, census.unreadable[:3]))
-        yield f"{census.unreadable_folders} folders could not be read and keep their last count: {names}"
+    if count is not None and count.unreadable:
+        names = ", ".join(map(truncate, count.unreadable[:3]))
+        yield f"{count.unreadable_folders} folders could not be read and keep their last count: {names}"

@@ -1,108 +1,103 @@
-"""Marker, ledger and hold as the looks of a watcher find them: acceptance, adoption, announced work. Pure."""
+"""Ledger and hold as the watcher finds them: accepted, adopted again, another watcher's, out of an archive. Pure."""
 
-from guard.event import Event
-from guard.outcome import Severity
+from enum import Enum
+
 from guard.volume.hold import Hold
 from guard.volume.ledger import Ledger
-from guard.volume.marker import Marker
-from guard.volume.observation import InvalidDocument, Look
-from guard.volume.verdict import ledger_warning, usable_ledger
-from guard.watch import lines
-from guard.watch.case import Case
-from guard.watch.keeping import Keeper
-from guard.watch.sightings import Moment
+from guard.volume.observation import InvalidDocument
+from guard.volume.timestamp import seconds_of
+from guard.watch.schedules import LedgerSchedule
 
-#: Seconds after which a hold that nobody released is said again.
-_HOLD_REMINDER = 3600.0
+#: Seconds by which the clocks of two nodes may differ.
+_CLOCKS_DIFFER = 300.0
 
 
-class Documents:
-    """What stands in `.volume-guard/`.
+class LedgerNews(Enum):
+    """What the ledger of a look tells."""
+
+    NOTHING = "nothing"
+    FIRST = "first"
+    ACCEPTED = "accepted"
+    ADOPTED = "adopted"
+    RECOVERED = "recovered"
+    UPDATED = "updated"
+    STALE = "stale"
+
+
+class DocumentTracker:
+    """What is known of the documents on one volume.
+
+    Attributes:
+        schedule: When the ledger is written; knows the one on the volume.
+        marker_id: The marker that the ledger belongs to; empty before one was seen.
+        generation: Of the ledger that is to be written; an open incident's ID is made of it.
+        hold: Announced work; None where there is none, or a stale one.
+        stale_hold: A hold that came out of an archive stands on the volume: it is not obeyed.
 
     Args:
-        case: The volume's.
-        window: GUARD_WINDOW, in seconds.
         jitter: From 1.0 to 1.1: many watchers of one volume must not write at once.
+        pod: This pod's name, where known.
     """
 
-    def __init__(self, case: Case, window: float, jitter: float) -> None:
-        self._case = case
-        self._window = window
-        self._jitter = jitter
-        self._held_said = 0.0
-        self._hold_over = False  # since the last look
-        self._warning = ""
+    def __init__(self, jitter: float, pod: str | None) -> None:
+        self.schedule = LedgerSchedule(jitter)
+        self.marker_id = ""
+        self.generation = 1
+        self.hold: Hold | InvalidDocument | None = None
+        self.stale_hold = False
+        self._pod = pod
+        self._declared = ""
+        self._stale: Ledger | None = None
 
-    def take_hold(self, moment: Moment, look: Look) -> bool:
-        """Takes the hold, or that there is none; True where one is over: what it kept quiet is to be judged anew."""
-        case = self._case
-        hold, before = look.hold, case.hold
-        case.hold = hold
-        case.incident.held = hold is not None
-        self._hold_over = hold is None and before is not None
-        if hold is not None and before is None:
-            self._say_held(moment, hold, again=False)
-        if not self._hold_over:
+    def on_ledger(self, now: float, marker_id: str, ledger: Ledger | None) -> LedgerNews:
+        """Handles the usable ledger of a look.
+
+        Args:
+            now: The monotonic clock.
+            marker_id: The marker beside it; where that is missing, the one that the ledger names.
+            ledger: The ledger; None where there is none that can be used.
+        """
+        stored = self.schedule.stored
+        if marker_id != self.marker_id:
+            news = LedgerNews.ADOPTED if self.marker_id else LedgerNews.FIRST
+            self.marker_id, self.generation = marker_id, ledger.generation if ledger else 1
+            self.schedule.stored = ledger
+            self._declared = ledger.reference.declared if ledger else ""
+            return news
+        if ledger is None:
+            self.schedule.stored = None
+            return LedgerNews.NOTHING
+        if ledger in (stored, self._stale):
+            return LedgerNews.NOTHING
+        if ledger.generation > max(self.generation, stored.generation if stored else 0):
+            accepted = ledger.reference.declared != self._declared
+            self.generation, self._declared = ledger.generation, ledger.reference.declared
+            self.schedule.on_other_write(now, ledger)
+            return LedgerNews.ACCEPTED if accepted else LedgerNews.RECOVERED
+        if ledger.generation < self.generation or self._went_back(stored, ledger):
+            self._stale, self.schedule.stored = ledger, None
+            return LedgerNews.STALE
+        self.schedule.on_other_write(now, ledger)
+        return LedgerNews.UPDATED
+
+    def _went_back(self, stored: Ledger | None, ledger: Ledger) -> bool:
+        if stored is None:
             return False
-        # Where the marker went too, the hold was removed with everything else: nobody ended the work, and nobody
-        # announced that. What is lost is then said aloud.
-        if isinstance(look.marker, Marker):
-            case.tell(Event.VOLUME_RELEASED, lines.released(look.path), {}, Severity.INFO)
-        return True
+        apart = seconds_of(stored.written) - seconds_of(ledger.written)
+        same_writer = ledger.pod == self._pod and ledger.pod == stored.pod
+        return apart > (0 if same_writer else _CLOCKS_DIFFER)
 
-    def remind(self, moment: Moment) -> None:
-        """Says a hold again that nobody released; also of a volume that was taken away under it."""
-        if self._case.hold is not None and moment.at - self._held_said >= _HOLD_REMINDER:
-            self._say_held(moment, self._case.hold, again=True)
-
-    def _say_held(self, moment: Moment, hold: Hold | InvalidDocument, *, again: bool) -> None:
-        self._held_said = moment.at
-        path = self._case.expected.path
-        self._case.tell(Event.VOLUME_HELD, lines.held(path, hold, again=again), {}, Severity.INFO)
-
-    def take_ledger(self, moment: Moment, look: Look) -> bool:
-        """Takes marker and ledger of the right volume; True where somebody accepted or adopted what is there."""
-        case, marker, ledger = self._case, look.marker, usable_ledger(look)
-        if not isinstance(marker, Marker):
-            if case.keeper is None and ledger is not None:
-                case.keeper = Keeper(ledger, ledger.marker_id, self._window, self._jitter)
+    def on_hold(self, hold: Hold | InvalidDocument | None) -> bool:
+        """Handles the hold of a look; True where it is one out of an archive that is to be reported."""
+        if hold == self.hold:
+            self.stale_hold = self.stale_hold and hold is not None
             return False
-        self._say_invalid(look)
-        if case.keeper is None:
-            case.keeper = Keeper(ledger, marker.marker_id, self._window, self._jitter)
-        elif ledger is None:
-            case.keeper.missed()
-        elif ledger.marker_id != case.keeper.marker_id:
-            case.adopt(moment, Keeper(ledger, marker.marker_id, self._window, self._jitter))
-            return True
-        elif self._is_accepted(case.keeper, ledger):
-            case.keeper.read(ledger)
-            case.accept(moment)
-            return True
-        else:
-            case.keeper.seen(moment, ledger)
-        return False
+        stale = isinstance(hold, Hold) and bool(self.marker_id) and hold.generation < self.generation
+        news = stale and not self.stale_hold
+        self.stale_hold = stale
+        self.hold = None if stale else hold
+        return news
 
-    def _is_accepted(self, keeper: Keeper, ledger: Ledger) -> bool:
-        # A release accepts what is there, also where that is what was there before; no watcher writes under a hold.
-        return keeper.is_accepted(ledger) or (self._hold_over and keeper.is_later(ledger))
-
-    def take_over(self, moment: Moment, look: Look) -> bool:
-        """Takes marker and ledger of another volume that somebody adopted or accepted in the place of the known one."""
-        case, marker, ledger = self._case, look.marker, usable_ledger(look)
-        assert isinstance(marker, Marker)
-        assert ledger is not None
-        self._say_invalid(look)
-        case.census = None  # of the other one
-        if case.keeper is not None and case.keeper.marker_id == marker.marker_id:
-            case.keeper.read(ledger)
-            case.accept(moment)
-        else:
-            case.adopt(moment, Keeper(ledger, marker.marker_id, self._window, self._jitter))
-        return True
-
-    def _say_invalid(self, look: Look) -> None:
-        warning = ledger_warning(look)
-        if warning and warning != self._warning:
-            self._case.tell(Event.LEDGER_INVALID, lines.ledger_invalid(look.path, warning), {"reason": warning})
-        self._warning = warning
+    def next_generation(self) -> None:
+        """Handles that an incident is over: the next one has another ID, the same in every pod."""
+        self.generation += 1

@@ -1,11 +1,13 @@
 """What kind of volume a real mount is, and whether the gate lets it through."""
 
+import os
+import re
 import sys
 from dataclasses import dataclass
 
 import pytest
 
-from tests.linux.sandbox import Ended, Sandbox
+from tests.linux.sandbox import REPOSITORY, Ended, Sandbox
 
 pytestmark = pytest.mark.mounts
 
@@ -74,7 +76,7 @@ def test_what_is_not_a_directory_is_missing(sandbox: Sandbox, script: str, inste
 
 
 #: A node: its disk holds the files that the kubelet binds into every container.
-_NODE = "mkdir $W/node; mount -o loop $W/disk $W/node; mkdir -p $W/node/local; touch $W/node/hosts; mount --bind $W/node/hosts /etc/hosts; "
+_NODE = "mkdir $W/node; mount -o loop $W/disk $W/node; mkdir -p $W/node/local; touch $W/node/etc-hosts; mount --bind $W/node/etc-hosts /etc/hosts; "
 
 
 @pytest.mark.root
@@ -83,6 +85,13 @@ def test_a_folder_of_the_node_s_disk_is_refused_unless_it_is_meant(disk: Sandbox
     disk.sh(_NODE + "mount --bind $W/node/local $P")
     ended = disk.guard("check", GUARD_KINDS=kinds)
     assert (ended.status, ended.last["kind"]) == (status, "node-disk")
+
+
+@pytest.mark.root
+def test_a_claim_that_also_gives_the_hosts_file_is_no_node_s_disk(adopted_disk: Sandbox) -> None:
+    adopted_disk.sh("mount -o loop $W/disk $P; touch $P/hosts; mount --bind $P/hosts /etc/hosts")
+    ended = adopted_disk.guard("check")
+    assert (ended.status, ended.last["kind"]) == (0, "block")
 
 
 @pytest.mark.root
@@ -167,3 +176,91 @@ def test_where_no_mount_id_is_shown_the_mount_is_told_by_the_path(volume: Sandbo
     assert guard("check", GUARD_PATH=f"{volume.path}/a").status == 10
     volume.sh("mount -t tmpfs over $P")
     assert guard("check").status == 20
+
+
+@pytest.mark.parametrize("made_again", ["", "; cp -a $P/. $W/node/made; mv $W/node/made $W/node/claim"])
+def test_a_bind_of_a_folder_that_was_deleted_is_not_mounted_whatever_was_made_in_its_place(
+    adopted: Sandbox, made_again: str
+) -> None:
+    adopted.sh(
+        "mkdir $W/node; mount -t tmpfs node $W/node; mkdir $W/node/claim $W/node/made; cp -a $P/. $W/node/claim; "
+        f"mount --bind $W/node/claim $P; rm -r $W/node/claim{made_again}"
+    )
+    ended = adopted.guard("check")
+    assert (ended.status, ended.last.get("also")) == (10, None)
+    assert "was deleted on the node: /claim of tmpfs" in ended.termination
+    assert "Delete the pod" in ended.termination
+    assert "Restore" not in ended.termination
+    assert adopted.guard("adopt").status == 10
+
+
+@pytest.mark.parametrize("link", [False, True], ids=["a folder", "a link to one"])
+def test_of_a_path_inside_a_volume_the_mount_is_named_and_setting_it_mends_that(adopted: Sandbox, link: bool) -> None:
+    path = f"{adopted.path}/tenant"
+    if link:
+        adopted.sh("ln -s $P/tenant $W/link")
+        path = f"{adopted.work}/link"
+    ended = adopted.guard("check", GUARD_PATH=path)
+    assert (ended.status, ended.last.get("also")) == (10, None)
+    assert f"inside the volume mounted at {adopted.path} (tmpfs)" in ended.termination
+    assert f"Set GUARD_PATH={adopted.path} in" in ended.termination
+    assert "its files are in the container" not in ended.termination
+    assert adopted.guard("check", GUARD_PATH=adopted.path).status == 0
+
+
+@pytest.mark.root
+def test_a_folder_inside_a_disk_is_told_by_its_disk_and_one_of_a_refused_kind_is_a_plain_directory(
+    adopted_disk: Sandbox,
+) -> None:
+    adopted_disk.sh("mount -o loop $W/disk $P")
+    inside = adopted_disk.guard("check", GUARD_PATH=f"{adopted_disk.path}/tenant/pdf")
+    assert f"Set GUARD_PATH={adopted_disk.path} in" in inside.termination
+    refused = adopted_disk.guard("check", GUARD_PATH=f"{adopted_disk.path}/tenant/pdf", GUARD_KINDS="network")
+    assert (inside.status, refused.status) == (10, 10)
+    assert "GUARD_PATH" not in refused.termination
+    assert "Compare volumes and volumeMounts" in refused.termination
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/app/skills", 10), ("/nowhere/at/all", 13), ("/memory", 11)],
+    ids=["a plain directory", "no such path", "memory"],
+)
+def test_in_a_container_whose_root_is_an_overlay_nobody_waits_for_a_mount(
+    sandbox: Sandbox, path: str, status: int
+) -> None:
+    # As containerd and docker start one: its root receives what is mounted on the node, and nobody mounts there.
+    visible = " ".join({REPOSITORY, os.path.realpath(sys.prefix), os.path.realpath(sys.base_prefix)})
+    sandbox.sh(
+        "mkdir $W/c; mount -t tmpfs c $W/c; cd $W/c; mkdir u w r; "
+        "mount -t overlay -o lowerdir=/,upperdir=u,workdir=w overlay r; mkdir -p r/app/skills r/memory; "
+        f"for seen in /proc /dev {visible}; do mkdir -p r$seen; mount --rbind $seen r$seen; done; "
+        "mount -t tmpfs memory r/memory; mount --make-rshared r"
+    )
+    root = f"{sandbox.work}/c/r"
+    contained = ["unshare", "--mount", "--propagation", "slave", "chroot", root, *sandbox.command("check")]
+    ended = sandbox.run(contained, GUARD_PATH=path, GUARD_WAIT="60s", GUARD_TERMINATION_LOG="/memory/log")
+    assert ended.status == status, ended.stderr
+    assert ended.events() == ["volume.refused"]
+
+
+#: Where a node keeps a claim's files, and where a runtime keeps the folder of an image's VOLUME, on a disk of its own.
+_RUNTIME = "io.containerd.grpc.v1.cri/containers/c0ffee/volumes/53d2"
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(("folder", "status"), [(_RUNTIME, 11), ("claims/skills", 20)])
+def test_a_folder_that_the_runtime_made_on_a_disk_of_its_own_is_ephemeral(
+    disk: Sandbox, folder: str, status: int
+) -> None:
+    disk.sh(f"mkdir $W/d; mount -o loop $W/disk $W/d; mkdir -p $W/d/{folder}; mount --bind $W/d/{folder} $P")
+    ended = disk.guard("check")
+    assert ended.status == status
+    assert ("it is lost with the container" in ended.termination) is (status == 11)
+
+
+def test_the_value_that_allows_a_refused_kind_is_printed_and_can_be_pasted(volume: Sandbox) -> None:
+    ended = volume.guard("check", GUARD_KINDS="")
+    (value,) = re.findall(r"set GUARD_KINDS=([a-z,-]+)", ended.termination)
+    assert volume.guard("check", GUARD_KINDS=value).status == 20

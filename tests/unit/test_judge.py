@@ -1,6 +1,7 @@
 """The judgement: each outcome by itself, several at once, what waives, what may mend, what is worth counting."""
 
 import errno
+import re
 from dataclasses import replace
 
 import pytest
@@ -183,7 +184,60 @@ def test_nothing_waives_a_plain_directory(kind: Kind) -> None:
 
 def test_a_refused_kind_names_the_setting() -> None:
     (finding,) = judge(EXPECTED, of_kind(Kind.UNKNOWN), FULL).findings
-    assert "GUARD_KINDS=block, fuse, network" in finding.expected
+    assert "GUARD_KINDS=block,fuse,network" in finding.expected
+    assert "set GUARD_KINDS=block,fuse,network,unknown in the gate" in finding.remedy
+
+
+@pytest.mark.parametrize("kind", [Kind.MEMORY, Kind.NODE_DISK, Kind.OVERLAY, Kind.UNKNOWN, Kind.CONFIG])
+def test_the_value_that_allows_a_kind_can_be_pasted(kind: Kind) -> None:
+    (finding,) = judge(EXPECTED, of_kind(kind), FULL).findings
+    (value,) = re.findall(r"set GUARD_KINDS=([a-z,-]+)", finding.remedy + finding.hint)
+    assert {*value.split(",")} == {"block", "fuse", "network", kind.value}
+
+
+DELETED = replace(MOUNT, root="/var/lib/kubelet/pods/cc79/volumes/x//deleted")
+
+
+@pytest.mark.parametrize("kind", [Kind.BLOCK, Kind.NODE_DISK, Kind.EMPTY_DIR])
+@pytest.mark.parametrize("seen_as_mount_point", [True, False])
+def test_a_bind_mount_of_a_folder_that_was_deleted_is_not_mounted_and_nothing_else(
+    kind: Kind, *, seen_as_mount_point: bool
+) -> None:
+    look = replace(of_kind(kind), mount=DELETED, is_mount_point=seen_as_mount_point, marker=None, ledger=None)
+    (finding,) = judge(EXPECTED, look, None).findings
+    assert finding.outcome is Outcome.NOT_MOUNTED
+    assert "was deleted on the node: /var/lib/kubelet/pods/cc79/volumes/x of ext4" in finding.found
+    assert finding.remedy.startswith("Delete the pod")
+    assert "Restore" not in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("path", "real_path"), [("/app/skills/tenant", "/app/skills/tenant"), ("/skills", "/app/skills/tenant")]
+)
+def test_of_a_folder_inside_a_volume_the_mount_is_named_to_be_set(path: str, real_path: str) -> None:
+    look = replace(GOOD, path=path, real_path=real_path, is_mount_point=False, marker=None, ledger=None)
+    (finding,) = judge(replace(EXPECTED, path=path), look, None).findings
+    assert finding.outcome is Outcome.NOT_MOUNTED
+    assert "a folder inside the volume mounted at /app/skills (ext4)" in finding.found
+    assert (f"is a link to {real_path}" in finding.found) is (path != real_path)
+    assert finding.remedy.startswith("Set GUARD_PATH=/app/skills in the gate and in the watcher.")
+    assert "its files" not in finding.remedy
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        replace(GOOD, mount=OVERLAY, is_mount_point=False, kind=Kind.OVERLAY, marker=None, ledger=None),
+        replace(of_kind(Kind.MEMORY), is_mount_point=False, marker=None, read_only="the mount is read-only"),
+        replace(of_kind(Kind.BLOCK), mount=replace(MOUNT, mount_point="/"), is_mount_point=False, marker=None),
+    ],
+    ids=["the container's overlay", "memory", "a root on a disk"],
+)
+def test_of_a_plain_directory_elsewhere_the_applied_object_is_to_be_compared(look: Look) -> None:
+    (finding,) = judge(EXPECTED, look, None).findings
+    assert "is a plain directory" in finding.found
+    assert finding.remedy.startswith("Compare volumes and volumeMounts of the APPLIED object")
+    assert "GUARD_PATH" not in finding.remedy
 
 
 def test_where_writing_is_not_required_a_read_only_volume_is_ok() -> None:
@@ -360,6 +414,12 @@ def test_the_gate_waits_where_it_may_mend_and_nowhere_else(look: Look, outcome: 
     look = replace(look, mount=replace(look.mount, propagation=tags))
     expected = outcome.status in {14, 15, 20, 23, 30} or (propagates and outcome.status in {10, 11, 12, 13, 16})
     assert judge(EXPECTED, look, FULL).may_recover(look) is expected
+
+
+@pytest.mark.parametrize(("look", "outcome"), SINGLE.values(), ids=SINGLE.keys())
+def test_in_a_container_whose_root_is_an_overlay_nobody_waits_for_a_mount(look: Look, outcome: Outcome) -> None:
+    look = replace(look, mount=replace(SHARED, propagation=("master:85",)), overlay_root=True)
+    assert judge(EXPECTED, look, FULL).may_recover(look) is (outcome.status in {14, 15, 20, 23, 30})
 
 
 def test_lost_data_may_be_restored_or_accepted_while_the_gate_waits() -> None:

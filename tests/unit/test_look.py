@@ -26,6 +26,7 @@ WRITABLE = {
 READ_ONLY = {
     "readOnly of the volumeMount": ("1 0 7:1 / /app/skills ro,relatime - ext4 /dev/loop1 rw", "volumeMount"),
     "readOnly of the claim": ("1 0 7:1 / /app/skills rw - ext4 /dev/loop1 ro,errors=remount-ro", "claim"),
+    "a map of automatic mounts": ("1 0 0:9 / /app/skills rw - autofs /etc/auto.cvmfs rw,fd=5,indirect", "autofs"),
     "an error of the disk": ("1 0 7:1 / /app/skills rw - ext4 /dev/loop1 rw,emergency_ro", "emergency_ro"),
 }
 

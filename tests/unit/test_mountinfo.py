@@ -57,9 +57,17 @@ ODD = {
         "36 35 0:9 / /m rw - fuse.x y rw,name=a - b",
         Mount(36, 35, "0:9", "/", "/m", ("rw",), (), "fuse.x", "y", "rw,name=a - b"),
     ),
-    "no super options": (
-        "36 35 0:9 / /m rw - ext4 /dev/x",
+    "super options that are empty": (
+        "36 35 0:9 / /m rw - ext4 /dev/x ",
         Mount(36, 35, "0:9", "/", "/m", ("rw",), (), "ext4", "/dev/x", ""),
+    ),
+    "IDs of 64 bits, as of gVisor": (
+        "18446744073709551615 1 0:9 / /m rw - 9p none rw",
+        Mount(18446744073709551615, 1, "0:9", "/", "/m", ("rw",), (), "9p", "none", "rw"),
+    ),
+    "a drive of WSL: its options hold semicolons and a backslash": (
+        r"36 35 0:9 / /mnt/c rw - 9p C:\134 rw,aname=drvfs;path=C:\134;uid=0,trans=fd",
+        Mount(36, 35, "0:9", "/", "/mnt/c", ("rw",), (), "9p", "C:\\", "rw,aname=drvfs;path=C:\\;uid=0,trans=fd"),
     ),
     "a name that is not UTF-8": (
         "36 35 0:9 / /m\udcff rw - ext4 /dev/x rw",
@@ -84,6 +92,20 @@ MALFORMED = {
     "a mount ID that is no number": "x 35 98:0 / /m rw - ext3 /dev/root rw",
     "a parent ID that is no number": "36 ? 98:0 / /m rw - ext3 /dev/root rw",
     "a number of 5,000 digits": "9" * 5000 + " 35 98:0 / /m rw - ext3 /dev/root rw",
+    "no super options": "36 35 0:9 / /m rw - ext4 /dev/x",
+    "no super options behind an empty source": "36 35 0:9 / /m rw - tmpfs ",
+    "no mount options": "36 35 98:0 / /m - ext3 /dev/root rw",
+    "an ID with a sign": "+36 35 98:0 / /m rw - ext3 /dev/root rw",
+    "an ID below zero": "-1 35 98:0 / /m rw - ext3 /dev/root rw",
+    "an ID with an underscore": "3_6 35 98:0 / /m rw - ext3 /dev/root rw",
+    "an ID in other digits": "٣٦ 35 98:0 / /m rw - ext3 /dev/root rw",
+    "no ID": " 35 98:0 / /m rw - ext3 /dev/root rw",
+    "a device that is a name": "36 35 vda / /m rw - ext3 /dev/root rw",
+    "a device without minor": "36 35 98 / /m rw - ext3 /dev/root rw",
+    "a device with an empty minor": "36 35 98: / /m rw - ext3 /dev/root rw",
+    "a device in hexadecimal": "36 35 fe:0 / /m rw - ext3 /dev/root rw",
+    "a device of three numbers": "36 35 98:0:1 / /m rw - ext3 /dev/root rw",
+    "a device below zero": "36 35 98:-1 / /m rw - ext3 /dev/root rw",
     "a tab between fields": "36\t35 98:0 / /m rw - ext3 /dev/root rw",
 }
 

@@ -1,6 +1,6 @@
 """/livez, /readyz and /metrics, in the watcher's own poll loop: no thread, no wake-up of its own, no client waited for.
 
-What a page says is the caller's; the port may be taken, then it is tried again.
+What a page shows is the caller's; the port may be taken, then it is tried again.
 """
 
 import errno
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-#: Clients at once; the oldest is dropped for a new one, since a half-open connection lasts for ever.
+#: Clients at once; the oldest is dropped for a new one, since a half-open connection lasts forever.
 _CLIENTS = 16
 #: Seconds that a client may take for its request and for reading the answer.
 _PATIENCE = 5.0
@@ -43,7 +43,7 @@ class _Client:
     answer: bytes = b""
 
 
-class Endpoints:
+class HttpServer:
     """A small HTTP listener.
 
     Args:
@@ -63,17 +63,20 @@ class Endpoints:
         self._retry_at = float("-inf")
         self._refused = ""
 
-    def listen(self, now: float) -> str:
-        """Opens the port where it is not open yet and a try is due; why that failed, empty where it did not or was told."""
+    def listen(self, now: float) -> str | None:
+        """Opens the port if it is not open yet and a try is due; returns why that failed, empty if it did not.
+
+        None where nothing is new.
+        """
         if self._address is None or self._listener is not None or now < self._retry_at:
-            return ""
+            return None
         try:
             listener = _listening(self._address)
         except OSError as error:
             self._retry_at = now + RETRY
             refused = f"{error.strerror or error}"
             told, self._refused = self._refused, refused
-            return refused if refused != told else ""
+            return refused if refused != told else None
         self._refused = ""
         self._listener = listener
         self._poll.register(listener, select.POLLIN)

@@ -1,4 +1,4 @@
-"""What the watcher was asked for, as a value: its settings are read where their memory goes away."""
+"""What the watcher was asked for, as a value: its settings are read where their memory is given back."""
 
 from dataclasses import dataclass
 
@@ -9,35 +9,33 @@ from guard.volume.verdict import Expectation
 
 
 @dataclass(frozen=True)
-class Options:
+class WatchConfig:
     """Settings of `guard watch`.
 
     Attributes:
         expected: What the volume must be.
-        window: GUARD_WINDOW, in seconds.
         interval: GUARD_INTERVAL, in seconds.
         settle: GUARD_SETTLE, in seconds.
         unready: GUARD_ON_WIPE=unready: /readyz fails while the data is not there.
         listen: Host and port of GUARD_LISTEN; None for off.
         log_format: GUARD_LOG_FORMAT.
         log_level: GUARD_LOG_LEVEL.
-        where: This pod.
+        pod: This pod.
     """
 
     expected: Expectation
-    window: float
     interval: float
     settle: float
     unready: bool
     listen: tuple[str, int] | None
     log_format: Format
     log_level: Severity
-    where: PodInfo
+    pod: PodInfo
 
 
 @dataclass(frozen=True)
-class Unusable:
-    """Settings that are wrong, and how to say so.
+class ConfigErrors:
+    """Settings that are wrong, and how to report them.
 
     Attributes:
         problems: All of them, as sentences.

@@ -1,0 +1,59 @@
+"""How a count becomes the reference that losses are judged against. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from guard.volume import sample as samples
+from guard.volume.ledger import Reference
+from guard.volume.loss import State
+from guard.volume.observation import FileCount
+from guard.volume.sample import SampledFile
+from guard.volume.timestamp import Timestamp
+
+
+def new_reference(
+    last: Reference | None, count: FileCount, now: Timestamp, states: Mapping[str, State] | None = None
+) -> Reference:
+    """Returns the reference of a count.
+
+    Args:
+        last: The one before, which knows since when its files are there; None where there is none.
+        count: The count.
+        now: When it was made.
+        states: What became of the last sample's files: those that could not be seen stay in the sample.
+    """
+    seconds = int(now.wall.timestamp())
+    if last is None:
+        files = tuple(replace(file, since=min(file.since, seconds)) for file in count.sample)
+        return Reference(count.files, now.text, files, count.depth, count.entry_count, _sampled(count, files))
+    unknown = [file for file in last.sample if (states or {}).get(file.path) is State.UNKNOWN]
+    merged = samples.merge(last.sample, count.sample, unknown, seconds, complete=last.complete)
+    hidden = round(last.files * len(unknown) / len(last.sample)) if unknown else 0
+    return Reference(
+        files=count.files + hidden,
+        counted=now.text,
+        sample=merged,
+        depth=count.depth,
+        entry_count=max(count.entry_count, last.entry_count if unknown else 0),
+        entries=_sampled(count, merged) | ({} if not unknown else _kept_entries(last, unknown)),
+        declared=last.declared,
+    )
+
+
+def declared_reference(count: FileCount, now: Timestamp) -> Reference:
+    """Returns the reference of a count that a person declared to be right: adopt, accept, release."""
+    sample = samples.declared(count.sample)
+    return Reference(
+        count.files, now.text, sample, count.depth, count.entry_count, _sampled(count, sample), declared=now.text
+    )
+
+
+def _sampled(count: FileCount, sample: tuple[SampledFile, ...]) -> dict[str, int]:
+    """Files of the entries that the sample has files of."""
+    entries = {samples.entry_of(file.path, count.depth) for file in sample}
+    return {name: files for name, files in count.entries.items() if name in entries}
+
+
+def _kept_entries(last: Reference, unknown: list[SampledFile]) -> dict[str, int]:
+    entries = {samples.entry_of(file.path, last.depth) for file in unknown}
+    return {name: files for name, files in last.entries.items() if name in entries}

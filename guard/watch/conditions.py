@@ -1,0 +1,266 @@
+"""What one look tells of reachability, mount, identity and writing, against the volume that is known. Pure."""
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from guard.event import Event
+from guard.messages import CHECK_REPLACED, MARKER_GONE, MARKER_SWAPPED, NEVER_SEEN
+from guard.outcome import Outcome
+from guard.report.text import truncate
+from guard.volume.kinds import Kind
+from guard.volume.marker import Marker
+from guard.volume.observation import Look
+from guard.volume.timestamp import seconds_of
+from guard.volume.verdict import Expectation, Finding, judge, usable_ledger
+
+#: No mount has this number.
+NO_MOUNT = -1
+
+
+class Condition(Enum):
+    """What is judged apart; the names are in the metrics."""
+
+    REACHABLE = "reachable"
+    MOUNTED = "mounted"
+    IDENTITY = "identity"
+    CONTENT = "content"
+    WRITABLE = "writable"
+
+
+@dataclass(frozen=True)
+class VolumeIdentity:
+    """The volume as it was when it was right.
+
+    Attributes:
+        marker_id: Its marker.
+        device: `major:minor` of its superblock.
+        fsid: Its file system ID; 0 where it has none.
+        fstype: Its type.
+        source: Its device, server or bucket.
+        kind: Its kind.
+        mount_id: Of the mount; reused by the kernel.
+        root_inode: Of its root.
+    """
+
+    marker_id: str
+    device: str
+    fsid: int
+    fstype: str
+    source: str
+    kind: Kind
+    mount_id: int
+    root_inode: int
+
+
+@dataclass(frozen=True)
+class ConditionFailure:
+    """One condition that does not hold.
+
+    Attributes:
+        event: How it is reported.
+        found: What was found, as a sentence part.
+        expected: What was expected.
+        remedy: What to do now.
+    """
+
+    event: Event
+    found: str
+    expected: str
+    remedy: str
+
+    @property
+    def message(self) -> str:
+        """The sentence of a log line."""
+        return f"{self.found}, expected {self.expected}. {self.remedy}"
+
+
+@dataclass(frozen=True)
+class ConditionReport:
+    """What one look tells.
+
+    Attributes:
+        failures: What does not hold, by condition.
+        seen: The conditions that this look could judge.
+        is_ours: The superblock is the known one (or the first right one): its content may be judged.
+        is_other_mount: It is another mount than the known one was.
+        is_new_start: What is there instead of the known volume was adopted or accepted there since.
+    """
+
+    failures: dict[Condition, ConditionFailure]
+    seen: frozenset[Condition]
+    is_ours: bool
+    is_other_mount: bool = False
+    is_new_start: bool = False
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether the volume answered."""
+        return Condition.REACHABLE not in self.failures
+
+
+_UNMOUNTED = (Outcome.MISSING, Outcome.NOT_MOUNTED)
+_OTHER_KIND = (Outcome.EPHEMERAL, Outcome.NODE_DISK, Outcome.KIND_REFUSED)
+_MARKER_EVENTS = {
+    Outcome.MARKER_MISSING: Event.MARKER_MISSING,
+    Outcome.MARKER_INVALID: Event.MARKER_INVALID,
+    Outcome.MARKER_MISMATCH: Event.MARKER_CHANGED,
+}
+
+
+def identity_of(look: Look) -> VolumeIdentity | None:
+    """Returns the volume of a look, for later ones to be compared with; None where it has no valid marker."""
+    if look.mount is None or not isinstance(look.marker, Marker):
+        return None
+    mount, fsid = look.mount, look.space.fsid if look.space else 0
+    return VolumeIdentity(
+        look.marker.marker_id,
+        mount.device,
+        fsid,
+        mount.fstype,
+        mount.source,
+        look.kind,
+        mount.mount_id,
+        look.root_inode,
+    )
+
+
+def evaluate_conditions(
+    expected: Expectation, before: VolumeIdentity | None, look: Look, replaced_since: float | None = None
+) -> ConditionReport:
+    """Judges a look without its content.
+
+    Args:
+        expected: What the settings ask.
+        before: The volume as it was when it was right; None where it never was.
+        look: What was found.
+        replaced_since: When another volume was first seen in its place, in seconds since 1970; None where none is.
+    """
+    findings = {finding.outcome: finding for finding in judge(expected, look).findings}
+    failures: dict[Condition, ConditionFailure] = {}
+    seen = {Condition.REACHABLE}
+    if Outcome.UNREACHABLE in findings:
+        failures[Condition.REACHABLE] = _failure(findings[Outcome.UNREACHABLE], Event.VOLUME_UNREACHABLE)
+    if look.absent or look.mount is not None:
+        seen.add(Condition.MOUNTED)
+    for outcome in _UNMOUNTED:
+        if outcome in findings:
+            failures[Condition.MOUNTED] = _unmounted(findings[outcome], before)
+    mounted = look.mount is not None and Condition.MOUNTED not in failures
+    is_other = mounted and before is not None and _is_another_mount(before, look)
+    answered = Condition.REACHABLE not in failures
+    is_new_start = mounted and answered and _is_new_start(findings, look, replaced_since)
+    replaced = None if is_new_start or not mounted else _replacement(findings, before, look, is_other=is_other)
+    is_ours = mounted and answered and replaced is None
+    if replaced:
+        seen.add(Condition.IDENTITY)
+        failures[Condition.IDENTITY] = replaced
+    if is_ours:
+        seen |= {Condition.IDENTITY, Condition.WRITABLE}
+        marker = None if is_new_start else _marker_failure(findings, before, look)
+        if marker:
+            failures[Condition.IDENTITY] = marker
+            is_ours = before is not None or usable_ledger(look) is not None
+        if Outcome.READ_ONLY in findings and is_ours:
+            failures[Condition.WRITABLE] = _failure(findings[Outcome.READ_ONLY], Event.VOLUME_READ_ONLY)
+    return ConditionReport(failures, frozenset(seen), is_ours, is_other, is_new_start)
+
+
+def _unmounted(finding: Finding, before: VolumeIdentity | None) -> ConditionFailure:
+    if before is not None:
+        return _failure(finding, Event.VOLUME_UNMOUNTED)
+    failure = _failure(finding, Event.VOLUME_REFUSED)
+    return replace(failure, found=f"{finding.outcome.label}: {failure.found}", remedy=f"{failure.remedy} {NEVER_SEEN}")
+
+
+def _replacement(
+    findings: dict[Outcome, Finding], before: VolumeIdentity | None, look: Look, *, is_other: bool
+) -> ConditionFailure | None:
+    """Another volume where the known one was, or should be."""
+    for outcome in _OTHER_KIND:
+        if outcome in findings:
+            return _failure(findings[outcome], Event.VOLUME_REPLACED)
+    if look.fault is not None:
+        return None  # what is there did not answer
+    if before is None:
+        mismatch = findings.get(Outcome.MARKER_MISMATCH)
+        return _failure(mismatch, Event.VOLUME_REPLACED) if mismatch else None
+    same = _is_same_superblock(before, look)
+    marker_id = look.marker.marker_id if isinstance(look.marker, Marker) else ""
+    if same and not (is_other and marker_id != before.marker_id):
+        return None
+    if same:  # not the mount that was known, and not its marker
+        marker = _marker_failure(findings, before, look)
+        if marker:
+            return replace(marker, event=Event.VOLUME_REPLACED)
+    return _replaced(before, look)
+
+
+def _is_new_start(findings: dict[Outcome, Finding], look: Look, replaced_since: float | None) -> bool:
+    """Whether somebody adopted or accepted what is there since it was first seen in the place of the known volume."""
+    ledger = usable_ledger(look)
+    if replaced_since is None or ledger is None or not ledger.reference.declared:
+        return False
+    if any(outcome in findings for outcome in (*_OTHER_KIND, *_MARKER_EVENTS)):
+        return False
+    return seconds_of(ledger.reference.declared) >= replaced_since
+
+
+def _marker_failure(
+    findings: dict[Outcome, Finding], before: VolumeIdentity | None, look: Look
+) -> ConditionFailure | None:
+    """What is wrong with the marker on the known mount."""
+    for outcome, event in _MARKER_EVENTS.items():
+        if outcome in findings:
+            failure = _failure(findings[outcome], event)
+            if before is None:
+                return failure
+            remedy = MARKER_GONE if outcome is Outcome.MARKER_MISSING else MARKER_SWAPPED
+            return failure if outcome is Outcome.MARKER_INVALID else replace(failure, remedy=remedy)
+    marker = look.marker
+    if before is None or not isinstance(marker, Marker) or marker.marker_id == before.marker_id:
+        return None
+    if usable_ledger(look) is not None:
+        return None  # marker and ledger belong together: it was adopted again
+    found = f'{look.path} carries "{truncate(marker.volume)}" with id {marker.marker_id}'
+    return ConditionFailure(Event.MARKER_CHANGED, found, f"id {before.marker_id}", MARKER_SWAPPED)
+
+
+def _is_same_superblock(before: VolumeIdentity, look: Look) -> bool:
+    mount = look.mount
+    assert mount is not None
+    fsid = look.space.fsid if look.space else 0
+    if fsid and before.fsid:
+        # An ext4 made again on the same device has another ID; XFS takes its ID from the device.
+        if fsid == before.fsid:
+            return True
+    elif mount.device == before.device:
+        return True
+    anonymous = mount.device.startswith("0:") and before.device.startswith("0:")
+    remounted = anonymous and before.kind in {Kind.NETWORK, Kind.FUSE}
+    same_server = (mount.fstype, mount.source) == (before.fstype, before.source)
+    marker = look.marker
+    return remounted and same_server and isinstance(marker, Marker) and marker.marker_id == before.marker_id
+
+
+def _is_another_mount(before: VolumeIdentity, look: Look) -> bool:
+    return look.mount is not None and (look.mount.mount_id, look.root_inode) != (before.mount_id, before.root_inode)
+
+
+def _replaced(before: VolumeIdentity, look: Look) -> ConditionFailure:
+    mount, marker = look.mount, look.marker
+    assert mount is not None
+    carries = "without a valid marker"
+    if isinstance(marker, Marker):
+        carries = f'with the marker "{truncate(marker.volume)}", id {marker.marker_id}'
+    source, known_source = truncate(mount.source) or "no source", truncate(before.source) or "no source"
+    return ConditionFailure(
+        Event.VOLUME_REPLACED,
+        f"{look.path} is {mount.fstype} on device {mount.device} ({source}), {carries}",
+        f"{before.fstype} on device {before.device} ({known_source}), marker {before.marker_id}",
+        CHECK_REPLACED,
+    )
+
+
+def _failure(finding: Finding, event: Event) -> ConditionFailure:
+    remedy = finding.remedy + (f" {finding.hint}" if finding.hint else "")
+    return ConditionFailure(event, finding.found, finding.expected.removeprefix("expected "), remedy)
