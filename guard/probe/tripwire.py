@@ -273,11 +273,16 @@ class _Counter(FileSystemEventHandler):
             self.storm = True
             self._signal(STORM_TOKEN)
             self._take_down()
-        elif not self._ignore.ignores(os.fsdecode(event.src_path).removeprefix(self._below)):
-            self._stirred = True
-            if event.event_type not in _CREATED:
-                # A move within the tree is a sign of a change, but no name that goes.
-                self._signal(MOVED_TOKEN if event.event_type == EVENT_TYPE_MOVED else 1)
+            return
+        source = self._is_data(event.src_path)
+        target = event.event_type == EVENT_TYPE_MOVED and self._is_data(event.dest_path)
+        self._stirred |= source or target
+        if source and event.event_type not in _CREATED:
+            # A move within the tree is a sign of a change, but no name that goes.
+            self._signal(MOVED_TOKEN if target else 1)
+
+    def _is_data(self, path: bytes | str) -> bool:
+        return not self._ignore.ignores(os.fsdecode(path).removeprefix(self._below))
 
     def _signal(self, value: int) -> None:
         with suppress(OSError):  # full: the parent has been woken often enough

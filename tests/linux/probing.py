@@ -5,6 +5,8 @@ import pickle
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from guard.probe.process import Request
@@ -12,6 +14,17 @@ from guard.probe.requests import LookRequest
 from guard.probe.writes import MountRef
 from guard.volume.observation import Look
 from tests.linux.sandbox import DEADLINE, REPOSITORY, Sandbox
+
+
+@dataclass(frozen=True)
+class Shell:
+    """What somebody else does between two requests."""
+
+    script: str
+
+    def run(self, report: Callable[[Any], None]) -> int:
+        del report
+        return subprocess.run(["sh", "-c", self.script], capture_output=True, check=False).returncode
 
 
 def start(sandbox: Sandbox, *requests: Request, times: int = 1) -> subprocess.Popen[bytes]:

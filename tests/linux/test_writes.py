@@ -8,14 +8,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from guard.probe.requests import CountRequest, LookRequest
+from guard.probe.requests import CountRequest, LookRequest, PinRequest
 from guard.probe.writes import Accept, Adopt, Conflict, MountRef, Release, WriteHold, WriteLedger, Written
 from guard.volume.hold import Hold
 from guard.volume.ledger import Ledger, Reference
 from guard.volume.marker import Marker
 from guard.volume.observation import CountOptions, InvalidDocument, ProbeFault, Writing
 from tests.linux import probing
-from tests.linux.probing import look, mount_ref, run
+from tests.linux.probing import Shell, look, mount_ref, run
 from tests.linux.sandbox import Sandbox
 from tests.linux.serving import MARKS, served
 
@@ -126,6 +126,15 @@ def test_a_full_disk_is_said_to_be_full_its_documents_stay_and_a_little_room_is_
     assert all(isinstance(one, Written) for one in written), written
 
 
+def test_what_was_judged_is_not_taken_for_a_mount_that_the_kernel_gives_the_same_number(disk: Sandbox) -> None:
+    disk.sh("cp $W/disk $W/other; mount -o loop $W/disk $P")
+    adopt = Adopt(mount_ref(disk), MARKER, LEDGER)
+    flip = Shell(f"! umount {disk.path} && umount -l {disk.path} && mount -o loop {disk.work}/other {disk.path}")
+    assert run(disk, PinRequest(disk.path), flip, adopt) == [None, 0, Conflict()]
+    assert disk.sh("ls -A $P").split() == ["lost+found"]
+    disk.sh("umount $P")
+
+
 def test_killed_at_any_time_the_documents_are_whole_and_the_next_command_works(adopted: Sandbox) -> None:
     ref = mount_ref(adopted)
     held = Hold("me", AT, "a migration", 0)
@@ -134,7 +143,7 @@ def test_killed_at_any_time_the_documents_are_whole_and_the_next_command_works(a
     for _ in range(4):
         writing = probing.start(adopted, *requests, times=2000)
         until = time.monotonic() + 10
-        while time.monotonic() < until and len(names(adopted)) < 3:
+        while time.monotonic() < until and "hold.json" not in names(adopted):
             time.sleep(0.01)
         time.sleep(random.uniform(0, 0.05))
         writing.kill()

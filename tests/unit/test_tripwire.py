@@ -14,7 +14,7 @@ from watchdog.observers.inotify_c import InotifyFD
 
 from guard.probe import requests, tripwire
 from guard.probe.requests import ArmRequest, LookRequest
-from guard.probe.tripwire import STORM, STORM_TOKEN
+from guard.probe.tripwire import MOVED_TOKEN, STORM, STORM_TOKEN
 from guard.volume.observation import TripwireState
 
 DEADLINE = 10.0
@@ -77,8 +77,20 @@ def test_it_signals_removals_and_moves_out_and_within(tree: str, wake: int) -> N
     os.rename(f"{tree}/1", f"{tree}-elsewhere")
     assert signals(wake) >= 1
     os.rename(f"{tree}/2", f"{tree}/renamed")
-    assert signals(wake) >= 1
+    moved = signals(wake)
+    assert moved > 0
+    assert moved % MOVED_TOKEN == 0
     assert state(tree).armed
+
+
+def test_a_move_to_what_is_no_data_is_a_removal_and_one_from_there_is_a_creation(tree: str, wake: int) -> None:
+    make(f"{tree}/0/new.tmp")
+    arm(tree, wake, "*.tmp")
+    os.rename(f"{tree}/0/new.tmp", f"{tree}/0/new")
+    wait_for(lambda: state(tree).stirred)
+    assert signals(wake, 0.2) == 0
+    os.rename(f"{tree}/0/file", f"{tree}/0/file.tmp")
+    assert signals(wake) == 1
 
 
 def test_creations_and_reads_wake_nobody(tree: str, wake: int) -> None:
