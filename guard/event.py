@@ -18,6 +18,8 @@ class Event(Enum):
     VOLUME_ACCEPTED = ("volume.accepted", Severity.NOTICE)
     VOLUME_HELD = ("volume.held", Severity.NOTICE)
     VOLUME_RELEASED = ("volume.released", Severity.NOTICE)
+    USAGE = ("usage", Severity.ERROR)
+    INTERNAL_ERROR = ("internal.error", Severity.ERROR)
     WATCH_STARTED = ("watch.started", Severity.INFO)
     WATCH_STOPPED = ("watch.stopped", Severity.INFO)
     VOLUME_SHRUNK = ("volume.shrunk", Severity.WARNING)

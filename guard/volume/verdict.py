@@ -27,6 +27,7 @@ class Expectation:
         writable: Whether it must be possible to write.
         loss: The loss rule.
         probe_timeout: Seconds without progress after which a look has failed.
+        ignore: Patterns of paths that are no data.
     """
 
     path: str
@@ -35,6 +36,7 @@ class Expectation:
     writable: bool = True
     loss: LossRule = field(default_factory=LossRule)
     probe_timeout: float = 10.0
+    ignore: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

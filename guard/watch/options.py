@@ -14,7 +14,6 @@ class Options:
 
     Attributes:
         expected: What the volume must be.
-        window: GUARD_WINDOW, in seconds.
         interval: GUARD_INTERVAL, in seconds.
         settle: GUARD_SETTLE, in seconds.
         unready: GUARD_ON_WIPE=unready: /readyz fails while the data is not there.
@@ -25,7 +24,6 @@ class Options:
     """
 
     expected: Expectation
-    window: float
     interval: float
     settle: float
     unready: bool

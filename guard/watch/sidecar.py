@@ -39,6 +39,8 @@ _LAST_LINES = 0.2
 #: Seconds before a prober is asked again that met a bug, or that ended twice within so many seconds.
 _AFTER_A_BUG = 5.0
 _DIES_AGAIN = 60.0
+#: Seconds after which the reference gives way to a smaller baseline.
+_WINDOW = 604800.0
 
 
 class Sidecar:
@@ -61,7 +63,7 @@ class Sidecar:
         self._poll = select.poll()
         jitter = random.uniform(1.0, 1.1)  # noqa: S311 - to spread work, not to keep a secret
         run = os.urandom(8).hex()
-        self._vigil = Vigil(_moment(), options.expected, options.settle, options.window, options.where, run, jitter)
+        self._vigil = Vigil(_moment(), options.expected, options.settle, _WINDOW, options.where, run, jitter)
         self._pages = Pages(self._vigil, options)
         self._endpoints = Endpoints(options.listen, self._pages.table(), self._poll)
         self._mount_table = os.open(mounts.MOUNTINFO, os.O_RDONLY)
