@@ -203,7 +203,9 @@ def overview() -> str:
         prog="guard",
         usage="guard COMMAND [FLAG...]",
         description="Keeps an application off the wrong, missing or wiped volume.",
-        epilog="guard COMMAND --help shows its settings, exit statuses and an example; guard --version the version.",
+        epilog=_wrapped(
+            "guard COMMAND --help shows its settings, exit statuses and an example; guard --version the version."
+        ),
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND ...")
     for name, command in COMMANDS.items():
@@ -214,7 +216,7 @@ def overview() -> str:
 def help_text(command: str) -> str:
     """Returns the help of a command: its settings with reason, unit and default; exit statuses; an example."""
     parser, about = _parser(command), COMMANDS[command]
-    parser.description = "\n".join(textwrap.wrap(about.summary + about.details, _width()))
+    parser.description = _wrapped(about.summary + about.details)
     parser.epilog = _epilog(command)
     return parser.format_help()
 
@@ -253,6 +255,10 @@ def _epilog(command: str) -> str:
             f"  {status:>3}  {name:16} {when}", _width(), subsequent_indent=" " * 24, break_on_hyphens=False
         )
     return "\n".join([*lines, "", "example:", f"  {COMMANDS[command].example}"])
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, _width())
 
 
 def _width() -> int:

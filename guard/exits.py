@@ -51,7 +51,7 @@ class ExecApp:
 def report_usage(problems: Sequence[str], reporter: Reporter) -> int:
     """Reports everything that is wrong with settings and arguments at once; returns the status."""
     outcome = Outcome.USAGE
-    message = f"{outcome.label}: {'; '.join(problems)}. {outcome.value.remedy}"
+    message = f"Cannot run: {'; '.join(problems)}. {outcome.value.remedy}"
     fields = {"outcome": outcome.label, "status": outcome.status, "problems": list(problems)}
     Log(reporter.log_format).say(
         EventRecord(Event.USAGE, message, outcome.severity, fields, run_id(), first=True, last=True)
@@ -75,7 +75,7 @@ def report_bug(trace: str, reporter: Reporter, last: EventRecord | None = None) 
     outcome = Outcome.INTERNAL_ERROR
     *above, reason = trace.strip().rsplit("\n", 1)
     found = f"{'a bug in the guard: ' if above else ''}{reason}"
-    message = f"{outcome.label}: {found}. {outcome.value.remedy}"
+    message = f"{found[:1].upper()}{found[1:]}. {outcome.value.remedy}"
     fields = {"outcome": outcome.label, "status": outcome.status, "traceback": trace}
     goes_on = last is not None and not last.last
     operation = last.operation if last is not None and goes_on else run_id()

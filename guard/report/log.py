@@ -163,13 +163,15 @@ def _text(value: Any) -> str:
 def _console(logger: WrappedLogger, method: str, line: EventDict) -> str:
     """The sentence, for a person; the fields are for scripts. A pipe gets one line, a terminal as many as it takes."""
     del logger, method
-    severity, trace = line["severity"], line.get(_TRACEBACK)
-    text = f"{line['time']} {severity:8} {line['event']}: {line['message']}" + (f" {trace}" if trace else "")
-    if os.isatty(2):
-        # Words stay whole: what is longer than a line is wrapped by the terminal.
-        text = textwrap.fill(
-            text, stream.columns(2), subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
-        )
+    severity, trace = line["severity"], line.get(_TRACEBACK, "")
+    text = f"{line['time']} {severity:8} {line['event']}: {line['message']}"
+    if not os.isatty(2):
+        return f"{text} {trace}".rstrip()
+    # Words stay whole: what is longer than a line is wrapped by the terminal, and can be copied.
+    lines = textwrap.wrap(
+        text, stream.columns(2), subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
+    lines += [f"    {frame}" for frame in trace.split("\\n") if frame]
     if stream.has_colours(2):
-        text = text.replace(severity, f"{_COLOURS[severity]}{severity}\x1b[0m", 1)
-    return text
+        lines[0] = lines[0].replace(severity, f"{_COLOURS[severity]}{severity}\x1b[0m", 1)
+    return "\n".join(lines)
