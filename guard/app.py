@@ -5,11 +5,12 @@ import os
 import shutil
 import traceback
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import guard
 from guard import arguments, check, exits, settings
+from guard.arguments import Arguments
 from guard.event import EventRecord
 from guard.exits import ExecApp
 from guard.messages import CommandResult, PodInfo
@@ -28,6 +29,53 @@ if TYPE_CHECKING:
 #: Edits: a name so close to a setting of ours was meant to be one.
 _NEAR = 2
 _HELP = frozenset({"help", "--help", "-h"})
+
+
+@dataclass(frozen=True)
+class _CommandLine:
+    """What was asked for.
+
+    Attributes:
+        arguments: Flags, and the arguments that are no settings.
+        settings: None where something is wrong.
+        app: What stands behind `--`; None without.
+        problems: Everything that is wrong.
+        warnings: Variables that can be the application's own.
+    """
+
+    arguments: Arguments
+    settings: Reporting | None
+    app: list[str] | None
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def reporter(self) -> Reporting:
+        """Where to report the problems."""
+        return settings.reporting(self.arguments.settings)
+
+
+def _read(command: str, words: Sequence[str]) -> _CommandLine:
+    before, dashes, behind = list(words), "--" in words, list[str]()
+    if dashes:
+        end = before.index("--")
+        before, behind = before[:end], before[end + 1 :]
+    read = arguments.parse(command, before)
+    found, wrong = settings.load(settings.MODELS[command], read.settings)
+    problems, warnings = [*read.problems, *wrong], list[str]()
+    for name, near, distance in settings.unknown_names(os.environ):
+        sentence = f"unknown setting {truncate(name)}: the nearest known one is {near}"
+        if dashes and distance > _NEAR:
+            warnings.append(f"left alone: {sentence}")
+        else:
+            problems.append(sentence)
+    if dashes and command != "check":
+        problems.append(f"guard {command} takes no -- APP")
+    elif dashes and not behind:
+        problems.append("-- is there, but no APP behind it")
+    elif dashes and not exits.is_executable(behind[0]):
+        problems.append(f"APP {truncate(behind[0])!r} is not there or not executable")
+    return _CommandLine(read, found, behind if dashes else None, tuple(problems), tuple(warnings))
 
 
 def answer(command: str, words: Sequence[str]) -> int:
@@ -73,18 +121,16 @@ def _explain(words: Sequence[str]) -> int:
 
 
 def _doctor(words: Sequence[str]) -> int:
-    words, problems, _ = _split("doctor", words)
-    parsed, found, wrong, _ = _read("doctor", words, lenient=False)
-    problems += wrong
-    wanted = parsed.extras
+    line = _read("doctor", words)
+    wanted, found, problems = line.arguments.extras, line.settings, list(line.problems)
     files, live, logs = (tuple(wanted.get(name) or ()) for name in ("files", "live", "logs"))
-    if not parsed.problems and not (files or live):
+    if not line.arguments.problems and not (files or live):
         problems.append("guard doctor: FILE is missing; - is standard input")
     named = (*files, *live, *logs).count("-")
     if named > 1:
         problems.append("guard doctor: - is named twice, and standard input can be read once: give the other as a file")
     if problems or not isinstance(found, DoctorSettings):
-        return exits.report_usage(problems, settings.reporting(parsed.settings))
+        return exits.report_usage(problems, line.reporter)
     from guard.doctor import command  # noqa: PLC0415 - it brings a YAML library, which the gate must not load
 
     options = command.Options(
@@ -108,12 +154,10 @@ def watch_options(words: Sequence[str]) -> "Options | Unusable":
     """Reads the settings of `guard watch`."""
     from guard.watch.options import Options, Unusable  # noqa: PLC0415 - the gate needs nothing of the watcher
 
-    words, problems, _ = _split("watch", words)
-    parsed, found, wrong, _ = _read("watch", words, lenient=False)
-    problems += wrong
-    if problems or not isinstance(found, WatchSettings):
-        how = settings.reporting(parsed.settings)
-        return Unusable(tuple(problems), how.log_format, how.termination_log)
+    line = _read("watch", words)
+    found = line.settings
+    if line.problems or not isinstance(found, WatchSettings):
+        return Unusable(line.problems, line.reporter.log_format, line.reporter.termination_log)
     host, _, port = found.listen.rpartition(":")
     return Options(
         expected=found.expectation(),
@@ -142,7 +186,7 @@ class VolumeCommand:
         self._words = words
         self._prober = prober
         self._stop = stop
-        self._log: Log | None = None
+        self._log = Log()
         self._last: EventRecord | None = None
 
     def run(self) -> int | ExecApp:
@@ -151,29 +195,28 @@ class VolumeCommand:
         Raises:
             Stopped: A signal asked for the end while something was waited for.
         """
-        words, problems, app = _split(self._command, self._words)
-        parsed, found, wrong, warnings = _read(self._command, words, lenient=app is not None)
-        problems += wrong
-        if problems or not isinstance(found, VolumeSettings):
-            return exits.report_usage(problems, settings.reporting(parsed.settings))
+        line = _read(self._command, self._words)
+        found = line.settings
+        if line.problems or not isinstance(found, VolumeSettings):
+            return exits.report_usage(line.problems, line.reporter)
         self._log = Log(found.log_format, found.log_level)
         inspector = None
         try:
             inspector = self._inspector(found)
-            result = self._execute(found, parsed.extras, inspector, tuple(warnings))
+            result = self._execute(found, line, inspector)
         except Stopped:
             raise
         except Exception as bug:  # noqa: BLE001 - a bug is reported, has a status, and doesn't stop who only observes
             trace = str(bug) if isinstance(bug, ProberFailed) else traceback.format_exc()
             result = exits.report_bug(trace, found, self._last)
-        if result.outcome is not Outcome.OK or not app:  # after a pass the file is the application's
+        if result.outcome is not Outcome.OK or not line.app:  # after a pass the file is the application's
             termination.write(found.termination_log, result.message)
         if inspector is not None:
             inspector.close()
         observes = isinstance(found, CheckSettings) and not found.enforce
         if result.outcome is not Outcome.OK and not observes:
             return result.outcome.status
-        return ExecApp(app, found) if app else Outcome.OK.status
+        return ExecApp(line.app, found) if line.app else Outcome.OK.status
 
     def _inspector(self, found: VolumeSettings) -> Inspector:
         if isinstance(self._prober, ProberFailed):
@@ -184,12 +227,10 @@ class VolumeCommand:
             expected = replace(expected, writable=True, loss=replace(expected.loss, min_files=0))
         return Inspector(expected, self._prober, self._stop)
 
-    def _execute(
-        self, found: VolumeSettings, extras: dict[str, str], inspector: Inspector, warnings: tuple[str, ...]
-    ) -> CommandResult:
-        pod = PodInfo(found.pod, found.node, found.namespace)
+    def _execute(self, found: VolumeSettings, line: _CommandLine, inspector: Inspector) -> CommandResult:
+        pod, extras = PodInfo(found.pod, found.node, found.namespace), line.arguments.extras
         if isinstance(found, CheckSettings):
-            return check.check(inspector, found.wait, pod, self._emit, warnings)
+            return check.check(inspector, found.wait, pod, self._emit, line.warnings)
         from guard.adopt import MarkerCommands  # noqa: PLC0415 - the gate needs none of it
 
         commands = MarkerCommands(inspector, pod, self._emit)
@@ -201,36 +242,4 @@ class VolumeCommand:
 
     def _emit(self, record: EventRecord) -> None:
         self._last = record
-        if self._log is not None:
-            self._log.say(record)
-
-
-def _split(command: str, words: Sequence[str]) -> tuple[list[str], list[str], list[str] | None]:
-    """Returns what stands before `--`, what is wrong with what stands behind it, and the latter; None without `--`."""
-    if "--" not in words:
-        return list(words), [], None
-    end = list(words).index("--")
-    before, app = list(words[:end]), list(words[end + 1 :])
-    if command != "check":
-        return before, [f"guard {command} takes no -- APP"], app
-    if not app:
-        return before, ["-- is there, but no APP behind it"], app
-    if not exits.is_executable(app[0]):
-        return before, [f"APP {truncate(app[0])!r} is not there or not executable"], app
-    return before, [], app
-
-
-def _read(
-    command: str, words: Sequence[str], *, lenient: bool
-) -> tuple[arguments.Arguments, Reporting | None, list[str], list[str]]:
-    """Returns arguments, settings (None where something is wrong), everything that is wrong, and warnings."""
-    parsed = arguments.parse(command, words)
-    found, wrong = settings.load(settings.MODELS[command], parsed.settings)
-    problems, warnings = [*parsed.problems, *wrong], []
-    for name, near, distance in settings.unknown_names(os.environ):
-        sentence = f"unknown setting {truncate(name)}: the nearest known one is {near}"
-        if lenient and distance > _NEAR:
-            warnings.append(f"left alone: {sentence}")
-        else:
-            problems.append(sentence)
-    return parsed, found, problems, warnings
+        self._log.say(record)

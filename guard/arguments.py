@@ -17,7 +17,6 @@ WIDTH = 100
 
 _ALWAYS = (Outcome.OK, Outcome.INTERNAL_ERROR, Outcome.USAGE)
 _VOLUME = _ALWAYS + tuple(one for one in Outcome if one.status >= 10 and one is not Outcome.FINDINGS)  # noqa: PLR2004
-_CHOICES = "choices"
 
 
 @dataclass(frozen=True)
@@ -29,8 +28,7 @@ class Command:
         usage: What follows `guard COMMAND`.
         example: A line that works.
         statuses: The outcomes that it can end with.
-        arguments: As argparse declares them; the choices are checked here, so that all errors are reported at once.
-        required: The positional argument that must be there.
+        arguments: As argparse declares them. Choices and what is missing (`?`) are checked here: all errors at once.
         details: What the command's own help adds to the summary.
     """
 
@@ -39,8 +37,11 @@ class Command:
     example: str
     statuses: tuple[Outcome, ...] = _VOLUME
     arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    required: str = ""
     details: str = ""
+
+
+def _option(metavar: str, meaning: str, **how: Any) -> dict[str, Any]:
+    return {"metavar": metavar, "help": meaning, **how}
 
 
 COMMANDS: Mapping[str, Command] = {
@@ -55,10 +56,9 @@ COMMANDS: Mapping[str, Command] = {
         "[FLAG...] [--replace ID|SHA256-PREFIX]",
         "guard adopt --path /app/skills --volume claude-skills-dev",
         arguments={
-            "--replace": {
-                "metavar": "ID",
-                "help": "Sets aside a foreign marker (its ID) or a broken one (its SHA-256), as the refusal prints it.",
-            }
+            "--replace": _option(
+                "ID", "Sets aside a foreign marker (its ID) or a broken one (its SHA-256), as the refusal prints it."
+            )
         },
     ),
     "accept": Command(
@@ -71,10 +71,9 @@ COMMANDS: Mapping[str, Command] = {
         "[FLAG...] [--over] REASON",
         'guard hold "restore of Monday\'s backup"',
         arguments={
-            "reason": {"nargs": "?", "metavar": "REASON", "help": "Why, for whoever reads the refusal."},
+            "reason": _option("REASON", "Why, for whoever reads the refusal.", nargs="?"),
             "--over": {"action": "store_true", "help": "In place of an older hold, which is kept otherwise."},
         },
-        required="reason",
     ),
     "release": Command("Ends the announced work and accepts what is there.", "[FLAG...]", "guard release"),
     "watch": Command(
@@ -89,32 +88,26 @@ COMMANDS: Mapping[str, Command] = {
         "kubectl get deploy,sts,ds,cj,job,pod,pvc,pv,sc,node,events -o json | guard doctor -",
         (*_ALWAYS, Outcome.FINDINGS),
         {
-            "files": {
-                "nargs": "*",
-                "default": [],
-                "metavar": "FILE",
-                "help": "Files or folders of manifests (YAML or JSON); - is standard input, which can be read once.",
-            },
-            "--live": {
-                "action": "append",
-                "metavar": "FILE",
-                "help": "The cluster's side: the same object on both sides is compared.",
-            },
-            "--logs": {
-                "action": "append",
-                "metavar": "FILE",
-                "help": "What the gate logged: kubectl logs POD -c volume-guard-gate.",
-            },
-            "--output": {
-                "metavar": "FORMAT",
-                _CHOICES: ("table", "json", "sarif", "github"),
-                "help": "table for people (the default), json for scripts, sarif (2.1.0) for code scanning, github for annotations.",
-            },
-            "--fail-on": {
-                "metavar": "SEVERITY",
-                _CHOICES: ("error", "warning", "info", "never"),
-                "help": "The mildest severity that ends with findings: error (the default), warning, info or never.",
-            },
+            "files": _option(
+                "FILE",
+                "Files or folders of manifests (YAML or JSON); - is standard input, which can be read once.",
+                nargs="*",
+                default=[],
+            ),
+            "--live": _option(
+                "FILE", "The cluster's side: the same object on both sides is compared.", action="append"
+            ),
+            "--logs": _option("FILE", "What the gate logged: kubectl logs POD -c volume-guard-gate.", action="append"),
+            "--output": _option(
+                "FORMAT",
+                "table for people (the default), json for scripts, sarif (2.1.0) for code scanning, github for annotations.",
+                choices=("table", "json", "sarif", "github"),
+            ),
+            "--fail-on": _option(
+                "SEVERITY",
+                "The mildest severity that ends with findings: error (the default), warning, info or never.",
+                choices=("error", "warning", "info", "never"),
+            ),
         },
     ),
     "explain": Command(
@@ -123,13 +116,12 @@ COMMANDS: Mapping[str, Command] = {
         "guard explain data-lost",
         _ALWAYS,
         {
-            "name": {
-                "nargs": "?",
-                "metavar": "NAME",
-                "help": "The name or status of an outcome, or the id or name of a rule: data-lost, 30, VG101.",
-            }
+            "name": _option(
+                "NAME",
+                "The name or status of an outcome, or the id or name of a rule: data-lost, 30, VG101.",
+                nargs="?",
+            )
         },
-        required="name",
     ),
 }
 
@@ -174,12 +166,12 @@ def parse(command: str, words: Sequence[str]) -> Arguments:
     found: dict[str, Any] = vars(namespace)
     for name, how in about.arguments.items():
         value = found.get(name.removeprefix("--").replace("-", "_"))
-        if value is not None and value not in how.get(_CHOICES, (value,)):
-            known = how[_CHOICES]
-            problems.append(f"{name}='{truncate(value)}': write {_or(known)}; the nearest is {nearest(value, known)}")
-    if about.required and not unknown_flags and not str(found.get(about.required) or "").strip():
-        how = about.arguments[about.required]
-        problems.append(f"guard {command}: {how['metavar']} is missing: {decapitalized(how['help'])}")
+        known = how.get("choices")
+        if known and value is not None and value not in known:
+            either = f"{', '.join(known[:-1])} or {known[-1]}"
+            problems.append(f"{name}='{truncate(value)}': write {either}; the nearest is {nearest(value, known)}")
+        if how.get("nargs") == "?" and not unknown_flags and not str(value or "").strip():
+            problems.append(f"guard {command}: {how['metavar']} is missing: {decapitalized(how['help'])}")
     given = {name: value for name, value in found.items() if name in settings}
     return Arguments(given, {name: value for name, value in found.items() if name not in given}, tuple(problems))
 
@@ -187,10 +179,6 @@ def parse(command: str, words: Sequence[str]) -> Arguments:
 def _unknown_flag(command: str, word: str, flags: set[str]) -> str:
     near = f": the nearest known one is {nearest(word, sorted(flags))}" if flags else ""
     return f"unknown flag {truncate(word)} of guard {command}{near}"
-
-
-def _or(words: Sequence[str]) -> str:
-    return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def _settings(command: str) -> dict[str, Any]:
@@ -229,7 +217,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
     )
     own = parser.add_argument_group("arguments") if about.arguments else parser
     for name, how in about.arguments.items():
-        own.add_argument(name, **{key: value for key, value in how.items() if key != _CHOICES})
+        own.add_argument(name, **{key: value for key, value in how.items() if key != "choices"})
     groups: dict[str, Any] = {}
     for name, setting in _settings(command).items():
         default = shown(setting)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from guard.watch.options import Options, Unusable
 
 VOLUME_COMMANDS = ("check", "adopt", "accept", "hold", "release")
+#: The exit status after Ctrl-C: 128 + SIGINT.
+INTERRUPTED = 130
 _HELP = frozenset({"--help", "-h"})
 
 
@@ -35,6 +37,8 @@ def run(arguments: Sequence[str]) -> int:
         from guard import app
 
         return app.answer(command, words)
+    except KeyboardInterrupt:  # the doctor, which waits for standard input
+        return INTERRUPTED
     except Exception:  # noqa: BLE001 - the last line of defence: a bug is reported and has a status
         return _report_bug(traceback.format_exc())
 

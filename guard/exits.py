@@ -5,7 +5,7 @@ import os
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from guard.event import Event, EventRecord
 from guard.messages import CommandResult, more
@@ -14,21 +14,8 @@ from guard.report import termination
 from guard.report.log import Format, Log
 from guard.report.text import truncate
 
-
-class Reporter(Protocol):
-    """Where to report: the settings of every command have it."""
-
-    @property
-    def log_format(self) -> Format:
-        """GUARD_LOG_FORMAT."""
-
-    @property
-    def log_level(self) -> Severity:
-        """GUARD_LOG_LEVEL."""
-
-    @property
-    def termination_log(self) -> str:
-        """GUARD_TERMINATION_LOG."""
+if TYPE_CHECKING:
+    from guard.settings import Reporting
 
 
 @dataclass(frozen=True)
@@ -45,10 +32,10 @@ class ExecApp:
     """The guard is done, and the process becomes the application."""
 
     app: Sequence[str]
-    reporter: Reporter
+    reporter: "Reporting | ReportTo"
 
 
-def report_usage(problems: Sequence[str], reporter: Reporter) -> int:
+def report_usage(problems: Sequence[str], reporter: "Reporting | ReportTo") -> int:
     """Reports everything that is wrong with settings and arguments at once; returns the status."""
     outcome = Outcome.USAGE
     message = f"Cannot run: {'; '.join(problems)}. {outcome.value.remedy}"
@@ -64,7 +51,7 @@ def report_usage(problems: Sequence[str], reporter: Reporter) -> int:
     return outcome.status
 
 
-def report_bug(trace: str, reporter: Reporter, last: EventRecord | None = None) -> CommandResult:
+def report_bug(trace: str, reporter: "Reporting | ReportTo", last: EventRecord | None = None) -> CommandResult:
     """Reports a bug, or the end of the prober, as the last line of the run that it ended.
 
     Args:

@@ -6,13 +6,13 @@ Only `app` imports this module; the others get values. Importing it is most of w
 import os
 import re
 from collections.abc import Iterable, Mapping
-from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from guard import values
 from guard.outcome import Severity
 from guard.report.text import edit_distance, nearest, truncate
 from guard.volume.kinds import Kind
@@ -21,101 +21,13 @@ from guard.volume.verdict import DURABLE_KINDS, Expectation
 
 PREFIX = "GUARD_"
 
-_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)", re.ASCII)
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def duration(text: object) -> float:
-    """Returns the seconds of `500ms`, `10s`, `5m`, `2h`, `7d`; `0` needs no unit.
-
-    Raises:
-        ValueError: Anything else.
-    """
-    if isinstance(text, int | float):
-        return float(text)
-    if text == "0":
-        return 0.0
-    match = _DURATION.fullmatch(str(text))
-    if not match:
-        raise ValueError("not a duration: write 500ms, 10s, 5m, 2h or 7d")
-    return float(match[1]) * _SECONDS[match[2]]
-
-
-def _positive(seconds: float) -> float:
-    if seconds <= 0:
-        raise ValueError("must be longer than 0")
-    return seconds
-
-
-def _items(text: object) -> list[str]:
-    return [item.strip() for item in str(text).split(",")]
-
-
-def _kinds(text: object) -> frozenset[Kind]:
-    if isinstance(text, frozenset):
-        return text
-    names, known = [name for name in _items(text) if name], [*(kind.value for kind in Kind), "any"]
-    unknown = [name for name in names if name not in known]
-    if unknown or not names:
-        near = f" (the nearest is {nearest(unknown[0], known)})" if unknown else ""
-        raise ValueError(f"unknown kind {', '.join(unknown) or 'list'}{near}: known are {', '.join(known)}")
-    return frozenset(Kind) if "any" in names else frozenset(map(Kind, names))
-
-
-def _patterns(text: object) -> tuple[str, ...]:
-    if isinstance(text, tuple):
-        return text
-    patterns = tuple(_items(text))
-    for pattern in patterns:
-        if not pattern or pattern.startswith("/") or ".." in pattern.split("/"):
-            wrong = f"{truncate(pattern)!r} is absolute or leaves the volume" if pattern else "an item is empty"
-            raise ValueError(f"{wrong}: write patterns of paths below GUARD_PATH, such as cache/**,*.tmp")
-    return patterns
-
-
-def _absolute(path: str) -> str:
-    if not path.startswith("/"):
-        raise ValueError("not an absolute path: write one that begins with /")
-    return path
-
-
-def _severity(text: object) -> Severity:
-    if isinstance(text, Severity):
-        return text
-    known = [level.name.lower() for level in Severity]
-    if str(text).lower() not in known:
-        raise ValueError(f"known are {', '.join(known)}; the nearest is {nearest(str(text).lower(), known)}")
-    return Severity[str(text).upper()]
-
-
-def _address(text: str) -> str:
-    # A name would have to be looked up while the volume is watched, and a scope that is not ASCII cannot be.
-    host, _, port = text.rpartition(":")
-    if text == "off":
-        return text
-    plain = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host
-    if host != "localhost" and not (host.isascii() and _is_ip(plain)):
-        raise ValueError("not address:port (an IP address, as in 0.0.0.0:9808 or [::]:9808) or off")
-    if not re.fullmatch("[0-9]{1,5}", port) or int(port) >= 1 << 16:
-        raise ValueError("the port is not a number below 65536")
-    return text
-
-
-def _is_ip(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-Duration = Annotated[float, BeforeValidator(duration)]
-PositiveDuration = Annotated[float, BeforeValidator(duration), AfterValidator(_positive)]
-Kinds = Annotated[frozenset[Kind], NoDecode, BeforeValidator(_kinds)]
-Patterns = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_patterns)]
-Level = Annotated[Severity, NoDecode, BeforeValidator(_severity)]
-AbsolutePath = Annotated[str, AfterValidator(_absolute)]
-Address = Annotated[str, AfterValidator(_address)]
+Duration = Annotated[float, BeforeValidator(values.duration)]
+PositiveDuration = Annotated[float, BeforeValidator(values.duration), AfterValidator(values.positive)]
+Kinds = Annotated[frozenset[Kind], NoDecode, BeforeValidator(values.kinds)]
+Patterns = Annotated[tuple[str, ...], NoDecode, BeforeValidator(values.patterns)]
+Level = Annotated[Severity, NoDecode, BeforeValidator(values.severity)]
+AbsolutePath = Annotated[str, AfterValidator(values.absolute)]
+Address = Annotated[str, AfterValidator(values.address)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 _SWITCH, _SHARE, _NAME = "write true or false", "write a share from 0 to 1, such as 0.3", "at most 253 characters"

@@ -117,8 +117,8 @@ def test_no_command_prints_the_help_and_is_a_mistake(capfd: Capture, termination
         ("--path /x check", "--path comes before the command: guard COMMAND [FLAG...]"),
         ("check --volume v --wiat 1s", "unknown flag --wiat of guard check: the nearest known one is --wait"),
         ("watch --volume v --intervall 1s", "unknown flag --intervall of guard watch: the nearest known one is --interval"),
-        ("check --volume v --kinds block,netwrk", "--kinds='block,netwrk': unknown kind netwrk (the nearest is network)"),
-        ("check --volume v --log-level warn", "--log-level='warn': known are debug, info, notice, warning, error, critical; the nearest is warning"),
+        ("check --volume v --kinds block,netwrk", "--kinds='block,netwrk': write block,network, or others of block,network,fuse,node-disk,"),
+        ("check --volume v --log-level warn", "--log-level='warn': write warning, or another of debug, info, notice, warning, error, critical"),
         ("doctor x --output saraf", "--output='saraf': write table, json, sarif or github; the nearest is sarif"),
         ("doctor", "guard doctor: FILE is missing; - is standard input"),
         ("explain", "guard explain: NAME is missing: "),
@@ -243,6 +243,15 @@ def test_a_bug_does_not_keep_an_observed_application_from_starting(
     assert started == [["true", "x"]]
     assert cli.run(["check", "--volume", "v"]) == 0
     assert capfd.readouterr().err.count('"internal.error"') == 2
+
+
+def test_ctrl_c_ends_the_doctor_without_a_traceback(capfd: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(arguments, "parse", stop)
+    assert cli.run(["doctor", "-"]) == 130
+    assert capfd.readouterr() == ("", "")
 
 
 # The doctor's standard input.

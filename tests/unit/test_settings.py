@@ -17,7 +17,6 @@ from guard.settings import (
     DoctorSettings,
     Reporting,
     WatchSettings,
-    duration,
     fields,
     flag,
     load,
@@ -25,6 +24,7 @@ from guard.settings import (
     shown,
     unknown_names,
 )
+from guard.values import duration
 from guard.volume.kinds import Kind
 from guard.volume.loss import LossRule
 from guard.volume.verdict import Expectation
@@ -211,7 +211,7 @@ def test_a_duration_in_any_other_spelling_is_refused_with_the_right_ones(text: s
 @pytest.mark.parametrize("text", ["0", "0s", "0.0ms"])
 def test_a_deadline_of_nothing_is_refused(name: str, command: str, text: str) -> None:
     (problem,) = problems_of(command, **{name: text})
-    assert problem == f"{flag(name)}={text!r}: must be longer than 0"
+    assert problem == f"{flag(name)}={text!r}: must be longer than 0: write 500ms, 10s, 5m, 2h or 7d"
 
 
 def test_waiting_not_at_all_is_allowed() -> None:
@@ -240,7 +240,10 @@ def test_kinds_are_a_list_with_commas(text: str, expected: set[Kind]) -> None:
 def test_an_unknown_kind_is_refused_with_the_known_ones(text: str) -> None:
     (problem,) = problems_of(GUARD_KINDS=text)
     assert problem.startswith("--kinds=")
-    assert "known are block, network, fuse, node-disk, memory, empty-dir, config, overlay, unknown, any" in problem
+    assert problem.endswith("or others of block,network,fuse,node-disk,memory,empty-dir,config,overlay,unknown,any")
+    meant = re.search("': write (.*), or others", problem)
+    assert meant, problem
+    assert set_to("GUARD_KINDS", meant[1])  # ready to paste
 
 
 @pytest.mark.parametrize("text", ["true", "false", "1", "0", "yes", "no"])
