@@ -244,11 +244,10 @@ class ContentTracker:
         if not whole or self.episode is None:
             return None
         phase = self.episode.on_check(now.at, states, self._settle, names_fell=fell)
-        if not lost:
-            if phase is Phase.STABLE or now.at - self.episode.first_sign.at >= self._settle:
-                self._end_episode()
-            return None
-        if phase is Phase.GOES_ON:
+        if not lost and (phase is Phase.STABLE or now.at - self.episode.first_sign.at >= self._settle):
+            self._end_episode()
+            return self._commit(now)
+        if not lost or phase is Phase.GOES_ON:
             self._uncommitted = None  # it is older than what comes next
             return None
         return self._decide(now, reference, self.episode, phase)
