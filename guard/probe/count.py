@@ -11,7 +11,8 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from itertools import chain, islice
+from itertools import chain, groupby, islice
+from operator import itemgetter
 
 from guard.probe import mounts, progress
 from guard.probe.files import ABSENT, DENIED, Folders
@@ -22,7 +23,7 @@ from guard.volume.mountinfo import Mount, MountTable
 from guard.volume.observation import CountOptions, FileCount, ProbeFault
 from guard.volume.paths import PATH_LIMIT
 from guard.volume.sample import Part, SampledFile
-from guard.volume.sampler import Sampler, join
+from guard.volume.sampler import Row, Sampler, join
 
 #: File systems where a directory with two links has no sub-directory (its own `.` and its name): the leaves of the tree
 #: need no look at each name's type. Elsewhere (btrfs, overlay, FUSE) the link count says nothing.
@@ -47,6 +48,8 @@ _LOST_AND_FOUND, _LOST_AND_FOUND_NAMES = b"lost+found", 10_000
 
 #: The folder is there and cannot be read by this uid (or holds more levels than descriptors are allowed).
 _UNREADABLE = DENIED | {errno.EMFILE, errno.ENFILE}
+#: Files that are gone or out of sight when their sizes are read: they were counted, and are not sampled.
+_NOT_SEEN = ABSENT | DENIED
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
@@ -278,17 +281,22 @@ class _Walk:
         for entry in block:
             if not self._is_folder(folder, entry):
                 files.append(entry)
-            elif folder.ignore.ignores(_text(entry.name)):
-                if entry.name == _LOST_AND_FOUND and len(self.way) == 1:
-                    self._count_lost_and_found(folder)
-            elif entry.name not in self._hidden(folder):
+            elif self._is_data(folder, entry.name):
                 folder.waiting.append((entry.name, entry.inode()))
         data = self._add(folder, [entry.name for entry in files])
         if self.options.lost and folder.path is not None:
-            names = {*data}
-            for entry in files:
-                if entry.name in names and self.elsewhere.is_worth_reading(entry.name, entry.inode()):
-                    self._look_at(folder, entry.name)
+            self._find_lost(folder, folder.path, {*data}, files)
+
+    def _find_lost(
+        self, folder: _Folder, path: bytes, data: Collection[bytes], files: Sequence[os.DirEntry[bytes]]
+    ) -> None:
+        for entry in files:
+            name = entry.name
+            if name in data and self.elsewhere.is_worth_reading(name, entry.inode()):
+                found = _lstat(folder.descriptor, name)
+                if found:
+                    inode, size, mtime, ctime = found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime
+                    self.elsewhere.on_file(_text(join(path, name)), inode, size, mtime, ctime)
 
     def _is_folder(self, folder: _Folder, entry: os.DirEntry[bytes]) -> bool:
         try:
@@ -302,6 +310,14 @@ class _Walk:
                 folder.types_hidden = True
                 self._on_unreadable()
             return False
+
+    def _is_data(self, folder: _Folder, name: bytes) -> bool:
+        """Whether a sub-directory is to be entered."""
+        if folder.ignore.ignores(_text(name)):
+            if name == _LOST_AND_FOUND and len(self.way) == 1:
+                self._count_lost_and_found(folder)
+            return False
+        return name not in self._hidden(folder)
 
     def _hidden(self, folder: _Folder) -> Collection[bytes]:
         return self.hidden.get(folder.path, ()) if folder.path is not None else ()
@@ -318,19 +334,6 @@ class _Walk:
             raise _Enough
         return names
 
-    def _look_at(self, folder: _Folder, name: bytes) -> None:
-        try:
-            found = os.stat(name, dir_fd=folder.descriptor, follow_symlinks=False)
-        except OSError as error:
-            if error.errno not in ABSENT | DENIED:
-                raise
-            return
-        finally:
-            progress.made()
-        if not stat.S_ISDIR(found.st_mode):
-            path = _text(join(folder.path or b"", name))
-            self.elsewhere.on_file(path, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime)
-
     def _list_again(self, folder: _Folder) -> None:
         """Finds sub-directories that were renamed since they were listed: by their inodes, under names of today."""
         vanished = folder.vanished - folder.instead
@@ -341,7 +344,7 @@ class _Walk:
                 progress.made()
                 if entry.inode() in vanished and entry.is_dir(follow_symlinks=False):
                     vanished.remove(entry.inode())
-                    if not folder.ignore.ignores(_text(entry.name)):
+                    if self._is_data(folder, entry.name):
                         folder.waiting.append((entry.name, entry.inode()))
 
     def _count_lost_and_found(self, folder: _Folder) -> None:
@@ -355,25 +358,45 @@ class _Walk:
         progress.made()
 
     def _sample(self) -> tuple[SampledFile, ...]:
+        """Reads the sizes of the files that the sample can be chosen from, folder by folder, and chooses."""
         by_hash, by_entry = self.sampler.by_hash(), self.sampler.by_entry()
-        files: dict[bytes, SampledFile] = {}
+        folder_of = itemgetter(2)
+        rows = sorted({*by_hash, *chain.from_iterable(by_entry.values())}, key=folder_of)
+        files: dict[Row, SampledFile] = {}
         with Folders(self.root) as folders:
-            for path in sorted({*by_hash, *chain.from_iterable(by_entry.values())}):  # folder by folder
-                self.at = path.rpartition(b"/")[0]
+            for folder, names in groupby(rows, key=folder_of):
+                self.at = folder
                 try:
-                    found = folders.lstat(path)
+                    descriptor = folders.open(folder)
                 except OSError as error:
-                    if error.errno not in ABSENT | DENIED:
+                    if error.errno not in _NOT_SEEN:
                         raise
                     continue
-                if not stat.S_ISDIR(found.st_mode):
-                    files[path] = SampledFile(
-                        _text(path), found.st_size, found.st_mtime_ns, found.st_ino, int(found.st_ctime), Part.HASH
-                    )
+                above = _text(folder) + "/" if folder else ""
+                for row in names:
+                    if found := _lstat(descriptor, row[1]):
+                        files[row] = _sampled(above + _text(row[1]), found)
         return sample.choose(
-            [files[path] for path in by_hash if path in files],
-            {_text(entry): [files[path] for path in paths if path in files] for entry, paths in by_entry.items()},
+            [files[row] for row in by_hash if row in files],
+            {_text(entry): [files[row] for row in kept if row in files] for entry, kept in by_entry.items()},
         )
+
+
+def _sampled(path: str, found: os.stat_result) -> SampledFile:
+    return SampledFile(path, found.st_size, found.st_mtime_ns, found.st_ino, int(found.st_ctime), Part.HASH)
+
+
+def _lstat(folder: int, name: bytes) -> os.stat_result | None:
+    """What a file is; None where it is gone, a directory now, or hidden from this uid."""
+    try:
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NOT_SEEN:
+            raise
+        return None
+    finally:
+        progress.made()
+    return None if stat.S_ISDIR(found.st_mode) else found
 
 
 def _text(path: bytes) -> str:
