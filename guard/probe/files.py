@@ -10,7 +10,7 @@ from typing import Self
 from guard.probe import mounts, progress
 from guard.volume.loss import LossRule, is_kept
 from guard.volume.observation import FilesChecked, ProbeFault
-from guard.volume.paths import is_below, lineage
+from guard.volume.paths import as_bytes, is_below, join, lineage
 from guard.volume.sample import FileCheck, Presence, SampledFile
 
 #: What is asked for is not there, or a folder of its path is none.
@@ -52,7 +52,7 @@ class Folders:
         if above:  # used now: the last to be closed
             descriptor = self._open[above] = self._open.pop(above)
         for name in reversed(missing):
-            above = above + b"/" + name if above else name
+            above = join(above, name)
             try:
                 descriptor = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor)
             finally:
@@ -101,7 +101,7 @@ def _check(folders: Folders, path: str, nested: Collection[str]) -> FileCheck:
     if nested and any(one in nested for one in lineage(path)):
         return FileCheck(Presence.HIDDEN)
     try:
-        folder, _, name = path.encode("utf-8", "surrogateescape").rpartition(b"/")
+        folder, _, name = as_bytes(path).rpartition(b"/")
         found = os.stat(name, dir_fd=folders.open(folder), follow_symlinks=False)
     except OSError as error:
         if error.errno in ABSENT:

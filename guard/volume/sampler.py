@@ -45,7 +45,6 @@ class Sampler:
     """Chooses, of all files of a count, those whose sizes are worth reading."""
 
     def __init__(self, wanted: Collection[bytes] = ()) -> None:
-        self.depth = 0  # of the entries; 0 where there are none, or none were met yet
         self._wanted = wanted
         self._everywhere = _Smallest(CANDIDATES)
         self._entry = _Smallest(0)
@@ -76,11 +75,11 @@ class Sampler:
         chosen = not full or _hash(entry) < -self._chosen_entries[0][0]
         self._entry = _Smallest(-(-BY_ENTRY // entries) if chosen else 0)
 
-    def leave(self, entry: bytes, files: int) -> None:
-        """Ends an entry, of so many files."""
+    def leave(self, entry: bytes, files: int, depth: int) -> None:
+        """Ends an entry, of so many files; entries lie so deep."""
         self._files[entry] = files
         if len(self._files) > _ENTRIES:
-            live = {self.entry_of(folder) for _, _, folder in self._everywhere.rows()}
+            live = {self.entry_of(folder, depth) for _, _, folder in self._everywhere.rows()}
             live |= {*self._by_entry, *self._wanted}
             self._files = {name: count for name, count in self._files.items() if name in live}
         rows, self._entry = self._entry.rows(), _Smallest(0)
@@ -95,27 +94,23 @@ class Sampler:
         """Returns the files with the smallest hashes, in the order of their hashes."""
         return self._everywhere.rows()
 
-    def by_entry(self) -> dict[bytes, list[Row]]:
+    def by_entry(self, depth: int) -> dict[bytes, list[Row]]:
         """Returns files of the chosen entries, in the order of their hashes."""
         rows = {entry: {*kept} for entry, kept in sorted(self._by_entry.items(), key=lambda item: _hash(item[0]))}
         for row in self._everywhere.rows():
-            if (entry := self.entry_of(row[2])) in rows:
+            if (entry := self.entry_of(row[2], depth)) in rows:
                 rows[entry].add(row)
         return {entry: sorted(those) for entry, those in rows.items()}
 
-    def files_of(self, entries: Collection[bytes]) -> dict[bytes, int]:
+    def files_in(self, entries: Collection[bytes]) -> dict[bytes, int]:
         """Returns how many files these entries have, as far as they were met."""
         return {entry: self._files[entry] for entry in entries if entry in self._files}
 
-    def entry_of(self, folder: bytes) -> bytes:
+    @staticmethod
+    def entry_of(folder: bytes, depth: int) -> bytes:
         """Returns the entry that a folder lies in, or is; empty where it lies in none."""
-        folders = folder.split(b"/", self.depth)
-        return b"/".join(folders[: self.depth]) if 0 < self.depth <= len(folders) else b""
-
-
-def join(folder: bytes, name: bytes) -> bytes:
-    """Returns the path of a name in a folder."""
-    return folder + b"/" + name if folder else name
+        folders = folder.split(b"/", depth)
+        return b"/".join(folders[:depth]) if 0 < depth <= len(folders) else b""
 
 
 def _hash(entry: bytes) -> int:
