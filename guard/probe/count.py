@@ -45,7 +45,7 @@ def count(root: int, options: CountOptions, on_progress: Callable[[int], None]) 
     """
     for _ in range(_ATTEMPTS):
         walk = _Count(root, options)
-        with progress.told(lambda walk=walk: on_progress(walk.files + walk.folders)):  # type: ignore[misc]
+        with progress.reporting(lambda walk=walk: on_progress(walk.files + walk.folders)):  # type: ignore[misc]
             found = walk.count()
         if found.fault or walk.nested == nested_mounts(root):
             return found
@@ -167,5 +167,5 @@ def _lstat(folder: int, name: bytes) -> os.stat_result | None:
             raise
         return None
     finally:
-        progress.made()
+        progress.tick()
     return None if stat.S_ISDIR(found.st_mode) else found

@@ -110,7 +110,7 @@ def _check(folders: Folders, path: str, nested: Collection[str]) -> FileCheck:
             return FileCheck(Presence.UNREADABLE)
         raise
     finally:
-        progress.made()
+        progress.tick()
     if stat.S_ISDIR(found.st_mode):
         return FileCheck(Presence.ABSENT)
     return FileCheck(Presence.PRESENT, found.st_size)

@@ -181,7 +181,7 @@ class Walk:
             if error.errno not in _UNREADABLE:
                 raise
         finally:
-            progress.made()
+            progress.tick()
         self.folders += 1
         self.entries += is_entry
         if descriptor is None:
@@ -208,7 +208,7 @@ class Walk:
                 raise
             self._on_unreadable()
         finally:
-            progress.made()
+            progress.tick()
 
     def _leave(self) -> None:
         folder = self._way.pop()
@@ -227,7 +227,7 @@ class Walk:
         if folder.path is not None:
             self.at = folder.path
         block = [*islice(listing, _BLOCK)]
-        progress.made()
+        progress.tick()
         if not block:
             listing.close()
             folder.listing = None
@@ -277,7 +277,7 @@ class Walk:
         folder.listed_again += 1
         with os.scandir(folder.listable) as names:
             for entry in names:
-                progress.made()
+                progress.tick()
                 if entry.inode() in vanished and entry.is_dir(follow_symlinks=False):
                     vanished.remove(entry.inode())
                     if self._is_data(folder, entry.name):
@@ -291,4 +291,4 @@ class Walk:
                     self.in_lost_and_found = sum(1 for _ in islice(names, _LOST_AND_FOUND_NAMES))
             finally:
                 os.close(found)
-        progress.made()
+        progress.tick()
