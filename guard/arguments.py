@@ -1,124 +1,129 @@
-"""Flags and help texts, made from the settings of each command: argparse reads, the models are the only source."""
+"""Commands, flags and help texts: argparse reads and formats; settings come from the models, everything else is declared here."""
 
 import argparse
+import functools
+import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from dataclasses import dataclass, field
+from typing import Any
 
 from guard.outcome import TERMINATED, Outcome
-from guard.settings import MODELS, Reporting, fields, flag
+from guard.report.text import nearest, truncate
+from guard.settings import MODELS, Reporting, decapitalized, fields, flag, shown
 
-_WIDTH = 110
+#: Columns of a help text, on a terminal that has as many.
+WIDTH = 100
+
+_ALWAYS = (Outcome.OK, Outcome.INTERNAL_ERROR, Outcome.USAGE)
+_VOLUME = _ALWAYS + tuple(one for one in Outcome if one.status >= 10 and one is not Outcome.FINDINGS)  # noqa: PLR2004
 
 
 @dataclass(frozen=True)
 class Command:
-    """What the help of a command says.
+    """A command: its help, and its arguments that are no settings.
 
     Attributes:
-        summary: One line.
+        summary: One sentence.
         usage: What follows `guard COMMAND`.
-        statuses: The outcomes it can end with.
         example: A line that works.
-        extras: Arguments that are no settings: name and help.
+        statuses: The outcomes that it can end with.
+        arguments: As argparse declares them. Choices and what is missing (`?`) are checked here: all errors at once.
+        details: What the command's own help adds to the summary.
     """
 
     summary: str
     usage: str
-    statuses: tuple[Outcome, ...]
     example: str
-    extras: tuple[tuple[str, str], ...] = ()
+    statuses: tuple[Outcome, ...] = _VOLUME
+    arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    details: str = ""
 
 
-_ALWAYS = (Outcome.OK, Outcome.INTERNAL_ERROR, Outcome.USAGE)
-_VOLUME = tuple(one for one in Outcome if 10 <= one.status < Outcome.FINDINGS.status)  # noqa: PLR2004 - the volume's own
+def _option(metavar: str, meaning: str, **how: Any) -> dict[str, Any]:
+    return {"metavar": metavar, "help": meaning, **how}
+
 
 COMMANDS: Mapping[str, Command] = {
     "check": Command(
-        "The gate: passes only if the path is a mounted volume, the right one, that still holds its data.",
+        "The gate: passes only if the path is a mounted volume, the right one, that holds its data.",
         "[FLAG...] [-- APP ARG...]",
-        _ALWAYS + _VOLUME,
         "GUARD_VOLUME=claude-skills-dev guard check -- python /app/server.py",
-        (("-- APP ARG...", "Becomes APP after a pass, in the same mount namespace: its own mount was checked."),),
+        details=" After a pass the guard becomes APP, in the same mount namespace: its own mount was checked.",
     ),
     "adopt": Command(
         "Writes the marker and the first ledger on a real, unmarked volume.",
         "[FLAG...] [--replace ID|SHA256-PREFIX]",
-        _ALWAYS + _VOLUME,
         "guard adopt --path /app/skills --volume claude-skills-dev",
-        (
-            (
-                "--replace",
-                "Sets aside a foreign marker (its ID) or a broken one (its SHA-256), as the refusal prints it.",
-            ),
-        ),
+        arguments={
+            "--replace": _option(
+                "ID", "Sets aside a foreign marker (its ID) or a broken one (its SHA-256), as the refusal prints it."
+            )
+        },
     ),
     "accept": Command(
-        "What is there now is right: new reference, next generation.",
+        "Declares that what is there now is right: new reference, next generation; ends an incident.",
         "[FLAG...]",
-        _ALWAYS + _VOLUME,
         "kubectl exec POD -c volume-guard-watch -- guard accept",
     ),
     "hold": Command(
         "Announces work on the volume (restore, migration): the gate refuses with held until release.",
         "[FLAG...] [--over] REASON",
-        _ALWAYS + _VOLUME,
         'guard hold "restore of Monday\'s backup"',
-        (
-            ("REASON", "Why, for whoever reads the refusal."),
-            ("--over", "In place of the hold that stands, which is kept otherwise."),
-        ),
+        arguments={
+            "reason": _option("REASON", "Why, for whoever reads the refusal.", nargs="?"),
+            "--over": {"action": "store_true", "help": "In place of an older hold, which is kept otherwise."},
+        },
     ),
-    "release": Command(
-        "Ends the announced work and accepts what is there.", "[FLAG...]", _ALWAYS + _VOLUME, "guard release"
-    ),
+    "release": Command("Ends the announced work and accepts what is there.", "[FLAG...]", "guard release"),
     "watch": Command(
-        "The sidecar: knows a wipe within seconds, and ends with 0 when it is told to stop.",
+        "The sidecar: reports a wipe within seconds, and ends with 0 on SIGTERM.",
         "[FLAG...]",
-        _ALWAYS,
         "GUARD_VOLUME=claude-skills-dev guard watch",
+        _ALWAYS,
     ),
     "doctor": Command(
         "Reads Kubernetes objects, never a cluster: why would this volume be lost or reset?",
-        "FILE...|- [FLAG...] [--live FILE] [--logs FILE] [--output table|json|sarif|github]"
-        " [--fail-on error|warning|info|never]",
+        "FILE...|- [FLAG...]",
+        "kubectl get deploy,sts,ds,cj,job,pod,pvc,pv,sc,node,events -o json | guard doctor -",
         (*_ALWAYS, Outcome.FINDINGS),
-        "kubectl get deploy,sts,ds,cj,job,pod,pvc,pv,sc,node,events -o json | guard doctor k8s/ --live -",
-        (
-            ("FILE...", "Files or folders of manifests (YAML or JSON); - is standard input, which can be read once."),
-            ("--live", "The cluster's side: the same object on both sides is compared."),
-            ("--logs", "What the gate logged: kubectl logs POD -c volume-guard-gate."),
-            (
-                "--output",
-                "table for people (the default), json for scripts, sarif (2.1.0) for code scanning, github for annotations.",
+        {
+            "files": _option(
+                "FILE",
+                "Files or folders of manifests (YAML or JSON); - is standard input, which can be read once.",
+                nargs="*",
+                default=[],
             ),
-            ("--fail-on", "The mildest severity that ends with findings: error (the default), warning, info or never."),
-        ),
+            "--live": _option(
+                "FILE", "The cluster's side: the same object on both sides is compared.", action="append"
+            ),
+            "--logs": _option("FILE", "What the gate logged: kubectl logs POD -c volume-guard-gate.", action="append"),
+            "--output": _option(
+                "FORMAT",
+                "table for people (the default), json for scripts, sarif (2.1.0) for code scanning, github for annotations.",
+                choices=("table", "json", "sarif", "github"),
+            ),
+            "--fail-on": _option(
+                "SEVERITY",
+                "The mildest severity that ends with findings: error (the default), warning, info or never.",
+                choices=("error", "warning", "info", "never"),
+            ),
+        },
+    ),
+    "explain": Command(
+        "Prints an outcome, an exit status or a rule of the doctor in full, offline.",
+        "NAME|STATUS|VG-ID",
+        "guard explain data-lost",
+        _ALWAYS,
+        {
+            "name": _option(
+                "NAME",
+                "The name or status of an outcome, or the id or name of a rule: data-lost, 30, VG101.",
+                nargs="?",
+            )
+        },
     ),
 }
-
-#: Arguments that are no settings, by command, as argparse declares them.
-_EXTRAS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
-    "adopt": {"--replace": {}},
-    "hold": {"reason": {"nargs": "?"}, "--over": {"action": "store_true"}},
-    "doctor": {
-        "files": {"nargs": "*", "default": []},
-        "--live": {"action": "append"},
-        "--logs": {"action": "append"},
-        "--output": {"choices": ("table", "json", "sarif", "github")},
-        "--fail-on": {"choices": ("error", "warning", "info", "never")},
-    },
-}
-
-
-class _Unreadable(ValueError):  # noqa: N818 - the sentence is what matters
-    """What argparse could not read, as a sentence."""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise _Unreadable(message)
 
 
 @dataclass(frozen=True)
@@ -136,75 +141,128 @@ class Arguments:
     problems: tuple[str, ...] = ()
 
 
-def parse(command: str, arguments: Sequence[str]) -> Arguments:
-    """Reads flags; never raises, since problems are told together with those of the settings."""
-    model, declared = MODELS[command], _EXTRAS.get(command, {})
-    parser = _parser(command)
-    for extra, how in declared.items():
-        parser.add_argument(extra, **how)
-    unreadable: list[str] = []
-    try:
-        namespace, unknown = parser.parse_known_intermixed_args(list(arguments))
-    except _Unreadable as error:
-        # Of what stands beside it the settings can still be read, and unknown flags be told.
-        unreadable = [f"guard {command}: {error}"]
-        namespace, rest = _parser(command).parse_known_args(list(arguments))
-        unknown = [word for word in rest if word.startswith("--") and word.partition("=")[0] not in declared]
+def parse(command: str, words: Sequence[str]) -> Arguments:
+    """Reads flags and arguments; never raises, since problems are reported together with those of the settings."""
+    about, settings = COMMANDS[command], _settings(command)
+    switches = {name for name, how in about.arguments.items() if how.get("action") == "store_true"}
+    flags = {name for name in about.arguments if name.startswith("--")} | set(map(flag, settings))
+    # What begins with less than two dashes is the value of the flag before it: argparse has nothing left to refuse.
+    joined: list[str] = []
+    for word in words:
+        if joined and joined[-1] in flags - switches and not word.startswith("--"):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    bad = {word: f"{word} needs a value" for word in joined if word in flags - switches}
+    for word in joined:
+        name, equals, _ = word.partition("=")
+        if equals and name in switches:
+            bad[word] = f"{name} takes no value"
+    namespace, unknown = _parser(command).parse_known_intermixed_args([word for word in joined if word not in bad])
+    unknown_flags = [word for word in unknown if word.startswith("-")]
+    problems = [*bad.values(), *(_unknown_flag(command, word.partition("=")[0], flags) for word in unknown_flags)]
+    if not unknown_flags:  # otherwise it can be the value of one
+        problems += [f"unexpected argument {truncate(word)!r} of guard {command}" for word in unknown]
     found: dict[str, Any] = vars(namespace)
-    problems = unreadable + [f"guard {command} knows no {word}" for word in unknown]
-    problems += [f"guard {command}: {flag(name)} has no value" for name, value in found.items() if value is None]
-    extras = {name: value for name, value in found.items() if name not in fields(model)}
-    settings = {name: value for name, value in found.items() if name not in extras and value is not None}
-    return Arguments(settings, extras, tuple(problems))
+    for name, how in about.arguments.items():
+        value = found.get(name.removeprefix("--").replace("-", "_"))
+        known = how.get("choices")
+        if known and value is not None and value not in known:
+            either = f"{', '.join(known[:-1])} or {known[-1]}"
+            problems.append(f"{name}='{truncate(value)}': write {either}; the nearest is {nearest(value, known)}")
+        if how.get("nargs") == "?" and not unknown_flags and not str(value or "").strip():
+            problems.append(f"guard {command}: {how['metavar']} is missing: {decapitalized(how['help'])}")
+    given = {name: value for name, value in found.items() if name in settings}
+    return Arguments(given, {name: value for name, value in found.items() if name not in given}, tuple(problems))
 
 
-def _parser(command: str) -> _Parser:
-    """Reads the settings of a command."""
-    parser = _Parser(prog=f"guard {command}", add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
-    for name in fields(MODELS[command]):
-        # Without `?` a missing value would hide every other flag, and all problems are told at once.
-        parser.add_argument(flag(name), dest=name, nargs="?", const=None)
-    return parser
+def _unknown_flag(command: str, word: str, flags: set[str]) -> str:
+    near = f": the nearest known one is {nearest(word, sorted(flags))}" if flags else ""
+    return f"unknown flag {truncate(word)} of guard {command}{near}"
+
+
+def _settings(command: str) -> dict[str, Any]:
+    return fields(MODELS[command]) if command in MODELS else {}
 
 
 def overview() -> str:
-    """The help of `guard` itself."""
-    width = max(map(len, COMMANDS))
-    lines = ["Usage: guard COMMAND [FLAG...]", "", "Keeps an application off the wrong, missing or wiped volume.", ""]
-    lines += [f"  {name:{width}}  {command.summary}" for name, command in COMMANDS.items()]
-    lines += [
-        f"  {'explain':{width}}  An outcome or rule in full, offline: guard explain data-lost, 30, VG101.",
-        "",
-        "guard COMMAND --help shows settings, exit statuses and an example; guard --version the version.",
-    ]
-    return "\n".join(lines) + "\n"
+    """Returns the help of `guard` itself."""
+    parser = _Parser(
+        prog="guard",
+        usage="guard COMMAND [FLAG...]",
+        description="Keeps an application off the wrong, missing or wiped volume.",
+        epilog=_wrapped(
+            "guard COMMAND --help shows its settings, exit statuses and an example; guard --version the version."
+        ),
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND ...")
+    for name, command in COMMANDS.items():
+        commands.add_parser(name, help=command.summary)
+    return parser.format_help()
 
 
 def help_text(command: str) -> str:
-    """The help of a command: settings with reason, unit and default; exit statuses; an example."""
+    """Returns the help of a command: its settings with reason, unit and default; exit statuses; an example."""
+    parser, about = _parser(command), COMMANDS[command]
+    parser.description = _wrapped(about.summary + about.details)
+    parser.epilog = _epilog(command)
+    return parser.format_help()
+
+
+def _parser(command: str) -> argparse.ArgumentParser:
     about = COMMANDS[command]
-    lines = [f"Usage: guard {command} {about.usage}", "", about.summary, ""]
-    for name, meaning in about.extras:
-        lines += _entry(name, meaning)
-    lines.append("Settings (environment, or the flag; flags win; empty means unset):")
-    lines += _settings(MODELS[command])
-    lines += ["", "Exit statuses:"]
-    lines += [f"  {one.status:>3}  {one.label:16} {one.value.when}" for one in about.statuses]
+    parser = _Parser(
+        prog=f"guard {command}",
+        usage=f"guard {command} {about.usage}",
+    )
+    own = parser.add_argument_group("arguments") if about.arguments else parser
+    for name, how in about.arguments.items():
+        own.add_argument(name, **{key: value for key, value in how.items() if key != "choices"})
+    groups: dict[str, Any] = {}
+    for name, setting in _settings(command).items():
+        default = shown(setting)
+        title = "required setting" if default == "required" else "settings"
+        if name in fields(Reporting):
+            title = "settings of reports"
+        note = "required" if default == "required" else f"default {default}" if default else "no default"
+        if title not in groups:
+            also = "Environment or flag; flags win; empty means unset." if not groups else None
+            groups[title] = parser.add_argument_group(title, also)
+        text = f"{name}: {setting.description} ({note})".replace("%", "%%")
+        groups[title].add_argument(flag(name), dest=name, metavar=name.rpartition("_")[2], help=text)
+    return parser
+
+
+def _epilog(command: str) -> str:
+    rows = [(str(one.status), one.label, one.value.when) for one in COMMANDS[command].statuses]
     if command == "check":
-        lines.append(f"  {TERMINATED:>3}  {'':16} told to stop while waiting; no outcome")
-    lines += ["", "Example:", f"  {about.example}"]
-    return "\n".join(lines) + "\n"
+        rows.append((str(TERMINATED), "", "SIGTERM while waiting; no outcome"))
+    lines = ["exit statuses:"]
+    for status, name, when in rows:
+        lines += textwrap.wrap(
+            f"  {status:>3}  {name:16} {when}", _width(), subsequent_indent=" " * 24, break_on_hyphens=False
+        )
+    return "\n".join([*lines, "", "example:", f"  {COMMANDS[command].example}"])
 
 
-def _settings(model: type[Reporting]) -> list[str]:
-    lines: list[str] = []
-    for name, field in fields(model).items():
-        extra = field.json_schema_extra
-        default = str(extra["shown"]) if isinstance(extra, dict) else ""
-        shown = "required" if default == "required" else f"default {default}" if default else "no default"
-        lines += _entry(f"{name}, {flag(name)}", f"{field.description} ({shown})")
-    return lines
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, _width())
 
 
-def _entry(name: str, meaning: str) -> list[str]:
-    return [f"  {name}", *textwrap.wrap(meaning, _WIDTH, initial_indent="      ", subsequent_indent="      ")]
+def _width() -> int:
+    return min(WIDTH, max(40, shutil.get_terminal_size((WIDTH, 24)).columns))
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(text, width, break_on_hyphens=False)  # node-disk is one word
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser without abbreviations, and without a --help of its own: that was looked for before."""
+
+    def __init__(self, **how: Any) -> None:
+        formatter = functools.partial(_Formatter, width=_width(), max_help_position=32)
+        super().__init__(
+            add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS, formatter_class=formatter, **how
+        )

@@ -1,89 +1,63 @@
-"""The commands, and the one place where an outcome becomes an exit status.
-
-The prober is forked first, from a small process; what is heavy (pydantic, structlog) is imported after that.
-"""
+"""The command line, light: knows which commands touch the volume, and forks their prober before anything heavy is imported."""
 
 import errno
-import io
 import os
-import signal
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import guard
-from guard import explain
-from guard.event import Event, EventRecord
 from guard.outcome import TERMINATED, Outcome
 from guard.probe import requests  # noqa: F401 - the prober is forked with what it runs
-from guard.probe.inspector import Inspector, ProberFailed
+from guard.probe.inspector import ProberFailed
 from guard.probe.process import Prober
 from guard.stop_signal import Stopped, StopSignal
 
 if TYPE_CHECKING:
-    from guard.arguments import Arguments
-    from guard.messages import CommandResult, EventSink
-    from guard.report.log import Format
-    from guard.settings import Reporting, VolumeSettings, WatchSettings
+    from guard.exits import ReportTo
     from guard.watch.options import Options, Unusable
 
-
-@dataclass(frozen=True)
-class ExecApp:
-    """The guard is done, and the process becomes the application."""
-
-    app: list[str]
-    termination_log: str
-    say: "EventSink"
-
-
 VOLUME_COMMANDS = ("check", "adopt", "accept", "hold", "release")
-COMMANDS = (*VOLUME_COMMANDS, "watch", "doctor", "explain")
-_HELP = frozenset({"--help", "-h", "help"})
+#: The exit status after Ctrl-C: 128 + SIGINT.
+INTERRUPTED = 130
+_HELP = frozenset({"--help", "-h"})
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs one command; the exit status."""
-    if not arguments:
-        return _unusable([f"no command: known are {', '.join(COMMANDS)}; guard --help says what each does"], {})
-    if arguments[0] in _HELP:
-        from guard.arguments import overview
+    """Runs one command; returns the exit status."""
+    command, words = (arguments[0], list(arguments[1:])) if arguments else ("", [])
+    own = words[: words.index("--")] if "--" in words else words
+    try:
+        if not _HELP.isdisjoint(own):
+            command, words = "help", [command]
+        if command == "watch":
+            return _watch(words)
+        if command in VOLUME_COMMANDS:
+            return _on_volume(command, words)
+        from guard import app
 
-        return _answer(overview(), Outcome.OK)
-    command, *rest = arguments
-    if command in {"--version", "-V"}:
-        return _answer(f"volume-guard {guard.__version__}\n", Outcome.OK)
-    if command == "explain":
-        return _explain(rest)
-    if command not in COMMANDS:
-        return _unusable([f"unknown command {command!r}: known are {', '.join(COMMANDS)}"], {})
-    flags, app = _split(rest)
-    if not _HELP.isdisjoint(flags[:1]) or "--help" in flags:
-        from guard.arguments import help_text
-
-        return _answer(help_text(command), Outcome.OK)
-    if command == "doctor":
-        return _doctor(flags)
-    if command == "watch":
-        return _watch(flags, app)
-    return _run_on_volume(command, flags, app)
+        return app.answer(command, words)
+    except KeyboardInterrupt:  # the doctor, which waits for standard input
+        return INTERRUPTED
+    except Exception:  # noqa: BLE001 - the last line of defence: a bug is reported and has a status
+        return _report_bug(traceback.format_exc())
 
 
-def _run_on_volume(command: str, flags: list[str], app: list[str] | None) -> int:
-    with StopSignal() as interrupt:
+def _on_volume(command: str, words: list[str]) -> int:
+    with StopSignal() as stop:
+        prober = _fork()
+        from guard import app, exits
+
         try:
-            ending = _on_volume(command, flags, app, _forked(), interrupt)
-            interrupt.check()
+            ending = app.VolumeCommand(command, words, prober, stop).run()
+            stop.check()
         except Stopped:
-            return interrupt.status or TERMINATED
-        except Exception:  # noqa: BLE001 - the last line of defence: a bug is said and has a status
-            ending = _unforeseen(traceback.format_exc(), command, flags, app)
-    return _end(ending)
+            return stop.status or TERMINATED
+    return exits.exec_app(ending) if isinstance(ending, exits.ExecApp) else ending
 
 
-def _forked(keep: tuple[int, ...] = ()) -> Prober | ProberFailed:
-    """The prober; where none can be forked, that is said once the settings for saying are known."""
+def _fork(keep: tuple[int, ...] = ()) -> Prober | ProberFailed:
+    """Returns the prober; that none can be forked is reported once the settings of reports are known."""
     try:
         return Prober(keep)
     except OSError as error:
@@ -93,81 +67,9 @@ def _forked(keep: tuple[int, ...] = ()) -> Prober | ProberFailed:
         )
 
 
-def _end(ending: int | ExecApp) -> int:
-    return ending if isinstance(ending, int) else exec_app(ending)
-
-
-def _split(arguments: Sequence[str]) -> tuple[list[str], list[str] | None]:
-    """Flags, and the application behind `--`; None where there is no `--`."""
-    if "--" not in arguments:
-        return list(arguments), None
-    end = list(arguments).index("--")
-    return list(arguments[:end]), list(arguments[end + 1 :])
-
-
-def _explain(arguments: Sequence[str]) -> int:
-    if len(arguments) == 1 and arguments[0] in _HELP:
-        return _answer(
-            "Usage: guard explain NAME|STATUS|VG-ID\n\nExample: guard explain data-lost\n\n" + explain.listing(),
-            Outcome.OK,
-        )
-    if len(arguments) != 1:
-        return _unusable(["explain takes one name or exit status, such as data-lost or 30"], {})
-    from guard.doctor import catalogue
-
-    outcome, rule = explain.find(arguments[0]), catalogue.find_rule(arguments[0])
-    if rule is not None:
-        return _answer(catalogue.explain(rule), Outcome.OK)
-    if outcome is None:
-        known = ", ".join(one.label for one in Outcome)
-        return _unusable([f"there is nothing to explain under {arguments[0]!r}: known are {known}"], {})
-    return _answer(explain.text(outcome), Outcome.OK)
-
-
-def _doctor(flags: list[str]) -> int:
-    from guard import settings
-
-    parsed = _parsed("doctor", flags)
-    problems = list(parsed.problems)
-    _unknown_settings(problems, lenient=False)
-    found, wrong = settings.load(settings.DoctorSettings, parsed.settings)
-    problems += wrong
-    if not parsed.problems and not (parsed.extras["files"] or parsed.extras.get("live")):
-        problems.append("guard doctor: FILE is missing; - is standard input")
-    named = [*parsed.extras.get("files", ()), *parsed.extras.get("live", ()), *parsed.extras.get("logs", ())].count("-")
-    if named > 1:
-        problems.append("guard doctor: - is named twice, and standard input can be read once: give the other as a file")
-    if problems or found is None:
-        return _unusable(problems, parsed.settings)
-    assert isinstance(found, settings.DoctorSettings)
-    import shutil
-
-    from guard.doctor.command import Options
-    from guard.doctor.command import run as diagnose
-
-    wanted = parsed.extras
-    options = Options(
-        files=tuple(wanted["files"]),
-        live=tuple(wanted.get("live", ())),
-        logs=tuple(wanted.get("logs", ())),
-        output=wanted.get("output", "table"),
-        fail_on=wanted.get("fail_on", "error"),
-        path=found.path,
-        colour=os.isatty(1) and "NO_COLOR" not in os.environ,
-        width=shutil.get_terminal_size((100, 24)).columns,
-    )
-    try:
-        # Not sys.stdin, which is None where it came closed.
-        with open(0, "rb", closefd=False) if named else io.BytesIO() as stdin:
-            outcome, text = diagnose(options, stdin)
-    except Exception:  # noqa: BLE001 - a bug is said and has a status
-        return _end(_unforeseen(traceback.format_exc(), "doctor", flags))
-    return _answer(text, outcome)
-
-
-def _watch(flags: list[str], app: list[str] | None) -> int:
-    """The sidecar: a signal is its ordinary end, so its status is 0."""
-    with StopSignal() as interrupt:
+def _watch(words: list[str]) -> int:
+    """Runs the sidecar: a signal is its ordinary end, so its status is 0."""
+    with StopSignal() as stop:
         import gc
 
         from guard.probe.process import run_in_child
@@ -180,18 +82,19 @@ def _watch(flags: list[str], app: list[str] | None) -> int:
         gc.collect()
         gc.freeze()
         wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        prober = _forked((wake,))
+        prober = _fork((wake,))
         if isinstance(prober, ProberFailed):
-            return _end(_unforeseen(str(prober), "watch", flags))
-        try:
-            # pydantic takes 15 MiB, and is not needed any more once the settings are read.
-            options = run_in_child(_ReadWatchSettings(tuple(flags), app is not None))
-            if isinstance(options, Unusable):
-                prober.close()
-                return _report_unusable(list(options.problems), options.termination_log, _log(options.log_format))
-            Sidecar(options, Link(prober, options.expected.probe_timeout, (wake,)), wake, interrupt).run()
-        except Exception:  # noqa: BLE001 - the last line of defence: a bug is said and has a status
-            return _end(_unforeseen(traceback.format_exc(), "watch", flags))
+            return _report_bug(str(prober))
+        # pydantic takes 15 MiB, and is not needed any more once the settings are read.
+        options = run_in_child(_ReadWatchSettings(tuple(words)))
+        if isinstance(options, Unusable):
+            from guard import exits
+
+            prober.close()
+            return exits.report_usage(
+                options.problems, exits.ReportTo(options.log_format, termination_log=options.termination_log)
+            )
+        Sidecar(options, Link(prober, options.expected.probe_timeout, (wake,)), wake, stop).run()
     return Outcome.OK.status
 
 
@@ -199,275 +102,28 @@ def _watch(flags: list[str], app: list[str] | None) -> int:
 class _ReadWatchSettings:
     """Reads the settings of `guard watch` in a process that ends right after."""
 
-    flags: tuple[str, ...]
-    has_app: bool
+    words: tuple[str, ...]
 
     def run(self, said: Callable[[Any], None]) -> "Options | Unusable":
         """Reads environment and flags."""
         del said
-        from guard import settings
-        from guard.watch.options import Unusable
+        from guard import app
 
-        parsed = _parsed("watch", list(self.flags))
-        problems = list(parsed.problems)
-        _unknown_settings(problems, lenient=False)
-        found, wrong = settings.load(settings.WatchSettings, parsed.settings)
-        problems += wrong
-        if self.has_app:
-            problems.append("guard watch takes no -- APP")
-        if not problems and isinstance(found, settings.WatchSettings):
-            return _watch_options(found)
-        reporting = settings.reporting(parsed.settings)
-        return Unusable(tuple(problems), reporting.log_format, reporting.termination_log)
+        return app.watch_options(list(self.words))
 
 
-def _watch_options(found: "WatchSettings") -> "Options":
-    from guard.messages import PodInfo
-    from guard.watch.options import Options
+def _report_bug(trace: str) -> int:
+    from guard import exits
 
-    host, _, port = found.listen.rpartition(":")
-    return Options(
-        expected=found.expectation(),
-        window=found.window,
-        interval=found.interval,
-        settle=found.settle,
-        unready=found.on_wipe == "unready",
-        listen=None if found.listen == "off" else ("127.0.0.1" if host == "localhost" else host, int(port)),
-        log_format=found.log_format,
-        log_level=found.log_level,
-        where=PodInfo(found.pod, found.node, found.namespace),
+    return exits.report_bug(trace, _reporter()).outcome.status
+
+
+def _reporter() -> "ReportTo":
+    """Where to report a bug outside of a command: not by the settings, which the bug may be in."""
+    from guard import exits
+
+    default, log_format = exits.ReportTo(), os.environ.get("GUARD_LOG_FORMAT")
+    return exits.ReportTo(
+        "json" if log_format == "json" else "console" if log_format == "console" else "auto",
+        termination_log=os.environ.get("GUARD_TERMINATION_LOG") or default.termination_log,
     )
-
-
-def _log(log_format: "Format") -> "EventSink":
-    from guard.report.log import Log
-
-    return Log(log_format).say
-
-
-def _on_volume(
-    command: str, flags: list[str], app: list[str] | None, prober: Prober | ProberFailed, interrupt: StopSignal
-) -> int | ExecApp:
-    from guard import settings
-
-    model = settings.MODELS[command]
-    parsed = _parsed(command, flags)
-    problems = list(parsed.problems)
-    warnings = _unknown_settings(problems, lenient=app is not None)
-    found, wrong = settings.load(model, parsed.settings)
-    problems += wrong
-    if command == "hold" and not str(parsed.extras.get("reason") or "").strip():
-        problems.append("guard hold: REASON is missing: why, for whoever reads the refusal")
-    if app is not None and command != "check":
-        problems.append(f"guard {command} takes no -- APP")
-    elif app is not None:
-        problems += _unusable_app(app)
-    if problems or found is None:
-        return _unusable(problems, parsed.settings)
-    assert isinstance(found, settings.VolumeSettings)
-    return _judge(command, found, parsed.extras, app, warnings, prober, interrupt)
-
-
-def _parsed(command: str, flags: list[str]) -> "Arguments":
-    from guard.arguments import parse
-
-    return parse(command, flags)
-
-
-def _unknown_settings(problems: list[str], *, lenient: bool) -> list[str]:
-    """Adds what is misspelt to the problems; gives the names that may be the application's own."""
-    from guard.settings import unknown_names
-
-    near = 2  # edits: so close to a setting of ours that it was meant to be one
-    others: list[str] = []
-    for name, nearest, distance in unknown_names(os.environ):
-        sentence = f"unknown setting {name}: the nearest known one is {nearest}"
-        if lenient and distance > near:
-            others.append(f"left alone: {sentence}")
-        else:
-            problems.append(sentence)
-    return others
-
-
-def _unusable_app(app: list[str]) -> list[str]:
-    if not app:
-        return ["-- is there, but no APP behind it"]
-    paths = [app[0]] if "/" in app[0] else [os.path.join(folder, app[0]) for folder in os.get_exec_path()]
-    if any(os.path.isfile(path) and os.access(path, os.X_OK) for path in paths):
-        return []
-    return [f"APP {app[0]!r} is not there or not executable"]
-
-
-def _judge(
-    command: str,
-    found: "VolumeSettings",
-    extras: dict[str, str],
-    app: list[str] | None,
-    warnings: list[str],
-    prober: Prober | ProberFailed,
-    interrupt: StopSignal,
-) -> int | ExecApp:
-    from guard.report import termination
-    from guard.report.log import Log
-
-    log, told = Log(found.log_format, found.log_level), list[EventRecord]()
-
-    def say(happening: EventRecord) -> None:
-        told.append(happening)
-        log.say(happening)
-
-    expected = found.expectation()
-    if command != "check":  # these write, and what is there now is what they are about: no floor by setting
-        expected = replace(expected, writable=True, loss=replace(expected.loss, min_files=0))
-    examiner = None if isinstance(prober, ProberFailed) else Inspector(expected, prober, interrupt)
-    try:
-        if examiner is None:
-            ending = _bug(str(prober), say)
-        else:
-            ending = _command(command, found, extras, examiner, say, tuple(warnings))
-    except Stopped:
-        raise
-    except ProberFailed as failed:
-        ending = _bug(str(failed), say, told)
-    except Exception:  # noqa: BLE001 - a bug is said and has a status
-        ending = _bug(traceback.format_exc(), say, told)
-    passed = ending.outcome is Outcome.OK or _observes(found)
-    if ending.outcome is not Outcome.OK or not app:  # after a pass the file is the application's
-        termination.write(found.termination_log, ending.message)
-    if examiner is not None:
-        examiner.close()
-    if passed and app:
-        return ExecApp(app, found.termination_log, say)
-    return 0 if passed else ending.outcome.status
-
-
-def _observes(found: "Reporting | None") -> bool:
-    """GUARD_ENFORCE=false: everything is said, and nothing refused."""
-    from guard.settings import CheckSettings
-
-    return isinstance(found, CheckSettings) and not found.enforce
-
-
-def _command(
-    command: str,
-    found: "VolumeSettings",
-    extras: dict[str, str],
-    examiner: Inspector,
-    say: "EventSink",
-    warnings: tuple[str, ...],
-) -> "CommandResult":
-    from guard.messages import PodInfo
-
-    where = PodInfo(found.pod, found.node, found.namespace)
-    if command == "check":
-        from guard import check
-        from guard.settings import CheckSettings
-
-        assert isinstance(found, CheckSettings)
-        return check.check(examiner, found.wait, where, say, warnings)
-    from guard.adopt import MarkerCommands
-
-    adoption = MarkerCommands(examiner, where, say)
-    commands: dict[str, Callable[[], CommandResult]] = {
-        "adopt": lambda: adoption.adopt(extras.get("replace")),
-        "accept": adoption.accept,
-        "hold": lambda: adoption.hold(extras["reason"], over=bool(extras.get("over"))),
-        "release": adoption.release,
-    }
-    return commands[command]()
-
-
-def exec_app(handover: ExecApp) -> int:
-    """Becomes the application: same environment and streams, and the signals that Python changed put back."""
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(number, signal.SIG_DFL)
-    app = handover.app
-    try:
-        os.execvpe(app[0], app, _own_environment())  # noqa: S606 - becoming APP is what was asked for
-    except OSError as error:
-        reason = errno.errorcode.get(error.errno or 0, "an error")
-        problem = f"APP {app[0]!r} cannot be executed: {reason}"
-        return _report_unusable([problem], handover.termination_log, handover.say)
-
-
-def _own_environment() -> dict[bytes, bytes]:
-    """The environment as it came: in a container without a locale Python sets LC_CTYPE for itself (PEP 538)."""
-    environment = dict(os.environb)
-    with open("/proc/self/environ", "rb") as came:
-        names = {one.partition(b"=")[0] for one in came.read().split(b"\0")}
-    if b"LC_CTYPE" not in names:
-        environment.pop(b"LC_CTYPE", None)
-    return environment
-
-
-def _bug(trace: str, say: "EventSink", told: Sequence[EventRecord] = ()) -> "CommandResult":
-    """Says a bug, or what became of the prober, as the last line of the run that it ended."""
-    from guard.messages import CommandResult, more
-
-    outcome = Outcome.INTERNAL_ERROR
-    *above, last = trace.strip().rsplit("\n", 1)
-    message = f"{outcome.label}: {'a bug in the guard: ' if above else ''}{last}. {outcome.value.remedy}"
-    fields = {"outcome": outcome.label, "status": outcome.status, "traceback": trace}
-    goes_on = bool(told) and not told[-1].last
-    operation = told[-1].operation if goes_on else _operation()
-    say(EventRecord(Event.VOLUME_REFUSED, message, outcome.severity, fields, operation, first=not goes_on, last=True))
-    return CommandResult(outcome, f"{message}\n{more(outcome)}\n")
-
-
-def _operation() -> str:
-    return os.urandom(8).hex()
-
-
-def _unforeseen(trace: str, command: str, flags: list[str], app: list[str] | None = None) -> int | ExecApp:
-    """A bug outside of what a command does: said as well as it can be."""
-    from guard.report import termination
-    from guard.settings import MODELS, Reporting, load, reporting
-
-    try:
-        parsed = _parsed(command, flags)
-        how, observes = reporting(parsed.settings), _observes(load(MODELS[command], parsed.settings)[0])
-    except Exception:  # noqa: BLE001 - the bug may be in reading them
-        how, observes = Reporting.model_construct(), False
-    say = _log(how.log_format)
-    ending = _bug(trace, say)
-    termination.write(how.termination_log, ending.message)
-    if observes and app:
-        return ExecApp(app, how.termination_log, say)
-    return 0 if observes else ending.outcome.status
-
-
-def _unusable(problems: list[str], flags: dict[str, str]) -> int:
-    """Says every problem at once, as far as the settings for saying are usable themselves."""
-    from guard.settings import reporting
-
-    found = reporting(flags)
-    return _report_unusable(problems, found.termination_log, _log(found.log_format))
-
-
-def _report_unusable(problems: list[str], termination_log: str, say: "EventSink") -> int:
-    from guard.messages import more
-    from guard.report import termination
-
-    outcome = Outcome.USAGE
-    message = f"{outcome.label}: {'; '.join(problems)}. {outcome.value.remedy}"
-    fields = {"outcome": outcome.label, "status": outcome.status, "problems": problems}
-    say(EventRecord(Event.VOLUME_REFUSED, message, outcome.severity, fields, _operation(), first=True, last=True))
-    lines = [
-        outcome.label,
-        *(f"  {problem}" for problem in problems),
-        f"what to do: {outcome.value.remedy}",
-        more(outcome),
-    ]
-    termination.write(termination_log, "\n".join(lines) + "\n")
-    return outcome.status
-
-
-def _answer(text: str, outcome: Outcome) -> int:
-    """Writes what was asked for on standard output; a reader that went away changes nothing."""
-    rest = memoryview(text.encode("utf-8", "backslashreplace"))
-    try:
-        while rest:
-            rest = rest[os.write(1, rest) :]
-    except OSError:
-        pass
-    return outcome.status

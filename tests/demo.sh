@@ -23,7 +23,11 @@ mkdir -p "$skills"
 export GUARD_PATH="$skills" GUARD_WAIT=0 GUARD_LOG_FORMAT=console GUARD_POD=demo-pod GUARD_NODE=demo-node
 unset GUARD_VOLUME
 
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+bold='' plain=''
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
+    bold=$(printf '\033[1m') plain=$(printf '\033[0m')
+fi
+say() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 guard() {
     printf '$ guard %s\n' "$*"
     status=0
@@ -109,3 +113,10 @@ wait "$watcher" || status=$?
 await watch.stopped
 expect 0
 say "That is all: seven answers, each with an exit status of its own, and a wipe that was known within seconds."
+cat <<'NEXT'
+What to do next:
+  1. Ask why your own volume could be lost, from files alone: guard doctor YOUR-MANIFESTS/
+  2. Add gate and watcher to your Deployment, observing at first: "Five minutes to add it" in README.md
+  3. Read what a message means, offline: guard explain data-lost
+(guard is .venv/bin/guard here.)
+NEXT

@@ -27,8 +27,9 @@ from guard.messages import PodInfo
 from guard.outcome import TERMINATED, Outcome, Severity
 from guard.report import termination
 from guard.report.log import Log
-from guard.settings import CheckSettings, Reporting, duration, load, reporting
+from guard.settings import CheckSettings, Reporting, load, reporting
 from guard.stop_signal import Stopped, StopSignal
+from guard.values import duration
 
 #: restic divides its data into no more shares.
 _PARTS = 256

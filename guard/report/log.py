@@ -1,7 +1,8 @@
 """Log lines: one JSON object each on standard error, or readable lines on a terminal. structlog renders them."""
 
 import json
-import sys
+import os
+import textwrap
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -28,6 +29,15 @@ _CUT = 16
 #: Fields that are the guard's own words, not a stranger's: they may be as long as the message.
 _OWN_TEXTS = frozenset({"remedy", "problems"})
 _TRACEBACK = "traceback"
+#: What a terminal obeys (SGR): dim, green, cyan, yellow, bold red, white on red.
+_COLOURS = {
+    "DEBUG": "\x1b[2m",
+    "INFO": "\x1b[32m",
+    "NOTICE": "\x1b[36m",
+    "WARNING": "\x1b[33m",
+    "ERROR": "\x1b[1;31m",
+    "CRITICAL": "\x1b[1;37;41m",
+}
 
 Format = Literal["auto", "json", "console"]
 
@@ -45,8 +55,8 @@ class Log:
         self, shape: Format = "auto", level: Severity = Severity.INFO, write: Callable[[bytes], object] | None = None
     ) -> None:
         self._level = level
-        console = shape == "console" or (shape == "auto" and _is_terminal())
-        renderer = _console() if console else _json
+        console = shape == "console" or (shape == "auto" and os.isatty(2))
+        renderer = _console if console else _json
         self._logger = structlog.wrap_logger(
             _StandardError(write or _write), processors=[renderer], wrapper_class=structlog.BoundLogger
         )
@@ -70,13 +80,6 @@ class _StandardError:
 
 def _write(line: bytes) -> None:
     stream.write(2, line)
-
-
-def _is_terminal() -> bool:
-    try:
-        return sys.stderr is not None and sys.stderr.isatty()
-    except ValueError:
-        return False
 
 
 def _line(happening: EventRecord) -> dict[str, Any]:
@@ -157,16 +160,18 @@ def _text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
 
 
-def _console() -> Any:
-    render = structlog.dev.ConsoleRenderer(
-        event_key="message", timestamp_key="time", colors=_is_terminal(), sort_keys=False
+def _console(logger: WrappedLogger, method: str, line: EventDict) -> str:
+    """The sentence, for a person; the fields are for scripts. A pipe gets one line, a terminal as many as it takes."""
+    del logger, method
+    severity, trace = line["severity"], line.get(_TRACEBACK, "")
+    text = f"{line['time']} {severity:8} {line['event']}: {line['message']}"
+    if not os.isatty(2):
+        return f"{text} {trace}".rstrip()
+    # Words stay whole: what is longer than a line is wrapped by the terminal, and can be copied.
+    lines = textwrap.wrap(
+        text, stream.columns(2), subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
     )
-
-    def render_line(logger: WrappedLogger, method: str, line: EventDict) -> str:
-        # The sentence says it all to a person; the fields are for scripts.
-        shown = {name: value for name, value in line.items() if name in {"time", _TRACEBACK}}
-        shown["level"] = str(line["severity"]).lower()
-        shown["message"] = f"{line['event']}: {line['message']}"
-        return render(logger, method, shown)
-
-    return render_line
+    lines += [f"    {frame}" for frame in trace.split("\\n") if frame]
+    if stream.has_colours(2):
+        lines[0] = lines[0].replace(severity, f"{_COLOURS[severity]}{severity}\x1b[0m", 1)
+    return "\n".join(lines)

@@ -8,6 +8,20 @@ import time
 _CHUNK = 4096
 #: Seconds that a reader may keep the guard waiting for one line.
 PATIENCE = 1.0
+_COLUMNS = 80
+
+
+def has_colours(descriptor: int) -> bool:
+    """Whether escapes for colours are welcome: on a terminal that knows them, unless NO_COLOR is set."""
+    return os.isatty(descriptor) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def columns(descriptor: int) -> int:
+    """Returns the width of a terminal; 80 where it does not tell."""
+    try:
+        return os.get_terminal_size(descriptor).columns or _COLUMNS
+    except OSError:
+        return _COLUMNS
 
 
 def write(descriptor: int, text: bytes, patience: float = PATIENCE) -> bool:

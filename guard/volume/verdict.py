@@ -30,6 +30,7 @@ class Expectation:
         loss: The loss rule.
         ignore: GUARD_IGNORE: patterns of paths that are no data.
         probe_timeout: Seconds without progress after which a look has failed.
+        ignore: Patterns of paths that are no data.
     """
 
     path: str
@@ -39,6 +40,7 @@ class Expectation:
     loss: LossRule = field(default_factory=LossRule)
     ignore: tuple[str, ...] = ()
     probe_timeout: float = 10.0
+    ignore: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

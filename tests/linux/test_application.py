@@ -101,8 +101,8 @@ def test_what_is_only_observed_lets_the_application_start(adopted: Sandbox) -> N
 def test_an_application_that_cannot_start_is_a_mistake_of_usage(adopted: Sandbox, app: list[str]) -> None:
     ended = adopted.guard("check", "--", *app)
     assert ended.status == 2
-    assert ended.termination.startswith("usage\n")
-    assert ended.events() == ["volume.refused"]
+    assert ended.termination.startswith("volume-guard cannot run (exit 2, usage): ")
+    assert ended.events() == ["usage"]
 
 
 @pytest.mark.parametrize("command", ["check", "hold why", "check -- true"])

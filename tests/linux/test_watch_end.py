@@ -186,7 +186,7 @@ def test_settings_that_are_wrong_end_it_with_usage_and_all_of_them(adopted: Sand
     assert ended.status == 2
     for words in ("GUARD_INTERVAL='often'", "GUARD_LISTEN", "unknown setting GUARD_INTERVALL", "--nothing"):
         assert words in ended.termination
-    assert ended.events() == ["volume.refused"]
+    assert ended.events() == ["usage"]
 
 
 def test_a_volume_that_is_not_there_yet_is_watched_until_it_is(sandbox: Sandbox, adopted_tree: str) -> None:
@@ -199,15 +199,7 @@ def test_a_volume_that_is_not_there_yet_is_watched_until_it_is(sandbox: Sandbox,
         assert wiped["before"] == 10
 
 
-def test_usage_of_the_watcher_is_explained(adopted: Sandbox) -> None:
-    ended = adopted.guard("watch", "--help")
-    assert ended.status == 0
-    assert "GUARD_INTERVAL" in ended.stdout
-
-
 def test_times_of_years_are_watched_as_those_of_seconds(adopted: Sandbox) -> None:
     years = "999999999d"
-    with watching(
-        adopted, GUARD_PROBE_TIMEOUT=years, GUARD_INTERVAL=years, GUARD_SETTLE=years, GUARD_WINDOW=years
-    ) as watcher:
+    with watching(adopted, GUARD_PROBE_TIMEOUT=years, GUARD_INTERVAL=years, GUARD_SETTLE=years) as watcher:
         assert watcher.stop() == 0

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from guard.outcome import Outcome
-from guard.settings import MODELS, fields, flag
+from guard.settings import MODELS, Reporting, fields, flag, shown
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -23,10 +23,9 @@ def settings() -> list[str]:
     rows: dict[str, str] = {}
     for command in ("check", "adopt", "watch"):
         for name, field in fields(MODELS[command]).items():
-            extra = field.json_schema_extra
-            assert isinstance(extra, dict)
-            rows.setdefault(name, f"| `{name}` | `{flag(name)}` | {extra['shown']} | {field.description} |")
-    return ["| variable | flag | default | |", "| --- | --- | --- | --- |", *rows.values()]
+            rows.setdefault(name, f"| `{name}` | `{flag(name)}` | {shown(field)} | {field.description} |")
+    ordered = sorted(rows, key=lambda name: name in fields(Reporting))
+    return ["| variable | flag | default | |", "| --- | --- | --- | --- |", *(rows[name] for name in ordered)]
 
 
 TABLES = {"outcomes": outcomes, "settings": settings}

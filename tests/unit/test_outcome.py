@@ -32,6 +32,8 @@ EVENTS = [
     ("volume.accepted", "NOTICE"),
     ("volume.held", "NOTICE"),
     ("volume.released", "NOTICE"),
+    ("usage", "ERROR"),
+    ("internal.error", "ERROR"),
     ("watch.started", "INFO"),
     ("watch.stopped", "INFO"),
     ("volume.shrunk", "WARNING"),

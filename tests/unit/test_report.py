@@ -3,7 +3,11 @@
 import json
 import os
 import re
+import subprocess
+import sys
+import termios
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +206,60 @@ def test_on_a_console_a_line_is_for_people_and_escapes_what_a_terminal_would_obe
     (line,) = capfd.readouterr().err.splitlines()
     assert r'volume.ok: carries "\x1b[31m"' in line
     assert "\x1b" not in line
+
+
+_EVERY_SEVERITY = """
+from guard.event import Event, EventRecord
+from guard.outcome import Severity
+from guard.report.log import Log
+log = Log("auto", Severity.DEBUG)
+for severity in Severity:
+    message = "kubectl exec -n NAMESPACE skills-0 -c volume-guard-watch -- guard accept \\x1b[31m " * 3
+    log.say(EventRecord(Event.VOLUME_OK, message, severity, {"traceback": "File a.py\\nRuntimeError: x"}))
+"""
+
+
+def on_a_terminal(code: str, columns: int, **environment: str) -> str:
+    """What a program writes on a terminal of so many columns; an end of line is a newline again."""
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, columns))
+    options: dict[str, Any] = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    where = {"PATH": os.environ["PATH"], "TERM": "xterm", "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen([sys.executable, "-c", code], env=where | environment, **options):
+        os.close(theirs)
+        written = b""
+        with suppress(OSError):  # the other side is closed
+            while chunk := os.read(ours, 1 << 16):
+                written += chunk
+        os.close(ours)
+    return written.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("columns", [40, 72, 200])
+def test_on_a_terminal_a_line_is_wrapped_to_its_width_and_every_severity_has_a_colour_of_its_own(columns: int) -> None:
+    text = on_a_terminal(_EVERY_SEVERITY, columns)
+    colours = re.findall(r"\x1b\[([\d;]+)m(\w+)\x1b\[0m", text)
+    assert [name for _, name in colours] == [severity.name for severity in Severity]
+    assert len({code for code, _ in colours}) == len(Severity)
+    plain = re.sub(r"\x1b\[[\d;]+m", "", text)
+    assert "\x1b" not in plain
+    assert max(map(len, plain.splitlines())) <= columns
+    starts = [line for line in plain.splitlines() if not line.startswith("    ")]
+    assert len(starts) == len(Severity)
+    assert plain.count("\n    File a.py\n    RuntimeError: x\n") == len(Severity)
+
+
+@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=str)
+def test_colours_that_are_not_wanted_are_left_out(environment: dict[str, str]) -> None:
+    text = on_a_terminal(_EVERY_SEVERITY, 72, **environment)
+    assert "\x1b" not in text
+    assert max(map(len, text.splitlines())) <= 72
+    assert "\x1b" in on_a_terminal(_EVERY_SEVERITY, 72, NO_COLOR="")
+
+
+def test_in_a_pipe_a_console_line_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    Log("console").say(happening("x " * 500))
+    assert len(capfd.readouterr().err.splitlines()) == 1
 
 
 def test_without_a_terminal_auto_is_json(capfd: pytest.CaptureFixture[str]) -> None:
