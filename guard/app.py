@@ -9,13 +9,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import guard
-from guard import arguments, check, exits, settings
+from guard import arguments, exits, settings
 from guard.arguments import Arguments
+from guard.check import Gate
 from guard.event import EventRecord
 from guard.exits import ExecApp
 from guard.messages import CommandResult, PodInfo
 from guard.outcome import Outcome
-from guard.probe.inspector import Inspector, ProberFailed
+from guard.probe.client import ProbeClient, ProberFailed
+from guard.probe.inspector import Inspector
 from guard.probe.process import Prober
 from guard.report import stream, termination
 from guard.report.log import Log
@@ -24,7 +26,7 @@ from guard.settings import CheckSettings, DoctorSettings, Reporting, VolumeSetti
 from guard.stop_signal import Stopped, StopSignal
 
 if TYPE_CHECKING:
-    from guard.watch.options import Options, Unusable
+    from guard.watch.config import ConfigErrors, WatchConfig
 
 #: Edits: a name so close to a setting of ours was meant to be one.
 _NEAR = 2
@@ -150,16 +152,16 @@ def _doctor(words: Sequence[str]) -> int:
     return outcome.status
 
 
-def watch_options(words: Sequence[str]) -> "Options | Unusable":
+def watch_config(words: Sequence[str]) -> "WatchConfig | ConfigErrors":
     """Reads the settings of `guard watch`."""
-    from guard.watch.options import Options, Unusable  # noqa: PLC0415 - the gate needs nothing of the watcher
+    from guard.watch.config import ConfigErrors, WatchConfig  # noqa: PLC0415 - the gate needs nothing of the watcher
 
     line = _read("watch", words)
     found = line.settings
     if line.problems or not isinstance(found, WatchSettings):
-        return Unusable(line.problems, line.reporter.log_format, line.reporter.termination_log)
+        return ConfigErrors(line.problems, line.reporter.log_format, line.reporter.termination_log)
     host, _, port = found.listen.rpartition(":")
-    return Options(
+    return WatchConfig(
         expected=found.expectation(),
         interval=found.interval,
         settle=found.settle,
@@ -167,7 +169,7 @@ def watch_options(words: Sequence[str]) -> "Options | Unusable":
         listen=None if found.listen == "off" else ("127.0.0.1" if host == "localhost" else host, int(port)),
         log_format=found.log_format,
         log_level=found.log_level,
-        where=PodInfo(found.pod, found.node, found.namespace),
+        pod=PodInfo(found.pod, found.node, found.namespace),
     )
 
 
@@ -225,12 +227,12 @@ class VolumeCommand:
         if not isinstance(found, CheckSettings):
             # The others write, and what is there now is what they are about: no floor by setting.
             expected = replace(expected, writable=True, loss=replace(expected.loss, min_files=0))
-        return Inspector(expected, self._prober, self._stop)
+        return Inspector(expected, ProbeClient(self._prober, expected.probe_timeout), self._stop)
 
     def _execute(self, found: VolumeSettings, line: _CommandLine, inspector: Inspector) -> CommandResult:
         pod, extras = PodInfo(found.pod, found.node, found.namespace), line.arguments.extras
         if isinstance(found, CheckSettings):
-            return check.check(inspector, found.wait, pod, self._emit, line.warnings)
+            return Gate(inspector, found.wait, found.enforce, pod, self._emit, line.warnings).run()
         from guard.adopt import MarkerCommands  # noqa: PLC0415 - the gate needs none of it
 
         commands = MarkerCommands(inspector, pod, self._emit)

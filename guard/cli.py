@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from guard.outcome import TERMINATED, Outcome
 from guard.probe import requests  # noqa: F401 - the prober is forked with what it runs
-from guard.probe.inspector import ProberFailed
+from guard.probe.client import ProbeClient, ProberFailed
 from guard.probe.process import Prober
 from guard.stop_signal import Stopped, StopSignal
 
 if TYPE_CHECKING:
     from guard.exits import ReportTo
-    from guard.watch.options import Options, Unusable
+    from guard.watch.config import ConfigErrors, WatchConfig
 
 VOLUME_COMMANDS = ("check", "adopt", "accept", "hold", "release")
 #: The exit status after Ctrl-C: 128 + SIGINT.
@@ -73,9 +73,8 @@ def _watch(words: list[str]) -> int:
         import gc
 
         from guard.probe.process import run_in_child
-        from guard.watch.link import Link
-        from guard.watch.options import Unusable
-        from guard.watch.sidecar import Sidecar
+        from guard.watch.config import ConfigErrors
+        from guard.watch.loop import WatchLoop
 
         # Both processes live long: what is imported before the fork, and not touched by the collector, is in memory once.
         # What imports leave behind goes first: its places would be filled in both, and tear pages apart.
@@ -86,15 +85,16 @@ def _watch(words: list[str]) -> int:
         if isinstance(prober, ProberFailed):
             return _report_bug(str(prober))
         # pydantic takes 15 MiB, and is not needed any more once the settings are read.
-        options = run_in_child(_ReadWatchSettings(tuple(words)))
-        if isinstance(options, Unusable):
+        config = run_in_child(_ReadWatchSettings(tuple(words)))
+        if isinstance(config, ConfigErrors):
             from guard import exits
 
             prober.close()
             return exits.report_usage(
-                options.problems, exits.ReportTo(options.log_format, termination_log=options.termination_log)
+                config.problems, exits.ReportTo(config.log_format, termination_log=config.termination_log)
             )
-        Sidecar(options, Link(prober, options.expected.probe_timeout, (wake,)), wake, stop).run()
+        client = ProbeClient(prober, config.expected.probe_timeout, (wake,))
+        WatchLoop(config, client, wake, stop).run()
     return Outcome.OK.status
 
 
@@ -104,12 +104,12 @@ class _ReadWatchSettings:
 
     words: tuple[str, ...]
 
-    def run(self, said: Callable[[Any], None]) -> "Options | Unusable":
+    def run(self, report: Callable[[Any], None]) -> "WatchConfig | ConfigErrors":
         """Reads environment and flags."""
-        del said
+        del report
         from guard import app
 
-        return app.watch_options(list(self.words))
+        return app.watch_config(list(self.words))
 
 
 def _report_bug(trace: str) -> int:

@@ -129,7 +129,7 @@ class VolumeSettings(Reporting):
     def expectation(self) -> Expectation:
         """Returns what the rest of the program needs to know of these settings."""
         return Expectation(
-            self.path, self.volume, self.kinds, self.writable, self.loss_rule(), self.probe_timeout, self.ignore
+            self.path, self.volume, self.kinds, self.writable, self.loss_rule(), self.ignore, self.probe_timeout
         )
 
     def loss_rule(self) -> LossRule:

@@ -30,7 +30,6 @@ class Expectation:
         loss: The loss rule.
         ignore: GUARD_IGNORE: patterns of paths that are no data.
         probe_timeout: Seconds without progress after which a look has failed.
-        ignore: Patterns of paths that are no data.
     """
 
     path: str
@@ -40,7 +39,6 @@ class Expectation:
     loss: LossRule = field(default_factory=LossRule)
     ignore: tuple[str, ...] = ()
     probe_timeout: float = 10.0
-    ignore: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -184,7 +182,7 @@ def judge_content(
     reference, incident = (ledger.reference, ledger.incident) if ledger else (None, None)
     elsewhere = count.elsewhere if count else frozenset[str]()
     states = states_of(expected.loss, reference.sample, checks, elsewhere) if reference else {}
-    content = Content(states, count.files if count else None, count.entries if count else None)
+    content = Content(states, count.files if count and count.exact else None, count.entries if count else None)
     first_sign = seconds_of(incident.since if incident else ledger.written) if ledger else 0.0
     loss = judge_loss(expected.loss, reference, content, first_sign)
     if incident is not None and loss.verdict is not Verdict.WIPED:
