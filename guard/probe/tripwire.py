@@ -106,7 +106,9 @@ class Tripwire:
         handler = _Counter(real_path, wake, ignore, self._take_down)
         self._counter = handler
         self._inotify = InotifyFD()
-        self._observer = BaseObserver(_Emitter, inotify_fd=self._inotify, is_left_out=is_left_out)
+        self._observer = BaseObserver(
+            _Emitter, inotify_fd=self._inotify, is_left_out=is_left_out, on_overflow=handler.on_storm
+        )
         self._observer.schedule(handler, real_path, recursive=True, event_filter=_FILTER)
         self._group: _WatchGroup | None = None
 
@@ -174,8 +176,11 @@ class Tripwire:
 class _WatchGroup(InotifyWatchGroup):
     """watchdog's watches, but only of folders that are counted, and no more than FOLDERS."""
 
-    def __init__(self, is_left_out: Callable[[str], bool], *arguments: Any, **named: Any) -> None:
+    def __init__(
+        self, is_left_out: Callable[[str], bool], on_overflow: Callable[[], None], *arguments: Any, **named: Any
+    ) -> None:
         self._is_left_out = is_left_out
+        self._on_overflow = on_overflow
         self._is_arming = True
         self.is_outgrown = False
         self.incomplete = ""
@@ -222,6 +227,10 @@ class _WatchGroup(InotifyWatchGroup):
         self._active_callbacks_by_path[path] = watch
         self._active_callbacks_by_watch[watch] = path
 
+    def on_queue_overflow(self) -> None:
+        """Handles a flood: watchdog would add every watch again, and be flooded again."""
+        self._on_overflow()
+
     def _recursive_simulate(self, src_path: bytes) -> list[InotifyEvent]:
         # What lies in a folder that is new: the folder's own event has told enough.
         del src_path
@@ -231,15 +240,18 @@ class _WatchGroup(InotifyWatchGroup):
 class _Emitter(InotifyEmitter):
     """watchdog's emitter, with such watches."""
 
-    def __init__(self, *arguments: Any, is_left_out: Callable[[str], bool], **named: Any) -> None:
+    def __init__(
+        self, *arguments: Any, is_left_out: Callable[[str], bool], on_overflow: Callable[[], None], **named: Any
+    ) -> None:
         super().__init__(*arguments, **named)
         self._is_left_out = is_left_out
+        self._on_overflow = on_overflow
         self.group: _WatchGroup | None = None
 
     def on_thread_start(self) -> None:
         path, mask = os.fsencode(self.watch.path), self.get_event_mask_from_filter()
         self.group = self._inotify = _WatchGroup(
-            self._is_left_out, self._inotify_fd, path, event_mask=mask, is_recursive=True
+            self._is_left_out, self._on_overflow, self._inotify_fd, path, event_mask=mask, is_recursive=True
         )
 
 
@@ -270,9 +282,7 @@ class _Counter(FileSystemEventHandler):
             self._since, self._events = now, 0
         self._events += 1
         if self._events >= STORM:  # of ignored names too: they cost as much
-            self.storm = True
-            self._signal(STORM_TOKEN)
-            self._take_down()
+            self.on_storm()
             return
         source = self._is_data(event.src_path)
         target = event.event_type == EVENT_TYPE_MOVED and self._is_data(event.dest_path)
@@ -280,6 +290,12 @@ class _Counter(FileSystemEventHandler):
         if source and event.event_type not in _CREATED:
             # A move within the tree is a sign of a change, but no name that goes.
             self._signal(MOVED_TOKEN if target else 1)
+
+    def on_storm(self) -> None:
+        """Takes the tripwire down."""
+        self.storm = True
+        self._signal(STORM_TOKEN)
+        self._take_down()
 
     def _is_data(self, path: bytes | str) -> bool:
         return not self._ignore.ignores(os.fsdecode(path).removeprefix(self._below))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from watchdog.observers.inotify_c import InotifyFD
+from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, InotifyFD, WatchDescriptor
 
 from guard.probe import requests, tripwire
 from guard.probe.requests import ArmRequest, LookRequest
@@ -141,6 +141,15 @@ def test_a_storm_is_signalled_and_takes_it_down(tree: str, wake: int, name: str)
     assert signals(wake) >= STORM_TOKEN
     assert state(tree) == TripwireState(tripped=True, stirred=True)
     assert arm(tree, wake).armed
+
+
+def test_an_overflow_is_a_storm(tree: str, wake: int) -> None:
+    arm(tree, wake)
+    wire = requests._tripwire
+    assert wire is not None
+    wire._inotify.handle_event(InotifyEvent(WatchDescriptor(-1), InotifyConstants.IN_Q_OVERFLOW, 0, b""))
+    assert signals(wake) == STORM_TOKEN
+    assert state(tree).tripped
 
 
 def test_dead_threads_and_a_moved_root_are_found_without_a_write(tree: str, wake: int) -> None:
