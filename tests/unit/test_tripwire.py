@@ -217,7 +217,7 @@ def test_below_a_folder_without_a_watch_it_is_blind(
     assert reason in found.blind
 
 
-@pytest.mark.parametrize("refused", [1, 2, 3])
+@pytest.mark.parametrize("refused", [1, 2])
 def test_where_threads_are_refused_it_is_blind_and_leaves_nothing_open(
     tree: str, wake: int, monkeypatch: pytest.MonkeyPatch, refused: int
 ) -> None:
