@@ -275,7 +275,7 @@ def try_writing(root: int) -> bool:
         Whether it was tried: not where an earlier file can't be removed, since another would stay as well.
 
     Raises:
-        OSError: EROFS, ENOSPC, EDQUOT, EACCES and others tell why writing fails.
+        OSError: EROFS, ENOSPC, EDQUOT, EACCES and others: why writing fails.
     """
     name = f".probe-{os.geteuid()}{_TEMPORARY}"
     folder = call(os.open, GUARD_FOLDER, _FOLDER, dir_fd=root)

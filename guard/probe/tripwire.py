@@ -1,4 +1,4 @@
-"""The tripwire: watchdog on every folder that is counted, whose events say only that something changed. Prober only.
+"""The tripwire: watchdog on every folder that is counted, whose events only show that something changed. Prober only.
 
 Events never decide: one that is lost, late or flooded costs time, never truth.
 """
@@ -207,7 +207,7 @@ class _WatchGroup(InotifyWatchGroup):
         self._counter.on_storm()
 
     def _recursive_simulate(self, src_path: bytes) -> list[InotifyEvent]:
-        # What lies in a folder that is new: the folder's own event has told enough.
+        # What lies in a folder that is new: the folder's own event is enough.
         del src_path
         return []
 
