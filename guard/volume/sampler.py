@@ -9,7 +9,7 @@ from guard.volume.paths import PATH_LIMIT
 from guard.volume.sample import BY_ENTRY, CANDIDATES, HASHES, folder_seed
 
 #: A hash, and the name and folder that it is of.
-_Row = tuple[int, bytes, bytes]
+Row = tuple[int, bytes, bytes]
 #: Entries whose files are kept in mind; above, those that have no file among the candidates are forgotten.
 _ENTRIES = 4 * CANDIDATES
 #: The longest name that Linux takes, in bytes.
@@ -26,7 +26,7 @@ class _Smallest:
     def __init__(self, room: int) -> None:
         self.limit = HASHES if room else 0
         self._room = room
-        self._rows: list[_Row] = []
+        self._rows: list[Row] = []
 
     def add(self, rows: Sequence[tuple[int, bytes]], folder: bytes) -> None:
         limit = self.limit
@@ -34,7 +34,7 @@ class _Smallest:
         if len(self._rows) > 2 * self._room:
             self.limit = self.rows()[-1][0] + 1
 
-    def rows(self) -> list[_Row]:
+    def rows(self) -> list[Row]:
         """Returns the rows, the smallest hash first."""
         self._rows.sort()
         del self._rows[self._room :]
@@ -45,12 +45,11 @@ class Sampler:
     """Chooses, of all files of a count, those whose sizes are worth reading."""
 
     def __init__(self, wanted: Collection[bytes] = ()) -> None:
-        self.depth = 0  # of the entries; 0 where there are none, or none were met yet
         self._wanted = wanted
         self._everywhere = _Smallest(CANDIDATES)
         self._entry = _Smallest(0)
         self._files: dict[bytes, int] = {}  # of entries
-        self._by_entry: dict[bytes, list[_Row]] = {}
+        self._by_entry: dict[bytes, list[Row]] = {}
         self._chosen_entries: list[tuple[int, bytes]] = []  # a heap of those of _by_entry, the largest hash first
 
     def add(self, folder: bytes, names: Sequence[bytes]) -> None:
@@ -76,11 +75,11 @@ class Sampler:
         chosen = not full or _hash(entry) < -self._chosen_entries[0][0]
         self._entry = _Smallest(-(-BY_ENTRY // entries) if chosen else 0)
 
-    def leave(self, entry: bytes, files: int) -> None:
-        """Ends an entry, of so many files."""
+    def leave(self, entry: bytes, files: int, depth: int) -> None:
+        """Ends an entry, of so many files; entries lie so deep."""
         self._files[entry] = files
         if len(self._files) > _ENTRIES:
-            live = {self.entry_of(folder) for _, _, folder in self._everywhere.rows()}
+            live = {self.entry_of(folder, depth) for _, _, folder in self._everywhere.rows()}
             live |= {*self._by_entry, *self._wanted}
             self._files = {name: count for name, count in self._files.items() if name in live}
         rows, self._entry = self._entry.rows(), _Smallest(0)
@@ -91,31 +90,27 @@ class Sampler:
         if len(self._chosen_entries) > BY_ENTRY:
             del self._by_entry[heapq.heappop(self._chosen_entries)[1]]
 
-    def by_hash(self) -> list[bytes]:
-        """Returns the paths with the smallest hashes, in the order of their hashes."""
-        return [join(folder, name) for _, name, folder in self._everywhere.rows()]
+    def by_hash(self) -> list[Row]:
+        """Returns the files with the smallest hashes, in the order of their hashes."""
+        return self._everywhere.rows()
 
-    def by_entry(self) -> dict[bytes, list[bytes]]:
-        """Returns, for the chosen entries, paths of files in the order of their hashes."""
+    def by_entry(self, depth: int) -> dict[bytes, list[Row]]:
+        """Returns files of the chosen entries, in the order of their hashes."""
         rows = {entry: {*kept} for entry, kept in sorted(self._by_entry.items(), key=lambda item: _hash(item[0]))}
         for row in self._everywhere.rows():
-            if (entry := self.entry_of(row[2])) in rows:
+            if (entry := self.entry_of(row[2], depth)) in rows:
                 rows[entry].add(row)
-        return {entry: [join(folder, name) for _, name, folder in sorted(those)] for entry, those in rows.items()}
+        return {entry: sorted(those) for entry, those in rows.items()}
 
-    def files_of(self, entries: Collection[bytes]) -> dict[bytes, int]:
+    def files_in(self, entries: Collection[bytes]) -> dict[bytes, int]:
         """Returns how many files these entries have, as far as they were met."""
         return {entry: self._files[entry] for entry in entries if entry in self._files}
 
-    def entry_of(self, folder: bytes) -> bytes:
+    @staticmethod
+    def entry_of(folder: bytes, depth: int) -> bytes:
         """Returns the entry that a folder lies in, or is; empty where it lies in none."""
-        folders = folder.split(b"/", self.depth)
-        return b"/".join(folders[: self.depth]) if 0 < self.depth <= len(folders) else b""
-
-
-def join(folder: bytes, name: bytes) -> bytes:
-    """Returns the path of a name in a folder."""
-    return folder + b"/" + name if folder else name
+        folders = folder.split(b"/", depth)
+        return b"/".join(folders[:depth]) if 0 < depth <= len(folders) else b""
 
 
 def _hash(entry: bytes) -> int:

@@ -212,7 +212,7 @@ class ContentTracker:
         Args:
             space: Of the look.
             stirred: Whether the tripwire counted anything.
-            sure: Whether nothing can change unseen by the tripwire.
+            sure: Whether nothing can change without any of this showing it.
         """
         before, files = self._used_inodes, self.reference.files if self.reference else 0
         changed = abs(space.used_inodes - before) if before and space.used_inodes else 0
