@@ -393,6 +393,7 @@ def facts(inspection: Inspection) -> Mapping[str, Any]:
     if loss and loss.verdict is not Verdict.KEPT:
         found |= {
             "before": loss.before,
+            "lost_files": loss.lost,
             "known": loss.known,
             "known_lost": loss.known_lost,
             "replaced": loss.replaced,
