@@ -244,7 +244,8 @@ class ContentTracker:
         if not whole or self.episode is None:
             return None
         phase = self.episode.on_check(now.at, states, self._settle, names_fell=fell)
-        if not lost and (phase is Phase.STABLE or now.at - self.episode.first_sign.at >= self._settle):
+        quiet = phase is Phase.STABLE or now.at - self.episode.first_sign.at >= self._settle
+        if not lost and (quiet or self.episode.trigger is Trigger.START):
             self._end_episode()
             return self._commit(now)
         if not lost or phase is Phase.GOES_ON:

@@ -164,11 +164,16 @@ class Watcher:
 
     # What is wanted next.
 
-    def next_request(self, time: Timestamp) -> NextRequest:
-        """Returns what is to be asked of the prober next."""
+    def next_request(self, time: Timestamp, *, looks_only: bool = False) -> NextRequest:
+        """Returns what is to be asked of the prober next.
+
+        Args:
+            time: The time.
+            looks_only: Nothing else is possible: probers are stuck in the kernel, or none can be started.
+        """
         now = time.at
-        wanted = [NextRequest(Action.LOOK, self._next_look(now))]
-        if self._is_ours:
+        wanted = [NextRequest(Action.LOOK, self._look_at if looks_only else self._next_look(now))]
+        if self._is_ours and not looks_only:
             count = self.content.schedule.due(confirming=self.content.confirming)
             arm = self.tripwire.due()
             if arm is not None:
