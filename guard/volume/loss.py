@@ -74,7 +74,8 @@ class Loss:
         after: Files now; None where they were not counted.
         checked: Sampled files that could be judged.
         kept: Of these, so many are kept.
-        known: Of these, so many were there long enough to count.
+        lost: Files of the reference that are lost: an estimate where the sample is not every file.
+        known: Of the checked files, so many were there long enough to count.
         known_lost: Of the known ones, so many are lost.
         replaced: Other files took the place of those that are lost: at least half as many as there were.
         entries: Entries that lost files, the largest loss first.
@@ -86,6 +87,7 @@ class Loss:
     after: int | None = None
     checked: int = 0
     kept: int = 0
+    lost: int = 0
     known: int = 0
     known_lost: int = 0
     replaced: bool = False
@@ -211,6 +213,7 @@ def judge_loss(
         after=files,
         checked=len(judged),
         kept=sum(not lost(file) for file in judged),
+        lost=round(of_all * reference.files),
         known=len(known),
         known_lost=known_lost,
         replaced=files is not None and 2 * (files - (1 - of_all) * reference.files) >= reference.files > 0,
