@@ -1,11 +1,13 @@
 """The count and the check of sampled files, on folders of the machine that runs the tests: what needs no mount."""
 
 import errno
+import itertools
 import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -340,6 +342,69 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     figures, grown = done.stdout.splitlines()
     assert figures == "1 5701 0 5001"
     assert int(grown) < 16 * 1024  # KiB
+
+
+# Progress.
+
+
+@pytest.mark.parametrize("counts_links", [True, False])
+def test_a_count_whose_calls_take_long_reports_progress_after_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, counts_links: bool
+) -> None:
+    fill(tmp_path, "a/1", "a/b/2", "c/3", "d/e/f/4", "lost+found/#1")
+    clock, calls = [0.0], [0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(walk, "_COUNTS_LINKS", frozenset({MOUNTED} if counts_links else ()))
+    for name in ("open", "stat", "listdir", "scandir"):
+        real = getattr(os, name)
+
+        def slow(path: Any, *arguments: Any, real: Any = real, **options: Any) -> Any:
+            if "dir_fd" in options or isinstance(path, bytes):
+                clock[0] += 1
+                calls[-1] += 1
+            return real(path, *arguments, **options)
+
+        monkeypatch.setattr(os, name, slow)
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    found = count(descriptor, CountOptions(), lambda _: calls.append(0))
+    os.close(descriptor)
+    assert found.files == 4
+    assert len(calls) > found.folders + found.files
+    assert max(calls) == 1
+
+
+class _Untyped:
+    """A name of a file system that lists no types: each is asked for."""
+
+    name = b"file"
+
+    def __init__(self, ask: Callable[[], None]) -> None:
+        self._ask = ask
+
+    def is_dir(self, *, follow_symlinks: bool) -> bool:
+        self._ask()
+        return follow_symlinks
+
+
+def test_a_folder_of_a_thousand_names_whose_types_take_long_is_no_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, told = [0.0], [0.0]
+
+    def ask() -> None:
+        clock[0] += 0.09
+
+    def untyped(_: object) -> Iterator[_Untyped]:
+        return (_Untyped(ask) for _ in range(1000))
+
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(os, "scandir", untyped)
+    monkeypatch.setattr(walk, "_COUNTS_LINKS", frozenset())
+    found = count(descriptor, CountOptions(), lambda _: told.append(clock[0]))
+    os.close(descriptor)
+    assert found.files == 1000
+    assert max(after - before for before, after in itertools.pairwise([*told, clock[0]])) < 10
 
 
 # The check of sampled files.
