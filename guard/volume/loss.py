@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from guard.volume.ledger import Reference
-from guard.volume.sample import BY_SIZE, CANDIDATES, FileCheck, Part, Presence, SampledFile, entry_of
+from guard.volume.sample import CANDIDATES, FileCheck, Part, Presence, SampledFile, entry_of
 
 #: A file is known when it was there for so many seconds before the first sign of a change.
 KNOWN = 300
@@ -273,17 +273,22 @@ def _lost_of_entries(reference: Reference, files: Sequence[SampledFile], lost: _
 
 
 def _share_of_bytes(reference: Reference, files: Sequence[SampledFile], lost: _IsLost) -> float:
-    """The share of all bytes that is lost."""
-    weight = 1.0
+    """The share of all bytes that is lost.
+
+    The largest files are those of the part of that name and of the hash part: each counts for itself. Each smaller file of
+    the hash part counts for as many candidates as there are for each of them.
+    """
+    largest, weight = 0, 1.0
     if not reference.complete:
-        # Each file of the hash part speaks for as many of those candidates that are not among the largest.
-        by_hash = sum(file.part is Part.HASH for file in reference.sample)
-        weight = max(1.0, (min(reference.files, CANDIDATES) - BY_SIZE) / max(1, by_hash))
+        largest = min((file.size for file in reference.sample if file.part is Part.LARGEST), default=0)
+        large = sum(file.size >= largest and file.part is not Part.ENTRY for file in reference.sample)
+        small = sum(file.size < largest and file.part is Part.HASH for file in reference.sample)
+        weight = max(1.0, (min(reference.files, CANDIDATES) - large) / max(1, small))
     whole = gone = 0.0
     for file in files:
         if file.part is Part.ENTRY and not reference.complete:
             continue
-        size = file.size * (1.0 if file.part is Part.LARGEST else weight)
+        size = file.size * (weight if file.size < largest else 1.0)
         whole += size
         gone += size if lost(file) else 0.0
     return gone / whole if whole else 0.0
