@@ -12,6 +12,8 @@ from tests.cluster.conftest import Cluster
 from tests.cluster.kubectl import Kubectl, Object
 from tests.cluster.waiting import wait_until
 
+DRY_RUN = ("--dry-run=server", "--filename=-", "--output=json")
+
 
 @pytest.fixture
 def dev(cluster: Cluster) -> Iterator[Kubectl]:
@@ -58,29 +60,33 @@ def test_the_first_user_s_deployment_becomes_ours_and_nothing_of_it_is_left_that
     theirs["spec"]["replicas"] = 0
     ours = objects.manifest("deployment.yaml")
     del ours["metadata"]["namespace"]
-    kubectl("apply", "--filename=-", stdin=objects.as_json(theirs))
-
-    by_server = ("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--filename=-", "--output=json")
-    refused = kubectl.attempt(*by_server, stdin=objects.as_json(ours))
-    assert "spec.strategy.rollingUpdate: Forbidden" in refused.stderr
-    by_client = ("apply", "--dry-run=server", "--filename=-", "--output=json")
-    stored = json.loads(kubectl(*by_client, stdin=objects.as_json(ours)))
     page = (objects.MANIFESTS / "README.md").read_text()
     (patch,) = re.findall(r"`kubectl patch deployment claude-skills -n dev --type=json -p '(.+)'`", page)
-    kubectl("patch", "deployment", "claude-skills", "--type=json", f"--patch={patch}")
-    by_server_then = json.loads(kubectl(*by_server, stdin=objects.as_json(ours)))
 
-    for one, inits in ((stored, []), (by_server_then, ["volume-mount-check"])):
-        pod = one["spec"]["template"]["spec"]
-        names = [container["name"] for container in pod["initContainers"]]
-        # Another field manager's apply takes nothing away that the first one's had set.
-        assert names == [objects.GATE, objects.WATCHER, *inits]
-        assert one["spec"]["strategy"] == {"type": "Recreate"}
-        assert [mount["name"] for mount in pod["containers"][0]["volumeMounts"]] == ["skills-storage"]
-    pod = stored["spec"]["template"]["spec"]
+    kubectl("apply", "--filename=-", stdin=objects.as_json(theirs))
+    by_client = json.loads(kubectl("apply", *DRY_RUN, stdin=objects.as_json(ours)))
+    kubectl("delete", "deployment", "claude-skills")
+
+    # As Argo CD does: the defaults that the API server has filled in are nobody's, and stay.
+    by_argo = ("apply", "--server-side", "--field-manager=argocd-controller")
+    kubectl(*by_argo, "--filename=-", stdin=objects.as_json(theirs))
+    refused = kubectl.attempt(*by_argo, *DRY_RUN, stdin=objects.as_json(ours))
+    assert "spec.strategy.rollingUpdate: Forbidden" in refused.stderr
+    kubectl("patch", "deployment", "claude-skills", "--type=json", f"--patch={patch}")
+    by_server = json.loads(kubectl(*by_argo, "--force-conflicts", *DRY_RUN, stdin=objects.as_json(ours)))
+
+    for stored in (by_client, by_server):
+        assert stored["spec"]["strategy"] == {"type": "Recreate"}
+        _assert_ours(theirs["spec"]["template"]["spec"], stored["spec"]["template"]["spec"])
+
+
+def _assert_ours(theirs: Object, pod: Object) -> None:
+    """Fails unless a pod of theirs has become one of ours."""
+    assert [container["name"] for container in pod["initContainers"]] == [objects.GATE, objects.WATCHER]
     assert "nodeSelector" not in pod
     assert [one["key"] for one in pod["tolerations"]] == ["kubernetes.io/arch"]
-    before, after = theirs["spec"]["template"]["spec"]["containers"][0], pod["containers"][0]
+    before, after = theirs["containers"][0], pod["containers"][0]
+    assert after["volumeMounts"] == before["volumeMounts"]
     assert after["env"] == before["env"]
     for probe in ("readinessProbe", "livenessProbe"):
         assert after[probe].items() >= {"initialDelaySeconds": before[probe]["initialDelaySeconds"]}.items()

@@ -74,7 +74,11 @@ def test_the_chart_is_installed_tested_upgraded_and_taken_out_and_guards_what_co
 ) -> None:
     own = ("volume-guard", chart.CHART)
     helm(
-        "install", *own, "--take-ownership", "--force-conflicts", f"--set=test.storageClassName={cluster.storage_class}"
+        "install",
+        *own,
+        "--take-ownership",
+        "--server-side=false",
+        f"--set=test.storageClassName={cluster.storage_class}",
     )
     kubectl("label", "namespace", kubectl.namespace, f"{policies.PROTECTED}=true")
     try:
