@@ -59,6 +59,9 @@ lock: $(VENV)/dev
 	$(PIP) uv
 	$(LOCK) pyproject.toml --group dev -o requirements/dev.txt
 	$(LOCK) pyproject.toml -o requirements/image.txt
+	@# What the extra adds to that.
+	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['doctor'], sep='\n')" \
+	| $(LOCK) - -o requirements/doctor.txt
 	echo 'hatchling>=1.27' | $(LOCK) - -o requirements/build.txt
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
 	--custom-compile-command "make lock"

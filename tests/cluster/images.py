@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,8 +46,12 @@ class Builder:
     say: Callable[[str], None]
 
     def podman(self, *words: str | Path) -> str:
-        """Runs podman on the store."""
-        return run("podman", *self._store, "--cgroup-manager=cgroupfs", "--runtime=runc", *words, env=self._environment)
+        """Runs podman on the store; it has to succeed."""
+        return run(*self._podman, *words, env=self._environment)
+
+    def run_container(self, *words: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Runs a container to its end, whatever that is; nothing is left of it."""
+        return attempt(*self._podman, "run", "--rm", "--interactive", *words, stdin=stdin, env=self._environment)
 
     def base(self) -> str:
         """The name of the base image, made from Debian's packages once for a cache."""
@@ -67,10 +72,10 @@ class Builder:
         """The project's own image, by its own Dockerfile."""
         self._build(GUARD, REPOSITORY / "Dockerfile", REPOSITORY, f"PYTHON={self.base()}")
 
-    def guard_with_buildah(self, name: str) -> None:
-        """The same by the other builder."""
+    def guard_with_buildah(self, name: str, *options: str) -> None:
+        """The same by the other builder, or another target of the file."""
         run(
-            "buildah", *self._store, "build", *self._options(f"PYTHON={self.base()}"),
+            "buildah", *self._store, "build", *self._options(f"PYTHON={self.base()}"), *options,
             "--tag", name, "--file", REPOSITORY / "Dockerfile", REPOSITORY, env=self._environment,
         )  # fmt: skip
 
@@ -86,7 +91,8 @@ class Builder:
         """The guard with restic, by its own Dockerfile; restic is what Debian builds."""
         self._of_one_file(_RESTIC, restic.fetch(self.say), "/usr/bin/restic")
         folder = REPOSITORY / "k8s" / "backup"
-        self._build(BACKUP, folder / "Dockerfile", folder, f"GUARD={self.identity(GUARD)}", f"RESTIC={_RESTIC}")
+        arguments = (f"GUARD={self.identity(GUARD)}", f"RESTIC={_RESTIC}", f"PYTHON={self.base()}")
+        self._build(BACKUP, folder / "Dockerfile", folder, *arguments)
 
     def kubectl(self, program: Path) -> None:
         """An image like the project's own of kubectl: nothing but the program."""
@@ -106,6 +112,10 @@ class Builder:
         file.unlink(missing_ok=True)
         self.podman("save", "--format=oci-archive", "--output", file, name)
         return file
+
+    @property
+    def _podman(self) -> tuple[str, ...]:
+        return ("podman", *self._store, "--cgroup-manager=cgroupfs", "--runtime=runc")
 
     @property
     def _store(self) -> tuple[str, str]:
