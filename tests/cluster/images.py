@@ -54,7 +54,9 @@ class Builder:
         return attempt(*self._podman, "run", "--rm", "--interactive", *words, stdin=stdin, env=self._environment)
 
     def base(self) -> str:
-        """The name of the base image, made from Debian's packages once for a cache."""
+        """The name of the base image: VOLUME_GUARD_BASE, or one made from Debian's packages once for a cache."""
+        if given := os.environ.get("VOLUME_GUARD_BASE"):
+            return given
         packages.install_missing(packages.FOR_IMAGES)
         self.layout.images.mkdir(parents=True, exist_ok=True)
         for suite, python in BASES:
