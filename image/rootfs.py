@@ -131,7 +131,7 @@ def assemble(target: Path, virtual: Path) -> None:
 def compile_all(target: Path) -> None:
     """Writes the bytecode, under the paths that the files have in the image; it is never checked against the sources."""
     done = compileall.compile_dir(
-        target, maxlevels=30, stripdir=target, prependdir="/", force=True, quiet=1,
+        target, maxlevels=30, stripdir=target, prependdir="/", force=True, quiet=1, workers=0,
         invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
     )  # fmt: skip
     if not done:

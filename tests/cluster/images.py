@@ -49,9 +49,18 @@ class Builder:
         """Runs podman on the store; it has to succeed."""
         return run(*self._podman, *words, env=self._environment)
 
+    def attempt(self, *words: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Runs podman on the store, to whatever end."""
+        return attempt(*self._podman, *words, stdin=stdin, env=self._environment)
+
     def run_container(self, *words: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """Runs a container to its end, whatever that is; nothing is left of it."""
-        return attempt(*self._podman, "run", "--rm", "--interactive", *words, stdin=stdin, env=self._environment)
+        """Runs a container to its end; nothing is left of it."""
+        return self.attempt("run", "--rm", "--interactive", *words, stdin=stdin)
+
+    def serve(self, socket: Path) -> subprocess.Popen[bytes]:
+        """Starts podman's service, which clients of Docker's API talk to; whoever starts it ends it."""
+        words = [*self._podman, "system", "service", "--time=0", f"unix://{socket}"]
+        return subprocess.Popen(words, env=self._environment, stderr=subprocess.DEVNULL)
 
     def base(self) -> str:
         """The name of the base image: VOLUME_GUARD_BASE, or one made from Debian's packages once for a cache."""
@@ -77,7 +86,7 @@ class Builder:
     def guard_with_buildah(self, name: str, *options: str) -> None:
         """The same by the other builder, or another target of the file."""
         run(
-            "buildah", *self._store, "build", *self._options(f"PYTHON={self.base()}"), *options,
+            "buildah", *self._store, "build", "--layers", *self._options(f"PYTHON={self.base()}"), *options,
             "--tag", name, "--file", REPOSITORY / "Dockerfile", REPOSITORY, env=self._environment,
         )  # fmt: skip
 
@@ -128,8 +137,7 @@ class Builder:
         return {**os.environ, "CONTAINERS_CONF": str(Path(__file__).parent / "containers.conf")}
 
     def _exists(self, name: str) -> bool:
-        existing = ("podman", *self._store, "image", "exists", name)
-        return attempt(*existing, env=self._environment).returncode == 0
+        return self.attempt("image", "exists", name).returncode == 0
 
     def _bootstrap(self, suite: str, python: str, archive: Path) -> bool:
         """Makes the root file system; False where the suite or its Python is not to be had."""
