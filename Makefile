@@ -11,8 +11,8 @@ ACTIONLINT := $(PROGRAMS)/actionlint-1.7.12/actionlint
 SYFT := $(PROGRAMS)/syft-1.57.1/syft
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint unit linux monitoring test-cluster release-check notes images sbom chart publish sign bench soak \
-	lock clean
+.PHONY: demo test lint unit linux monitoring test-cluster release-check notes images sbom chart publish-images \
+	publish-chart sign bench soak lock clean
 
 demo: $(VENV)/runtime
 	@PYTHON=$(BIN)/python sh tests/demo.sh
@@ -54,7 +54,7 @@ test-cluster: $(VENV)/dev
 release-check: $(VENV)/dev
 	$(BIN)/pytest -q tests/release --keep dist
 
-# The steps of .github/workflows/release.yml. Nothing but `publish` and `sign` reaches a registry.
+# The steps of .github/workflows/release.yml. Only publish-images, publish-chart and sign reach a registry.
 notes:
 	@test "$(or $(TAG),v$(VERSION))" = "v$(VERSION)" || { echo "the tag $(TAG) is not the version $(VERSION)" >&2; exit 1; }
 	@mkdir -p dist
@@ -72,8 +72,11 @@ sbom: $(SYFT)
 chart:
 	$(or $(HELM),helm) package k8s/helm/volume-guard --destination dist --version $(VERSION) --app-version $(VERSION)
 
-publish:
-	sh image/publish.sh $(VERSION) $(REGISTRY)
+publish-images:
+	sh image/publish.sh images $(VERSION) $(REGISTRY)
+
+publish-chart:
+	sh image/publish.sh chart $(VERSION) $(REGISTRY)
 
 sign:
 	sh image/sign.sh

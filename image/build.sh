@@ -1,6 +1,7 @@
 #!/bin/sh
 # Builds the images for this machine's architecture, and leaves them in dist/images as archives. Nothing is published.
 #   BUILDAH        the program, with options of its own
+#   REVISION       the commit, where this is no checkout
 #   BUILD_OPTIONS  of `buildah build`: another base, another restic, what a proxy needs
 set -eu
 cd "$(dirname "$0")/.."
@@ -17,7 +18,7 @@ build() {
     shift
     # shellcheck disable=SC2086 # lists of words
     ${BUILDAH:-buildah} build ${BUILD_OPTIONS:-} --tag "localhost/$image:$version" \
-        --build-arg "VERSION=$version" --build-arg "REVISION=$(git rev-parse HEAD)" "$@"
+        --build-arg "VERSION=$version" --build-arg "REVISION=${REVISION:-$(git rev-parse HEAD)}" "$@"
     rm -f "dist/images/$image.$architecture.tar"
     ${BUILDAH:-buildah} push "localhost/$image:$version" "oci-archive:dist/images/$image.$architecture.tar"
 }
