@@ -74,7 +74,11 @@ def test_the_metadata_is_that_of_the_project(metadata: Message) -> None:
     assert metadata.get_all("License-File") == ["LICENSE"]
     assert metadata.get_all("Project-URL") == [f"{name}, {url}" for name, url in PROJECT["urls"].items()]
     assert metadata.get_all("Classifier") == PROJECT["classifiers"]
-    assert {one.replace(" ", "") for one in metadata.get_all("Requires-Dist", [])} == set(PROJECT["dependencies"])
+    extras = {
+        f"{one};extra=='{name}'" for name, ones in PROJECT.get("optional-dependencies", {}).items() for one in ones
+    }
+    required = {one.replace(" ", "") for one in metadata.get_all("Requires-Dist", [])}
+    assert required == {*PROJECT["dependencies"], *extras}
 
 
 def test_the_metadata_carries_the_readme(metadata: Message) -> None:

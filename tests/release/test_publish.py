@@ -21,9 +21,14 @@ from tests.cluster.kubernetes.layout import from_environment
 from tests.cluster.waiting import wait_until
 from tests.release.building import ONE, copy_sources, run
 
+CACHE = from_environment().programs
+#: The test cluster's own, where there is none on PATH.
+HELM = shutil.which("helm") or next(map(str, CACHE.glob("helm-*/helm")), None)
+#: Built by `make sbom` and by hand; they take Go and minutes.
+SYFT = next(CACHE.glob("syft-*/syft"), None)
 NAMES = ("volume-guard", "volume-guard-doctor", "volume-guard-backup")
 BUILDING = 1800
-LIST = "application/vnd.oci.image.index.v1+json,application/vnd.docker.distribution.manifest.list.v2+json"
+LIST = "application/vnd.oci.image.index.v1+json,application/vnd.oci.image.manifest.v1+json,application/vnd.docker.distribution.manifest.list.v2+json"
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("buildah") is None, reason="no buildah to build the images with"),
@@ -59,7 +64,7 @@ class Release:
         )
 
     def index(self, name: str) -> dict[str, Any]:
-        """The list of an image's architectures."""
+        """The list of an image's architectures, or a chart's manifest."""
         address = f"http://{self.registry}/v2/uengine-oss/{name}/manifests/{__version__}"
         request = urllib.request.Request(address, headers={"Accept": LIST})
         # No proxy stands before this machine's own.
@@ -157,6 +162,27 @@ def test_the_notes_of_a_release_are_the_changelog_s_section(release: Release) ->
     )
     release.make("notes", f"TAG=v{__version__}")
     assert (release.folder / "dist" / "notes.md").read_text().strip() == "* New."
+
+
+@pytest.mark.skipif(
+    HELM is None, reason="no helm: neither on PATH nor built by `python -m tests.cluster.kubernetes up`"
+)
+def test_the_chart_is_published_beside_the_images(release: Release) -> None:
+    release.make("chart", f"HELM={HELM}")
+    release.make("publish-chart", f"HELM={HELM}", "HELM_OPTIONS=--plain-http")
+    *_, reference = (release.folder / "dist" / "references").read_text().splitlines()
+    chart = release.index("charts/volume-guard")
+    assert reference == f"{release.registry}/uengine-oss/charts/volume-guard@{chart['digest']}"
+
+
+@pytest.mark.skipif(SYFT is None, reason="no syft: `make sbom` builds it")
+def test_an_image_s_contents_are_listed_as_spdx(release: Release) -> None:
+    release.make("sbom", f"SYFT={SYFT}")
+    document = json.loads((release.folder / "dist" / "volume-guard.amd64.spdx.json").read_text())
+    assert document["spdxVersion"].startswith("SPDX-2")
+    contents = {one["name"] for one in document["packages"]}
+    assert {"volume-guard", "pydantic", "structlog", "watchdog", "libc6"} <= contents
+    assert not {"pyyaml", "bash", "dash"} & contents
 
 
 @pytest.mark.parametrize("tag", ["v9.9.9", "latest"])
