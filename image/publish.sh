@@ -33,5 +33,6 @@ for image in volume-guard volume-guard-doctor volume-guard-backup; do
     # shellcheck disable=SC2086 # a list of words
     ${BUILDAH:-buildah} manifest push --quiet --all ${PUSH_OPTIONS:-} --digestfile dist/digest "$list" \
         "docker://$registry/$image:$version" >/dev/null
+    ${BUILDAH:-buildah} rmi "$list" >/dev/null
     note "$image" "$registry/$image" "$(cat dist/digest)"
 done

@@ -31,8 +31,8 @@ class Image:
     builder: images.Builder
 
     def remove(self) -> None:
-        """Removes it, and what its builder kept of it."""
-        self.builder.podman("rmi", "--force", self.name)
+        """Removes its name; its layers are the cache of the next build."""
+        self.builder.podman("untag", self.name)
 
     def inspect(self) -> dict[str, Any]:
         """What a runtime reads of it."""
