@@ -66,7 +66,9 @@ images:
 
 sbom: $(SYFT)
 	for archive in dist/images/*.tar; do \
-	    $(SYFT) scan --quiet "oci-archive:$$archive" --output "spdx-json=dist/$$(basename "$$archive" .tar).spdx.json" || exit; \
+	    name=$$(basename "$$archive" .tar); \
+	    $(SYFT) scan --quiet "oci-archive:$$archive" --source-name "$${name%.*}" --source-version $(VERSION) \
+	        --output "spdx-json=dist/$$name.spdx.json" || exit; \
 	done
 
 chart:

@@ -32,7 +32,7 @@ class Image:
 
     def remove(self) -> None:
         """Removes its name; its layers are the cache of the next build."""
-        self.builder.podman("untag", self.name)
+        self.builder.podman("untag", self.name, self.name)
 
     def inspect(self) -> dict[str, Any]:
         """What a runtime reads of it."""

@@ -19,7 +19,7 @@ from tests.cluster import images
 from tests.cluster.kubernetes.command import ClusterError
 from tests.cluster.kubernetes.layout import from_environment
 from tests.cluster.waiting import wait_until
-from tests.release.building import ONE, copy_sources, run
+from tests.release.building import ONE, REPOSITORY, copy_sources, run
 
 CACHE = from_environment().programs
 #: The test cluster's own, where there is none on PATH.
@@ -123,7 +123,7 @@ def release(registry: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         _label_for_arm64(one, name)
     yield one
     for name in NAMES:
-        builder.podman("untag", f"localhost/{name}:{__version__}")
+        builder.podman("untag", *[f"localhost/{name}:{__version__}"] * 2)
 
 
 def _answers(host: str, port: int) -> bool:
