@@ -19,7 +19,7 @@ from tests.cluster import images
 from tests.cluster.kubernetes.command import ClusterError
 from tests.cluster.kubernetes.layout import from_environment
 from tests.cluster.waiting import wait_until
-from tests.release.building import ONE, REPOSITORY, copy_sources, run
+from tests.release.building import ONE, copy_sources, run
 
 CACHE = from_environment().programs
 #: The test cluster's own, where there is none on PATH.
