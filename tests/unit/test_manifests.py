@@ -280,13 +280,14 @@ def test_an_example_runs_on_any_cluster_as_the_application_s_own_user(folder: Pa
 
 
 def test_yamllint_is_content_with_every_yaml_file() -> None:
-    folders = [MANIFESTS, REPOSITORY / "tests" / "cluster"]
+    folders = [MANIFESTS, *(REPOSITORY / name for name in ("tests/cluster", "examples", ".github", "action.yml"))]
     _run(sys.executable, "-m", "yamllint", "--strict", "--config-data", json.dumps(YAMLLINT), *folders)
 
 
 def test_hadolint_is_content_with_every_dockerfile() -> None:
     dockerfiles = [REPOSITORY / "Dockerfile", MANIFESTS / "backup" / "Dockerfile"]
-    dockerfiles += sorted((REPOSITORY / "tests" / "cluster").rglob("*Dockerfile"))
+    for folder in (REPOSITORY / "tests" / "cluster", REPOSITORY / "examples"):
+        dockerfiles += sorted(folder.rglob("*Dockerfile"))
     assert len(dockerfiles) > 2
     _run(Path(sys.executable).with_name("hadolint"), "--failure-threshold", "style", *dockerfiles)
 
