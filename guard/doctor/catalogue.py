@@ -4,21 +4,28 @@ from collections.abc import Mapping
 
 from guard.doctor.rule import Check, Rule
 from guard.doctor.rules import (
+    attaching,
     backups,
+    binding,
     claim,
     classes,
+    deleting,
     drift,
     guarding,
     hiding,
-    image,
+    keeping,
     mount,
     path,
     policies,
+    replacing,
     sharing,
     text,
-)  # fmt: skip
+)
 
-_THEMES = (mount, path, hiding, image, claim, classes, sharing, drift, text, guarding, policies, backups)
+_THEMES = (
+    mount, path, hiding, keeping, deleting, claim, classes, binding, replacing, attaching, sharing, drift, text, guarding, policies,
+    backups,
+)  # fmt: skip
 
 #: Every rule with its check, by id. The order is that of the reference page, and of findings of one severity.
 CHECKS: tuple[tuple[Rule, Check], ...] = tuple(

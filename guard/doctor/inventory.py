@@ -29,7 +29,7 @@ SERVING = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Re
 READ = frozenset({
     *POD_PATHS, "PersistentVolumeClaim", "PersistentVolume", "StorageClass", "Node", "Event", "HorizontalPodAutoscaler",
     "ConfigMap", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "VolumeSnapshot", "ReplicationSource", "Schedule",
-    "BackupPlan", "RecurringJob",
+    "BackupPlan", "RecurringJob", "Application", "Namespace",
 })  # fmt: skip
 
 

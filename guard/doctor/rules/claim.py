@@ -236,7 +236,7 @@ def _retention(inventory: Inventory) -> Iterator[Verdict]:
 def _prunable(inventory: Inventory) -> Iterator[Verdict]:
     for claim in dict.fromkeys(claim for _, claim in inventory.guarded_claims):
         owner = owner_of(claim)
-        if owner is None or _is_protected(claim, owner.tool) or claim.side is Side.FILE:
+        if owner is None or is_protected(claim, owner.tool) or claim.side is Side.FILE:
             continue
         yield Finding(
             f"{owner.tool} {owner.unit} owns this claim and nothing keeps it from deleting it",
@@ -245,7 +245,8 @@ def _prunable(inventory: Inventory) -> Iterator[Verdict]:
         )
 
 
-def _is_protected(claim: Kube, tool: str) -> bool:
+def is_protected(claim: Kube, tool: str) -> bool:
+    """Whether an annotation keeps the tool from deleting a claim."""
     if tool == "Helm":
         return text(claim.annotations, "helm.sh/resource-policy") == "keep"
     if tool == "Argo CD":

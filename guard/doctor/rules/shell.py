@@ -4,7 +4,7 @@ There is no shell here, so what stands behind a test, in a branch, a loop or a f
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import dropwhile, islice, takewhile
 from posixpath import join
 
@@ -33,7 +33,7 @@ _LEAVES = frozenset({"exit", "return", "exec"})
 #: Programs that do something and test nothing: what follows them behind `&&` runs as well.
 _ACTS = frozenset({
     "cd", "rm", "find", "mkdir", "cp", "mv", "touch", "chown", "chmod", "echo", "printf", "set", "export", "umask",
-    "sleep", "sync", "true", ":",
+    "sleep", "sync", "true", ":", "apk", "apt-get", "apt", "yum", "dnf", "pip", "rsync", "tar", "gzip", "unzip", "curl", "wget", "git",
 })  # fmt: skip
 
 #: Options of find that spare nothing; -name, -mtime, -empty and their like do.
@@ -42,6 +42,14 @@ _SPARE_NOTHING = frozenset({
 })  # fmt: skip
 #: How many words belong to an option.
 _VALUES = {"-type": 1, "-maxdepth": 1, "-mindepth": 1, "!": 2, "-not": 2}
+#: Programs that make a folder equal to another, and which arguments make them delete there.
+_MIRRORS: Mapping[str, Callable[[Sequence[str]], bool]] = {
+    "rsync": lambda words: any(word == "--del" or word.startswith("--delete") for word in words),
+    "rclone": lambda words: "sync" in words,
+    "aws": lambda words: {"sync", "--delete"} <= set(words),
+    "gsutil": lambda words: {"rsync", "-d"} <= set(words),
+    "mc": lambda words: {"mirror", "--remove"} <= set(words),
+}
 #: Names that may be spared: they are not data.
 _NO_DATA = frozenset({"lost+found", ".volume-guard"})
 
@@ -90,8 +98,32 @@ def emptied(script: str, folder: str, variables: Mapping[str, str]) -> set[str]:
         folder: Where it starts; empty where that is not known.
         variables: Its environment; an empty value is one that is not known (valueFrom).
     """
+    commands = _plain_commands(script, folder, variables)
+    return {
+        _content(inside, target) for inside, words in commands for target in (*_removed(words), *_searched(words))
+    } - {""}
+
+
+def mirrored(script: str, folder: str, variables: Mapping[str, str]) -> set[tuple[str, str]]:
+    """The folders in which a script deletes what another folder lacks whenever it runs, each with the program."""
+    return {
+        (program, target)
+        for inside, words in _plain_commands(script, folder, variables)
+        for program, is_mirror in _MIRRORS.items()
+        if (arguments := list(_arguments(words, program))) and is_mirror(arguments)
+        if (target := _content(inside, _destination(arguments)))
+    }
+
+
+def _destination(arguments: Sequence[str]) -> str:
+    """The last argument where it is a folder of the container; `$`, which is none, where it is another host or a bucket."""
+    last = next((word for word in reversed(arguments) if not word.startswith("-")), "$")
+    return "$" if ":" in last else last
+
+
+def _plain_commands(script: str, folder: str, variables: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
+    """The commands of a script that run whenever it does, each with the folder in which it runs."""
     known = dict(variables)
-    found: set[str] = set()
     inside = [folder]  # one for each open parenthesis: a subshell's `cd` ends with it
     course = _Course()
     for part in _OPERATOR.split(_plain(script, variables)):
@@ -113,8 +145,7 @@ def emptied(script: str, folder: str, variables: Mapping[str, str]) -> set[str]:
             target = next((word for word in _arguments(words, "cd") if word != "--"), "$HOME")
             inside[-1] = _content(inside[-1], target) if course.is_plain else ""
         elif course.is_plain:
-            found |= {_content(inside[-1], target) for target in (*_removed(words), *_searched(words))}
-    return found - {""}
+            yield inside[-1], words
 
 
 def _without_lead(words: Sequence[str]) -> list[str]:

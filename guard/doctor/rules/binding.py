@@ -1,0 +1,108 @@
+"""VG216, VG217 and VG226: how a claim gets its volume, what happens to it later, and who else uses it. Pure."""
+
+from collections.abc import Iterator
+
+from guard.doctor.inventory import Inventory
+from guard.doctor.kube import Kube, Workload
+from guard.doctor.rule import Finding, Rule, Severity, Verdict
+from guard.doctor.rules.placement import HOSTNAME, is_bound_to_one_node
+from guard.doctor.tree import mappings, text, texts
+
+_PVC = "PersistentVolumeClaim"
+_VOLUMES = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/"
+
+RECYCLE = Rule(
+    "VG216", "reclaim-recycle", Severity.WARNING,
+    "The volume is emptied when its claim goes (reclaimPolicy Recycle).",
+    "Recycle runs rm -rf on the volume and offers it to the next claim. The policy is deprecated; the volume looks Available and healthy, "
+    "and is empty.",
+    "kubectl patch pv NAME -p '{\"spec\":{\"persistentVolumeReclaimPolicy\":\"Retain\"}}'",
+    _VOLUMES + "#recycle",
+)  # fmt: skip
+NAME_WITHOUT_CLASS = Rule(
+    "VG217", "volume-name-without-class", Severity.WARNING,
+    "The claim names its volume, but no storage class.",
+    "Where the cluster has a default class, the API server writes it into the claim. It then differs from the class of the volume, "
+    "and the claim stays Pending.",
+    "Write the volume's class into the claim; for a volume without one: storageClassName: \"\".",
+    _VOLUMES + "#reserving-a-persistentvolume",
+)  # fmt: skip
+SHARED = Rule(
+    "VG226", "one-disk-in-several-workloads", Severity.WARNING,
+    "A ReadWriteOnce claim is used by several workloads, or by a DaemonSet.",
+    "The disk is attached to one node: pods on other nodes wait in ContainerCreating (Multi-Attach error). Where they happen to be "
+    "on one node, they write beside each other.",
+    "Give each workload its own claim, use a ReadWriteMany class (NFS, Filestore), or bind the pods to one node by podAffinity "
+    "(topologyKey kubernetes.io/hostname).",
+    _VOLUMES + "#access-modes",
+)  # fmt: skip
+
+
+def _recycle(inventory: Inventory) -> Iterator[Verdict]:
+    for volume in inventory.of("PersistentVolume"):
+        if volume.text("spec", "persistentVolumeReclaimPolicy") == "Recycle":
+            claim = volume.text("spec", "claimRef", "name")
+            message = f"volume {volume.name}" + (f" of claim {claim}" if claim else "") + " has reclaimPolicy Recycle"
+            fix = RECYCLE.fix.replace("NAME", volume.name)
+            yield Finding(message, volume.place("spec", "persistentVolumeReclaimPolicy"), volume, fix=fix)
+    for kind in inventory.of("StorageClass"):
+        if kind.text("reclaimPolicy") == "Recycle":
+            message = f"class {kind.name} has reclaimPolicy Recycle"
+            yield Finding(message, kind.place("reclaimPolicy"), kind, fix="reclaimPolicy: Retain")
+
+
+def _name_without_class(inventory: Inventory) -> Iterator[Verdict]:
+    for claim in inventory.of(_PVC):
+        name, spec = claim.text("spec", "volumeName"), claim.get("spec")
+        is_open = isinstance(spec, dict) and spec.get("storageClassName") is None
+        if not name or not is_open or text(claim.annotations, "volume.beta.kubernetes.io/storage-class"):
+            continue
+        if any(one.text("status", "phase") == "Bound" for one in inventory.named(_PVC, claim.namespace, claim.name)):
+            continue
+        volumes = inventory.every("PersistentVolume", name)
+        its = volumes[0].text("spec", "storageClassName") if volumes else None
+        defaults = {kind.name for kind in inventory.of("StorageClass") if _is_default(kind)}
+        if (inventory.live("StorageClass") and not defaults and not its) or (its and its in defaults):
+            continue
+        what = "" if its is None else f", whose class is {its}" if its else ", which has no class"
+        message = f"volumeName {name}{what}, and no storageClassName"
+        fix = "" if its is None else f"storageClassName: {its or chr(34) * 2}"
+        yield Finding(message, claim.place("spec", "volumeName"), claim, fix=fix)
+
+
+def _is_default(kind: Kube) -> bool:
+    return text(kind.annotations, "storageclass.kubernetes.io/is-default-class") == "true"
+
+
+def _shared(inventory: Inventory) -> Iterator[Verdict]:
+    for claim in inventory.of(_PVC):
+        modes = set(texts(claim.body, "spec", "accessModes"))
+        if not modes or not modes <= {"ReadWriteOnce"}:
+            continue
+        users = {
+            str(user.kube): user for user in inventory.workloads_with(claim) if not user.runs_to_end and user.replicas
+        }
+        spread = [user for user in users.values() if user.kube.kind == "DaemonSet" and not is_bound_to_one_node(user)]
+        apart = [user for user in users.values() if not is_bound_to_one_node(user) and not _goes_with_another(user)]
+        if spread or len(apart) > 1:
+            what = "DaemonSet, a pod on each node" if spread and len(users) == 1 else f"{len(users)} workloads"
+            message = f"ReadWriteOnce, used by {', '.join(sorted(users))} ({what})"
+            yield Finding(
+                message,
+                claim.place("spec", "accessModes"),
+                claim,
+                also=tuple(user.kube.place() for user in users.values()),
+            )
+
+
+def _goes_with_another(user: Workload) -> bool:
+    """Whether its pods must run on the node of other pods."""
+    terms = mappings(user.pod.body, "affinity", "podAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
+    return any(text(term, "topologyKey") == HOSTNAME for _, term in terms)
+
+
+CHECKS = (
+    (RECYCLE, _recycle),
+    (NAME_WITHOUT_CLASS, _name_without_class),
+    (SHARED, _shared),
+)

@@ -1,0 +1,271 @@
+"""VG215, VG218, VG219, VG305 and VG306: what makes a claim anew, or will with the next upgrade or sync. Pure."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from guard.doctor.inventory import Inventory
+from guard.doctor.kube import ORDINAL, Kube, Side, Workload, same_namespace
+from guard.doctor.ownership import owner_of
+from guard.doctor.rule import Finding, Rule, Severity, Verdict
+from guard.doctor.rules.claim import is_protected
+from guard.doctor.tree import mapping, text, texts
+
+_PVC = "PersistentVolumeClaim"
+
+HOOK = Rule(
+    "VG215", "claim-made-by-hook", Severity.ERROR,
+    "The claim is deleted and created again by the tool that applies it.",
+    "A Helm or Argo CD hook is deleted before it is created again (before-hook-creation is the default): at each upgrade or sync "
+    "the claim goes, and with reclaimPolicy Delete the disk. Replace=true with Force=true does the same. "
+    "helm.sh/resource-policy: keep does not hold for hooks.",
+    "Set the volume to Retain first. Then remove the hook and Replace annotations, so that the claim is an ordinary object of "
+    "the release, with helm.sh/resource-policy: keep or argocd.argoproj.io/sync-options: Prune=false,Delete=false.",
+    "https://helm.sh/docs/topics/charts_hooks/#hook-deletion-policies",
+)  # fmt: skip
+YOUNGER = Rule(
+    "VG218", "claim-younger-than-workload", Severity.WARNING,
+    "The claim was created after the workload that uses it.",
+    "A claim that was deleted and created again has the same name and a new, empty disk. The old disk may still be there as a "
+    "Released volume. It can also be a volume that was added later: then all is well.",
+    "Look for the old disk before the application writes more: kubectl get pv (Released), the provider's list of disks and "
+    "snapshots, the backups.",
+    "https://kubernetes.io/docs/concepts/storage/persistent-volumes/#reclaiming",
+)  # fmt: skip
+TEMPLATES = Rule(
+    "VG219", "claim-template-changed", Severity.ERROR,
+    "The StatefulSet's volumeClaimTemplates, or its name, are not those that made its claims.",
+    "A StatefulSet names its claims TEMPLATE-STATEFULSET-NUMBER. Under another name of either it makes new, empty claims; the old "
+    "ones stay beside them with the data. Templates cannot be changed in place, so the StatefulSet is deleted and made again.",
+    "Keep the names. To rename: set the old volumes to Retain, bind them to claims of the new names (remove spec.claimRef, "
+    "then spec.volumeName in the new claim), and start then.",
+    "https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#volume-claim-templates",
+)  # fmt: skip
+REMOVED = Rule(
+    "VG305", "upgrade-removes-claim", Severity.ERROR,
+    "The files no longer have a claim that the tool which applies them still owns.",
+    "Helm deletes at the next upgrade what the chart no longer renders, Argo CD and Flux prune it at the next sync. A renamed claim "
+    "looks the same: the old one is deleted, the new one is empty.",
+    "Keep the claim in the source under its old name, or protect it in the cluster before you apply: Helm helm.sh/resource-policy: "
+    "keep; Argo CD argocd.argoproj.io/sync-options: Prune=false; Flux kustomize.toolkit.fluxcd.io/prune: disabled. Set the volume to Retain.",
+    "https://helm.sh/docs/howto/charts_tips_and_tricks/#tell-helm-not-to-uninstall-a-resource",
+)  # fmt: skip
+KIND = Rule(
+    "VG306", "workload-kind-changed", Severity.ERROR,
+    "The files have a workload of this name as another kind, which does not use its claim.",
+    "A Deployment's claim is not taken over by a StatefulSet's template, nor the other way round: the new workload starts on a "
+    "new, empty volume, while the old one is removed or runs on beside it.",
+    "Bind the old volume to the claim that the new workload will look for (set it to Retain, remove its spec.claimRef, set "
+    "spec.volumeName in the new claim), or mount the old claim by name. Take a backup first.",
+    "https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#stable-storage",
+)  # fmt: skip
+
+#: A claim and its workload are made within this time of each other when they belong to one installation.
+_TOGETHER = timedelta(hours=1)
+_UPGRADES = frozenset({"pre-upgrade", "post-upgrade", "pre-rollback", "post-rollback"})
+_INSTALLS = frozenset({"pre-install", "post-install"})
+
+
+def _hook(inventory: Inventory) -> Iterator[Verdict]:
+    for kube in inventory.of(_PVC, "PersistentVolume", "Namespace"):
+        problem, key = _made_again(kube)
+        if problem:
+            yield Finding(problem, kube.place("metadata", "annotations", key), kube)
+    for kube in inventory.of("Application"):
+        options = _words(",".join(texts(kube.body, "spec", "syncPolicy", "syncOptions")))
+        if {"Replace=true", "Force=true"} <= options and kube.text("apiVersion").startswith("argoproj.io/"):
+            message = "syncOptions Replace=true and Force=true hold for all objects of this Application, its claims too"
+            yield Finding(message, kube.place("spec", "syncPolicy", "syncOptions"), kube)
+
+
+def _words(value: str) -> frozenset[str]:
+    return frozenset(word for word in value.replace(" ", "").split(",") if word)
+
+
+def _made_again(kube: Kube) -> tuple[str, str]:
+    """What deletes it, and the annotation that says so; empty where nothing does."""
+    notes = kube.annotations
+    helm, policy = _words(text(notes, "helm.sh/hook")), _words(text(notes, "helm.sh/hook-delete-policy"))
+    again = "before-hook-creation" in policy or not policy
+    said = f"helm.sh/hook: {text(notes, 'helm.sh/hook')}" + (
+        "" if policy else " (delete policy before-hook-creation is the default)"
+    )
+    if helm & _UPGRADES and again:
+        return f"{said}: Helm deletes it and makes it anew at each upgrade", "helm.sh/hook"
+    if helm & (_UPGRADES | _INSTALLS) and "hook-succeeded" in policy:
+        return f"{said}, hook-succeeded: Helm deletes it as soon as it was made", "helm.sh/hook-delete-policy"
+    if helm & _INSTALLS and again:
+        when = "when the release is installed again, and Argo CD, which takes Helm's hooks for its own, at each sync"
+        return f"{said}: it is deleted and made anew {when}", "helm.sh/hook"
+    argo, policy = text(notes, "argocd.argoproj.io/hook"), _words(text(notes, "argocd.argoproj.io/hook-delete-policy"))
+    if argo and argo != "Skip" and (not policy or policy & {"BeforeHookCreation", "HookSucceeded"}):
+        return (
+            f"argocd.argoproj.io/hook: {argo}: Argo CD deletes it and makes it anew at each sync",
+            "argocd.argoproj.io/hook",
+        )
+    options = _words(text(notes, "argocd.argoproj.io/sync-options"))
+    if "Replace=true" in options:
+        how = (
+            "deletes it and makes it anew"
+            if "Force=true" in options
+            else "replaces it whole, and makes it anew where that is refused,"
+        )
+        return f"sync-options Replace=true: Argo CD {how} at each sync", "argocd.argoproj.io/sync-options"
+    return "", ""
+
+
+def _younger(inventory: Inventory) -> Iterator[Verdict]:
+    for claim in inventory.live(_PVC):
+        made = _time(claim)
+        users = [
+            user for user in inventory.workloads_with(claim) if user.kube.side is Side.LIVE and not user.runs_to_end
+        ]
+        for user in users[:1]:
+            since = _time(user.kube)
+            if (
+                not made
+                or not since
+                or made - since < _TOGETHER
+                or user.kube.kind == "Pod"
+                or _is_known(inventory, claim, since)
+            ):
+                continue
+            if user.claim_templates and not claim.name.endswith("-0") and claim.name not in user.claims:
+                continue  # scaled up later
+            message = f"created {claim.text('metadata', 'creationTimestamp')}, {(made - since).days} days after {user.kube} ({user.kube.text('metadata', 'creationTimestamp')})"
+            yield Finding(message, claim.place("metadata", "creationTimestamp"), claim, also=(user.kube.place(),))
+
+
+def _time(kube: Kube) -> datetime | None:
+    try:
+        return datetime.fromisoformat(kube.text("metadata", "creationTimestamp"))
+    except ValueError:
+        return None
+
+
+def _is_known(inventory: Inventory, claim: Kube, since: datetime) -> bool:
+    """Whether its volume says it better: it is as old as the workload (bound again), or claim-replaced reports the old one."""
+    for volume in inventory.of("PersistentVolume"):
+        made = _time(volume)
+        if volume.name == claim.text("spec", "volumeName") and made and made - since < _TOGETHER:
+            return True
+        uid = volume.text("spec", "claimRef", "uid")
+        is_of = (
+            volume.text("spec", "claimRef", "name") == claim.name
+            and volume.text("spec", "claimRef", "namespace") == claim.namespace
+        )
+        if is_of and uid and uid != claim.uid:
+            return True
+    return False
+
+
+def _templates(inventory: Inventory) -> Iterator[Verdict]:
+    for found in inventory.workloads:
+        if found.kube.kind != "StatefulSet":
+            continue
+        other = inventory.other_side(found)
+        if found.kube.side is Side.LIVE and other is not None:
+            yield from _changed(found, other)
+        if found.kube.side is Side.LIVE or other is None:
+            yield from _orphans(inventory, found)
+
+
+def _changed(live: Workload, file: Workload) -> Iterator[Verdict]:
+    gone, new = (
+        [name for name in one.claim_templates if name not in other.claim_templates]
+        for one, other in ((live, file), (file, live))
+    )
+    place, also = live.kube.place("spec", "volumeClaimTemplates"), (file.kube.place("spec", "volumeClaimTemplates"),)
+    number = live.kube.name
+    if gone:
+        instead = f"the file has {', '.join(new)}" if new else "the file has none of that name"
+        message = (
+            f"the cluster has volumeClaimTemplate {', '.join(gone)}, {instead}: the data stays in claim {gone[0]}-{number}-0"
+            + (f", and {new[0]}-{number}-0 starts empty" if new else "")
+        )
+        yield Finding(message, place, live.kube, also=also)
+    here, there = ({template.name: template for _, template in one.templates} for one in (live, file))
+    for name in here.keys() & there.keys():
+        classes = [one[name].text("spec", "storageClassName") for one in (here, there)]
+        if classes[1] and classes[0] != classes[1]:
+            message = f"volumeClaimTemplate {name} has storageClassName {classes[0] or '(none)'} in the cluster, {classes[1]} in the file: this change is refused, and claims that exist keep their class"
+            yield Finding(
+                message,
+                place,
+                live.kube,
+                also=also,
+                fix="Bring the file to what runs; to move the data to another class, copy it to a new claim while the pod is stopped.",
+            )
+
+
+def _orphans(inventory: Inventory, found: Workload) -> Iterator[Verdict]:
+    """Claims that bear a StatefulSet's labels and are used by nothing: made under an earlier name of it or of a template."""
+    labels = mapping(found.kube.body, "spec", "selector", "matchLabels")
+    own = {name for template in found.claim_templates for name in inventory.made_from(found, template)}
+    for claim in inventory.unused_in.get(found.kube.namespace, ()):
+        is_live = claim.side is Side.LIVE and ORDINAL.search(claim.name)
+        if is_live and labels and claim.name not in own and labels.items() <= claim.labels.items():
+            names = ", ".join(f"{name}-{found.kube.name}-N" for name in found.claim_templates) or "otherwise"
+            message = (
+                f"claim {claim.name} bears the labels of {found.kube}, whose claims are named {names}: it is from an earlier "
+                "name, and can hold the data"
+            )
+            yield Finding(message, claim.place(), claim, also=(found.kube.place(),))
+
+
+def _removed(inventory: Inventory) -> Iterator[Verdict]:
+    rendered = {
+        _owner(live) for live in inventory.objects if live.side is Side.LIVE and inventory.counterpart(live)
+    } - {None}
+    for claim in inventory.live(_PVC):
+        owner = owner_of(claim)
+        if (
+            owner is None
+            or inventory.counterpart(claim)
+            or _owner(claim) not in rendered
+            or is_protected(claim, owner.tool)
+        ):
+            continue
+        if ORDINAL.search(claim.name) and not text(claim.annotations, "meta.helm.sh/release-name"):
+            continue  # a StatefulSet made it, which may copy its labels to it
+        when = "sync, where it prunes," if owner.reconciles else "upgrade"
+        message = f"{owner.tool} {owner.unit} owns this claim and the files given no longer have it: the next {when} deletes it"
+        yield Finding(message, claim.place("metadata"), claim)
+
+
+def _owner(kube: Kube) -> tuple[str, str] | None:
+    owner = owner_of(kube)
+    return (owner.tool, owner.unit) if owner else None
+
+
+def _kind_changed(inventory: Inventory) -> Iterator[Verdict]:
+    files = {(found.kube.name, found.kube.kind): found for found in inventory.workloads if found.kube.side is Side.FILE}
+    for live in inventory.workloads:
+        if live.kube.side is not Side.LIVE or inventory.counterpart(live.kube) or live.runs_to_end:
+            continue
+        for (name, kind), file in files.items():
+            is_it = name == live.kube.name and kind != live.kube.kind and not file.runs_to_end
+            if (
+                not is_it
+                or not same_namespace(file.kube.namespace, live.kube.namespace)
+                or inventory.counterpart(file.kube)
+            ):
+                continue
+            kept = [
+                *live.claims,
+                *(made for template in live.claim_templates for made in inventory.made_from(live, template)),
+            ]
+            wanted = (*file.claims, *(f"{template}-{name}-0" for template in file.claim_templates))
+            left = [claim for claim in kept if claim not in wanted]
+            if left:
+                uses = ", ".join(wanted) or "no claim"
+                message = f"the cluster runs {live.kube} on claim {', '.join(left)}; the file has {file.kube}, which uses {uses}"
+                yield Finding(message, live.kube.place(), live.kube, also=(file.kube.place(),))
+
+
+CHECKS = (
+    (HOOK, _hook),
+    (YOUNGER, _younger),
+    (TEMPLATES, _templates),
+    (REMOVED, _removed),
+    (KIND, _kind_changed),
+)
