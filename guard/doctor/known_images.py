@@ -136,6 +136,7 @@ pihole/pihole                         0 /etc/pihole                             
 adguard/adguardhome                   0 /opt/adguardhome/work                              volume always
 open-webui/open-webui                 0 /app/backend/data                                  -      always
 actualbudget/actual-server            0 /data                                              -      always
+datalust/seq                          0 /data                                              volume always
 mealie-recipes/mealie                 0 /app/data                                          volume always
 sissbruecker/linkding                 0 /etc/linkding/data                                 -      always
 neosmemo/memos                        0 /var/opt/memos                                     volume always
@@ -155,7 +156,8 @@ bitnami/elasticsearch                 0 /bitnami/elasticsearch/data             
 bitnami/kafka                         0 /bitnami/kafka/data>/bitnami/kafka                 -      if-asked
 bitnami/influxdb                      0 /bitnami/influxdb                                  -      always
 bitnami/minio                         0 /bitnami/minio/data                                -      if-asked
-bitnami/wordpress                     0 /bitnami/wordpress                                 -      always
+bitnami/wordpress                     0 /bitnami/wordpress                                 volume always
+bitnami/wordpress                     5 /bitnami/wordpress                                 -      always
 bitnami/ghost                         0 /bitnami/ghost                                     -      always
 bitnami/grafana                       0 /opt/bitnami/grafana/data                          -      always
 """
