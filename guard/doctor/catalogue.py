@@ -2,23 +2,23 @@
 
 from collections.abc import Mapping
 
-from guard.doctor.rule import Check, Rule
+from guard.doctor.finding import Check, Rule
 from guard.doctor.rules import (
     backups,
     claim,
     classes,
     drift,
-    guarding,
-    hiding,
+    guard_presence,
     image,
     mount,
     path,
     policies,
+    shadowing,
     sharing,
     text,
 )  # fmt: skip
 
-_THEMES = (mount, path, hiding, image, claim, classes, sharing, drift, text, guarding, policies, backups)
+_THEMES = (mount, path, shadowing, image, claim, classes, sharing, drift, text, guard_presence, policies, backups)
 
 #: Every rule with its check, by id. The order is that of the reference page, and of findings of one severity.
 CHECKS: tuple[tuple[Rule, Check], ...] = tuple(
@@ -113,6 +113,7 @@ _JSON = """\
 | `place`, `also[]` | object | `source` (file, `-` for standard input), `line` (from 1, or null) |
 | `ignored` | list | as `findings`, each with `reason` from the annotation |
 | `unknown` | list | `rule`, `slug`, `reason`, `command` |
+| `errors` | list | what was asked for and could not be read: `place`, `reason` |
 | `skipped` | list of strings | what was left out on purpose |
 """
 
