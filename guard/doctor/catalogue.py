@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from guard.doctor.rule import Check, Rule
+from guard.doctor.finding import Check, Rule
 from guard.doctor.rules import (
     attaching,
     backups,
@@ -11,20 +11,20 @@ from guard.doctor.rules import (
     classes,
     deleting,
     drift,
-    guarding,
-    hiding,
+    guard_presence,
     keeping,
     mount,
     path,
     policies,
     replacing,
+    shadowing,
     sharing,
     text,
 )
 
 _THEMES = (
-    mount, path, hiding, keeping, deleting, claim, classes, binding, replacing, attaching, sharing, drift, text, guarding, policies,
-    backups,
+    mount, path, shadowing, keeping, deleting, claim, classes, binding, replacing, attaching, sharing, drift, text, guard_presence,
+    policies, backups,
 )  # fmt: skip
 
 #: Every rule with its check, by id. The order is that of the reference page, and of findings of one severity.
@@ -120,6 +120,7 @@ _JSON = """\
 | `place`, `also[]` | object | `source` (file, `-` for standard input), `line` (from 1, or null) |
 | `ignored` | list | as `findings`, each with `reason` from the annotation |
 | `unknown` | list | `rule`, `slug`, `reason`, `command` |
+| `errors` | list | what was asked for and could not be read: `place`, `reason` |
 | `skipped` | list of strings | what was left out on purpose |
 """
 

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from guard.doctor.inventory import Inventory
-from guard.doctor.kube import Kube, Side
-from guard.doctor.rule import Finding, Rule, Severity, Verdict
+from guard.doctor.finding import Finding, Rule, Severity, Verdict
+from guard.doctor.index import ObjectIndex
+from guard.doctor.objects.k8s_object import K8sObject
 from guard.doctor.rules.placement import HOSTNAME
-from guard.doctor.tree import mappings, text, texts
+from guard.doctor.source.document import Side
+from guard.doctor.source.tree import mappings, text, texts
 
 _HEALTH = "https://kubernetes.io/docs/concepts/storage/volume-health-monitoring/"
 
@@ -59,17 +60,17 @@ _SERIOUS = frozenset({"DataLoss", "Inaccessible"})
 _VSPHERE = "volumehealth.storage.kubernetes.io/messages"
 
 
-def _not_attached(inventory: Inventory) -> Iterator[Verdict]:
+def _not_attached(index: ObjectIndex) -> Iterator[Verdict]:
     seen: set[tuple[str, str]] = set()
-    for event in inventory.of("Event"):
+    for event in index.of("Event"):
         said = event.text("message") or event.text("note")
         field = "involvedObject" if event.get("involvedObject") else "regarding"
         kind, namespace, name = (event.text(field, part) for part in ("kind", "namespace", "name"))
         sign, fix = next(((sign, fix) for sign, fix in _EVENTS.items() if re.search(sign, said)), ("", ""))
         if not sign or kind not in {"Pod", "PersistentVolumeClaim"} or event.text("type") == "Normal":
             continue
-        about = inventory.find(kind, namespace, name, Side.LIVE)
-        if about is None and any(inventory.live(kind)):
+        about = index.find(kind, namespace, name, Side.LIVE)
+        if about is None and any(index.live(kind)):
             continue  # it is gone
         if about is not None and kind == "Pod" and _runs(about):
             continue
@@ -81,19 +82,19 @@ def _not_attached(inventory: Inventory) -> Iterator[Verdict]:
             yield Finding(message, event.place(), subject, fix=fix)
 
 
-def _runs(pod: Kube) -> bool:
+def _runs(pod: K8sObject) -> bool:
     states = [text(one, "ready") for _, one in mappings(pod.body, "status", "containerStatuses")]
     return pod.text("status", "phase") in {"Succeeded", "Failed"} or (bool(states) and set(states) == {"true"})
 
 
-def _conditions(inventory: Inventory) -> Iterator[tuple[Kube, tuple[str, ...], str, str, str]]:
+def _conditions(index: ObjectIndex) -> Iterator[tuple[K8sObject, tuple[str, ...], str, str, str]]:
     """Each adverse condition: the object, where it is, whose it is, its status, and reason with message."""
-    for claim in inventory.of("PersistentVolumeClaim"):
+    for claim in index.of("PersistentVolumeClaim"):
         for _, one in mappings(claim.body, "status", "healthStatus", "healthConditions"):
             yield claim, ("status", "healthStatus"), f"claim {claim.name}", text(one, "status"), _told(one)
         if text(claim.annotations, _VSPHERE) == "inaccessible":
             yield claim, ("metadata", "annotations"), f"claim {claim.name}", "Inaccessible", f"annotation {_VSPHERE}"
-    for pod in inventory.of("Pod"):
+    for pod in index.of("Pod"):
         for _, health in mappings(pod.body, "status", "volumeHealth"):
             for _, one in mappings(health, "healthConditions"):
                 yield (
@@ -109,22 +110,22 @@ def _told(condition: object) -> str:
     return ": ".join(filter(None, (text(condition, "reason"), text(condition, "message")[:_SHOWN])))
 
 
-def _unhealthy(inventory: Inventory) -> Iterator[Verdict]:
-    for kube, at, what, status, told in _conditions(inventory):
+def _unhealthy(index: ObjectIndex) -> Iterator[Verdict]:
+    for obj, at, what, status, told in _conditions(index):
         if status in _SERIOUS:
-            yield Finding(f"{what} is reported {status} ({told})", kube.place(*at), kube)
+            yield Finding(f"{what} is reported {status} ({told})", obj.place(*at), obj)
 
 
-def _degraded(inventory: Inventory) -> Iterator[Verdict]:
-    for kube, at, what, status, told in _conditions(inventory):
+def _degraded(index: ObjectIndex) -> Iterator[Verdict]:
+    for obj, at, what, status, told in _conditions(index):
         if status not in _SERIOUS:
-            yield Finding(f"{what} is reported {status} ({told})", kube.place(*at), kube)
+            yield Finding(f"{what} is reported {status} ({told})", obj.place(*at), obj)
 
 
-def _node_gone(inventory: Inventory) -> Iterator[Verdict]:
-    nodes = inventory.live("Node")
+def _node_gone(index: ObjectIndex) -> Iterator[Verdict]:
+    nodes = index.live("Node")
     there = {name for node in nodes for name in (node.name, text(node.labels, HOSTNAME))}
-    for volume in inventory.live("PersistentVolume") if nodes else ():
+    for volume in index.live("PersistentVolume") if nodes else ():
         bound = set(nodes_of(volume))
         if bound and not bound & there and volume.text("status", "phase") not in {"Available", "Released"}:
             claim = volume.text("spec", "claimRef", "name") or "none"
@@ -132,7 +133,7 @@ def _node_gone(inventory: Inventory) -> Iterator[Verdict]:
             yield Finding(message, volume.place("spec", "nodeAffinity"), volume)
 
 
-def nodes_of(volume: Kube) -> tuple[str, ...]:
+def nodes_of(volume: K8sObject) -> tuple[str, ...]:
     """The nodes to which a volume's nodeAffinity binds it by name."""
     terms = mappings(volume.body, "spec", "nodeAffinity", "required", "nodeSelectorTerms")
     expressions = (one for _, term in terms for _, one in mappings(term, "matchExpressions"))

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
-from guard.doctor.inventory import Inventory
-from guard.doctor.kube import Kube, Workload
-from guard.doctor.rule import Finding, Rule, Severity, Verdict
+from guard.doctor.finding import Finding, Rule, Severity, Verdict
+from guard.doctor.index import ObjectIndex
+from guard.doctor.objects.k8s_object import K8sObject
+from guard.doctor.objects.workload import Workload
 from guard.doctor.rules.placement import HOSTNAME, is_bound_to_one_node
-from guard.doctor.tree import mappings, text, texts
+from guard.doctor.source.tree import mappings, text, texts
 
 _PVC = "PersistentVolumeClaim"
 _VOLUMES = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/"
@@ -38,31 +39,31 @@ SHARED = Rule(
 )  # fmt: skip
 
 
-def _recycle(inventory: Inventory) -> Iterator[Verdict]:
-    for volume in inventory.of("PersistentVolume"):
+def _recycle(index: ObjectIndex) -> Iterator[Verdict]:
+    for volume in index.of("PersistentVolume"):
         if volume.text("spec", "persistentVolumeReclaimPolicy") == "Recycle":
             claim = volume.text("spec", "claimRef", "name")
             message = f"volume {volume.name}" + (f" of claim {claim}" if claim else "") + " has reclaimPolicy Recycle"
             fix = RECYCLE.fix.replace("NAME", volume.name)
             yield Finding(message, volume.place("spec", "persistentVolumeReclaimPolicy"), volume, fix=fix)
-    for kind in inventory.of("StorageClass"):
+    for kind in index.of("StorageClass"):
         if kind.text("reclaimPolicy") == "Recycle":
             message = f"class {kind.name} has reclaimPolicy Recycle"
             yield Finding(message, kind.place("reclaimPolicy"), kind, fix="reclaimPolicy: Retain")
 
 
-def _name_without_class(inventory: Inventory) -> Iterator[Verdict]:
-    for claim in inventory.of(_PVC):
+def _name_without_class(index: ObjectIndex) -> Iterator[Verdict]:
+    for claim in index.of(_PVC):
         name, spec = claim.text("spec", "volumeName"), claim.get("spec")
         is_open = isinstance(spec, dict) and spec.get("storageClassName") is None
         if not name or not is_open or text(claim.annotations, "volume.beta.kubernetes.io/storage-class"):
             continue
-        if any(one.text("status", "phase") == "Bound" for one in inventory.named(_PVC, claim.namespace, claim.name)):
+        if any(one.text("status", "phase") == "Bound" for one in index.named(_PVC, claim.namespace, claim.name)):
             continue
-        volumes = inventory.every("PersistentVolume", name)
+        volumes = index.every("PersistentVolume", name)
         its = volumes[0].text("spec", "storageClassName") if volumes else None
-        defaults = {kind.name for kind in inventory.of("StorageClass") if _is_default(kind)}
-        if (inventory.live("StorageClass") and not defaults and not its) or (its and its in defaults):
+        defaults = {kind.name for kind in index.of("StorageClass") if _is_default(kind)}
+        if (index.live("StorageClass") and not defaults and not its) or (its and its in defaults):
             continue
         what = "" if its is None else f", whose class is {its}" if its else ", which has no class"
         message = f"volumeName {name}{what}, and no storageClassName"
@@ -70,19 +71,18 @@ def _name_without_class(inventory: Inventory) -> Iterator[Verdict]:
         yield Finding(message, claim.place("spec", "volumeName"), claim, fix=fix)
 
 
-def _is_default(kind: Kube) -> bool:
+def _is_default(kind: K8sObject) -> bool:
     return text(kind.annotations, "storageclass.kubernetes.io/is-default-class") == "true"
 
 
-def _shared(inventory: Inventory) -> Iterator[Verdict]:
-    for claim in inventory.of(_PVC):
+def _shared(index: ObjectIndex) -> Iterator[Verdict]:
+    for claim in index.of(_PVC):
         modes = set(texts(claim.body, "spec", "accessModes"))
         if not modes or not modes <= {"ReadWriteOnce"}:
             continue
-        users = {
-            str(user.kube): user for user in inventory.workloads_with(claim) if not user.runs_to_end and user.replicas
-        }
-        spread = [user for user in users.values() if user.kube.kind == "DaemonSet" and not is_bound_to_one_node(user)]
+        steady = (user for user in index.workloads_with(claim) if user.object.kind != "Pod" and not user.runs_to_end)
+        users = {str(user.object): user for user in steady if user.replicas}
+        spread = [user for user in users.values() if user.object.kind == "DaemonSet" and not is_bound_to_one_node(user)]
         apart = [user for user in users.values() if not is_bound_to_one_node(user) and not _goes_with_another(user)]
         if spread or len(apart) > 1:
             what = "DaemonSet, a pod on each node" if spread and len(users) == 1 else f"{len(users)} workloads"
@@ -91,7 +91,7 @@ def _shared(inventory: Inventory) -> Iterator[Verdict]:
                 message,
                 claim.place("spec", "accessModes"),
                 claim,
-                also=tuple(user.kube.place() for user in users.values()),
+                also=tuple(user.object.place() for user in users.values()),
             )
 
 

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from guard.doctor.inventory import Inventory
-from guard.doctor.kube import Container, Mount, Workload, below, covers
-from guard.doctor.rule import Finding, Rule, Severity, Verdict
+from guard.doctor.finding import Finding, Rule, Severity, Verdict
+from guard.doctor.index import ObjectIndex
+from guard.doctor.objects.workload import Container, Mount, Workload, below, covers
 from guard.doctor.rules.keeping import configurations
 from guard.doctor.rules.shell import emptied, mirrored
-from guard.doctor.tree import text, texts
+from guard.doctor.source.tree import text, texts
 
 _JOBS = "https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/"
 
@@ -50,14 +50,14 @@ _PRINTS = re.compile(r"\b(?:echo|printf)\b[^;&|\n]*$")
 _SHOWN = 80
 
 
-def scripts(inventory: Inventory, found: Workload, box: Container) -> Mapping[str, str]:
+def scripts(index: ObjectIndex, workload: Workload, container: Container) -> Mapping[str, str]:
     """What a container runs, by when: its words, with the scripts of given ConfigMaps that they name, and its hooks."""
-    words = box.words
-    files = configurations(inventory, found, box)
+    words = container.words
+    files = configurations(index, workload, container)
     named = [content for name, content in files.items() if any(_names(word, name) for word in words)]
     own = {"when it starts": "\n".join((" ".join(words), *named))}
     for hook, when in (("postStart", "when it starts (postStart)"), ("preStop", "when it stops (preStop)")):
-        own[when] = " ".join(texts(found.kube.body, *box.at, "lifecycle", hook, "exec", "command"))
+        own[when] = " ".join(texts(workload.object.body, *container.at, "lifecycle", hook, "exec", "command"))
     return {when: script for when, script in own.items() if script.strip()}
 
 
@@ -66,84 +66,92 @@ def _names(word: str, file: str) -> bool:
     return bool(key) and any(piece.rpartition("/")[2] == key for piece in word.split())
 
 
-def _commands(inventory: Inventory) -> Iterator[tuple[Workload, Container, str, str]]:
+def _commands(index: ObjectIndex) -> Iterator[tuple[Workload, Container, str, str]]:
     """Every script that runs in its own time: of jobs, and of hooks at the stop."""
-    for found in inventory.workloads:
-        if found.kube.get("spec", "suspend") is True or found.replicas == 0:
+    for workload in index.workloads:
+        if workload.object.get("spec", "suspend") is True or workload.replicas == 0:
             continue
-        for box in found.pod.all_containers:
-            for when, script in scripts(inventory, found, box).items():
-                yield found, box, when, script
+        for container in workload.pod.all_containers:
+            for when, script in scripts(index, workload, container).items():
+                yield workload, container, when, script
 
 
-def _is_scratch(found: Workload, mount: Mount) -> bool:
-    claim = found.pod.volumes[mount.volume].claim or mount.volume
+def _is_scratch(workload: Workload, mount: Mount) -> bool:
+    claim = workload.pod.volumes[mount.volume].claim or mount.volume
     return bool(_SCRATCH.search(claim))
 
 
-def _deleted(found: Workload, box: Container, script: str) -> set[str]:
-    return emptied(script, found.kube.text(*box.at, "workingDir"), box.env)
+def _deleted(workload: Workload, container: Container, script: str) -> set[str]:
+    return emptied(script, workload.object.text(*container.at, "workingDir"), container.env)
 
 
-def _deletes_all(inventory: Inventory) -> Iterator[Verdict]:
-    for found, box, when, script in _commands(inventory):
-        if when.startswith("when it starts") and (not found.runs_to_end or _restores(found)):
+def _deletes_all(index: ObjectIndex) -> Iterator[Verdict]:
+    for workload, container, when, script in _commands(index):
+        if when.startswith("when it starts") and (not workload.runs_to_end or _restores(workload)):
             continue  # start-deletes-data says it, or it is meant
-        lost = _deleted(found, box, script)
-        for mount in found.pod.claim_mounts(box):
-            if any(covers(path, mount.path) for path in lost) and not mount.sub_path and not _is_scratch(found, mount):
-                claim = found.pod.volumes[mount.volume].claim or mount.volume
-                message = f"container {box.name} deletes all of {mount.path} (claim {claim}) {when}{_others(inventory, found, claim)}"
-                yield Finding(message, found.kube.place(*box.at), found.kube)
+        lost = _deleted(workload, container, script)
+        for mount in workload.pod.claim_mounts(container):
+            if (
+                any(covers(path, mount.path) for path in lost)
+                and not mount.sub_path
+                and not _is_scratch(workload, mount)
+            ):
+                claim = workload.pod.volumes[mount.volume].claim or mount.volume
+                message = f"container {container.name} deletes all of {mount.path} (claim {claim}) {when}{_others(index, workload, claim)}"
+                yield Finding(message, workload.object.place(*container.at), workload.object)
 
 
-def _restores(found: Workload) -> bool:
+def _restores(workload: Workload) -> bool:
     """Whether it is a job that somebody starts by hand to bring data back."""
-    kind, name = found.kube.author if found.kube.kind == "Pod" else (found.kube.kind, found.kube.name)
-    return kind == "Job" and "restore" in name and not _hook(found)
+    kind, name = (
+        workload.object.author if workload.object.kind == "Pod" else (workload.object.kind, workload.object.name)
+    )
+    return kind == "Job" and "restore" in name and not _hook(workload)
 
 
-def _hook(found: Workload) -> str:
-    return text(found.kube.annotations, "helm.sh/hook") or text(found.kube.annotations, "argocd.argoproj.io/hook")
+def _hook(workload: Workload) -> str:
+    return text(workload.object.annotations, "helm.sh/hook") or text(
+        workload.object.annotations, "argocd.argoproj.io/hook"
+    )
 
 
-def _others(inventory: Inventory, found: Workload, claim: str) -> str:
+def _others(index: ObjectIndex, workload: Workload, claim: str) -> str:
     """Who keeps data in the claim."""
-    kube = inventory.claim(found, claim)
-    users = [str(user.kube) for user in inventory.workloads_with(kube) if user is not found] if kube else []
+    obj = index.claim(workload, claim)
+    users = [str(user.object) for user in index.workloads_with(obj) if user is not workload] if obj else []
     return f", where {users[0]} keeps its data" if users else ""
 
 
-def _deletes_part(inventory: Inventory) -> Iterator[Verdict]:
-    for found, box, when, script in _commands(inventory):
-        starts = when.startswith("when it starts") and not found.runs_to_end
-        lost = _deleted(found, box, script)
-        for mount in found.pod.claim_mounts(box):
-            if _is_scratch(found, mount):
+def _deletes_part(index: ObjectIndex) -> Iterator[Verdict]:
+    for workload, container, when, script in _commands(index):
+        starts = when.startswith("when it starts") and not workload.runs_to_end
+        lost = _deleted(workload, container, script)
+        for mount in workload.pod.claim_mounts(container):
+            if _is_scratch(workload, mount):
                 continue
-            claim = found.pod.volumes[mount.volume].claim or mount.volume
+            claim = workload.pod.volumes[mount.volume].claim or mount.volume
             for path in sorted(lost):
                 is_part = below(path, mount.path) or (path == mount.path and bool(mount.sub_path) and not starts)
-                if is_part and not _SCRATCH.search(path.removeprefix(mount.path)) and box.mount_at(path) == mount:
+                if is_part and not _SCRATCH.search(path.removeprefix(mount.path)) and container.mount_at(path) == mount:
                     yield Finding(
-                        f"container {box.name} deletes {path} of claim {claim} {when}",
-                        found.kube.place(*box.at),
-                        found.kube,
+                        f"container {container.name} deletes {path} of claim {claim} {when}",
+                        workload.object.place(*container.at),
+                        workload.object,
                     )
-            for program, target in mirrored(script, found.kube.text(*box.at, "workingDir"), box.env):
+            for program, target in mirrored(script, workload.object.text(*container.at, "workingDir"), container.env):
                 if covers(mount.path, target) or covers(target, mount.path):
-                    message = f"container {box.name} runs {program} into {target} (claim {claim}) {when}: what its source lacks is deleted"
-                    yield Finding(message, found.kube.place(*box.at), found.kube)
+                    message = f"container {container.name} runs {program} into {target} (claim {claim}) {when}: what its source lacks is deleted"
+                    yield Finding(message, workload.object.place(*container.at), workload.object)
 
 
-def _deletes_claims(inventory: Inventory) -> Iterator[Verdict]:
-    for found, box, _, script in _commands(inventory):
+def _deletes_claims(index: ObjectIndex) -> Iterator[Verdict]:
+    for workload, container, _, script in _commands(index):
         for match in (*_KUBECTL.finditer(script), *_HELM.finditer(script)):
             if _PRINTS.search(script[: match.start()]) or "--dry-run" in match[0]:
                 continue
-            what = f", as hook {_hook(found)}" if _hook(found) else ""
-            message = f"container {box.name} runs `{match[0].strip()[:_SHOWN]}`{what}"
-            yield Finding(message, found.kube.place(*box.at), found.kube)
+            what = f", as hook {_hook(workload)}" if _hook(workload) else ""
+            message = f"container {container.name} runs `{match[0].strip()[:_SHOWN]}`{what}"
+            yield Finding(message, workload.object.place(*container.at), workload.object)
 
 
 CHECKS = (

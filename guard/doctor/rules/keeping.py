@@ -5,13 +5,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from guard.doctor.data_paths import DataPath, set_paths
-from guard.doctor.inventory import Inventory, applications
-from guard.doctor.known_images import Keeps, KnownImage, known_image
-from guard.doctor.kube import Container, Kube, Mount, Volume, Workload, below, covers
-from guard.doctor.rule import Finding, Rule, Severity, Verdict
-from guard.doctor.rules.words import shared
-from guard.doctor.tree import dig, mapping, mappings, text
+from guard.doctor.finding import Finding, Rule, Severity, Verdict
+from guard.doctor.index import ObjectIndex
+from guard.doctor.objects.configured_paths import DataPath, set_paths
+from guard.doctor.objects.guard_containers import applications
+from guard.doctor.objects.k8s_object import K8sObject
+from guard.doctor.objects.known_images import Keeps, KnownImage, known_image
+from guard.doctor.objects.names import shared
+from guard.doctor.objects.workload import Container, Mount, Volume, Workload, below, covers
+from guard.doctor.source.tree import dig, mapping, mappings, text
 
 _STORAGE = "https://kubernetes.io/docs/tasks/configure-pod-container/configure-persistent-volume-storage/"
 
@@ -83,24 +85,27 @@ class _Place:
     volume: Volume | None
 
 
-def data_places(inventory: Inventory, found: Workload, box: Container) -> Iterator[_Place]:
+def data_places(index: ObjectIndex, workload: Workload, container: Container) -> Iterator[_Place]:
     """The data paths of a container: those that it is told, or else its image's."""
-    told = set_paths(box, configurations(inventory, found, box))
-    image = known_image(box.image) if _serves(box) else None
+    told = set_paths(container, configurations(index, workload, container))
+    image = known_image(container.image) if _serves(container) else None
     if told:
         for data in told:
-            yield _place(found, box, data, None)
-    elif image is not None and not _points_elsewhere(found, box):
-        places = [_place(found, box, DataPath(path, f"image {box.image}", "image"), image) for path in image.paths]
+            yield _place(workload, container, data, None)
+    elif image is not None and not _points_elsewhere(workload, container):
+        places = [
+            _place(workload, container, DataPath(path, f"image {container.image}", "image"), image)
+            for path in image.paths
+        ]
         yield next((place for place in places if place.state is not _State.NOTHING), places[-1])
 
 
-def _place(found: Workload, box: Container, data: DataPath, image: KnownImage | None) -> _Place:
-    mount = box.mount_at(data.path)
+def _place(workload: Workload, container: Container, data: DataPath, image: KnownImage | None) -> _Place:
+    mount = container.mount_at(data.path)
     if mount is not None and image is not None and image.is_volume and mount.path != data.path:
         mount = None  # the runtime mounts an anonymous folder over it
-    volume = found.pod.volumes.get(mount.volume) if mount else None
-    parts = any(below(one.path, data.path) and _lasts(found, one) for one in box.mounts)
+    volume = workload.pod.volumes.get(mount.volume) if mount else None
+    parts = any(below(one.path, data.path) and _lasts(workload, one) for one in container.mounts)
     if mount is None:
         state = _State.KEPT if parts else _State.NOTHING
     else:
@@ -108,14 +113,14 @@ def _place(found: Workload, box: Container, data: DataPath, image: KnownImage | 
     return _Place(data, image, state, mount, volume)
 
 
-def _lasts(found: Workload, mount: Mount) -> bool:
-    volume = found.pod.volumes.get(mount.volume)
+def _lasts(workload: Workload, mount: Mount) -> bool:
+    volume = workload.pod.volumes.get(mount.volume)
     return volume is not None and volume.kind not in PASSING
 
 
-def _serves(box: Container) -> bool:
+def _serves(container: Container) -> bool:
     """Whether a container runs its image's server: not a client of it, such as pg_dump."""
-    words = box.words
+    words = container.words
     first = words[0].rpartition("/")[2] if words else ""
     if not words or first.startswith("-") or first in _SERVERS or _ENTRYPOINT.search(first):
         return True
@@ -125,60 +130,60 @@ def _serves(box: Container) -> bool:
     return any(word in _SERVERS or _ENTRYPOINT.search(word) for word in commands)
 
 
-def _points_elsewhere(found: Workload, box: Container) -> bool:
+def _points_elsewhere(workload: Workload, container: Container) -> bool:
     """Whether a variable or argument names a path on a mount, so that the image's own path may not be in use."""
-    named = [*box.env.values(), *(piece for word in box.words for piece in re.split(r"[=\s]", word))]
+    named = [*container.env.values(), *(piece for word in container.words for piece in re.split(r"[=\s]", word))]
     paths = [value for value in named if value.startswith("/")]
-    return any(covers(mount.path, path) for mount in found.pod.claim_mounts(box) for path in paths)
+    return any(covers(mount.path, path) for mount in workload.pod.claim_mounts(container) for path in paths)
 
 
-def configurations(inventory: Inventory, found: Workload, box: Container) -> Mapping[str, str]:
+def configurations(index: ObjectIndex, workload: Workload, container: Container) -> Mapping[str, str]:
     """The texts of the ConfigMaps given that a container mounts or reads as variables, by how to name each."""
-    body = mapping(found.kube.body, *box.at)
+    body = mapping(workload.object.body, *container.at)
     texts: dict[str, str] = {}
-    for mount in box.mounts:
-        volume = found.pod.volumes.get(mount.volume)
+    for mount in container.mounts:
+        volume = workload.pod.volumes.get(mount.volume)
         name = text(volume.body, "configMap", "name") if volume else ""
-        for key, content in _data(inventory, found, name).items():
+        for key, content in _data(index, workload, name).items():
             if isinstance(content, str) and (not mount.sub_path or mount.sub_path == key):
                 texts[f"{key} of ConfigMap {name}"] = content
     for _, source in mappings(body, "envFrom"):
         name = text(source, "configMapRef", "name")
-        lines = [f"{key}: {value}" for key, value in _data(inventory, found, name).items()]
+        lines = [f"{key}: {value}" for key, value in _data(index, workload, name).items()]
         texts[f"ConfigMap {name}"] = "\n".join(lines)
     for _, entry in mappings(body, "env"):
         reference = mapping(entry, "valueFrom", "configMapKeyRef")
-        value = dig(_data(inventory, found, text(reference, "name")), text(reference, "key"))
+        value = dig(_data(index, workload, text(reference, "name")), text(reference, "key"))
         if isinstance(value, str):
             texts[f"ConfigMap {text(reference, 'name')}"] = f"{text(entry, 'name')}: {value}"
     return texts
 
 
-def _data(inventory: Inventory, found: Workload, name: str) -> Mapping[str, object]:
-    kube = inventory.find("ConfigMap", found.kube.namespace, name, found.kube.side) if name else None
-    return mapping(kube.body, "data") if kube else {}
+def _data(index: ObjectIndex, workload: Workload, name: str) -> Mapping[str, object]:
+    obj = index.find("ConfigMap", workload.object.namespace, name, workload.object.side) if name else None
+    return mapping(obj.body, "data") if obj else {}
 
 
-def _places(inventory: Inventory) -> Iterator[tuple[Workload, Container, _Place]]:
-    for found in inventory.workloads:
-        if found.runs_to_end or found.replicas == 0:
+def _places(index: ObjectIndex) -> Iterator[tuple[Workload, Container, _Place]]:
+    for workload in index.workloads:
+        if workload.runs_to_end or workload.replicas == 0:
             continue
-        for box in applications(found):
-            for place in data_places(inventory, found, box):
-                yield found, box, place
+        for container in applications(workload):
+            for place in data_places(index, workload, container):
+                yield workload, container, place
 
 
-def _image_volume(inventory: Inventory) -> Iterator[Verdict]:
-    for found, box, place in _places(inventory):
-        mounts = found.pod.claim_mounts(box)
+def _image_volume(index: ObjectIndex) -> Iterator[Verdict]:
+    for workload, container, place in _places(index):
+        mounts = workload.pod.claim_mounts(container)
         if place.state is not _State.NOTHING or place.image is None or not mounts:
             continue
         data, image = place.data.path, place.image
-        above = box.mount_at(data)
+        above = container.mount_at(data)
         if above is not None and above not in mounts:
             continue  # the data is on another volume
         mount = above or mounts[0]
-        named = f"image {box.image}" + (" (the newest version: it has no version tag)" if image.is_newest else "")
+        named = f"image {container.image}" + (" (the newest version: it has no version tag)" if image.is_newest else "")
         if above is not None:
             message = f"the VOLUME {data} of {named} hides the claim mounted above it at {mount.path}"
         else:
@@ -186,63 +191,63 @@ def _image_volume(inventory: Inventory) -> Iterator[Verdict]:
                 f"{named} keeps its data in {data}; the claim is mounted at {mount.path}, where nothing is written"
             )
         fix = f"mountPath: {image.mount}{_CARE}"
-        yield Finding(message, found.kube.place(*mount.at), found.kube, fix=fix)
+        yield Finding(message, workload.object.place(*mount.at), workload.object, fix=fix)
 
 
 _CARE = ". Copy the data out of the running pod first (kubectl cp): the change starts a new pod"
 
 
-def _beside_claim(inventory: Inventory) -> Iterator[Verdict]:
-    for found, box, place in _places(inventory):
-        mounts = found.pod.claim_mounts(box)
+def _beside_claim(index: ObjectIndex) -> Iterator[Verdict]:
+    for workload, container, place in _places(index):
+        mounts = workload.pod.claim_mounts(container)
         if place.state is _State.PASSING and place.volume is not None and mounts:
             kind, at = place.volume.kind or "emptyDir", place.data.path
-            claim = found.pod.volumes[mounts[0].volume]
+            claim = workload.pod.volumes[mounts[0].volume]
             message = (
-                f"{place.data.said_by} in container {box.name}: {at} is volume {place.volume.name} ({kind}), new and empty for "
+                f"{place.data.said_by} in container {container.name}: {at} is volume {place.volume.name} ({kind}), new and empty for "
                 f"each pod; claim {claim.claim or claim.name} is mounted at {mounts[0].path}"
             )
             fix = f"mount volume {claim.name} at {at} in place of {place.volume.name}{_CARE}"
-            yield Finding(message, found.kube.place(*place.volume.at), found.kube, fix=fix)
+            yield Finding(message, workload.object.place(*place.volume.at), workload.object, fix=fix)
 
 
-def _not_kept(inventory: Inventory) -> Iterator[Verdict]:
-    for found, box, place in _places(inventory):
-        if place.state is _State.KEPT or found.pod.claim_mounts(box) or not _keeps(box, place.image):
+def _not_kept(index: ObjectIndex) -> Iterator[Verdict]:
+    for workload, container, place in _places(index):
+        if place.state is _State.KEPT or workload.pod.claim_mounts(container) or not _keeps(container, place.image):
             continue
         at = place.data.path
         where = f"volume {place.volume.name} ({place.volume.kind or 'emptyDir'})" if place.volume else "no volume"
-        unused = [one.name for one in inventory.unused_in.get(found.kube.namespace, ()) if _is_for(one, found)]
+        unused = [one.name for one in index.unused_in.get(workload.object.namespace, ()) if _is_for(one, workload)]
         hint = f"; claim {unused[0]} is used by nothing" if len(unused) == 1 else ""
-        message = f"{place.data.said_by} in container {box.name} keeps data in {at}, which is {where}{hint}"
+        message = f"{place.data.said_by} in container {container.name} keeps data in {at}, which is {where}{hint}"
         claim = unused[0] if len(unused) == 1 else "CLAIM"
         target = place.image.mount if place.image else at
         fix = f"volumes: - name: data, persistentVolumeClaim: claimName: {claim}; volumeMounts: - name: data, mountPath: {target}{_CARE}"
-        spot = place.volume.at if place.volume else box.at
-        yield Finding(message, found.kube.place(*spot), found.kube, fix=fix)
+        spot = place.volume.at if place.volume else container.at
+        yield Finding(message, workload.object.place(*spot), workload.object, fix=fix)
 
 
-def _is_for(claim: Kube, found: Workload) -> bool:
-    return bool(shared(claim.name, found.kube.name))
+def _is_for(claim: K8sObject, workload: Workload) -> bool:
+    return bool(shared(claim.name, workload.object.name))
 
 
-def _keeps(box: Container, image: KnownImage | None) -> bool:
+def _keeps(container: Container, image: KnownImage | None) -> bool:
     """Whether it keeps data without doubt: told where, or an image that always does."""
     if image is None:
         return True
-    if any(map(_ELSEWHERE.match, box.env)):
+    if any(map(_ELSEWHERE.match, container.env)):
         return False
-    return image.keeps is Keeps.ALWAYS or bool(_ASKED.search(" ".join(box.words)))
+    return image.keeps is Keeps.ALWAYS or bool(_ASKED.search(" ".join(container.words)))
 
 
-def _read_only(inventory: Inventory) -> Iterator[Verdict]:
-    for found, box, place in _places(inventory):
+def _read_only(index: ObjectIndex) -> Iterator[Verdict]:
+    for workload, container, place in _places(index):
         volume, mount = place.volume, place.mount
-        if place.state is not _State.KEPT or volume is None or mount is None or not volume.lasts:
+        if place.state is not _State.KEPT or volume is None or mount is None or not volume.is_persistent:
             continue
         if mount.read_only or dig(volume.body, volume.kind, "readOnly") is True:
-            message = f"{place.data.said_by} in container {box.name} keeps data in {place.data.path}, which is mounted read-only"
-            yield Finding(message, found.kube.place(*mount.at), found.kube)
+            message = f"{place.data.said_by} in container {container.name} keeps data in {place.data.path}, which is mounted read-only"
+            yield Finding(message, workload.object.place(*mount.at), workload.object)
 
 
 CHECKS = (

@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 
-from guard.doctor.guards import guarded_path, kinds, knows_the_guard
-from guard.doctor.inventory import Inventory, application, applications
-from guard.doctor.kube import Container, Side, Volume, Workload
-from guard.doctor.ownership import owner_of
-from guard.doctor.rule import Finding, Rule, Severity, Unknown, Verdict
+from guard.doctor.finding import Finding, Rule, Severity, Unknown, Verdict
+from guard.doctor.index import ObjectIndex
+from guard.doctor.objects.guard_containers import application, applications, guarded_path, kinds, knows_the_guard
+from guard.doctor.objects.names import shared
+from guard.doctor.objects.ownership import owner_of
+from guard.doctor.objects.workload import Container, Volume, Workload
 from guard.doctor.rules.placement import is_bound_to_one_node
-from guard.doctor.rules.words import shared
-from guard.doctor.tree import mapping
+from guard.doctor.source.document import Side
+from guard.doctor.source.tree import mapping
 
 _CLAIMS_AS_VOLUMES = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/#claims-as-volumes"
 _VOLUMES = "https://kubernetes.io/docs/concepts/storage/volumes/"
@@ -80,159 +81,163 @@ _EPHEMERAL = {
 }  # fmt: skip
 
 
-def _not_mounted(inventory: Inventory) -> Iterator[Verdict]:
-    if not inventory.guarded and any(inventory.workloads):
+def _not_mounted(index: ObjectIndex) -> Iterator[Verdict]:
+    if not index.guarded and any(index.workloads):
         yield Unknown(
-            f"no workload given mounts {inventory.path} or names it",
+            f"no workload given mounts {index.path} or names it",
             "guard doctor --path PATH ... (where does the application keep its data?)",
         )
-    for found in inventory.guarded:
-        path = inventory.path_of(found)
-        if _is_covered(found, path):
-            yield from _stale_pods(inventory, found, path)
-        elif not _claims_elsewhere(found):
-            yield _nothing_there(inventory, found, path)
+    for workload in index.guarded:
+        path = index.path_of(workload)
+        if _is_covered(workload, path):
+            yield from _stale_pods(index, workload, path)
+        elif not _claims_elsewhere(workload):
+            yield _nothing_there(index, workload, path)
 
 
-def _nothing_there(inventory: Inventory, found: Workload, path: str) -> Finding:
-    names = ", ".join(box.name for box in applications(found))
-    message = f"nothing is mounted at {path} in {'the applied object' if found.kube.side is Side.LIVE else 'this file'}"
+def _nothing_there(index: ObjectIndex, workload: Workload, path: str) -> Finding:
+    names = ", ".join(container.name for container in applications(workload))
+    message = (
+        f"nothing is mounted at {path} in {'the applied object' if workload.object.side is Side.LIVE else 'this file'}"
+    )
     message += f" (container {names}): what is written there is lost with the container"
     dangling = [
-        mount for box in applications(found) if (mount := box.mount_at(path)) and mount.volume not in found.pod.volumes
+        mount
+        for container in applications(workload)
+        if (mount := container.mount_at(path)) and mount.volume not in workload.pod.volumes
     ]
-    unmounted = [volume.claim for volume in found.pod.volumes.values() if volume.claim]
+    unmounted = [volume.claim for volume in workload.pod.volumes.values() if volume.claim]
     if dangling:
         message = f"the volumeMount at {path} names volume {dangling[0].volume}, which `volumes` does not have"
     elif unmounted:
         message += f". Claim {unmounted[0]} is among the pod's volumes, but no application container mounts it"
     also: tuple[str, str] = ("", "")
-    other = inventory.other_side(found)
+    other = index.other_side(workload)
     if other is not None and _is_covered(other, path):
-        box = next(box for box in applications(other) if box.mount_at(path))
-        mount = box.mount_at(path)
-        volume = other.pod.volume_at(box, path)
-        place = other.kube.place(*(mount.at if mount else ()))
+        container = next(container for container in applications(other) if container.mount_at(path))
+        mount = container.mount_at(path)
+        volume = other.pod.volume_at(container, path)
+        place = other.object.place(*(mount.at if mount else ()))
         what = f"claim {volume.claim}" if volume and volume.claim else "a volume"
         also = (
-            f". {place} mounts {what} there: the {other.kube.side.value} has it, the {_side(found)} does not",
-            _apply(found, other),
+            f". {place} mounts {what} there: the {other.object.side.value} has it, the {_side(workload)} does not",
+            _apply(workload, other),
         )
-    at = dangling[0].at if dangling else (*found.pod.at, "containers")
-    return Finding(message + also[0], found.kube.place(*at), found.kube, fix=also[1])
+    at = dangling[0].at if dangling else (*workload.pod.at, "containers")
+    return Finding(message + also[0], workload.object.place(*at), workload.object, fix=also[1])
 
 
-def _side(found: Workload) -> str:
-    return "cluster" if found.kube.side is Side.LIVE else "file"
+def _side(workload: Workload) -> str:
+    return "cluster" if workload.object.side is Side.LIVE else "file"
 
 
-def _apply(found: Workload, other: Workload) -> str:
-    if found.kube.side is Side.FILE:
+def _apply(workload: Workload, other: Workload) -> str:
+    if workload.object.side is Side.FILE:
         return "Do not apply this file: it would take the volume away. Bring volumes and volumeMounts into it first."
-    owner = owner_of(found.kube)
+    owner = owner_of(workload.object)
     if owner is not None and owner.reconciles:
         return (
             f"Bring volumes and volumeMounts into the source that {owner.tool} {owner.unit} reads ({owner.find}) and let it sync; "
-            f"kubectl apply -f {other.kube.source} lasts only until the next sync."
+            f"kubectl apply -f {other.object.source} lasts only until the next sync."
         )
-    kind, namespace = found.kube.kind.lower(), found.kube.namespace or "NAMESPACE"
+    kind, namespace = workload.object.kind.lower(), workload.object.namespace or "NAMESPACE"
     return (
-        f"Apply the object that has the volume and watch the rollout: kubectl apply -f {other.kube.source} -n {namespace} && "
-        f"kubectl rollout status {kind}/{found.kube.name} -n {namespace}. First find out what removed it."
+        f"Apply the object that has the volume and watch the rollout: kubectl apply -f {other.object.source} -n {namespace} && "
+        f"kubectl rollout status {kind}/{workload.object.name} -n {namespace}. First find out what removed it."
     )
 
 
-def _stale_pods(inventory: Inventory, found: Workload, path: str) -> Iterator[Verdict]:
-    if found.kube.side is Side.FILE and inventory.other_side(found) is not None:
+def _stale_pods(index: ObjectIndex, workload: Workload, path: str) -> Iterator[Verdict]:
+    if workload.object.side is Side.FILE and index.other_side(workload) is not None:
         return  # the pods are the applied object's, and that one is judged by itself
-    for pod in inventory.pods_of(found):
+    for pod in index.pods_of(workload):
         if _is_covered(pod, path):
             continue
         yield Finding(
-            f"this pod runs without a mount at {path}, though its {found.kube.kind} has one: it is older than the template, "
+            f"this pod runs without a mount at {path}, though its {workload.object.kind} has one: it is older than the template, "
             "or the rollout never ended",
-            pod.kube.place("spec"),
-            pod.kube,
-            fix=f"kubectl rollout status {found.kube.kind.lower()}/{found.kube.name} -n {pod.kube.namespace or 'NAMESPACE'}; "
+            pod.object.place("spec"),
+            pod.object,
+            fix=f"kubectl rollout status {workload.object.kind.lower()}/{workload.object.name} -n {pod.object.namespace or 'NAMESPACE'}; "
             "save what this pod has at the path (kubectl cp) before it goes.",
         )
 
 
-def _path_mismatch(inventory: Inventory) -> Iterator[Verdict]:
-    for found in inventory.guarded:
-        path = inventory.path_of(found)
-        if _is_covered(found, path):
+def _path_mismatch(index: ObjectIndex) -> Iterator[Verdict]:
+    for workload in index.guarded:
+        path = index.path_of(workload)
+        if _is_covered(workload, path):
             continue
-        elsewhere = _claims_elsewhere(found)
+        elsewhere = _claims_elsewhere(workload)
         if (
             elsewhere
-            and (inventory.assumed or _is_by_reference(found))
+            and (index.assumed or _is_by_reference(workload))
             and not any(_alike(mounted, path) for _, _, mounted in elsewhere)
         ):
             mounted = ", ".join(where for _, _, where in elsewhere)
             yield Unknown(
-                f"{found.kube} mounts its claims at {mounted}, nothing shows that it keeps data at {path}",
+                f"{workload.object} mounts its claims at {mounted}, nothing shows that it keeps data at {path}",
                 f"guard doctor --path {elsewhere[0][2]} ...",
             )
             continue
-        for box, volume, mounted in elsewhere[:1]:
-            mount = box.mount_at(mounted)
+        for container, volume, mounted in elsewhere[:1]:
+            mount = container.mount_at(mounted)
             yield Finding(
-                f"{volume.claim or volume.name} is mounted at {mounted} in container {box.name}, the data is expected at {path}, "
+                f"{volume.claim or volume.name} is mounted at {mounted} in container {container.name}, the data is expected at {path}, "
                 "where nothing is mounted",
-                found.kube.place(*(mount.at if mount else box.at), "mountPath"),
-                found.kube,
+                workload.object.place(*(mount.at if mount else container.at), "mountPath"),
+                workload.object,
                 fix=f"mountPath: {path}",
             )
 
 
-def _is_by_reference(found: Workload) -> bool:
+def _is_by_reference(workload: Workload) -> bool:
     """Whether only the cluster knows which path a guard of it looks at."""
-    return any(knows_the_guard(box) and not guarded_path(box) for box in found.pod.all_containers)
+    return any(knows_the_guard(container) and not guarded_path(container) for container in workload.pod.all_containers)
 
 
 def _alike(mounted: str, path: str) -> bool:
     return SequenceMatcher(None, mounted, path).ratio() >= _ALIKE
 
 
-def _unused_volume(inventory: Inventory) -> Iterator[Verdict]:
-    for found in inventory.workloads:
-        mounted = {mount.volume for box in found.pod.all_containers for mount in box.mounts}
-        for box in found.pod.all_containers:
-            devices = mapping(found.kube.body, *box.at).get("volumeDevices")
+def _unused_volume(index: ObjectIndex) -> Iterator[Verdict]:
+    for workload in index.workloads:
+        mounted = {mount.volume for container in workload.pod.all_containers for mount in container.mounts}
+        for container in workload.pod.all_containers:
+            devices = mapping(workload.object.body, *container.at).get("volumeDevices")
             mounted |= (
                 {str(item.get("name")) for item in devices if isinstance(item, dict)}
                 if isinstance(devices, list)
                 else set()
             )
-        for volume in found.pod.volumes.values():
+        for volume in workload.pod.volumes.values():
             if volume.claim and volume.name not in mounted:
                 message = f"volume {volume.name} (claim {volume.claim}) is mounted by no container"
-                yield Finding(message, found.kube.place(*volume.at), found.kube)
+                yield Finding(message, workload.object.place(*volume.at), workload.object)
 
 
-def _ephemeral(inventory: Inventory) -> Iterator[Verdict]:
-    for found in inventory.guarded:
-        path = inventory.path_of(found)
-        allowed = [kinds(box) for box in found.pod.all_containers if knows_the_guard(box)]
+def _ephemeral(index: ObjectIndex) -> Iterator[Verdict]:
+    for workload in index.guarded:
+        path = index.path_of(workload)
+        allowed = [kinds(container) for container in workload.pod.all_containers if knows_the_guard(container)]
         waived = frozenset().union(*(names or () for names in allowed))
-        for box in application(found, path):
-            volume = found.pod.volume_at(box, path)
+        for container in application(workload, path):
+            volume = workload.pod.volume_at(container, path)
             if volume is None or volume.kind not in _EPHEMERAL or {_kind(volume), "any"} & waived:
                 continue
             if None in allowed:
                 yield Unknown(
-                    f"GUARD_KINDS in {found.kube} is set by reference, so whether {volume.kind or 'emptyDir'} at {path} is meant is open",
-                    f"kubectl get configmap -n {found.kube.namespace or 'NAMESPACE'} -o yaml",
+                    f"GUARD_KINDS in {workload.object} is set by reference, so whether {volume.kind or 'emptyDir'} at {path} is meant is open",
+                    f"kubectl get configmap -n {workload.object.namespace or 'NAMESPACE'} -o yaml",
                 )
                 continue
             kind = volume.kind or "emptyDir (no kind is written)"
-            unused = _unused_claims(inventory, found)
+            unused = _unused_claims(index, workload)
             hint = f". Claim {unused[0]} is used by nothing" if unused else ""
             yield Finding(
-                f"{path} in container {box.name} is volume {volume.name}, of kind {kind}: new and empty for each pod{hint}",
-                found.kube.place(*volume.at),
-                found.kube,
+                f"{path} in container {container.name} is volume {volume.name}, of kind {kind}: new and empty for each pod{hint}",
+                workload.object.place(*volume.at),
+                workload.object,
                 fix=f"volumes: - name: {volume.name}, persistentVolumeClaim: claimName: {unused[0] if unused else 'CLAIM'}",
             )
 
@@ -242,29 +247,31 @@ def _kind(volume: Volume) -> str:
     return "memory" if mapping(volume.body, "emptyDir").get("medium") == "Memory" else _EPHEMERAL[volume.kind]
 
 
-def _empty_dir_for_claim(inventory: Inventory) -> Iterator[Verdict]:
-    for found in inventory.workloads:
+def _empty_dir_for_claim(index: ObjectIndex) -> Iterator[Verdict]:
+    for workload in index.workloads:
         here = {
             volume.name
-            for box in application(found, inventory.path_of(found))
-            if (volume := found.pod.volume_at(box, inventory.path_of(found)))
+            for container in application(workload, index.path_of(workload))
+            if (volume := workload.pod.volume_at(container, index.path_of(workload)))
         }
-        for volume in found.pod.volumes.values():
+        for volume in workload.pod.volumes.values():
             if volume.kind not in {"", "emptyDir"} or volume.name in here:
                 continue
-            for claim in _unused_claims(inventory, found):
+            for claim in _unused_claims(index, workload):
                 if shared(volume.name, claim):
                     message = f"volume {volume.name} is an emptyDir, while claim {claim} exists and nothing uses it"
-                    yield Finding(message, found.kube.place(*volume.at), found.kube)
+                    yield Finding(message, workload.object.place(*volume.at), workload.object)
 
 
-def _host_path(inventory: Inventory) -> Iterator[Verdict]:
-    for found in inventory.guarded:
-        if found.kube.kind == "DaemonSet" or is_bound_to_one_node(found):
+def _host_path(index: ObjectIndex) -> Iterator[Verdict]:
+    for workload in index.guarded:
+        if workload.object.kind == "DaemonSet" or is_bound_to_one_node(workload):
             continue
-        path = inventory.path_of(found)
+        path = index.path_of(workload)
         volumes = {
-            volume.name: volume for box in application(found, path) if (volume := found.pod.volume_at(box, path))
+            volume.name: volume
+            for container in application(workload, path)
+            if (volume := workload.pod.volume_at(container, path))
         }
         for volume in volumes.values():
             if volume.kind == "hostPath":
@@ -272,32 +279,32 @@ def _host_path(inventory: Inventory) -> Iterator[Verdict]:
                 message = (
                     f"{path} is the folder {folder} of whichever node the pod runs on (volume {volume.name}, hostPath)"
                 )
-                yield Finding(message, found.kube.place(*volume.at), found.kube)
+                yield Finding(message, workload.object.place(*volume.at), workload.object)
 
 
-def _node_local(inventory: Inventory) -> Iterator[Verdict]:
-    for volume in inventory.of("PersistentVolume"):
+def _node_local(index: ObjectIndex) -> Iterator[Verdict]:
+    for volume in index.of("PersistentVolume"):
         claim = volume.text("spec", "claimRef", "name")
         if volume.get("spec", "hostPath") and not volume.get("spec", "nodeAffinity") and claim:
             message = f"claim {claim} lies in the node folder {volume.text('spec', 'hostPath', 'path')}, on no node in particular"
             yield Finding(message, volume.place("spec", "hostPath"), volume)
 
 
-def _is_covered(found: Workload, path: str) -> bool:
-    return any(found.pod.volume_at(box, path) for box in applications(found))
+def _is_covered(workload: Workload, path: str) -> bool:
+    return any(workload.pod.volume_at(container, path) for container in applications(workload))
 
 
-def _claims_elsewhere(found: Workload) -> list[tuple[Container, Volume, str]]:
+def _claims_elsewhere(workload: Workload) -> list[tuple[Container, Volume, str]]:
     return [
-        (box, volume, mount.path)
-        for box in applications(found)
-        for mount in box.mounts
-        if (volume := found.pod.volumes.get(mount.volume)) and volume.lasts
+        (container, volume, mount.path)
+        for container in applications(workload)
+        for mount in container.mounts
+        if (volume := workload.pod.volumes.get(mount.volume)) and volume.is_persistent
     ]
 
 
-def _unused_claims(inventory: Inventory, found: Workload) -> list[str]:
-    return list(dict.fromkeys(claim.name for claim in inventory.unused_in.get(found.kube.namespace, ())))
+def _unused_claims(index: ObjectIndex, workload: Workload) -> list[str]:
+    return list(dict.fromkeys(claim.name for claim in index.unused_in.get(workload.object.namespace, ())))
 
 
 CHECKS = (

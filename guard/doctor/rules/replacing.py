@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from guard.doctor.inventory import Inventory
-from guard.doctor.kube import ORDINAL, Kube, Side, Workload, same_namespace
-from guard.doctor.ownership import owner_of
-from guard.doctor.rule import Finding, Rule, Severity, Verdict
+from guard.doctor.finding import Finding, Rule, Severity, Verdict
+from guard.doctor.index import ObjectIndex
+from guard.doctor.objects.k8s_object import K8sObject, same_namespace
+from guard.doctor.objects.ownership import owner_of
+from guard.doctor.objects.workload import ORDINAL, Workload
 from guard.doctor.rules.claim import is_protected
-from guard.doctor.tree import mapping, text, texts
+from guard.doctor.source.document import Side
+from guard.doctor.source.tree import mapping, text, texts
 
 _PVC = "PersistentVolumeClaim"
 
@@ -65,25 +67,25 @@ _UPGRADES = frozenset({"pre-upgrade", "post-upgrade", "pre-rollback", "post-roll
 _INSTALLS = frozenset({"pre-install", "post-install"})
 
 
-def _hook(inventory: Inventory) -> Iterator[Verdict]:
-    for kube in inventory.of(_PVC, "PersistentVolume", "Namespace"):
-        problem, key = _made_again(kube)
+def _hook(index: ObjectIndex) -> Iterator[Verdict]:
+    for obj in index.of(_PVC, "PersistentVolume", "Namespace"):
+        problem, key = _made_again(obj)
         if problem:
-            yield Finding(problem, kube.place("metadata", "annotations", key), kube)
-    for kube in inventory.of("Application"):
-        options = _words(",".join(texts(kube.body, "spec", "syncPolicy", "syncOptions")))
-        if {"Replace=true", "Force=true"} <= options and kube.text("apiVersion").startswith("argoproj.io/"):
+            yield Finding(problem, obj.place("metadata", "annotations", key), obj)
+    for obj in index.of("Application"):
+        options = _words(",".join(texts(obj.body, "spec", "syncPolicy", "syncOptions")))
+        if {"Replace=true", "Force=true"} <= options and obj.text("apiVersion").startswith("argoproj.io/"):
             message = "syncOptions Replace=true and Force=true hold for all objects of this Application, its claims too"
-            yield Finding(message, kube.place("spec", "syncPolicy", "syncOptions"), kube)
+            yield Finding(message, obj.place("spec", "syncPolicy", "syncOptions"), obj)
 
 
 def _words(value: str) -> frozenset[str]:
     return frozenset(word for word in value.replace(" ", "").split(",") if word)
 
 
-def _made_again(kube: Kube) -> tuple[str, str]:
+def _made_again(obj: K8sObject) -> tuple[str, str]:
     """What deletes it, and the annotation that says so; empty where nothing does."""
-    notes = kube.annotations
+    notes = obj.annotations
     helm, policy = _words(text(notes, "helm.sh/hook")), _words(text(notes, "helm.sh/hook-delete-policy"))
     again = "before-hook-creation" in policy or not policy
     said = f"helm.sh/hook: {text(notes, 'helm.sh/hook')}" + (
@@ -113,38 +115,36 @@ def _made_again(kube: Kube) -> tuple[str, str]:
     return "", ""
 
 
-def _younger(inventory: Inventory) -> Iterator[Verdict]:
-    for claim in inventory.live(_PVC):
+def _younger(index: ObjectIndex) -> Iterator[Verdict]:
+    for claim in index.live(_PVC):
         made = _time(claim)
-        users = [
-            user for user in inventory.workloads_with(claim) if user.kube.side is Side.LIVE and not user.runs_to_end
-        ]
+        users = [user for user in index.workloads_with(claim) if user.object.side is Side.LIVE and not user.runs_to_end]
         for user in users[:1]:
-            since = _time(user.kube)
+            since = _time(user.object)
             if (
                 not made
                 or not since
                 or made - since < _TOGETHER
-                or user.kube.kind == "Pod"
-                or _is_known(inventory, claim, since)
+                or user.object.kind == "Pod"
+                or _is_known(index, claim, since)
             ):
                 continue
             if user.claim_templates and not claim.name.endswith("-0") and claim.name not in user.claims:
                 continue  # scaled up later
-            message = f"created {claim.text('metadata', 'creationTimestamp')}, {(made - since).days} days after {user.kube} ({user.kube.text('metadata', 'creationTimestamp')})"
-            yield Finding(message, claim.place("metadata", "creationTimestamp"), claim, also=(user.kube.place(),))
+            message = f"created {claim.text('metadata', 'creationTimestamp')}, {(made - since).days} days after {user.object} ({user.object.text('metadata', 'creationTimestamp')})"
+            yield Finding(message, claim.place("metadata", "creationTimestamp"), claim, also=(user.object.place(),))
 
 
-def _time(kube: Kube) -> datetime | None:
+def _time(obj: K8sObject) -> datetime | None:
     try:
-        return datetime.fromisoformat(kube.text("metadata", "creationTimestamp"))
+        return datetime.fromisoformat(obj.text("metadata", "creationTimestamp"))
     except ValueError:
         return None
 
 
-def _is_known(inventory: Inventory, claim: Kube, since: datetime) -> bool:
+def _is_known(index: ObjectIndex, claim: K8sObject, since: datetime) -> bool:
     """Whether its volume says it better: it is as old as the workload (bound again), or claim-replaced reports the old one."""
-    for volume in inventory.of("PersistentVolume"):
+    for volume in index.of("PersistentVolume"):
         made = _time(volume)
         if volume.name == claim.text("spec", "volumeName") and made and made - since < _TOGETHER:
             return True
@@ -158,15 +158,15 @@ def _is_known(inventory: Inventory, claim: Kube, since: datetime) -> bool:
     return False
 
 
-def _templates(inventory: Inventory) -> Iterator[Verdict]:
-    for found in inventory.workloads:
-        if found.kube.kind != "StatefulSet":
+def _templates(index: ObjectIndex) -> Iterator[Verdict]:
+    for workload in index.workloads:
+        if workload.object.kind != "StatefulSet":
             continue
-        other = inventory.other_side(found)
-        if found.kube.side is Side.LIVE and other is not None:
-            yield from _changed(found, other)
-        if found.kube.side is Side.LIVE or other is None:
-            yield from _orphans(inventory, found)
+        other = index.other_side(workload)
+        if workload.object.side is Side.LIVE and other is not None:
+            yield from _changed(workload, other)
+        if workload.object.side is Side.LIVE or other is None:
+            yield from _orphans(index, workload)
 
 
 def _changed(live: Workload, file: Workload) -> Iterator[Verdict]:
@@ -174,15 +174,18 @@ def _changed(live: Workload, file: Workload) -> Iterator[Verdict]:
         [name for name in one.claim_templates if name not in other.claim_templates]
         for one, other in ((live, file), (file, live))
     )
-    place, also = live.kube.place("spec", "volumeClaimTemplates"), (file.kube.place("spec", "volumeClaimTemplates"),)
-    number = live.kube.name
+    place, also = (
+        live.object.place("spec", "volumeClaimTemplates"),
+        (file.object.place("spec", "volumeClaimTemplates"),),
+    )
+    number = live.object.name
     if gone:
         instead = f"the file has {', '.join(new)}" if new else "the file has none of that name"
         message = (
             f"the cluster has volumeClaimTemplate {', '.join(gone)}, {instead}: the data stays in claim {gone[0]}-{number}-0"
             + (f", and {new[0]}-{number}-0 starts empty" if new else "")
         )
-        yield Finding(message, place, live.kube, also=also)
+        yield Finding(message, place, live.object, also=also)
     here, there = ({template.name: template for _, template in one.templates} for one in (live, file))
     for name in here.keys() & there.keys():
         classes = [one[name].text("spec", "storageClassName") for one in (here, there)]
@@ -191,36 +194,34 @@ def _changed(live: Workload, file: Workload) -> Iterator[Verdict]:
             yield Finding(
                 message,
                 place,
-                live.kube,
+                live.object,
                 also=also,
                 fix="Bring the file to what runs; to move the data to another class, copy it to a new claim while the pod is stopped.",
             )
 
 
-def _orphans(inventory: Inventory, found: Workload) -> Iterator[Verdict]:
+def _orphans(index: ObjectIndex, workload: Workload) -> Iterator[Verdict]:
     """Claims that bear a StatefulSet's labels and are used by nothing: made under an earlier name of it or of a template."""
-    labels = mapping(found.kube.body, "spec", "selector", "matchLabels")
-    own = {name for template in found.claim_templates for name in inventory.made_from(found, template)}
-    for claim in inventory.unused_in.get(found.kube.namespace, ()):
+    labels = mapping(workload.object.body, "spec", "selector", "matchLabels")
+    own = {name for template in workload.claim_templates for name in index.made_from(workload, template)}
+    for claim in index.unused_in.get(workload.object.namespace, ()):
         is_live = claim.side is Side.LIVE and ORDINAL.search(claim.name)
         if is_live and labels and claim.name not in own and labels.items() <= claim.labels.items():
-            names = ", ".join(f"{name}-{found.kube.name}-N" for name in found.claim_templates) or "otherwise"
+            names = ", ".join(f"{name}-{workload.object.name}-N" for name in workload.claim_templates) or "otherwise"
             message = (
-                f"claim {claim.name} bears the labels of {found.kube}, whose claims are named {names}: it is from an earlier "
+                f"claim {claim.name} bears the labels of {workload.object}, whose claims are named {names}: it is from an earlier "
                 "name, and can hold the data"
             )
-            yield Finding(message, claim.place(), claim, also=(found.kube.place(),))
+            yield Finding(message, claim.place(), claim, also=(workload.object.place(),))
 
 
-def _removed(inventory: Inventory) -> Iterator[Verdict]:
-    rendered = {
-        _owner(live) for live in inventory.objects if live.side is Side.LIVE and inventory.counterpart(live)
-    } - {None}
-    for claim in inventory.live(_PVC):
+def _removed(index: ObjectIndex) -> Iterator[Verdict]:
+    rendered = {_owner(live) for live in index.objects if live.side is Side.LIVE and index.counterpart(live)} - {None}
+    for claim in index.live(_PVC):
         owner = owner_of(claim)
         if (
             owner is None
-            or inventory.counterpart(claim)
+            or index.counterpart(claim)
             or _owner(claim) not in rendered
             or is_protected(claim, owner.tool)
         ):
@@ -232,34 +233,38 @@ def _removed(inventory: Inventory) -> Iterator[Verdict]:
         yield Finding(message, claim.place("metadata"), claim)
 
 
-def _owner(kube: Kube) -> tuple[str, str] | None:
-    owner = owner_of(kube)
+def _owner(obj: K8sObject) -> tuple[str, str] | None:
+    owner = owner_of(obj)
     return (owner.tool, owner.unit) if owner else None
 
 
-def _kind_changed(inventory: Inventory) -> Iterator[Verdict]:
-    files = {(found.kube.name, found.kube.kind): found for found in inventory.workloads if found.kube.side is Side.FILE}
-    for live in inventory.workloads:
-        if live.kube.side is not Side.LIVE or inventory.counterpart(live.kube) or live.runs_to_end:
+def _kind_changed(index: ObjectIndex) -> Iterator[Verdict]:
+    files = {
+        (workload.object.name, workload.object.kind): workload
+        for workload in index.workloads
+        if workload.object.side is Side.FILE
+    }
+    for live in index.workloads:
+        if live.object.side is not Side.LIVE or index.counterpart(live.object) or live.runs_to_end:
             continue
         for (name, kind), file in files.items():
-            is_it = name == live.kube.name and kind != live.kube.kind and not file.runs_to_end
+            is_it = name == live.object.name and kind != live.object.kind and not file.runs_to_end
             if (
                 not is_it
-                or not same_namespace(file.kube.namespace, live.kube.namespace)
-                or inventory.counterpart(file.kube)
+                or not same_namespace(file.object.namespace, live.object.namespace)
+                or index.counterpart(file.object)
             ):
                 continue
             kept = [
                 *live.claims,
-                *(made for template in live.claim_templates for made in inventory.made_from(live, template)),
+                *(made for template in live.claim_templates for made in index.made_from(live, template)),
             ]
             wanted = (*file.claims, *(f"{template}-{name}-0" for template in file.claim_templates))
             left = [claim for claim in kept if claim not in wanted]
             if left:
                 uses = ", ".join(wanted) or "no claim"
-                message = f"the cluster runs {live.kube} on claim {', '.join(left)}; the file has {file.kube}, which uses {uses}"
-                yield Finding(message, live.kube.place(), live.kube, also=(file.kube.place(),))
+                message = f"the cluster runs {live.object} on claim {', '.join(left)}; the file has {file.object}, which uses {uses}"
+                yield Finding(message, live.object.place(), live.object, also=(file.object.place(),))
 
 
 CHECKS = (

@@ -2,10 +2,16 @@
 
 import io
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from guard.doctor.command import Options, run
+from guard.doctor.index import ObjectIndex
+from guard.doctor.objects.k8s_object import K8sObject
+from guard.doctor.objects.loading import load as objects_of
+from guard.doctor.source.document import DuplicateKey, ReadError
+from guard.doctor.source.reader import read
 
 Body = dict[str, Any]
 PATH = "/app/skills"
@@ -140,3 +146,24 @@ def answers(*bodies: Body, logs: tuple[Path, ...] = ()) -> dict[str, str]:
     """The checklist of the only guarded workload."""
     (checklist,) = diagnosed(*bodies, logs=logs)["checklist"]
     return {item["id"]: item["answer"] for item in checklist["items"]}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What was read: objects, and what could not be."""
+
+    objects: list[K8sObject]
+    errors: list[ReadError]
+    skipped: list[str]
+    duplicate_keys: list[tuple[DuplicateKey, str, K8sObject | None]]
+
+
+def load(files: tuple[str, ...], live: tuple[str, ...] = (), stdin: bytes = b"") -> Loaded:
+    given = read(files, live, io.BytesIO(stdin))
+    loaded = objects_of(given.documents)
+    return Loaded(loaded.objects, given.errors, [*given.skipped, *loaded.skipped], loaded.duplicate_keys)
+
+
+def index_of(*files: Path, path: str = PATH) -> ObjectIndex:
+    loaded = load(tuple(map(str, files)))
+    return ObjectIndex(tuple(loaded.objects), path, tuple(loaded.duplicate_keys), tuple(loaded.errors))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from guard.doctor.command import Options, run
+from guard.doctor.source import yaml_text
 from guard.outcome import Outcome
 
 CASES = Path(__file__).parent / "cases"
@@ -82,7 +83,7 @@ class TestTable:
 class TestJson:
     def test_its_top_level_is_the_documented_one(self) -> None:
         assert list(as_json(BROKEN)) == [
-            "schema", "path", "outcome", "read", "checklist", "findings", "ignored", "unknown", "skipped",
+            "schema", "path", "outcome", "read", "checklist", "findings", "ignored", "unknown", "errors", "skipped",
         ]  # fmt: skip
 
     def test_every_field_stands_in_the_reference_page(self) -> None:
@@ -137,12 +138,12 @@ class TestOutcome:
     def test_nothing_readable_is_a_usage_error_that_says_why(self, content: bytes) -> None:
         outcome, table = run(Options(("-",)), io.BytesIO(content))
         assert outcome is Outcome.USAGE
-        assert "VG402 unreadable" in table
+        assert "not read -" in table or "VG402 unreadable" in table
 
     def test_a_cluster_s_side_without_anything_does_not_pass_for_one_that_was_compared(self) -> None:
         outcome, table = run(Options((str(CASES / "clean/file.yaml"),), ("-",)), io.BytesIO())
-        assert outcome is Outcome.FINDINGS
-        assert "Nothing in it: the command before the pipe wrote nothing" in table
+        assert outcome is Outcome.USAGE
+        assert "nothing in it: the command before the pipe wrote nothing" in table
 
     def test_something_broken_beside_something_right_is_a_finding(self) -> None:
         text = (CASES / "clean/file.yaml").read_bytes() + b"---\nkind: [\n"
@@ -150,7 +151,7 @@ class TestOutcome:
 
     def test_a_log_that_cannot_be_read_is_said(self) -> None:
         outcome, table = run(Options((str(CASES / "clean/file.yaml"),), logs=("/nowhere/gate.log",)), io.BytesIO())
-        assert outcome is Outcome.FINDINGS
+        assert outcome is Outcome.USAGE
         assert "/nowhere/gate.log" in table
 
 
@@ -180,3 +181,24 @@ class TestIgnore:
         _, out = run(Options(("-",), output="json"), io.BytesIO(self.ignoring("VG223", "object")))
         (ignored,) = json.loads(out)["ignored"]
         assert (ignored["rule"], ignored["reason"]) == ("VG223", "scratch, rebuilt in a minute")
+
+
+class TestTemplates:
+    def test_a_template_that_was_not_rendered_is_left_out_with_what_to_run(self) -> None:
+        outcome, table = run(Options((str(CASES / "template.yaml"),), width=300), io.BytesIO())
+        assert outcome is Outcome.USAGE
+        assert "helm template" in table
+        assert "VG402" not in table
+
+    def test_a_json_file_of_a_folder_that_is_no_manifest_is_left_out(self, tmp_path: Path) -> None:
+        (tmp_path / "tsconfig.json").write_text('{\n  // strict\n  "compilerOptions": {"strict": true,},\n}\n')
+        (tmp_path / "a.yaml").write_text((CASES / "clean/file.yaml").read_text())
+        outcome, table = run(Options((str(tmp_path),)), io.BytesIO())
+        assert outcome is Outcome.OK
+        assert "tsconfig.json" in table
+
+    def test_a_yaml_file_without_the_library_names_the_extra(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(yaml_text, "yaml", None)
+        outcome, table = run(Options((str(CASES / "clean/file.yaml"),), width=300), io.BytesIO())
+        assert outcome is Outcome.USAGE
+        assert "pip install 'volume-guard[doctor]'" in table

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from guard.doctor.tree import text, texts, whole
+from guard.doctor.source.tree import text, texts, whole
 
 #: Events of the gate that decide, see the event table.
 _PASSED, _REFUSED = "volume.ok", "volume.refused"
@@ -17,8 +17,8 @@ _SHRUNK = "it shrunk"
 
 
 @dataclass(frozen=True, slots=True)
-class GateWord:
-    """The gate's last word.
+class GateResult:
+    """What the gate found last.
 
     Attributes:
         passed: Whether it found the volume right and whole.
@@ -35,12 +35,12 @@ class GateWord:
     message: str
 
 
-def last_word(lines: Iterable[str]) -> GateWord | None:
+def last_result(lines: Iterable[str]) -> GateResult | None:
     """The last verdict of the gate in a log; None where there is none.
 
     Other lines, of the application or of a runtime (a time stamp before the JSON), are stepped over.
     """
-    word = None
+    result = None
     for line in lines:
         start = line.find("{")
         if start < 0 or '"volume.' not in line:
@@ -51,14 +51,14 @@ def last_word(lines: Iterable[str]) -> GateWord | None:
             continue
         event = text(entry, "event")
         if event in {_PASSED, _REFUSED}:
-            word = _word(entry)
-    return word
+            result = _result(entry)
+    return result
 
 
-def _word(entry: Any) -> GateWord:
+def _result(entry: Any) -> GateResult:
     outcomes = {text(entry, "outcome"), *texts(entry, "also")}
     shrunk = any(warning.startswith(_SHRUNK) for warning in texts(entry, "warnings"))
-    return GateWord(
+    return GateResult(
         passed=text(entry, "event") == _PASSED and not shrunk,
         gone=bool(outcomes & _GONE),
         compared=(whole(entry, "reference_files") or 0) > 0,

@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from guard.doctor.guards import is_application, knows_the_guard
-from guard.doctor.kube import ORDINAL, Container, Kube, Workload, covers, same_namespace
-from guard.doctor.rules.words import shared, words
+from guard.doctor.objects.guard_containers import is_application, knows_the_guard, points_at
+from guard.doctor.objects.k8s_object import K8sObject, same_namespace
+from guard.doctor.objects.names import shared, words
+from guard.doctor.objects.workload import ORDINAL, Workload
 
 #: Words that say what a workload does, not for which application.
 _ROLES = frozenset({
@@ -16,7 +17,7 @@ _ROLES = frozenset({
 
 
 @dataclass(frozen=True)
-class Evidence:
+class TargetResolver:
     """What shows which application is meant.
 
     Attributes:
@@ -30,7 +31,7 @@ class Evidence:
     path: str
     serving: tuple[Workload, ...]
     others: tuple[Workload, ...]
-    claims: tuple[Kube, ...]
+    claims: tuple[K8sObject, ...]
 
     @cached_property
     def guarded(self) -> tuple[Workload, ...]:
@@ -42,15 +43,15 @@ class Evidence:
         """
         sure = {
             *map(id, self.shown),
-            *(id(found) for found in self.serving if self._is_namesake(found)),
+            *(id(workload) for workload in self.serving if self._is_namesake(workload)),
             *self._named_as_a_claim(self._is_about_the_path),
         }
-        likely = {} if sure else self._named_as_a_claim(lambda _found, _claim: True)
+        likely = {} if sure else self._named_as_a_claim(lambda _workload, _claim: True)
         if len(set(likely.values())) == 1:
             sure = set(likely)
         if not sure and self._is_single:
             return self.serving
-        return tuple(found for found in self.serving if id(found) in sure)
+        return tuple(workload for workload in self.serving if id(workload) in sure)
 
     @cached_property
     def shown(self) -> tuple[Workload, ...]:
@@ -58,78 +59,80 @@ class Evidence:
 
         A claim mounted above the path may hold other data, so it counts where nothing else in its namespace shows the path.
         """
-        at_path = [found for found in self.serving if _shows(found, self.path)]
-        taken = {found.kube.namespace for found in at_path}
-        above = [found for found in self.serving if _holds(found, self.path)]
-        alone = [found for found in above if not any(same_namespace(found.kube.namespace, one) for one in taken)]
+        at_path = [workload for workload in self.serving if _shows(workload, self.path)]
+        taken = {workload.object.namespace for workload in at_path}
+        above = [workload for workload in self.serving if _holds(workload, self.path)]
+        alone = [
+            workload for workload in above if not any(same_namespace(workload.object.namespace, one) for one in taken)
+        ]
         return (*at_path, *alone)
 
     @property
     def _is_single(self) -> bool:
         """Whether one workload was given that runs on; where the guard's containers run alone, theirs is another."""
-        run_on = (found for found in (*self.serving, *self.others) if not found.runs_to_end)
-        return len({(found.kube.kind, found.kube.name) for found in run_on}) == 1
+        run_on = (workload for workload in (*self.serving, *self.others) if not workload.runs_to_end)
+        return len({(workload.object.kind, workload.object.name) for workload in run_on}) == 1
 
-    def claim_named_after(self, found: Workload) -> str:
+    def claim_named_after(self, workload: Workload) -> str:
         """The claim that bears a workload's name, without any other word where there are several; empty where none does."""
-        own = words(_name(found)[1])
-        more = {claim.name: len(words(claim.name) - own) for claim in self._held.get(id(found), ())}
+        own = words(_name(workload)[1])
+        more = {claim.name: len(words(claim.name) - own) for claim in self._held.get(id(workload), ())}
         fewest = min(more.values(), default=0)
         names = [name for name, count in more.items() if count == fewest]
         return names[0] if len(names) == 1 else ""
 
-    def _is_namesake(self, found: Workload) -> bool:
+    def _is_namesake(self, workload: Workload) -> bool:
         """Whether it is an object that shows the path: of the other side, or of another namespace and from the same image."""
         return any(
-            same_namespace(found.kube.namespace, other.kube.namespace) or _images(found) & _images(other)
-            for other in self._shown_by_name.get((found.kube.kind, found.kube.name), ())
+            same_namespace(workload.object.namespace, other.object.namespace) or _images(workload) & _images(other)
+            for other in self._shown_by_name.get((workload.object.kind, workload.object.name), ())
         )
 
     @cached_property
     def _shown_by_name(self) -> Mapping[tuple[str, str], list[Workload]]:
         by_name: dict[tuple[str, str], list[Workload]] = defaultdict(list)
-        for found in self.shown:
-            by_name[found.kube.kind, found.kube.name].append(found)
+        for workload in self.shown:
+            by_name[workload.object.kind, workload.object.name].append(workload)
         return by_name
 
-    def _named_as_a_claim(self, counts: Callable[[Workload, Kube], bool]) -> dict[int, tuple[str, str]]:
+    def _named_as_a_claim(self, counts: Callable[[Workload, K8sObject], bool]) -> dict[int, tuple[str, str]]:
         """Kind and name of the workloads that bear a claim's name, by identity."""
         return {
-            id(found): _name(found)
-            for found in self.serving
-            if any(counts(found, claim) for claim in self._held.get(id(found), ()))
+            id(workload): _name(workload)
+            for workload in self.serving
+            if any(counts(workload, claim) for claim in self._held.get(id(workload), ()))
         }
 
-    def _is_about_the_path(self, found: Workload, claim: Kube) -> bool:
+    def _is_about_the_path(self, workload: Workload, claim: K8sObject) -> bool:
         """Whether a word of the path is in its name or the claim's; beside one that shows the path, its image must be the same."""
         beside = [
             images
             for namespace, images in self._shown_images.items()
-            if same_namespace(namespace, found.kube.namespace)
+            if same_namespace(namespace, workload.object.namespace)
         ]
-        alike = not beside or any(_images(found) & images for images in beside)
-        return alike and bool(shared(self.path, _name(found)[1], claim.name))
+        alike = not beside or any(_images(workload) & images for images in beside)
+        return alike and bool(shared(self.path, _name(workload)[1], claim.name))
 
     @cached_property
     def _shown_images(self) -> Mapping[str, set[str]]:
         """The images of what shows the path, by namespace."""
         images: dict[str, set[str]] = defaultdict(set)
-        for found in self.shown:
-            images[found.kube.namespace] |= _images(found)
+        for workload in self.shown:
+            images[workload.object.namespace] |= _images(workload)
         return images
 
     @cached_property
-    def _held(self) -> Mapping[int, list[Kube]]:
+    def _held(self) -> Mapping[int, list[K8sObject]]:
         """The claims that bear the name of each workload which uses none, by the workload's identity."""
         nearest: dict[tuple[str, frozenset[str]], list[Workload]] = {}
-        held: dict[int, list[Kube]] = defaultdict(list)
+        held: dict[int, list[K8sObject]] = defaultdict(list)
         for claim in self.claims:
             key = claim.namespace, words(claim.name)
             if key not in nearest:
                 nearest[key] = self._nearest(*key)
-            for found in nearest[key]:
-                if not _is_numbered_for_another(claim.name, _name(found)[1]):
-                    held[id(found)].append(claim)
+            for workload in nearest[key]:
+                if not _is_numbered_for_another(claim.name, _name(workload)[1]):
+                    held[id(workload)].append(claim)
         return held
 
     def _nearest(self, namespace: str, its: frozenset[str]) -> list[Workload]:
@@ -144,57 +147,50 @@ class Evidence:
         for left, word in zip(range(len(its), 0, -1), rarest, strict=True):
             if highest[0] > left:
                 break
-            for own, found in self._by_word.get(word, ()):
-                if same_namespace(found.kube.namespace, namespace):
+            for own, workload in self._by_word.get(word, ()):
+                if same_namespace(workload.object.namespace, namespace):
                     rank = _rank(own, its)
-                    rivals[id(found)] = rank, found
+                    rivals[id(workload)] = rank, workload
                     highest = max(highest, rank)
-        best = [found for rank, found in rivals.values() if rank == highest]
-        if len({_name(found) for found in best}) != 1 or best[0] in self.others:
+        best = [workload for rank, workload in rivals.values() if rank == highest]
+        if len({_name(workload) for workload in best}) != 1 or best[0] in self.others:
             return []
         if words(_name(best[0])[1]) - its - words(self.path) - _ROLES:
             return []
-        return [found for found in best if not found.claims and not found.claim_templates]
+        return [workload for workload in best if not workload.claims and not workload.claim_templates]
 
     @cached_property
     def _by_word(self) -> Mapping[str, list[tuple[frozenset[str], Workload]]]:
         """All workloads with the words of their names, by each of these words."""
         by_word: dict[str, list[tuple[frozenset[str], Workload]]] = defaultdict(list)
-        for found in (*self.serving, *self.others):
-            own = words(_name(found)[1])
+        for workload in (*self.serving, *self.others):
+            own = words(_name(workload)[1])
             for word in own:
-                by_word[word].append((own, found))
+                by_word[word].append((own, workload))
         return by_word
 
 
-def points_at(container: Container, path: str) -> bool:
-    """Whether a container mounts something at the path or below it, or has a variable with such a value."""
-    return any(covers(path, mount.path) for mount in container.mounts) or any(
-        covers(path, value) for value in container.env.values()
-    )
-
-
-def _shows(found: Workload, path: str) -> bool:
-    if any(map(knows_the_guard, found.pod.all_containers)):
+def _shows(workload: Workload, path: str) -> bool:
+    if any(map(knows_the_guard, workload.pod.all_containers)):
         return True
-    return any(points_at(container, path) for container in found.pod.containers)
+    return any(points_at(container, path) for container in workload.pod.containers)
 
 
-def _holds(found: Workload, path: str) -> bool:
+def _holds(workload: Workload, path: str) -> bool:
     """Whether a claim is in force at the path: it is then mounted above it, where nothing shows the path itself."""
-    volumes = (found.pod.volume_at(container, path) for container in found.pod.containers)
-    return any(volume is not None and volume.lasts for volume in volumes)
+    volumes = (workload.pod.volume_at(container, path) for container in workload.pod.containers)
+    return any(volume is not None and volume.is_persistent for volume in volumes)
 
 
-def _name(found: Workload) -> tuple[str, str]:
+def _name(workload: Workload) -> tuple[str, str]:
     """Kind and name of what somebody wrote: of a pod whose controller was not given, the controller's."""
-    kube = found.kube
-    return kube.author if kube.author[1] else (kube.kind, kube.name)
+    obj = workload.object
+    return obj.author if obj.author[1] else (obj.kind, obj.name)
 
 
-def _images(found: Workload) -> set[str]:
+def _images(workload: Workload) -> set[str]:
     """The application's images by their last names, without registry, tag and digest."""
-    images = (container.image for container in found.pod.containers if is_application(container))
+    images = (container.image for container in workload.pod.containers if is_application(container))
     return {image.partition("@")[0].rpartition("/")[2].partition(":")[0] for image in images} - {""}
 
 

@@ -4,18 +4,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from guard.doctor.catalogue import CHECKS
-from guard.doctor.inventory import Inventory
-from guard.doctor.kube import POD_PATHS, Kube, Side
-from guard.doctor.ownership import owner_of
-from guard.doctor.rule import Finding, Rule, Severity, Unknown
+from guard.doctor.finding import Finding, Rule, Severity, Unknown
+from guard.doctor.index import ObjectIndex
+from guard.doctor.objects.k8s_object import K8sObject
+from guard.doctor.objects.ownership import owner_of
+from guard.doctor.objects.workload import POD_PATHS
 from guard.doctor.rules.drift import UNDONE
-from guard.doctor.tree import text
+from guard.doctor.source.document import Side
+from guard.doctor.source.tree import text
 
 _IGNORE = "volume-guard/ignore-"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Result:
     """A finding with its rule.
 
     Attributes:
@@ -41,8 +43,8 @@ class Diagnosis:
         unknown: What the input does not show, each once.
     """
 
-    findings: tuple[Found, ...]
-    ignored: tuple[Found, ...]
+    findings: tuple[Result, ...]
+    ignored: tuple[Result, ...]
     unknown: tuple[tuple[Rule, Unknown], ...]
 
     def reaches(self, severity: Severity) -> bool:
@@ -50,18 +52,18 @@ class Diagnosis:
         return any(found.rule.severity.rank <= severity.rank for found in self.findings)
 
 
-def diagnose(inventory: Inventory) -> Diagnosis:
+def diagnose(index: ObjectIndex) -> Diagnosis:
     """Runs every rule."""
-    findings: list[Found] = []
+    findings: list[Result] = []
     unknown: dict[tuple[str, str, str], tuple[Rule, Unknown]] = {}
     for rule, check in CHECKS:
-        verdicts = list(check(inventory))
+        verdicts = list(check(index))
         for verdict in verdicts:
             if isinstance(verdict, Unknown):
                 unknown.setdefault((rule.id, verdict.reason, verdict.command), (rule, verdict))
         said = dict.fromkeys(verdict for verdict in verdicts if isinstance(verdict, Finding))
         own = _both_sides_once(list(said))
-        findings.extend(_found(rule, finding, inventory) for finding in own)
+        findings.extend(_found(rule, finding, index) for finding in own)
     findings.sort(key=_urgency)
     return Diagnosis(
         findings=tuple(found for found in findings if not found.ignored),
@@ -70,34 +72,34 @@ def diagnose(inventory: Inventory) -> Diagnosis:
     )
 
 
-def _urgency(found: Found) -> tuple[int, bool, str]:
+def _urgency(found: Result) -> tuple[int, bool, str]:
     subject = found.finding.subject
     return found.rule.severity.rank, subject is None or subject.side is Side.FILE, found.rule.id
 
 
-def _found(rule: Rule, finding: Finding, inventory: Inventory) -> Found:
+def _found(rule: Rule, finding: Finding, index: ObjectIndex) -> Result:
     subject = finding.subject
-    sides = list(_sides(inventory, *([subject] if subject else [])))
-    owners = (owner_of(kube) for kube in sides if kube.side is Side.LIVE)
+    sides = list(_sides(index, *([subject] if subject else [])))
+    owners = (owner_of(obj) for obj in sides if obj.side is Side.LIVE)
     owner = next((owner.sentence for owner in owners if owner), "") if rule is not UNDONE else ""
-    carriers = (*sides, *_sides(inventory, *finding.about))
-    ignored = next((reason for kube in carriers if (reason := _reason(kube, rule))), "")
-    return Found(rule, finding, owner, ignored)
+    carriers = (*sides, *_sides(index, *finding.about))
+    ignored = next((reason for obj in carriers if (reason := _reason(obj, rule))), "")
+    return Result(rule, finding, owner, ignored)
 
 
-def _sides(inventory: Inventory, *kubes: Kube) -> Iterator[Kube]:
+def _sides(index: ObjectIndex, *objects_: K8sObject) -> Iterator[K8sObject]:
     """Each object, and the same one on the other side."""
-    for kube in kubes:
-        yield kube
-        other = inventory.counterpart(kube)
+    for obj in objects_:
+        yield obj
+        other = index.counterpart(obj)
         if other is not None:
             yield other
 
 
-def _reason(kube: Kube, rule: Rule) -> str:
-    template = (*POD_PATHS.get(kube.kind, ())[:-1], "metadata", "annotations")
+def _reason(obj: K8sObject, rule: Rule) -> str:
+    template = (*POD_PATHS.get(obj.kind, ())[:-1], "metadata", "annotations")
     for way in (("metadata", "annotations"), template):
-        annotations = kube.get(*way)
+        annotations = obj.get(*way)
         if isinstance(annotations, dict) and _IGNORE + rule.id in annotations:
             return text(annotations, _IGNORE + rule.id) or "no reason given"
     return ""

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from guard.doctor.kube import Kube
-from guard.doctor.tree import mappings, text
+from guard.doctor.objects.k8s_object import K8sObject
+from guard.doctor.source.tree import mappings, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +44,25 @@ _MANAGERS = {
 }
 
 
-def owner_of(kube: Kube) -> Owner | None:
+def owner_of(obj: K8sObject) -> Owner | None:
     """The tool that owns an object; None where no mark says so.
 
     `app.kubernetes.io/instance` alone is not taken as Argo CD's: Helm charts set it too. It names the Application where
     another mark, such as Argo CD's field manager, tells the tool.
     """
-    return _argo(kube) or _flux(kube) or _config_sync(kube) or _by_manager(kube) or _helm(kube)
+    return _argo(obj) or _flux(obj) or _config_sync(obj) or _by_manager(obj) or _helm(obj)
 
 
-def _argo(kube: Kube) -> Owner | None:
-    tracking = text(kube.annotations, "argocd.argoproj.io/tracking-id")
-    label = text(kube.labels, "argocd.argoproj.io/instance")
-    manager = _manager(kube, "Argo CD")
+def _argo(obj: K8sObject) -> Owner | None:
+    tracking = text(obj.annotations, "argocd.argoproj.io/tracking-id")
+    label = text(obj.labels, "argocd.argoproj.io/instance")
+    manager = _manager(obj, "Argo CD")
     if tracking:
         application, mark = tracking.partition(":")[0], "annotation argocd.argoproj.io/tracking-id"
     elif label:
         application, mark = label, "label argocd.argoproj.io/instance"
     elif manager:
-        application, mark = text(kube.labels, "app.kubernetes.io/instance"), f"managedFields: {manager}"
+        application, mark = text(obj.labels, "app.kubernetes.io/instance"), f"managedFields: {manager}"
     else:
         return None
     if manager and "managedFields" not in mark:
@@ -74,30 +74,30 @@ def _argo(kube: Kube) -> Owner | None:
     )
 
 
-def _flux(kube: Kube) -> Owner | None:
+def _flux(obj: K8sObject) -> Owner | None:
     for kind, prefix, resource in (
         ("Kustomization", "kustomize.toolkit.fluxcd.io", "kustomization.kustomize.toolkit.fluxcd.io"),
         ("HelmRelease", "helm.toolkit.fluxcd.io", "helmrelease"),
     ):
-        name = text(kube.labels, f"{prefix}/name")
-        namespace = text(kube.labels, f"{prefix}/namespace")
+        name = text(obj.labels, f"{prefix}/name")
+        namespace = text(obj.labels, f"{prefix}/namespace")
         if name:
             find = f"kubectl get {resource} {name} -n {namespace or 'flux-system'} -o yaml"
             return Owner("Flux", f'{kind} "{name}"', f"label {prefix}/name", reconciles=True, find=find)
     return None
 
 
-def _config_sync(kube: Kube) -> Owner | None:
-    if text(kube.annotations, "configmanagement.gke.io/managed") != "enabled":
+def _config_sync(obj: K8sObject) -> Owner | None:
+    if text(obj.annotations, "configmanagement.gke.io/managed") != "enabled":
         return None
-    source = text(kube.annotations, "configmanagement.gke.io/source-path")
+    source = text(obj.annotations, "configmanagement.gke.io/source-path")
     find = f"{source} in its repository" if source else "kubectl get rootsync,reposync -A -o yaml"
     mark = "annotation configmanagement.gke.io/managed"
     return Owner("Config Sync", "RootSync or RepoSync", mark, reconciles=True, find=find)
 
 
-def _by_manager(kube: Kube) -> Owner | None:
-    for _, entry in mappings(kube.body, "metadata", "managedFields"):
+def _by_manager(obj: K8sObject) -> Owner | None:
+    for _, entry in mappings(obj.body, "metadata", "managedFields"):
         tool = _MANAGERS.get(text(entry, "manager"))
         if tool:
             mark = f"managedFields: {text(entry, 'manager')}"
@@ -105,19 +105,19 @@ def _by_manager(kube: Kube) -> Owner | None:
     return None
 
 
-def _helm(kube: Kube) -> Owner | None:
-    release = text(kube.annotations, "meta.helm.sh/release-name")
-    if not release and text(kube.labels, "app.kubernetes.io/managed-by") != "Helm":
+def _helm(obj: K8sObject) -> Owner | None:
+    release = text(obj.annotations, "meta.helm.sh/release-name")
+    if not release and text(obj.labels, "app.kubernetes.io/managed-by") != "Helm":
         return None
-    namespace = text(kube.annotations, "meta.helm.sh/release-namespace") or kube.namespace or "NAMESPACE"
-    name = release or text(kube.labels, "app.kubernetes.io/instance") or "RELEASE"
+    namespace = text(obj.annotations, "meta.helm.sh/release-namespace") or obj.namespace or "NAMESPACE"
+    name = release or text(obj.labels, "app.kubernetes.io/instance") or "RELEASE"
     mark = "annotation meta.helm.sh/release-name" if release else "label app.kubernetes.io/managed-by: Helm"
     find = f"the chart's values (helm get values {name} -n {namespace})"
     return Owner("Helm", f'release "{name}"', mark, reconciles=False, find=find)
 
 
-def _manager(kube: Kube, tool: str) -> str:
-    for _, entry in mappings(kube.body, "metadata", "managedFields"):
+def _manager(obj: K8sObject, tool: str) -> str:
+    for _, entry in mappings(obj.body, "metadata", "managedFields"):
         name = text(entry, "manager")
         if _MANAGERS.get(name) == tool:
             when = text(entry, "time")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from guard.doctor.kube import Container, clean_path, covers
+from guard.doctor.objects.workload import Container, clean_path, covers
 
 #: Flags, and keys of configuration files, that say where a program keeps its data; compared without dashes, dots and case.
 _SETTINGS = frozenset({

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from guard.doctor.checklist import Answer, Checklist
-from guard.doctor.diagnosis import Diagnosis, Found
-from guard.doctor.rule import Place, Severity
+from guard.doctor.finding import Severity
+from guard.doctor.report.checklist import Answer, Checklist
+from guard.doctor.report.diagnosis import Diagnosis, Result
+from guard.doctor.source.document import Place, ReadError
 from guard.outcome import Outcome
 
 SCHEMA = 1
@@ -27,6 +28,7 @@ class Report:
         live: How many of them are the cluster's.
         checklists: The incident's checklist for each guarded workload.
         diagnosis: What the rules say.
+        errors: What was asked for and could not be read.
         skipped: What was left out on purpose.
         colour: Whether the table may use colour.
         width: Columns of the table.
@@ -39,6 +41,7 @@ class Report:
     live: int
     checklists: tuple[Checklist, ...]
     diagnosis: Diagnosis
+    errors: tuple[ReadError, ...]
     skipped: tuple[str, ...]
     colour: bool = False
     width: int = 100
@@ -74,6 +77,7 @@ def to_json(report: Report) -> str:
             {"rule": rule.id, "slug": rule.slug, "reason": unknown.reason, "command": unknown.command}
             for rule, unknown in diagnosis.unknown
         ],
+        "errors": [{"place": _place_json(error.place), "reason": error.reason} for error in report.errors],
         "skipped": list(report.skipped),
     }
     return json.dumps(says, indent=2, ensure_ascii=True) + "\n"
@@ -93,7 +97,7 @@ def _checklist_json(checklist: Checklist) -> dict[str, Any]:
     return {"subject": checklist.subject, "path": checklist.path, "items": items}
 
 
-def _found_json(found: Found) -> dict[str, Any]:
+def _found_json(found: Result) -> dict[str, Any]:
     rule, finding, subject = found.rule, found.finding, found.finding.subject
     return {
         "rule": rule.id,
@@ -135,7 +139,7 @@ def _findings(report: Report) -> Iterator[str]:
         owners.add(found.owner)
 
 
-def _finding(report: Report, found: Found, *, show_owner: bool) -> Iterator[str]:
+def _finding(report: Report, found: Result, *, show_owner: bool) -> Iterator[str]:
     rule, finding = found.rule, found.finding
     severity = _paint(report, _SEVERITY_COLOURS[rule.severity], f"{rule.severity.value:<8}")
     subject = f"{finding.subject} ({finding.subject.side.value})" if finding.subject else ""
@@ -161,6 +165,10 @@ def _rest(report: Report) -> Iterator[str]:
             for line in _wrap(
                 report, f"{found.rule.id} {found.rule.slug}, {found.finding.subject}: {found.ignored}", "ignored ", 8
             )
+        )
+    if report.errors:
+        yield "\n".join(
+            line for error in report.errors for line in _wrap(report, f"{error.place}: {error.reason}", "not read ", 9)
         )
     if report.skipped:
         yield "\n".join(line for sentence in report.skipped for line in _wrap(report, sentence, "skipped ", 8))

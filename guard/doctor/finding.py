@@ -3,15 +3,10 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from guard.doctor.inventory import Inventory
-    from guard.doctor.kube import Kube
-
-
-#: What a reader of files is given for standard input.
-STDIN = "-"
+from guard.doctor.index import ObjectIndex
+from guard.doctor.objects.k8s_object import K8sObject
+from guard.doctor.source.document import Place
 
 
 class Severity(Enum):
@@ -53,22 +48,6 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where something stands.
-
-    Attributes:
-        source: The file, `-` for standard input.
-        line: From 1; None where the source has no lines to speak of.
-    """
-
-    source: str
-    line: int | None = None
-
-    def __str__(self) -> str:
-        return self.source if self.line is None else f"{self.source}:{self.line}"
-
-
-@dataclass(frozen=True, slots=True)
 class Finding:
     """A rule that holds for an object.
 
@@ -83,10 +62,10 @@ class Finding:
 
     message: str
     place: Place
-    subject: "Kube | None" = None
+    subject: K8sObject | None = None
     fix: str = ""
     also: tuple[Place, ...] = ()
-    about: "tuple[Kube, ...]" = ()
+    about: tuple[K8sObject, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,4 +82,4 @@ class Unknown:
 
 
 Verdict = Finding | Unknown
-Check = Callable[["Inventory"], Iterator[Verdict]]
+Check = Callable[[ObjectIndex], Iterator[Verdict]]

@@ -2,9 +2,11 @@
 
 from enum import Enum
 
-from guard.doctor.inventory import Inventory
-from guard.doctor.kube import Kube, Side, Workload
-from guard.doctor.tree import Path, mapping, mappings, text, texts
+from guard.doctor.index import ObjectIndex
+from guard.doctor.objects.k8s_object import K8sObject
+from guard.doctor.objects.workload import Workload
+from guard.doctor.source.document import Side
+from guard.doctor.source.tree import Path, mapping, mappings, text, texts
 
 #: Node labels of spot capacity, with the value that says so.
 SPOT_LABELS = {
@@ -30,7 +32,7 @@ class Exposure(Enum):
     UNKNOWN = "unknown"
 
 
-def exposure(user: Workload, inventory: Inventory) -> tuple[Exposure, str, Path]:
+def exposure(user: Workload, index: ObjectIndex) -> tuple[Exposure, str, Path]:
     """Whether the pods run on spot nodes, the fact that tells it, and where it stands."""
     pod, at = user.pod.body, user.pod.at
     selected = [(label, str(value)) for label, value in mapping(pod, "nodeSelector").items() if label in SPOT_LABELS]
@@ -44,8 +46,8 @@ def exposure(user: Workload, inventory: Inventory) -> tuple[Exposure, str, Path]
         return Exposure.NO, terms[0][1], (*at, "affinity")
     if terms and all(verdict is Exposure.YES for verdict, _ in terms):
         return Exposure.YES, terms[0][1], (*at, "affinity")
-    for other in (user, *inventory.pods_of(user)):
-        node = _node(other.kube, inventory)
+    for other in (user, *index.pods_of(user)):
+        node = _node(other.object, index)
         label = _spot_label(node) if node else ""
         if node and label:
             return Exposure.YES, f"its pod runs on node {node.name}, which has {label}", at
@@ -56,7 +58,7 @@ def exposure(user: Workload, inventory: Inventory) -> tuple[Exposure, str, Path]
                 f"it tolerates {text(toleration, 'key')} and nothing keeps it off such nodes",
                 (*at, "tolerations"),
             )
-    nodes = inventory.live("Node")
+    nodes = index.live("Node")
     if nodes and not any(map(_spot_label, nodes)):
         return Exposure.NO, f"none of the {len(nodes)} nodes given is a spot node", at
     return Exposure.UNKNOWN, "the pod may run on any node", at
@@ -78,12 +80,12 @@ def _term(term: object) -> tuple[Exposure, str]:
     return Exposure.UNKNOWN, ""
 
 
-def _node(kube: Kube, inventory: Inventory) -> Kube | None:
-    name = kube.text("spec", "nodeName") if kube.kind == "Pod" else ""
-    return inventory.find("Node", "", name, Side.LIVE) if name else None
+def _node(obj: K8sObject, index: ObjectIndex) -> K8sObject | None:
+    name = obj.text("spec", "nodeName") if obj.kind == "Pod" else ""
+    return index.find("Node", "", name, Side.LIVE) if name else None
 
 
-def _spot_label(node: Kube) -> str:
+def _spot_label(node: K8sObject) -> str:
     return next((label for label in SPOT_LABELS if _is_spot(label, text(node.labels, label))), "")
 
 

@@ -9,9 +9,10 @@ from typing import Any
 from urllib.parse import quote
 
 import guard
-from guard.doctor.diagnosis import Found
-from guard.doctor.report import Report, capital, clean
-from guard.doctor.rule import STDIN, Place, Rule, Severity
+from guard.doctor.finding import Rule, Severity
+from guard.doctor.report.diagnosis import Result
+from guard.doctor.report.table import Report, capital, clean
+from guard.doctor.source.document import STDIN, Place
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _HOME = "https://github.com/uengine-oss/volume-guard"
@@ -60,7 +61,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _result(found: Found, index: int) -> dict[str, Any]:
+def _result(found: Result, index: int) -> dict[str, Any]:
     finding, rule = found.finding, found.rule
     first, *others = in_files_first(finding.place, *finding.also)
     owner = f" Owner: {found.owner}." if found.owner else ""
@@ -103,7 +104,7 @@ def artifact(source: str) -> dict[str, str]:
     return {"uri": f"file://{uri}"} if isabs(source) else {"uri": uri, "uriBaseId": "%SRCROOT%"}
 
 
-def _logical(found: Found) -> dict[str, Any]:
+def _logical(found: Result) -> dict[str, Any]:
     subject = found.finding.subject
     if subject is None:
         return {}

@@ -6,6 +6,9 @@ from typing import Any
 #: A way into an object: `("spec", "template", "spec", "volumes", 0)`.
 Path = tuple[str | int, ...]
 
+#: Levels of one document. Kubernetes objects are about 15 deep; a schema in a CustomResourceDefinition reaches 60.
+MAX_DEPTH = 200
+
 # `dict`, not Mapping, is asked for below: trees hold nothing else, and the abstract class is ten times slower to ask.
 _NOTHING: Mapping[str, Any] = {}
 
@@ -91,3 +94,16 @@ def line_of(node: Any, path: Path) -> int | None:
         else:
             break
     return line
+
+
+def is_deeper(node: Any, depth: int) -> bool:
+    """Whether a tree has more than `depth` levels of mappings and lists."""
+    level = [node] if isinstance(node, (dict, list)) else []
+    for _ in range(depth):
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, (dict, list))
+        ]
+    return bool(level)

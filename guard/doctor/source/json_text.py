@@ -1,4 +1,4 @@
-"""JSON text -> trees. Pure: one text in, documents and what is wrong with them out.
+"""Reads JSON text as trees. Pure: one text in, documents out.
 
 The json module is ten times faster than any YAML parser but keeps no lines, so the items of a List are read one by
 one, each with the line on which it starts.
@@ -6,10 +6,13 @@ one, each with the line on which it starts.
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
-from guard.doctor.text_parts import Document, Duplicate, Unreadable
+from guard.doctor.source.document import MAX_NOTES, Document, DuplicateKey, TextError
+from guard.doctor.source.tree import MAX_DEPTH, is_deeper
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _ITEMS = re.compile(r'"items"\s*:\s*\[')
@@ -20,30 +23,32 @@ def looks_like_json(text: str) -> bool:
     return text.lstrip()[:1] in {"{", "["}
 
 
-def read_json(text: str) -> Iterator[Document | Unreadable]:
-    """Reads one or more JSON documents after each other (`kubectl get -o json`, twice).
+def read_json(text: str) -> Iterator[Document]:
+    """Yields one or more JSON documents after each other (`kubectl get -o json`, twice).
 
-    Raises nothing: what cannot be read is an `Unreadable`, and ends the reading, since JSON has no place to start again.
+    Raises:
+        TextError: Where it cannot be read on: JSON has no place to start again.
     """
-    repeated: list[str] = []
-    decoder = json.JSONDecoder(object_pairs_hook=lambda pairs: _object(pairs, repeated))
+    duplicates: Counter[str] = Counter()
+    decoder = json.JSONDecoder(object_pairs_hook=lambda pairs: _object(pairs, duplicates))
     position = _skip(text, 0)
     line = 1 + text.count("\n", 0, position)
     while position < len(text):
         try:
             root, end = decoder.raw_decode(text, position)
         except json.JSONDecodeError as error:
-            yield Unreadable(error.lineno, f"not JSON: {error.msg}")
-            return
+            raise TextError(error.lineno, f"not JSON: {error.msg}") from None
         except RecursionError:
-            yield Unreadable(line, "nested too deep: no Kubernetes object is")
-            return
+            raise TextError(line, f"nested deeper than {MAX_DEPTH} levels: no Kubernetes object is") from None
         except ValueError as error:  # a number of more digits than Python converts
-            yield Unreadable(line, str(error))
-            return
-        duplicates = tuple(Duplicate((key,), line, line) for key in repeated)
-        repeated.clear()
-        yield Document(line, root, duplicates, _item_lines(text, position, end, line) if _is_list(root) else ())
+            raise TextError(line, str(error)) from None
+        if is_deeper(root, MAX_DEPTH):
+            raise TextError(line, f"nested deeper than {MAX_DEPTH} levels: no Kubernetes object is")
+        keys = tuple(
+            DuplicateKey((key,), line, line, times + 1) for key, times in islice(duplicates.items(), MAX_NOTES)
+        )
+        duplicates.clear()
+        yield Document(line, root, keys, _item_lines(text, position, end, line) if _is_list(root) else ())
         line += text.count("\n", position, end)
         following = _skip(text, end)
         line += text.count("\n", end, following)
@@ -55,7 +60,7 @@ def _is_list(root: Any) -> bool:
 
 
 def _item_lines(text: str, position: int, end: int, line: int) -> tuple[int, ...]:
-    """The lines on which the items of a List start, found by stepping over them once more."""
+    """Returns the lines on which the items of a List start, found by stepping over them once more."""
     opening = _ITEMS.search(text, position, end)
     if opening is None:
         return ()
@@ -71,12 +76,11 @@ def _item_lines(text: str, position: int, end: int, line: int) -> tuple[int, ...
     return tuple(lines)
 
 
-def _object(pairs: list[tuple[str, Any]], repeated: list[str]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        seen: set[str] = set()
-        repeated.extend(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-    return found
+def _object(pairs: list[tuple[str, Any]], duplicates: Counter[str]) -> dict[str, Any]:
+    mapping = dict(pairs)
+    if len(mapping) != len(pairs):
+        duplicates.update({key: times - 1 for key, times in Counter(key for key, _ in pairs).items() if times > 1})
+    return mapping
 
 
 def _skip(text: str, position: int) -> int:

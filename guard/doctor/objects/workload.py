@@ -1,15 +1,14 @@
-"""Kubernetes objects as the rules see them: typed views of foreign trees, which never trust a shape. Pure."""
+"""What runs pods: containers, volumes and mounts as the rules see them. Pure."""
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import dataclass, replace
 from functools import cached_property
 from posixpath import normpath
 from typing import Any
 
-from guard.doctor.rule import Place
-from guard.doctor.tree import Path, dig, line_of, mapping, mappings, text, texts, whole
+from guard.doctor.objects.k8s_object import K8sObject
+from guard.doctor.source.tree import Path, dig, mapping, mappings, text, texts, whole
 
 #: The kind of a volume that a StatefulSet makes from one of its volumeClaimTemplates.
 TEMPLATE = "volumeClaimTemplate"
@@ -21,102 +20,6 @@ _BY_KUBELET = re.compile(r"\$\(([^()$\s]+)\)")
 _LONGEST = 4096
 _RUN_TO_END = frozenset({"Job", "CronJob"})
 _ENDED = frozenset({"Succeeded", "Failed"})
-
-
-class Side(Enum):
-    """Where an object was found: what somebody means to apply, or what the cluster has."""
-
-    FILE = "file"
-    LIVE = "live"
-
-
-@dataclass(frozen=True, eq=False)
-class Kube:
-    """One object.
-
-    Attributes:
-        body: The tree.
-        source: The file it stands in.
-        line: The line on which it starts; None where lines are not known.
-        side: File or cluster.
-    """
-
-    body: Mapping[str, Any]
-    source: str
-    line: int | None
-    side: Side
-
-    @cached_property
-    def kind(self) -> str:
-        """Its kind: `Deployment`."""
-        return text(self.body, "kind")
-
-    @cached_property
-    def name(self) -> str:
-        """Its name; a generateName where it has none yet."""
-        return text(self.body, "metadata", "name") or text(self.body, "metadata", "generateName")
-
-    @cached_property
-    def namespace(self) -> str:
-        """Its namespace; empty for cluster-scoped objects and for files that leave it to kubectl."""
-        return text(self.body, "metadata", "namespace")
-
-    @cached_property
-    def uid(self) -> str:
-        """What tells an object from another of the same name: empty in files."""
-        return text(self.body, "metadata", "uid")
-
-    @property
-    def labels(self) -> Mapping[str, Any]:
-        """Its own labels, not those of its pods."""
-        return mapping(self.body, "metadata", "labels")
-
-    @property
-    def annotations(self) -> Mapping[str, Any]:
-        """Its own annotations, not those of its pods."""
-        return mapping(self.body, "metadata", "annotations")
-
-    @cached_property
-    def controller(self) -> tuple[str, str]:
-        """Kind and name of the controller that made it; empty where none did."""
-        for _, reference in mappings(self.body, "metadata", "ownerReferences"):
-            if reference.get("controller") is True:
-                return text(reference, "kind"), text(reference, "name")
-        return "", ""
-
-    @cached_property
-    def deployment(self) -> tuple[str, str]:
-        """Kind and name of the Deployment behind a pod: its ReplicaSet is named <deployment>-<pod-template-hash>."""
-        kind, name = self.controller
-        suffix = "-" + (text(self.labels, "pod-template-hash") or "?")
-        if kind == "ReplicaSet" and name.endswith(suffix):
-            return "Deployment", name.removesuffix(suffix)
-        return "", ""
-
-    @property
-    def author(self) -> tuple[str, str]:
-        """Kind and name of what made it, as somebody wrote that: the Deployment, else the controller; empty where none did."""
-        return self.deployment if self.deployment[0] else self.controller
-
-    @property
-    def full_name(self) -> str:
-        """`dev/claude-skills`, or the name alone."""
-        return f"{self.namespace}/{self.name}" if self.namespace else self.name
-
-    def place(self, *path: str | int) -> Place:
-        """Where `path` of this object stands, or the deepest part of it that exists."""
-        return Place(self.source, line_of(self.body, path) or self.line)
-
-    def get(self, *path: str | int) -> Any:
-        """What lies at `path`; None where there is nothing."""
-        return dig(self.body, *path)
-
-    def text(self, *path: str | int) -> str:
-        """The string at `path`; empty where there is none."""
-        return text(self.body, *path)
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.full_name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +77,7 @@ class Volume:
     at: Path
 
     @property
-    def lasts(self) -> bool:
+    def is_persistent(self) -> bool:
         """Whether it is a claim's, written or made from a StatefulSet's template."""
         return bool(self.claim) or self.kind == TEMPLATE
 
@@ -202,28 +105,31 @@ class PodSpec:
     def claim_mounts(self, container: Container) -> list[Mount]:
         """The mounts of a container that lead to a claim."""
         found = ((mount, self.volumes.get(mount.volume)) for mount in container.mounts)
-        return [mount for mount, volume in found if volume and volume.lasts]
+        return [mount for mount, volume in found if volume and volume.is_persistent]
 
 
 @dataclass(frozen=True, eq=False)
 class Workload:
     """An object that runs pods."""
 
-    kube: Kube
+    object: K8sObject
     pod: PodSpec
 
     @property
     def replicas(self) -> int:
         """How many pods it wants: 1 unless said otherwise."""
-        found = whole(self.kube.body, "spec", "replicas")
+        found = whole(self.object.body, "spec", "replicas")
         return 1 if found is None else found
 
     @cached_property
     def runs_to_end(self) -> bool:
         """Whether its pods end by themselves: a job's, whether the Job itself was given or not, and a pod that is not to start again."""
-        if self.kube.kind != "Pod":
-            return self.kube.kind in _RUN_TO_END
-        return self.kube.controller[0] in _RUN_TO_END or text(self.pod.body, "restartPolicy") in {"Never", "OnFailure"}
+        if self.object.kind != "Pod":
+            return self.object.kind in _RUN_TO_END
+        return self.object.controller[0] in _RUN_TO_END or text(self.pod.body, "restartPolicy") in {
+            "Never",
+            "OnFailure",
+        }
 
     @cached_property
     def is_past(self) -> bool:
@@ -231,20 +137,20 @@ class Workload:
 
         A finished Job that a CronJob made stands for that one, which starts the next.
         """
-        if self.kube.kind == "Pod":
-            return self.kube.text("status", "phase") in _ENDED
-        if self.kube.kind == "Job":
+        if self.object.kind == "Pod":
+            return self.object.text("status", "phase") in _ENDED
+        if self.object.kind == "Job":
             conditions = [
-                one for _, one in mappings(self.kube.body, "status", "conditions") if text(one, "status") == "True"
+                one for _, one in mappings(self.object.body, "status", "conditions") if text(one, "status") == "True"
             ]
             finished = any(text(one, "type") in {"Complete", "Failed"} for one in conditions)
-            return finished and self.kube.controller[0] != "CronJob"
-        return self.kube.kind == "ReplicaSet" and self.replicas == 0
+            return finished and self.object.controller[0] != "CronJob"
+        return self.object.kind == "ReplicaSet" and self.replicas == 0
 
     @property
     def wants_pods_now(self) -> bool:
         """Whether pods of it should run today: not where it ended, is suspended or scaled to nothing, or waits for its hour."""
-        waits = self.kube.kind == "CronJob" or self.kube.get("spec", "suspend") is True
+        waits = self.object.kind == "CronJob" or self.object.get("spec", "suspend") is True
         return not waits and not self.is_past and self.replicas > 0
 
     @cached_property
@@ -258,17 +164,17 @@ class Workload:
         return tuple(template.name for _, template in self.templates)
 
     @cached_property
-    def templates(self) -> tuple[tuple[Path, Kube], ...]:
+    def templates(self) -> tuple[tuple[Path, K8sObject], ...]:
         """A StatefulSet's volumeClaimTemplates, as the claims that they are; each with where it stands."""
-        bodies = mappings(self.kube.body, *_CLAIM_TEMPLATES)
+        bodies = mappings(self.object.body, *_CLAIM_TEMPLATES)
         return tuple(
-            ((*_CLAIM_TEMPLATES, index), Kube(body, self.kube.source, self.kube.line, self.kube.side))
+            ((*_CLAIM_TEMPLATES, index), K8sObject(body, self.object.source, self.object.line, self.object.side))
             for index, body in bodies
         )
 
 
 _TEMPLATE: Path = ("spec", "template", "spec")
-#: Where the pod's spec lies in each kind that runs pods.
+#: Where the pod's spec lies in the kinds of Kubernetes that run pods.
 POD_PATHS: Mapping[str, Path] = {
     "Pod": ("spec",),
     "Deployment": _TEMPLATE,
@@ -281,41 +187,22 @@ POD_PATHS: Mapping[str, Path] = {
 }
 
 
-def workload(kube: Kube) -> Workload | None:
-    """The object as a workload; None where its kind runs no pods."""
-    at = POD_PATHS.get(kube.kind)
-    return None if at is None else _runner(kube, at)
-
-
-def foreign_workload(kube: Kube) -> Workload | None:
-    """An object of another kind that holds a pod's template (an Argo Rollout): it is not judged, but uses its claims."""
-    holds_one = kube.kind not in POD_PATHS and isinstance(kube.get(*_TEMPLATE, "containers"), list)
-    return _runner(kube, _TEMPLATE) if holds_one else None
-
-
-def _runner(kube: Kube, at: Path) -> Workload:
-    pod = _pod(mapping(kube.body, *at), at)
-    found = Workload(kube, pod)
-    if found.claim_templates:
-        made = {name: Volume(name, TEMPLATE, "", {}, _CLAIM_TEMPLATES) for name in found.claim_templates}
-        pod = PodSpec(pod.containers, pod.inits, {**pod.volumes, **made}, pod.body, at)
-        found = Workload(kube, pod)
-    return found
+def as_workload(obj: K8sObject) -> Workload | None:
+    """Returns the object as a workload: any kind that holds a pod's template (Rollout, DeploymentConfig) is one."""
+    at = POD_PATHS.get(obj.kind)
+    if at is None and isinstance(obj.get(*_TEMPLATE, "containers"), list):
+        at = _TEMPLATE
+    if at is None:
+        return None
+    pod = _pod(mapping(obj.body, *at), at)
+    names = (text(body, "metadata", "name") for _, body in mappings(obj.body, *_CLAIM_TEMPLATES))
+    made = {name: Volume(name, TEMPLATE, "", {}, _CLAIM_TEMPLATES) for name in names}
+    return Workload(obj, replace(pod, volumes={**pod.volumes, **made}) if made else pod)
 
 
 def covers(mount_path: str, path: str) -> bool:
     """Whether a mount at `mount_path` holds `path`: at it, or above it."""
     return path == mount_path or path.startswith(mount_path.rstrip("/") + "/")
-
-
-def scale_target(scaler: Kube) -> tuple[str, str]:
-    """Kind and name of what an autoscaler scales, in its own namespace."""
-    return scaler.text("spec", "scaleTargetRef", "kind"), scaler.text("spec", "scaleTargetRef", "name")
-
-
-def same_namespace(one: str, other: str) -> bool:
-    """Whether two objects can be in one namespace: a file may leave it to kubectl."""
-    return one == other or not one or not other
 
 
 def below(inner: str, outer: str) -> bool:

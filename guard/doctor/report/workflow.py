@@ -6,10 +6,11 @@ The runner undoes the escapes of https://github.com/actions/toolkit/blob/main/pa
 
 from collections.abc import Iterator
 
-from guard.doctor.diagnosis import Found
-from guard.doctor.report import Report, capital, clean, total
-from guard.doctor.rule import STDIN, Severity
-from guard.doctor.sarif import in_files_first
+from guard.doctor.finding import Severity
+from guard.doctor.report.diagnosis import Result
+from guard.doctor.report.sarif import in_files_first
+from guard.doctor.report.table import Report, capital, clean, total
+from guard.doctor.source.document import STDIN
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 
@@ -29,7 +30,7 @@ def escape_property(value: str) -> str:
     return escape(value).replace(":", "%3A").replace(",", "%2C")
 
 
-def _command(found: Found) -> str:
+def _command(found: Result) -> str:
     finding, rule = found.finding, found.rule
     lines = [f"{capital(clean(finding.message))}.", f"Fix: {clean(finding.fix or rule.fix)}"]
     if found.owner:
@@ -38,7 +39,7 @@ def _command(found: Found) -> str:
     return f"::{_COMMANDS[rule.severity]} {properties}::{escape(chr(10).join(lines))}"
 
 
-def _properties(found: Found) -> Iterator[tuple[str, str]]:
+def _properties(found: Result) -> Iterator[tuple[str, str]]:
     place = in_files_first(found.finding.place, *found.finding.also)[0]
     if place.source != STDIN:
         yield "file", clean(place.source)

@@ -4,7 +4,7 @@ import re
 from enum import Enum
 from itertools import takewhile
 
-from guard.doctor.kube import Container, clean_path, filled_in
+from guard.doctor.objects.workload import Container, Workload, clean_path, covers, filled_in
 
 #: GUARD_PATH unless said otherwise.
 DEFAULT_PATH = "/app/skills"
@@ -124,3 +124,26 @@ def _flag(container: Container, name: str) -> str:
         if word.startswith(name + "="):
             return filled_in(word.removeprefix(name + "="), container.env)
     return ""
+
+
+def applications(workload: Workload) -> tuple[Container, ...]:
+    """Returns the containers in which the application may run."""
+    return tuple(container for container in workload.pod.containers if is_application(container))
+
+
+def application(workload: Workload, path: str) -> tuple[Container, ...]:
+    """Returns the containers that have to do with the path: they show it, or else mount a claim above it; all if none does."""
+    candidates = applications(workload)
+    persistent = ((container, workload.pod.volume_at(container, path)) for container in candidates)
+    return (
+        tuple(container for container in candidates if points_at(container, path))
+        or tuple(container for container, volume in persistent if volume is not None and volume.is_persistent)
+        or candidates
+    )
+
+
+def points_at(container: Container, path: str) -> bool:
+    """Whether a container mounts something at the path or below it, or has a variable with such a value."""
+    return any(covers(path, mount.path) for mount in container.mounts) or any(
+        covers(path, value) for value in container.env.values()
+    )
