@@ -118,5 +118,5 @@ def _by_files(configurations: Mapping[str, str]) -> Iterator[DataPath]:
     for name, content in configurations.items():
         for key, path in _CONFIGURED.findall(content[:_LONGEST]):
             told = _PLAIN_WORDS.get(key)
-            if _plain(key) in _SETTINGS or (told and told.search(content)):
-                yield DataPath(path, f"{key} {path} in {name}", "")
+            if key in _VARIABLES or _plain(key) in _SETTINGS or (told and told.search(content)):
+                yield DataPath(path, f"{key} in {name}", "")

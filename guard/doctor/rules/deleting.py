@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from guard.doctor.finding import Finding, Rule, Severity, Verdict
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.workload import Container, Mount, Workload, below, covers
-from guard.doctor.rules.keeping import configurations
+from guard.doctor.rules.data_places import configurations
 from guard.doctor.rules.shell import emptied, mirrored
 from guard.doctor.source.tree import text, texts
 

@@ -7,13 +7,15 @@ from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.data_paths import PathSetting, path_settings
 from guard.doctor.objects.guard_containers import applications
 from guard.doctor.objects.workload import Workload, covers
+from guard.doctor.rules.data_places import State, data_places
 
 ENVIRONMENT_PATH = Rule(
     "VG104", "environment-path-not-covered", Severity.ERROR,
-    "A variable tells the application to keep its data where no volume is mounted.",
-    "The application follows its variable, not the mount: the volume stays empty and the data dies with the container. "
+    "A variable, an argument or a ConfigMap tells the application to keep its data where no volume is mounted.",
+    "The application follows its setting, not the mount: the volume stays empty and the data is lost with the container. "
     'The most frequent cause of volumes that "reset".',
-    "Make the variable and the mountPath equal: change one of the two.",
+    "Make the setting and the mountPath equal: change one of the two. Save the running pod's data first (kubectl cp): the change "
+    "starts a new pod.",
     "https://kubernetes.io/docs/tasks/configure-pod-container/configure-persistent-volume-storage/",
 )  # fmt: skip
 DATA_PATH = Rule(
@@ -26,7 +28,11 @@ DATA_PATH = Rule(
 
 
 def _environment_path(index: ObjectIndex) -> Iterator[Verdict]:
+    yield from _told(index)
+    told = _told_paths(index)
     for workload, setting in _uncovered(index):
+        if (id(workload), setting.container.name, setting.path) in told:
+            continue
         path = index.path_of(workload)
         if workload in index.guarded and covers(path, setting.path):
             if not any(app.mount_at(path) for app in applications(workload)):
@@ -40,8 +46,33 @@ def _environment_path(index: ObjectIndex) -> Iterator[Verdict]:
         yield Finding(message, workload.object.place(*setting.at), workload.object)
 
 
+def _told(index: ObjectIndex) -> Iterator[Verdict]:
+    """Settings that mean the data and nothing else, such as PGDATA and --storage.tsdb.path."""
+    for place in data_places(index):
+        workload, data = place.workload, place.data
+        if place.image is not None or place.state is not State.NOTHING or not place.claim_mounts:
+            continue
+        if workload in index.guarded and covers(index.path_of(workload), data.path):
+            continue  # volume-not-mounted or mount-path-mismatch reports it
+        mount = place.claim_mounts[0]
+        message = f"{data.said_by} in container {place.container.name} is covered by no mount; the claim is mounted at {mount.path}"
+        fix = f"{place.save} Then make the two equal: mountPath: {data.path}, or the setting below {mount.path}."
+        yield Finding(message, place.at((*place.container.at, data.field)), workload.object, fix=fix)
+
+
+def _told_paths(index: ObjectIndex) -> set[tuple[int, str, str]]:
+    return {
+        (id(place.workload), place.container.name, place.data.path)
+        for place in data_places(index)
+        if place.image is None
+    }
+
+
 def _data_path(index: ObjectIndex) -> Iterator[Verdict]:
+    told = _told_paths(index)
     for workload, setting in _uncovered(index):
+        if (id(workload), setting.container.name, setting.path) in told:
+            continue
         mounts = workload.pod.claim_mounts(setting.container)
         guarded = workload in index.guarded and covers(index.path_of(workload), setting.path)
         if mounts and not guarded and setting.is_for_data and not setting.is_about_claim(workload):
