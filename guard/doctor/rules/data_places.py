@@ -11,6 +11,7 @@ from guard.doctor.objects.configured_paths import DataPath, set_paths
 from guard.doctor.objects.guard_containers import applications
 from guard.doctor.objects.images import KnownImage, known_image
 from guard.doctor.objects.workload import Container, Mount, Volume, Workload, below, covers
+from guard.doctor.rules.advice import save_first
 from guard.doctor.source.document import Place
 from guard.doctor.source.tree import Path, dig, mapping, mappings, text
 
@@ -67,8 +68,7 @@ class DataPlace:
     @property
     def save(self) -> str:
         """What to do before a new pod starts."""
-        namespace, name = self.workload.object.namespace or "NAMESPACE", self.container.name
-        return f"Save the running pod's data first: kubectl cp {namespace}/POD:{self.data.path} ./saved -c {name}."
+        return save_first(self.workload, self.container.name, self.data.path)
 
     def at(self, path: Path) -> Place:
         """Returns where `path` of the workload is written."""

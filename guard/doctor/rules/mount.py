@@ -8,7 +8,8 @@ from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.guard_containers import application, applications, guarded_path, kinds, knows_the_guard
 from guard.doctor.objects.names import shared
 from guard.doctor.objects.ownership import owner_of
-from guard.doctor.objects.workload import Container, Volume, Workload
+from guard.doctor.objects.workload import TEMPLATE, Container, Volume, Workload
+from guard.doctor.rules.advice import namespace, reference, save_first
 from guard.doctor.rules.placement import is_bound_to_one_node
 from guard.doctor.source.document import Side
 from guard.doctor.source.tree import mapping
@@ -22,8 +23,8 @@ NOT_MOUNTED = Rule(
     "The application then writes into the container's own layer, which is thrown away with the container: every "
     "restart starts empty. The claim stays Bound and looks healthy, because nobody uses it. Often the file has the "
     "volume and the applied object has not: another source (a GitOps repository) was applied later.",
-    "Give the pod a volume of the claim (spec.template.spec.volumes) and the container a volumeMount at the path, in "
-    "the source that is really applied; then compare: kubectl get deploy NAME -o yaml.",
+    "Save the running pod's data. Then give the pod a volume of the claim and the container a volumeMount at the path, in "
+    "the source that is really applied; then compare: kubectl get KIND NAME -o yaml.",
     _CLAIMS_AS_VOLUMES,
     "kubescape C-0257 reports a workload because it mounts a claim. Keeping data needs exactly that.",
 )  # fmt: skip
@@ -79,6 +80,8 @@ _EPHEMERAL = {
     "": "empty-dir", "emptyDir": "empty-dir", "configMap": "config", "downwardAPI": "config", "secret": "memory",
     "projected": "memory", "image": "overlay", "ephemeral": "", "gitRepo": "",
 }  # fmt: skip
+#: Of these, the ones that hold what the cluster put there.
+_GIVEN = frozenset({"configMap", "downwardAPI", "secret", "projected", "image"})
 
 
 def _not_mounted(index: ObjectIndex) -> Iterator[Verdict]:
@@ -121,29 +124,44 @@ def _nothing_there(index: ObjectIndex, workload: Workload, path: str) -> Finding
         what = f"claim {volume.claim}" if volume and volume.claim else "a volume"
         also = (
             f". {place} mounts {what} there: the {other.object.side.value} has it, the {_side(workload)} does not",
-            _apply(workload, other),
+            _apply(workload, other, path),
         )
     at = dangling[0].at if dangling else (*workload.pod.at, "containers")
-    return Finding(message + also[0], workload.object.place(*at), workload.object, fix=also[1])
+    return Finding(
+        message + also[0], workload.object.place(*at), workload.object, fix=also[1] or _mount_it(index, workload, path)
+    )
+
+
+def _mount_it(index: ObjectIndex, workload: Workload, path: str) -> str:
+    """The general fix with this workload's names."""
+    container = next((container.name for container in applications(workload)), "CONTAINER")
+    own = [volume.claim for volume in workload.pod.volumes.values() if volume.claim]
+    claim = next(iter((*own, *_claims_for(index, workload))), "CLAIM")
+    pod = ".".join(map(str, workload.pod.at))
+    return (
+        f"{save_first(workload, container, path)} Then, in the source that is really applied: {pod}.volumes with "
+        f"persistentVolumeClaim: {{claimName: {claim}}}, and a volumeMount of it in container {container} with mountPath: {path}. "
+        f"Compare afterwards: kubectl get {reference(workload.object)} -o yaml."
+    )
 
 
 def _side(workload: Workload) -> str:
     return "cluster" if workload.object.side is Side.LIVE else "file"
 
 
-def _apply(workload: Workload, other: Workload) -> str:
+def _apply(workload: Workload, other: Workload, path: str) -> str:
     if workload.object.side is Side.FILE:
         return "Do not apply this file: it would take the volume away. Bring volumes and volumeMounts into it first."
     owner = owner_of(workload.object)
+    save = save_first(workload, next(iter(applications(workload))).name, path)
     if owner is not None and owner.reconciles:
         return (
-            f"Bring volumes and volumeMounts into the source that {owner.tool} {owner.unit} reads ({owner.find}) and let it sync; "
+            f"{save} Then bring volumes and volumeMounts into the source that {owner.tool} {owner.unit} reads ({owner.find}) and let it sync; "
             f"kubectl apply -f {other.object.source} lasts only until the next sync."
         )
-    kind, namespace = workload.object.kind.lower(), workload.object.namespace or "NAMESPACE"
     return (
-        f"Apply the object that has the volume and watch the rollout: kubectl apply -f {other.object.source} -n {namespace} && "
-        f"kubectl rollout status {kind}/{workload.object.name} -n {namespace}. First find out what removed it."
+        f"{save} Find out what removed the volume, then apply the object that has it and watch the rollout: "
+        f"kubectl apply -f {other.object.source} -n {namespace(workload.object)} && kubectl rollout status {reference(workload.object)}"
     )
 
 
@@ -158,8 +176,8 @@ def _stale_pods(index: ObjectIndex, workload: Workload, path: str) -> Iterator[V
             "or the rollout never ended",
             pod.object.place("spec"),
             pod.object,
-            fix=f"kubectl rollout status {workload.object.kind.lower()}/{workload.object.name} -n {pod.object.namespace or 'NAMESPACE'}; "
-            "save what this pod has at the path (kubectl cp) before it goes.",
+            fix=f"Save what this pod has at the path before it goes: kubectl cp {namespace(pod.object)}/{pod.object.name}:{path} ./saved. "
+            f"Then kubectl rollout status {reference(workload.object)}",
         )
 
 
@@ -183,11 +201,11 @@ def _path_mismatch(index: ObjectIndex) -> Iterator[Verdict]:
         for container, volume, mounted in elsewhere[:1]:
             mount = container.mount_at(mounted)
             yield Finding(
-                f"{volume.claim or volume.name} is mounted at {mounted} in container {container.name}, the data is expected at {path}, "
-                "where nothing is mounted",
+                f"claim {volume.claim or volume.name} is mounted at {mounted} in container {container.name}, the data is expected at "
+                f"{path}, where nothing is mounted",
                 workload.object.place(*(mount.at if mount else container.at), "mountPath"),
                 workload.object,
-                fix=f"mountPath: {path}",
+                fix=f"{save_first(workload, container.name, path)} Then mountPath: {path}",
             )
 
 
@@ -211,9 +229,9 @@ def _unused_volume(index: ObjectIndex) -> Iterator[Verdict]:
                 else set()
             )
         for volume in workload.pod.volumes.values():
-            if volume.claim and volume.name not in mounted:
-                message = f"volume {volume.name} (claim {volume.claim}) is mounted by no container"
-                yield Finding(message, workload.object.place(*volume.at), workload.object)
+            if volume.is_persistent and volume.name not in mounted:
+                what = f"volume {volume.name} (claim {volume.claim})" if volume.claim else f"{TEMPLATE} {volume.name}"
+                yield Finding(f"{what} is mounted by no container", workload.object.place(*volume.at), workload.object)
 
 
 def _ephemeral(index: ObjectIndex) -> Iterator[Verdict]:
@@ -232,13 +250,19 @@ def _ephemeral(index: ObjectIndex) -> Iterator[Verdict]:
                 )
                 continue
             kind = volume.kind or "emptyDir (no kind is written)"
-            unused = _unused_claims(index, workload)
+            unused = _claims_for(index, workload)
             hint = f". Claim {unused[0]} is used by nothing" if unused else ""
+            what = (
+                "made for each pod from an object, and never what the application wrote"
+                if volume.kind in _GIVEN
+                else "new and empty for each pod"
+            )
             yield Finding(
-                f"{path} in container {container.name} is volume {volume.name}, of kind {kind}: new and empty for each pod{hint}",
+                f"{path} in container {container.name} is volume {volume.name}, of kind {kind}: {what}{hint}",
                 workload.object.place(*volume.at),
                 workload.object,
-                fix=f"volumes: - name: {volume.name}, persistentVolumeClaim: claimName: {unused[0] if unused else 'CLAIM'}",
+                fix=f"{save_first(workload, container.name, path)} Then, as volume {volume.name}: persistentVolumeClaim: "
+                f"{{claimName: {unused[0] if unused else 'CLAIM'}}}",
             )
 
 
@@ -301,6 +325,14 @@ def _claims_elsewhere(workload: Workload) -> list[tuple[Container, Volume, str]]
         for mount in container.mounts
         if (volume := workload.pod.volumes.get(mount.volume)) and volume.is_persistent
     ]
+
+
+def _claims_for(index: ObjectIndex, workload: Workload) -> list[str]:
+    """The one unused claim that shares a telling word with the workload; another application's is never offered."""
+    names = [
+        name for name in _unused_claims(index, workload) if shared(name, workload.object.name, index.path_of(workload))
+    ]
+    return names if len(names) == 1 else []
 
 
 def _unused_claims(index: ObjectIndex, workload: Workload) -> list[str]:
