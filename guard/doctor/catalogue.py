@@ -16,6 +16,7 @@ from guard.doctor.rules import (
     mount,
     path,
     policies,
+    presence,
     replacing,
     shadowing,
     sharing,
@@ -23,7 +24,7 @@ from guard.doctor.rules import (
 )
 
 _THEMES = (
-    mount, path, shadowing, keeping, deleting, claim, classes, binding, replacing, attaching, sharing, drift, text, guard_presence,
+    mount, path, shadowing, keeping, deleting, claim, classes, binding, replacing, attaching, sharing, drift, presence, text, guard_presence,
     policies, backups,
 )  # fmt: skip
 

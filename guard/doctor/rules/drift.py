@@ -1,6 +1,5 @@
-"""VG301 to VG304: the file against the cluster, and who writes the cluster's side. Pure."""
+"""VG301 to VG303: the file against the cluster, and who writes the cluster's side. Pure."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from guard.doctor.objects.guard_containers import applications, part, volume_nam
 from guard.doctor.objects.k8s_object import K8sObject, scale_target
 from guard.doctor.objects.ownership import owner_of
 from guard.doctor.objects.workload import Volume, Workload, as_workload, covers
+from guard.doctor.rules.advice import save_first
 from guard.doctor.rules.placement import HOSTNAME, REQUIRED
 from guard.doctor.rules.spot import SPOT_LABELS
 from guard.doctor.source.document import Side
@@ -20,7 +20,8 @@ MOUNTS_DIFFER = Rule(
     "The applied object mounts other volumes than the file says.",
     "What runs is the applied object: a file in a repository protects nothing until it is applied, and stays so only while "
     "nobody applies another source.",
-    "Find out which source was applied last (managedFields, the GitOps tool), make the two equal there, and apply that.",
+    "Find out which source was applied last (managedFields, the GitOps tool) and make the two equal there. Before a pod starts on "
+    "another volume, copy the data to it: applied as it is, the file can start the application on an empty one.",
     "https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management",
 )  # fmt: skip
 SETTINGS_DIFFER = Rule(
@@ -39,30 +40,8 @@ UNDONE = Rule(
     "Make the change in the source that the tool reads.",
     "https://argo-cd.readthedocs.io/en/stable/user-guide/resource_tracking/",
 )  # fmt: skip
-NOT_APPLIED = Rule(
-    "VG304", "not-applied", Severity.WARNING,
-    "The file has an object that the cluster has not.",
-    "It was never applied, was pruned, or has another name or namespace there.",
-    "kubectl apply -f FILE, or find out what removed it.",
-    "https://kubernetes.io/docs/tasks/manage-kubernetes-objects/declarative-config/",
-)  # fmt: skip
-
-#: Kinds whose absence in the cluster tells something.
-_COMPARED = (
-    "Deployment",
-    "StatefulSet",
-    "DaemonSet",
-    "CronJob",
-    "PersistentVolumeClaim",
-    "ValidatingAdmissionPolicy",
-    "ValidatingAdmissionPolicyBinding",
-)
-
-
 #: Node labels that decide over a volume: of others, admission webhooks add some to every pod.
 _TELLING = frozenset({*SPOT_LABELS, HOSTNAME})
-#: Names in a sentence.
-_NAMES = 3
 
 
 def _pairs(index: ObjectIndex) -> Iterator[tuple[K8sObject, K8sObject]]:
@@ -81,8 +60,8 @@ def _workload_pairs(index: ObjectIndex) -> Iterator[tuple[Workload, Workload]]:
             yield here, there
 
 
-def _mounts(workload: Workload) -> dict[str, str]:
-    """What is mounted where in the application's containers."""
+def _mounts(workload: Workload, names: Mapping[str, str]) -> dict[str, str]:
+    """What is mounted where in the application's containers, which can have other names on the other side."""
     says: dict[str, str] = {}
     for container in applications(workload):
         for mount in container.mounts:
@@ -93,8 +72,25 @@ def _mounts(workload: Workload) -> dict[str, str]:
                 f"subPathExpr {mount.sub_path_expr}" if mount.sub_path_expr else "",
                 "read-only" if mount.read_only or (volume and _is_read_only(volume)) else "",
             )
-            says[f"{mount.path} of {container.name}"] = ", ".join(filter(None, parts))
+            says[f"{mount.path} of {names.get(container.name, container.name)}"] = ", ".join(filter(None, parts))
     return says
+
+
+def _renamed(live: Workload, file: Workload) -> Mapping[str, str]:
+    """The file's containers that have another name in the cluster: of the same image, or the only one on both sides."""
+    old = [container for container in applications(live) if container.name not in _names(file)]
+    new = [container for container in applications(file) if container.name not in _names(live)]
+    same_image = {
+        one.name: other.name
+        for one in new
+        for other in old
+        if one.image.partition(":")[0] == other.image.partition(":")[0]
+    }
+    return {new[0].name: old[0].name} if len(old) == len(new) == 1 else same_image
+
+
+def _names(workload: Workload) -> set[str]:
+    return {container.name for container in applications(workload)}
 
 
 def _source(volume: Volume) -> str:
@@ -121,9 +117,10 @@ def _mounts_of_both(index: ObjectIndex, live: Workload, file: Workload) -> tuple
 
     Of what only the cluster has, a claim counts, and what lies at or below the guarded path.
     """
-    here, there = _mounts(live), _mounts(file)
+    names = _renamed(live, file)
+    here, there = _mounts(live, {}), _mounts(file, names)
     path = index.path_of(live)
-    containers = {container.name for container in applications(file)}
+    containers = {names.get(name, name) for name in _names(file)}
     own = {
         f"{mount.path} of {container.name}"
         for container in applications(live)
@@ -135,12 +132,38 @@ def _mounts_of_both(index: ObjectIndex, live: Workload, file: Workload) -> tuple
 
 def _mounts_differ(index: ObjectIndex) -> Iterator[Verdict]:
     for live, file in _workload_pairs(index):
-        differences = list(_differences(*_mounts_of_both(index, live, file)))
+        here, there = _mounts_of_both(index, live, file)
+        differences = list(_differences(here, there))
         if differences and not _is_said_already(index, live, file):
             yield Finding(
                 "; ".join(differences), live.object.place(*live.pod.at, "containers"), live.object,
+                fix=_bring_together(live, file, here, there),
                 also=(file.object.place(*file.pod.at, "containers"),),
             )  # fmt: skip
+
+
+def _bring_together(live: Workload, file: Workload, here: dict[str, str], there: dict[str, str]) -> str:
+    """How the two sides become equal without a start on an empty volume."""
+    lost = [
+        f"{what} at {where}" for where, what in here.items() if what != there.get(where) and what.startswith("claim ")
+    ]
+    if lost:
+        return (
+            f"Do not apply {file.object.source} as it is: the pod would start without {', '.join(lost)}. Bring that volume into "
+            f"the source first, or copy its data to the new one while the pod is stopped.{_source_of(live.object)}"
+        )
+    container = next(iter(applications(live))).name
+    path = next((where.partition(" of ")[0] for where in there if there[where] != here.get(where)), "PATH")
+    return (
+        f"{save_first(live, container, path)} Find out which source was applied last (managedFields, the GitOps tool), then apply "
+        f"the one that has the volume.{_source_of(live.object)}"
+    )
+
+
+def _source_of(live: K8sObject) -> str:
+    """Where the change must be made if a tool undoes all others."""
+    owner = owner_of(live)
+    return f" Make the change in the source that {owner.tool} {owner.unit} reads: {owner.find}" if owner else ""
 
 
 def _is_said_already(index: ObjectIndex, live: Workload, file: Workload) -> bool:
@@ -164,7 +187,8 @@ def _settings_differ(index: ObjectIndex) -> Iterator[Verdict]:
     for live, file in _pairs(index):
         differences = list(_differences(*_settings_of_both(index, live, file)))
         if differences:
-            yield Finding("; ".join(differences), live.place("spec"), live, also=(file.place("spec"),))
+            fix = f"Make the two equal.{_source_of(live)}" if owner_of(live) else ""
+            yield Finding("; ".join(differences), live.place("spec"), live, fix, (file.place("spec"),))
 
 
 def _settings(obj: K8sObject) -> dict[str, str]:
@@ -261,22 +285,8 @@ def _differs(index: ObjectIndex, live: K8sObject, file: K8sObject) -> bool:
     return mounts != meant
 
 
-def _not_applied(index: ObjectIndex) -> Iterator[Verdict]:
-    for kind in _COMPARED:
-        seen: dict[str, list[str]] = defaultdict(list)
-        for other in index.live(kind):
-            seen[other.namespace].append(other.name)
-            seen[""].append(other.name)
-        for obj in index.of(kind) if seen else ():
-            there = seen.get(obj.namespace)
-            if obj.side is Side.FILE and there and index.counterpart(obj) is None:
-                names = ", ".join(sorted(there)[:_NAMES])
-                yield Finding(f"not in the cluster, which has {names}", obj.place(), obj)
-
-
 CHECKS = (
     (MOUNTS_DIFFER, _mounts_differ),
     (SETTINGS_DIFFER, _settings_differ),
     (UNDONE, _undone),
-    (NOT_APPLIED, _not_applied),
 )

@@ -1,14 +1,12 @@
-"""VG215, VG218, VG219, VG305 and VG306: what makes a claim anew, or will with the next upgrade or sync. Pure."""
+"""VG215, VG218 and VG219: what made a claim again, or does at each upgrade or sync. Pure."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from guard.doctor.finding import Finding, Rule, Severity, Verdict
 from guard.doctor.index import ObjectIndex
-from guard.doctor.objects.k8s_object import K8sObject, same_namespace
-from guard.doctor.objects.ownership import owner_of
+from guard.doctor.objects.k8s_object import K8sObject
 from guard.doctor.objects.workload import ORDINAL, Workload
-from guard.doctor.rules.claim import is_protected
 from guard.doctor.source.document import Side
 from guard.doctor.source.tree import mapping, text, texts
 
@@ -42,25 +40,6 @@ TEMPLATES = Rule(
     "then spec.volumeName in the new claim), and start then.",
     "https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#volume-claim-templates",
 )  # fmt: skip
-REMOVED = Rule(
-    "VG305", "upgrade-removes-claim", Severity.ERROR,
-    "The files no longer have a claim that the tool which applies them still owns.",
-    "Helm deletes at the next upgrade what the chart no longer renders, Argo CD and Flux prune it at the next sync. A renamed claim "
-    "looks the same: the old one is deleted, the new one is empty.",
-    "Keep the claim in the source under its old name, or protect it in the cluster before you apply: Helm helm.sh/resource-policy: "
-    "keep; Argo CD argocd.argoproj.io/sync-options: Prune=false; Flux kustomize.toolkit.fluxcd.io/prune: disabled. Set the volume to Retain.",
-    "https://helm.sh/docs/howto/charts_tips_and_tricks/#tell-helm-not-to-uninstall-a-resource",
-)  # fmt: skip
-KIND = Rule(
-    "VG306", "workload-kind-changed", Severity.ERROR,
-    "The files have a workload of this name as another kind, which does not use its claim.",
-    "A Deployment's claim is not taken over by a StatefulSet's template, nor the other way round: the new workload starts on a "
-    "new, empty volume, while the old one is removed or runs on beside it.",
-    "Bind the old volume to the claim that the new workload will look for (set it to Retain, remove its spec.claimRef, set "
-    "spec.volumeName in the new claim), or mount the old claim by name. Take a backup first.",
-    "https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#stable-storage",
-)  # fmt: skip
-
 #: A claim and its workload are made within this time of each other when they belong to one installation.
 _TOGETHER = timedelta(hours=1)
 _UPGRADES = frozenset({"pre-upgrade", "post-upgrade", "pre-rollback", "post-rollback"})
@@ -215,62 +194,8 @@ def _orphans(index: ObjectIndex, workload: Workload) -> Iterator[Verdict]:
             yield Finding(message, claim.place(), claim, also=(workload.object.place(),))
 
 
-def _removed(index: ObjectIndex) -> Iterator[Verdict]:
-    rendered = {_owner(live) for live in index.objects if live.side is Side.LIVE and index.counterpart(live)} - {None}
-    for claim in index.live(_PVC):
-        owner = owner_of(claim)
-        if (
-            owner is None
-            or index.counterpart(claim)
-            or _owner(claim) not in rendered
-            or is_protected(claim, owner.tool)
-        ):
-            continue
-        if ORDINAL.search(claim.name) and not text(claim.annotations, "meta.helm.sh/release-name"):
-            continue  # a StatefulSet made it, which may copy its labels to it
-        when = "sync, where it prunes," if owner.reconciles else "upgrade"
-        message = f"{owner.tool} {owner.unit} owns this claim and the files given no longer have it: the next {when} deletes it"
-        yield Finding(message, claim.place("metadata"), claim)
-
-
-def _owner(obj: K8sObject) -> tuple[str, str] | None:
-    owner = owner_of(obj)
-    return (owner.tool, owner.unit) if owner else None
-
-
-def _kind_changed(index: ObjectIndex) -> Iterator[Verdict]:
-    files = {
-        (workload.object.name, workload.object.kind): workload
-        for workload in index.workloads
-        if workload.object.side is Side.FILE
-    }
-    for live in index.workloads:
-        if live.object.side is not Side.LIVE or index.counterpart(live.object) or live.runs_to_end:
-            continue
-        for (name, kind), file in files.items():
-            is_it = name == live.object.name and kind != live.object.kind and not file.runs_to_end
-            if (
-                not is_it
-                or not same_namespace(file.object.namespace, live.object.namespace)
-                or index.counterpart(file.object)
-            ):
-                continue
-            kept = [
-                *live.claims,
-                *(made for template in live.claim_templates for made in index.made_from(live, template)),
-            ]
-            wanted = (*file.claims, *(f"{template}-{name}-0" for template in file.claim_templates))
-            left = [claim for claim in kept if claim not in wanted]
-            if left:
-                uses = ", ".join(wanted) or "no claim"
-                message = f"the cluster runs {live.object} on claim {', '.join(left)}; the file has {file.object}, which uses {uses}"
-                yield Finding(message, live.object.place(), live.object, also=(file.object.place(),))
-
-
 CHECKS = (
     (HOOK, _hook),
     (YOUNGER, _younger),
     (TEMPLATES, _templates),
-    (REMOVED, _removed),
-    (KIND, _kind_changed),
 )
