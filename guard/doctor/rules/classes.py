@@ -8,6 +8,7 @@ from guard.doctor.index import ObjectIndex, unique
 from guard.doctor.objects.k8s_object import K8sObject
 from guard.doctor.objects.workload import Workload
 from guard.doctor.rules.backups import backups_of
+from guard.doctor.rules.claim_loss import rescue
 from guard.doctor.source.document import Side
 from guard.doctor.source.tree import Path, text
 
@@ -58,8 +59,8 @@ RELEASED = Rule(
     "VG212", "released-volume", Severity.WARNING,
     "A volume without a claim still holds what a claim once had.",
     "Released means: the claim is gone, the data is not. It is not bound again by itself, so a new claim starts empty beside it.",
-    "Never delete it before you looked at it. To use it again: remove its spec.claimRef (or only uid and resourceVersion), "
-    "then make a claim with volumeName set to it.",
+    "Never delete it before you looked at it. To use it again: set it to Retain, remove its whole spec.claimRef, then make a claim "
+    "with volumeName set to it.",
     _VOLUMES + "#retain",
     'k8sgpt says that a Released volume "should be cleaned up". It may be the only copy.',
 )  # fmt: skip
@@ -207,7 +208,7 @@ def _released(index: ObjectIndex) -> Iterator[Verdict]:
             continue  # claim-replaced says it, with the claim
         policy = volume.text("spec", "persistentVolumeReclaimPolicy")
         message = f"phase {volume.text('status', 'phase')}, last claim {namespace}/{name}, reclaimPolicy {policy}: it may hold the data"
-        yield Finding(message, volume.place("status", "phase"), volume)
+        yield Finding(message, volume.place("status", "phase"), volume, fix=rescue(volume, name))
 
 
 CHECKS = (
