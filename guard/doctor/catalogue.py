@@ -8,12 +8,14 @@ from guard.doctor.rules import (
     backups,
     binding,
     claim,
+    claim_loss,
     classes,
     deleting,
     drift,
     guard_presence,
     keeping,
     mount,
+    node_disk,
     path,
     policies,
     presence,
@@ -24,7 +26,7 @@ from guard.doctor.rules import (
 )
 
 _THEMES = (
-    mount, path, shadowing, keeping, deleting, claim, classes, binding, replacing, attaching, sharing, drift, presence, text, guard_presence,
+    mount, node_disk, path, shadowing, keeping, deleting, claim, claim_loss, classes, binding, replacing, attaching, sharing, drift, presence, text, guard_presence,
     policies, backups,
 )  # fmt: skip
 

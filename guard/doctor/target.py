@@ -166,7 +166,7 @@ def _own_target(workload: Workload) -> Target | None:
     guard = _of_guard(workload)
     if guard and any(app.mount_at(guard.path) for app in applications(workload)):
         return guard
-    return _of_mounts(workload) or guard or _of_settings(workload) or _of_unmounted(workload)
+    return _of_mounts(workload) or guard or _of_unmounted(workload) or _of_settings(workload)
 
 
 def _of_guard(workload: Workload) -> Target | None:
@@ -231,7 +231,11 @@ def _of_settings(workload: Workload) -> Target | None:
 
 
 def _of_unmounted(workload: Workload) -> Target | None:
-    """Returns the default path if the pod lists a volume that lasts, and no container gets it."""
+    """Returns the path of a mount without a volume; the default if the pod lists a volume that lasts, and no container gets it."""
+    for container in applications(workload):
+        for mount in container.mounts:
+            if mount.volume not in workload.pod.volumes:
+                return Target(mount.path, f"its volumeMount names volume {mount.volume}, which is not there")
     taken = {name for container in workload.pod.all_containers for name in container.volume_names}
     for volume in workload.pod.volumes.values():
         if volume.is_persistent and volume.name not in taken:

@@ -1,5 +1,6 @@
 """Parts of a fix with real names filled in. Pure."""
 
+from guard.doctor.objects.guard_containers import applications
 from guard.doctor.objects.k8s_object import K8sObject
 from guard.doctor.objects.workload import Workload
 
@@ -14,8 +15,9 @@ def reference(obj: K8sObject) -> str:
     return f"{obj.kind.lower()}/{obj.name} -n {namespace(obj)}"
 
 
-def save_first(workload: Workload, container: str, path: str) -> str:
+def save_first(workload: Workload, path: str, container: str = "") -> str:
     """What to do before a new pod starts on another volume: the old one's data goes with it."""
+    container = container or next((one.name for one in applications(workload)), "CONTAINER")
     return (
         f"Save the running pod's data first: kubectl cp {namespace(workload.object)}/POD:{path} ./saved -c {container}."
     )

@@ -1,15 +1,15 @@
-"""VG201 to VG206, VG213 and VG214: claims that are missing, stuck, unused, replaced or about to go. Pure."""
+"""VG201 to VG204: claims that are missing, stuck, without a volume or unused. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from typing import Any
 
 from guard.doctor.finding import Finding, Rule, Severity, Unknown, Verdict
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.k8s_object import K8sObject
-from guard.doctor.objects.ownership import owner_of
 from guard.doctor.objects.workload import Workload
 from guard.doctor.source.document import Side
-from guard.doctor.source.tree import mappings, text, texts, whole
+from guard.doctor.source.tree import mappings, text, whole
 
 _PVC = "PersistentVolumeClaim"
 _VOLUMES = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/"
@@ -44,41 +44,6 @@ UNUSED = Rule(
     _VOLUMES + "#claims-as-volumes",
     "Tools for unused resources suggest to delete such a claim; with reclaimPolicy Delete the disk goes with it.",
 )  # fmt: skip
-REPLACED = Rule(
-    "VG205", "claim-replaced", Severity.ERROR,
-    "The claim was deleted and made again: what it held is on the old volume.",
-    "A volume remembers the uid of its claim. A new claim of the same name is another claim and gets another, empty volume.",
-    "Set the old volume to Retain, remove its claimRef.uid and bind the claim to it by volumeName; never delete the old volume.",
-    _VOLUMES + "#reclaiming",
-    "k8sgpt wants Released volumes cleaned up: that would delete the only copy here.",
-)  # fmt: skip
-BEING_DELETED = Rule(
-    "VG206", "claim-being-deleted", Severity.ERROR,
-    "The claim is already deleted and lives on only until its last pod stops.",
-    "kubernetes.io/pvc-protection holds it while a pod uses it. At the next restart the claim goes, and with reclaimPolicy "
-    "Delete the disk.",
-    "Before any restart: set the volume to Retain (kubectl patch pv NAME -p '{\"spec\":{\"persistentVolumeReclaimPolicy\":"
-    "\"Retain\"}}') and take a backup.",
-    _VOLUMES + "#storage-object-in-use-protection",
-)  # fmt: skip
-RETENTION = Rule(
-    "VG213", "statefulset-deletes-claims", Severity.WARNING,
-    "The StatefulSet deletes its claims.",
-    "persistentVolumeClaimRetentionPolicy Delete removes claims when the StatefulSet is deleted (whenDeleted) or scaled down "
-    "(whenScaled), and by the class' reclaimPolicy the disks.",
-    "Use Retain for both, which is the default.",
-    "https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#persistentvolumeclaim-retention",
-)  # fmt: skip
-PRUNABLE = Rule(
-    "VG214", "claim-can-be-pruned", Severity.WARNING,
-    "The tool that owns the claim may delete it.",
-    "Renaming or removing it in the source, or uninstalling, deletes the claim in the cluster: a rename in a chart is a new, "
-    "empty claim.",
-    "Protect it: Helm helm.sh/resource-policy: keep; Argo CD argocd.argoproj.io/sync-options: Prune=false,Delete=false; "
-    "Flux kustomize.toolkit.fluxcd.io/prune: disabled.",
-    "https://helm.sh/docs/howto/charts_tips_and_tricks/#tell-helm-not-to-uninstall-a-resource",
-)  # fmt: skip
-
 #: Names in a sentence.
 _NAMES = 3
 #: How alike (difflib's ratio) a missing claim and one that nobody uses are when one is a slip of the other.
@@ -180,6 +145,17 @@ def _unused(index: ObjectIndex) -> Iterator[Verdict]:
     jobs = index.live("CronJob") or index.live("Job")
     for claim in index.unused_claims:
         near = _neighbours(index, claim)
+        reported = _unused_condition(claim)
+        if reported is not None:
+            if text(reported, "status") == "True":
+                since = text(reported, "lastTransitionTime")
+                place = claim.place("status", "conditions")
+                yield Finding(
+                    f"the cluster reports that no pod uses it (condition Unused{f' since {since}' if since else ''})",
+                    place,
+                    claim,
+                )
+            continue
         if not near:
             yield Unknown(
                 f"no workload of namespace {claim.namespace or 'of the claim'} given, so whether {claim.name} is used is open",
@@ -198,6 +174,12 @@ def _unused(index: ObjectIndex) -> Iterator[Verdict]:
         yield Finding(f"no workload or pod given uses this claim (looked at {asked})", claim.place(), claim)
 
 
+def _unused_condition(claim: K8sObject) -> Mapping[str, Any] | None:
+    """What Kubernetes 1.36 and later reports of a claim's use; a pod that is Pending counts as use."""
+    conditions = (one for _, one in mappings(claim.body, "status", "conditions"))
+    return next((one for one in conditions if text(one, "type") == "Unused"), None)
+
+
 def _neighbours(index: ObjectIndex, claim: K8sObject) -> Sequence[K8sObject]:
     """What could use a claim: the workloads of its namespace; all where its file names none."""
     if claim.namespace:
@@ -205,85 +187,9 @@ def _neighbours(index: ObjectIndex, claim: K8sObject) -> Sequence[K8sObject]:
     return tuple(workload.object for workload in index.workloads)
 
 
-def _replaced(index: ObjectIndex) -> Iterator[Verdict]:
-    for volume in index.of("PersistentVolume"):
-        namespace, name, uid = (volume.text("spec", "claimRef", field) for field in ("namespace", "name", "uid"))
-        for claim in index.named(_PVC, namespace, name) if uid else ():
-            if claim.uid and claim.uid != uid:
-                now = claim.text("spec", "volumeName") or "none yet"
-                yield Finding(
-                    f"volume {volume.name} ({volume.text('status', 'phase') or 'phase unknown'}) was bound to an earlier claim of this name "
-                    f"(uid {uid}); today's claim has uid {claim.uid} and volume {now}",
-                    claim.place("metadata", "uid"),
-                    claim,
-                    fix=f'Keep {volume.name}: kubectl patch pv {volume.name} -p \'{{"spec":{{"persistentVolumeReclaimPolicy":"Retain"}}}}\'. '
-                    "Then bind it again: remove its spec.claimRef.uid and resourceVersion, and make a claim with this volumeName.",
-                    also=(volume.place("spec", "claimRef"),),
-                )
-
-
-def _being_deleted(index: ObjectIndex) -> Iterator[Verdict]:
-    for claim in index.of(_PVC):
-        when = claim.text("metadata", "deletionTimestamp")
-        if when:
-            yield Finding(
-                f"deleted at {when}, kept only by its finalizers until its pods stop", claim.place("metadata"), claim
-            )
-
-
-def _retention(index: ObjectIndex) -> Iterator[Verdict]:
-    for obj in index.of("StatefulSet"):
-        for when in ("whenDeleted", "whenScaled"):
-            if obj.text("spec", "persistentVolumeClaimRetentionPolicy", when) == "Delete":
-                place = obj.place("spec", "persistentVolumeClaimRetentionPolicy", when)
-                yield Finding(f"persistentVolumeClaimRetentionPolicy.{when} is Delete", place, obj)
-
-
-def _prunable(index: ObjectIndex) -> Iterator[Verdict]:
-    for claim in dict.fromkeys(claim for _, claim in index.guarded_claims):
-        owner = owner_of(claim)
-        if owner is None or is_protected(claim, owner.tool) or claim.side is Side.FILE:
-            continue
-        yield Finding(
-            f"{owner.tool} {owner.unit} owns this claim and nothing keeps it from deleting it",
-            claim.place("metadata"),
-            claim,
-        )
-
-
-def is_protected(claim: K8sObject, tool: str) -> bool:
-    """Whether an annotation keeps the tool from deleting a claim."""
-    if tool == "Helm":
-        return text(claim.annotations, "helm.sh/resource-policy") == "keep"
-    if tool == "Argo CD":
-        options = text(claim.annotations, "argocd.argoproj.io/sync-options").replace(" ", "").split(",")
-        return "Prune=false" in options or "Prune=confirm" in options
-    if tool == "Flux":
-        return text(claim.annotations, "kustomize.toolkit.fluxcd.io/prune") == "disabled" or (
-            text(claim.annotations, "helm.sh/resource-policy") == "keep"
-        )
-    return True  # of other tools we know no such mark
-
-
-def access_modes(index: ObjectIndex, user: Workload, volume: str) -> tuple[str, ...]:
-    """The access modes of a volume of a workload: of its claim, or of the template that makes it."""
-    workload = user.pod.volumes[volume]
-    if workload.claim:
-        claim = index.claim(user, workload.claim)
-        return texts(claim.body, "spec", "accessModes") if claim else ()
-    for _, template in mappings(user.object.body, "spec", "volumeClaimTemplates"):
-        if text(template, "metadata", "name") == volume:
-            return texts(template, "spec", "accessModes")
-    return ()
-
-
 CHECKS = (
     (MISSING, _missing),
     (PENDING, _pending),
     (LOST, _lost),
     (UNUSED, _unused),
-    (REPLACED, _replaced),
-    (BEING_DELETED, _being_deleted),
-    (RETENTION, _retention),
-    (PRUNABLE, _prunable),
 )

@@ -68,7 +68,7 @@ class DataPlace:
     @property
     def save(self) -> str:
         """What to do before a new pod starts."""
-        return save_first(self.workload, self.container.name, self.data.path)
+        return save_first(self.workload, self.data.path, self.container.name)
 
     def at(self, path: Path) -> Place:
         """Returns where `path` of the workload is written."""

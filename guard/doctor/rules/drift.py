@@ -152,10 +152,9 @@ def _bring_together(live: Workload, file: Workload, here: dict[str, str], there:
             f"Do not apply {file.object.source} as it is: the pod would start without {', '.join(lost)}. Bring that volume into "
             f"the source first, or copy its data to the new one while the pod is stopped.{_source_of(live.object)}"
         )
-    container = next(iter(applications(live))).name
     path = next((where.partition(" of ")[0] for where in there if there[where] != here.get(where)), "PATH")
     return (
-        f"{save_first(live, container, path)} Find out which source was applied last (managedFields, the GitOps tool), then apply "
+        f"{save_first(live, path)} Find out which source was applied last (managedFields, the GitOps tool), then apply "
         f"the one that has the volume.{_source_of(live.object)}"
     )
 

@@ -1,4 +1,4 @@
-"""VG101 to VG109: what stands at the guarded path, or does not. Pure."""
+"""VG101 to VG103, VG106 and VG107: what stands at the guarded path, or does not. Pure."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,6 @@ from guard.doctor.objects.names import shared
 from guard.doctor.objects.ownership import owner_of
 from guard.doctor.objects.workload import TEMPLATE, Container, Volume, Workload
 from guard.doctor.rules.advice import namespace, reference, save_first
-from guard.doctor.rules.placement import is_bound_to_one_node
 from guard.doctor.source.document import Side
 from guard.doctor.source.tree import mapping
 
@@ -56,22 +55,6 @@ EMPTY_DIR_FOR_CLAIM = Rule(
     "Replace emptyDir by persistentVolumeClaim with this claim, or delete neither before you looked at both.",
     _VOLUMES + "#emptydir",
 )  # fmt: skip
-HOST_PATH = Rule(
-    "VG108", "hostpath-at-path", Severity.ERROR,
-    "The data lies in a folder of whichever node the pod runs on.",
-    "On another node the folder is another one, usually empty: the volume looks reset after a move, an upgrade of the "
-    "node pool or a spot stop, and is gone with the node.",
-    "Use a persistentVolumeClaim. If the node is meant, pin the pod to it (nodeSelector or required nodeAffinity kubernetes.io/hostname).",
-    _VOLUMES + "#hostpath",
-)  # fmt: skip
-NODE_LOCAL = Rule(
-    "VG109", "volume-on-node-disk", Severity.WARNING,
-    "The claim is bound to a hostPath volume that does not say on which node.",
-    "A PersistentVolume of type hostPath without nodeAffinity follows the pod to any node, where the folder is another one.",
-    "Use a class of networked disks, or a local volume with nodeAffinity.",
-    "https://kubernetes.io/docs/concepts/storage/persistent-volumes/#types-of-persistent-volumes",
-)  # fmt: skip
-
 #: Names in a sentence.
 _NAMES = 3
 #: Volume fields that end with the pod, and the kind in GUARD_KINDS that waives them. An empty field is emptyDir.
@@ -157,7 +140,7 @@ def _mount_it(index: ObjectIndex, workload: Workload, path: str) -> str:
     claim = next(iter((*own, *_claims_for(index, workload))), "CLAIM")
     pod = ".".join(map(str, workload.pod.at))
     return (
-        f"{save_first(workload, container, path)} Then, in the source that is really applied: {pod}.volumes with "
+        f"{save_first(workload, path)} Then, in the source that is really applied: {pod}.volumes with "
         f"persistentVolumeClaim: {{claimName: {claim}}}, and a volumeMount of it in container {container} with mountPath: {path}. "
         f"Compare afterwards: kubectl get {reference(workload.object)} -o yaml."
     )
@@ -171,7 +154,7 @@ def _apply(workload: Workload, other: Workload, path: str) -> str:
     if workload.object.side is Side.FILE:
         return "Do not apply this file: it would take the volume away. Bring volumes and volumeMounts into it first."
     owner = owner_of(workload.object)
-    save = save_first(workload, next((one.name for one in applications(workload)), "CONTAINER"), path)
+    save = save_first(workload, path)
     if owner is not None and owner.reconciles:
         return (
             f"{save} Then bring volumes and volumeMounts into the source that {owner.tool} {owner.unit} reads ({owner.find}) and let it sync; "
@@ -219,7 +202,7 @@ def _path_mismatch(index: ObjectIndex) -> Iterator[Verdict]:
                 f"{path}, where nothing is mounted",
                 workload.object.place(*(mount.at if mount else container.at), "mountPath"),
                 workload.object,
-                fix=f"{save_first(workload, container.name, path)} Then mountPath: {path}",
+                fix=f"{save_first(workload, path, container.name)} Then mountPath: {path}",
                 is_guess=not index.is_sure(workload),
             )
 
@@ -265,7 +248,7 @@ def _ephemeral(index: ObjectIndex) -> Iterator[Verdict]:
                 f"{path} in container {container.name} is volume {volume.name}, of kind {kind}: {what}{hint}",
                 workload.object.place(*volume.at),
                 workload.object,
-                fix=f"{save_first(workload, container.name, path)} Then, as volume {volume.name}: persistentVolumeClaim: "
+                fix=f"{save_first(workload, path, container.name)} Then, as volume {volume.name}: persistentVolumeClaim: "
                 f"{{claimName: {unused[0] if unused else 'CLAIM'}}}",
                 is_guess=not index.is_sure(workload),
             )
@@ -290,34 +273,6 @@ def _empty_dir_for_claim(index: ObjectIndex) -> Iterator[Verdict]:
                 if shared(volume.name, claim):
                     message = f"volume {volume.name} is an emptyDir, while claim {claim} exists and nothing uses it"
                     yield Finding(message, workload.object.place(*volume.at), workload.object)
-
-
-def _host_path(index: ObjectIndex) -> Iterator[Verdict]:
-    for workload in index.guarded:
-        if workload.object.kind == "DaemonSet" or is_bound_to_one_node(workload):
-            continue
-        path = index.path_of(workload)
-        volumes = {
-            volume.name: volume
-            for container in application(workload, path)
-            if (volume := workload.pod.volume_at(container, path))
-        }
-        for volume in volumes.values():
-            if volume.kind == "hostPath":
-                folder = mapping(volume.body, "hostPath").get("path")
-                message = (
-                    f"{path} is the folder {folder} of whichever node the pod runs on (volume {volume.name}, hostPath)"
-                )
-                is_guess = not index.is_sure(workload)
-                yield Finding(message, workload.object.place(*volume.at), workload.object, is_guess=is_guess)
-
-
-def _node_local(index: ObjectIndex) -> Iterator[Verdict]:
-    for volume in index.of("PersistentVolume"):
-        claim = volume.text("spec", "claimRef", "name")
-        if volume.get("spec", "hostPath") and not volume.get("spec", "nodeAffinity") and claim:
-            message = f"claim {claim} lies in the node folder {volume.text('spec', 'hostPath', 'path')}, on no node in particular"
-            yield Finding(message, volume.place("spec", "hostPath"), volume)
 
 
 def _is_covered(workload: Workload, path: str) -> bool:
@@ -351,6 +306,4 @@ CHECKS = (
     (NOT_USED_BY_CONTAINER, _unused_volume),
     (EPHEMERAL, _ephemeral),
     (EMPTY_DIR_FOR_CLAIM, _empty_dir_for_claim),
-    (HOST_PATH, _host_path),
-    (NODE_LOCAL, _node_local),
 )

@@ -9,7 +9,7 @@ from guard.doctor.objects.k8s_object import K8sObject, same_namespace
 from guard.doctor.objects.ownership import owner_of
 from guard.doctor.objects.workload import ORDINAL, as_workload
 from guard.doctor.rules.advice import namespace
-from guard.doctor.rules.claim import is_protected
+from guard.doctor.rules.claim_loss import is_protected
 from guard.doctor.source.document import Side
 from guard.doctor.source.tree import text
 

@@ -7,9 +7,10 @@ from guard.doctor.finding import Finding, Rule, Severity, Verdict
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.k8s_object import K8sObject, same_namespace, scale_target
 from guard.doctor.objects.workload import Workload
-from guard.doctor.rules.claim import access_modes
+from guard.doctor.rules.advice import reference
 from guard.doctor.rules.spot import Exposure, exposure
 from guard.doctor.source.tree import texts, whole
+from guard.doctor.storage import access_modes
 
 _MODES = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/#access-modes"
 
@@ -18,7 +19,7 @@ ROLLING_UPDATE = Rule(
     "A Deployment with a ReadWriteOnce volume is updated by RollingUpdate.",
     "RollingUpdate (the default) starts the new pod before the old one ends. On another node the new pod waits for the disk "
     "that the old one holds, and the old one waits for the new one; on the same node both write at once.",
-    "spec.strategy.type: Recreate",
+    "spec.strategy.type: Recreate, and remove spec.strategy.rollingUpdate: the API server refuses the two together.",
     "https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#recreate-deployment",
     "kube-linter (no-rolling-update-strategy) and kube-score (deployment-strategy) want RollingUpdate: right for stateless "
     "pods, not for one disk.",
@@ -75,8 +76,13 @@ def _rolling_update(index: ObjectIndex) -> Iterator[Verdict]:
         if strategy == "Recreate" or user.replicas == 0 or _ends_the_old_pod_first(user):
             continue
         said = "strategy RollingUpdate" if strategy else "no strategy, which means RollingUpdate"
+        patch = '{"spec":{"strategy":{"type":"Recreate","rollingUpdate":null}}}'
         yield Finding(
-            f"{said}, with ReadWriteOnce claim {claim.name}", user.object.place("spec", "strategy", "type"), user.object
+            f"{said}, with ReadWriteOnce claim {claim.name}",
+            user.object.place("spec", "strategy", "type"),
+            user.object,
+            fix="spec.strategy: {type: Recreate}, without rollingUpdate, which the API server refuses beside it. In the cluster: "
+            f"kubectl patch {reference(user.object)} --type merge -p '{patch}'",
         )
 
 
@@ -96,8 +102,8 @@ def _spot(index: ObjectIndex) -> Iterator[Verdict]:
     for user in index.workloads:
         one_disk = [
             name
-            for name in user.pod.volumes
-            if set(access_modes(index, user, name)) & {"ReadWriteOnce", "ReadWriteOncePod"}
+            for name, volume in user.pod.volumes.items()
+            if set(access_modes(index, user, volume)) & {"ReadWriteOnce", "ReadWriteOncePod"}
         ]
         if user.runs_to_end or not one_disk:
             continue
