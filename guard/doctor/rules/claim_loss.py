@@ -97,14 +97,10 @@ def _retention(index: ObjectIndex) -> Iterator[Verdict]:
 def _prunable(index: ObjectIndex) -> Iterator[Verdict]:
     for claim in dict.fromkeys(claim for _, claim in index.guarded_claims):
         owner = owner_of(claim)
-        if owner is None or claim.side is Side.FILE:
+        if owner is None or is_protected(claim, owner.tool) or claim.side is Side.FILE:
             continue
-        how = "nothing keeps it from deleting it"
-        if is_protected(claim, owner.tool):
-            if owner.tool != "Argo CD" or _options(claim) & {"Delete=false", "Delete=confirm"}:
-                continue
-            how = "Prune=false does not keep it when the Application is deleted"
-        yield Finding(f"{owner.tool} {owner.unit} owns this claim and {how}", claim.place("metadata"), claim)
+        message = f"{owner.tool} {owner.unit} owns this claim and nothing keeps it from deleting it"
+        yield Finding(message, claim.place("metadata"), claim)
 
 
 def is_protected(claim: K8sObject, tool: str) -> bool:
@@ -112,16 +108,13 @@ def is_protected(claim: K8sObject, tool: str) -> bool:
     if tool == "Helm":
         return text(claim.annotations, "helm.sh/resource-policy") == "keep"
     if tool == "Argo CD":
-        return bool(_options(claim) & {"Prune=false", "Prune=confirm"})
+        options = text(claim.annotations, "argocd.argoproj.io/sync-options").replace(" ", "").split(",")
+        return "Prune=false" in options or "Prune=confirm" in options
     if tool == "Flux":
         return text(claim.annotations, "kustomize.toolkit.fluxcd.io/prune") == "disabled" or (
             text(claim.annotations, "helm.sh/resource-policy") == "keep"
         )
     return True  # of other tools we know no such mark
-
-
-def _options(claim: K8sObject) -> set[str]:
-    return set(text(claim.annotations, "argocd.argoproj.io/sync-options").replace(" ", "").split(","))
 
 
 CHECKS = (
