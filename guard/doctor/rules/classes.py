@@ -9,6 +9,7 @@ from guard.doctor.objects.k8s_object import K8sObject
 from guard.doctor.objects.workload import Workload
 from guard.doctor.rules.backups import backups_of
 from guard.doctor.rules.claim_loss import rescue
+from guard.doctor.rules.claim_volume import class_of, volume_of
 from guard.doctor.source.document import Side
 from guard.doctor.source.tree import Path, text
 
@@ -171,9 +172,9 @@ def _is_bound(index: ObjectIndex, claim: K8sObject) -> bool:
 
 def _reclaim_delete(index: ObjectIndex) -> Iterator[Verdict]:
     for claim in unique(claim for _, claim in index.guarded_claims):
-        if backups_of(index, claim):
+        if backups_of(index, claim) or (claim.side is Side.FILE and index.counterpart(claim)):
             continue
-        volume = _volume_of(index, claim)
+        volume = volume_of(index, claim)
         if volume is not None:
             if volume.text("spec", "persistentVolumeReclaimPolicy") == "Delete":
                 place = volume.place("spec", "persistentVolumeReclaimPolicy")
@@ -181,22 +182,24 @@ def _reclaim_delete(index: ObjectIndex) -> Iterator[Verdict]:
                 fix = RECLAIM_DELETE.fix.replace("NAME", volume.name)
                 yield Finding(message, place, volume, fix=fix, about=(claim,))
             continue
-        name = claim.text("spec", "storageClassName")
-        kinds = [obj for obj in index.of("StorageClass") if obj.name == name] if name else []
-        if not kinds:
-            yield Unknown(
-                f"no StorageClass and no volume of claim {claim.name} given, so its reclaimPolicy is open",
-                f"kubectl get storageclass {name or ''} -o yaml; kubectl get pv -o yaml".replace("  ", " "),
-            )
-        elif (kinds[0].text("reclaimPolicy") or "Delete") == "Delete":  # the default of a StorageClass
-            said = "reclaimPolicy Delete" if kinds[0].text("reclaimPolicy") else "no reclaimPolicy, which means Delete"
-            yield Finding(f"class {name} of this claim has {said}", kinds[0].place("reclaimPolicy"), claim)
+        yield from _class_deletes(index, claim, claim, f"claim {claim.name}")
+    for workload in index.guarded:
+        for _, template in workload.templates:
+            if not index.made_from(workload, template.name):
+                yield from _class_deletes(index, template, workload.object, f"volumeClaimTemplate {template.name}")
 
 
-def _volume_of(index: ObjectIndex, claim: K8sObject) -> K8sObject | None:
-    other = index.counterpart(claim)
-    name = claim.text("spec", "volumeName") or (other.text("spec", "volumeName") if other else "")
-    return index.find("PersistentVolume", "", name, Side.LIVE) if name else None
+def _class_deletes(index: ObjectIndex, claim: K8sObject, subject: K8sObject, what: str) -> Iterator[Verdict]:
+    name = class_of(claim)
+    kinds = index.every("StorageClass", name) if name else ()
+    if not kinds:
+        yield Unknown(
+            f"no StorageClass and no volume of {what} given, so its reclaimPolicy is open",
+            f"kubectl get storageclass {name or ''} -o yaml; kubectl get pv -o yaml".replace("  ", " "),
+        )
+    elif (kinds[0].text("reclaimPolicy") or "Delete") == "Delete":  # the default of a StorageClass
+        said = "reclaimPolicy Delete" if kinds[0].text("reclaimPolicy") else "no reclaimPolicy, which means Delete"
+        yield Finding(f"class {name} of {what} has {said}", kinds[0].place("reclaimPolicy"), subject, about=(claim,))
 
 
 def _released(index: ObjectIndex) -> Iterator[Verdict]:

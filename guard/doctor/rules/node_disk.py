@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from guard.doctor.finding import Finding, Rule, Severity, Verdict
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.guard_containers import application
-from guard.doctor.objects.k8s_object import K8sObject, same_namespace
+from guard.doctor.objects.k8s_object import K8sObject
+from guard.doctor.rules.claim_volume import class_of, volume_of
 from guard.doctor.rules.placement import is_bound_to_one_node
-from guard.doctor.source.tree import mapping, text, texts
+from guard.doctor.source.tree import mapping
 
 _VOLUMES = "https://kubernetes.io/docs/concepts/storage/volumes/"
 
@@ -59,13 +60,13 @@ def _host_path(index: ObjectIndex) -> Iterator[Verdict]:
 def _node_local(index: ObjectIndex) -> Iterator[Verdict]:
     seen: set[int] = set()
     for claim in index.of("PersistentVolumeClaim"):
-        volume = _volume_of(index, claim)
+        volume = volume_of(index, claim)
         if volume is not None:
             seen.add(id(volume))
             yield from _on_any_node(volume, claim.name)
         if volume is None or not (volume.get("spec", "hostPath") or volume.get("spec", "local")):
             users = [user for user in index.workloads_with(claim) if not user.runs_to_end]
-            what = _of_class(index, claim, _class_of(claim)) if users else ""
+            what = _of_class(index, claim, class_of(claim)) if users else ""
             if what:
                 yield Finding(
                     f"{what} (claim {claim.name} of {users[0].object})", claim.place("spec", "storageClassName"), claim
@@ -76,7 +77,7 @@ def _node_local(index: ObjectIndex) -> Iterator[Verdict]:
     for workload in index.workloads:
         for at, template in workload.templates:
             what = (
-                _of_class(index, workload.object, _class_of(template))
+                _of_class(index, workload.object, class_of(template))
                 if not index.made_from(workload, template.name)
                 else ""
             )
@@ -103,33 +104,6 @@ def _of_class(index: ObjectIndex, obj: K8sObject, name: str) -> str:
     if provisioner in _PROVISIONERS or (kind is None and name in _CLASSES):
         return f"class {name}{f' ({provisioner})' if provisioner else ''} keeps the volume on the disk of the node on which the pod first ran"
     return ""
-
-
-def _class_of(claim: K8sObject) -> str:
-    return claim.text("spec", "storageClassName") or text(claim.annotations, "volume.beta.kubernetes.io/storage-class")
-
-
-def _volume_of(index: ObjectIndex, claim: K8sObject) -> K8sObject | None:
-    """The volume of a claim: the one that it names, that names it, or the one free volume of its class."""
-    other = index.counterpart(claim)
-    name = claim.text("spec", "volumeName") or (other.text("spec", "volumeName") if other else "")
-    if name:
-        return index.find("PersistentVolume", "", name, claim.side)
-    volumes = list(index.of("PersistentVolume"))
-    for volume in volumes:
-        reference = volume.text("spec", "claimRef", "name"), volume.text("spec", "claimRef", "namespace")
-        if reference[0] == claim.name and same_namespace(reference[1], claim.namespace):
-            return volume
-    kind, modes = _class_of(claim), set(texts(claim.body, "spec", "accessModes"))
-    free = [
-        volume
-        for volume in volumes
-        if not volume.get("spec", "claimRef")
-        and volume.text("spec", "storageClassName") == kind
-        and modes <= set(texts(volume.body, "spec", "accessModes"))
-        and claim.text("status", "phase") in {"", "Pending"}
-    ]
-    return free[0] if len(free) == 1 else None
 
 
 CHECKS = (
