@@ -242,7 +242,9 @@ class WatchSettings(JudgingSettings):
 class DoctorSettings(Reporting):
     """Settings of `guard doctor`."""
 
-    path: AbsolutePath = setting("GUARD_PATH", "/app/skills", "The directory that is guarded.")
+    path: AbsolutePath | None = setting(
+        "GUARD_PATH", None, "Where the application keeps its data; found by the doctor if not given."
+    )
 
 
 MODELS: Mapping[str, type[Reporting]] = {

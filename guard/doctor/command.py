@@ -37,7 +37,7 @@ class Options:
         logs: Files with what the gate logged (`kubectl logs POD -c GATE`).
         output: The format.
         fail_on: The mildest severity that ends with `findings`.
-        path: The guarded path.
+        path: The path at which the application keeps its data; empty if it is to be found.
         colour: Whether the table may use colour.
         width: Columns of the table.
     """
@@ -47,7 +47,7 @@ class Options:
     logs: tuple[str, ...] = ()
     output: Literal["table", "json", "sarif", "github"] = "table"
     fail_on: Literal["error", "warning", "info", "never"] = "error"
-    path: str = "/app/skills"
+    path: str = ""
     colour: bool = False
     width: int = 100
 

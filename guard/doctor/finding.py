@@ -57,6 +57,7 @@ class Finding:
         subject: The object; None where the text itself is the subject (duplicate keys, broken YAML).
         fix: What to do in this very case; the rule's own fix where empty.
         also: Further places that belong to it, such as the first of two equal keys.
+        is_guess: Whether it depends on a path that is only likely: an error is then a warning.
         about: What else may carry the annotation that ignores it: the claim of a volume, a StatefulSet's template.
     """
 
@@ -65,6 +66,7 @@ class Finding:
     subject: K8sObject | None = None
     fix: str = ""
     also: tuple[Place, ...] = ()
+    is_guess: bool = False
     about: tuple[K8sObject, ...] = ()
 
 

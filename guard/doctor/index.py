@@ -7,11 +7,11 @@ from functools import cached_property
 from itertools import chain
 from typing import TypeVar
 
-from guard.doctor.objects.guard_containers import application, applications, guarded_path, knows_the_guard
+from guard.doctor.objects.guard_containers import DEFAULT_PATH, application, applications
 from guard.doctor.objects.k8s_object import K8sObject, same_namespace
-from guard.doctor.objects.workload import ORDINAL, POD_PATHS, Workload, as_workload, covers
+from guard.doctor.objects.workload import ORDINAL, POD_PATHS, Workload, as_workload
 from guard.doctor.source.document import DuplicateKey, ReadError, Side
-from guard.doctor.target import TargetResolver
+from guard.doctor.target import Target, TargetResolver
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -32,13 +32,13 @@ class EventNote:
     message: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ObjectIndex:
     """All that was read, and what is asked.
 
     Attributes:
         objects: Every object, in the order given.
-        path: The guarded path.
+        path: The path that was given; empty if none was.
         duplicate_keys: Each with its source and the object in which it is set, if any.
         errors: What could not be read.
     """
@@ -224,15 +224,24 @@ class ObjectIndex:
         pairs = ((user, self.claim(user, name)) for user in self.workloads for name in dict.fromkeys(user.claims))
         return tuple((user, claim) for user, claim in pairs if claim is not None)
 
-    @property
-    def guarded(self) -> tuple[Workload, ...]:
-        """The workloads whose application keeps its data at the path."""
-        return self._targets.guarded
-
     @cached_property
-    def assumed(self) -> bool:
-        """Whether nothing in the guarded workloads shows the path: they are meant by their names, or by being alone."""
-        return bool(self.guarded) and not self._targets.shown
+    def guarded(self) -> tuple[Workload, ...]:
+        """The workloads that keep data at a path that is known, in the order given."""
+        return tuple(workload for workload in self.workloads if id(workload) in self._targets.targets)
+
+    def target_of(self, workload: Workload) -> Target | None:
+        """Returns where a workload keeps its data, and how sure that is; None if nothing shows it."""
+        return self._targets.targets.get(id(workload))
+
+    def is_sure(self, workload: Workload) -> bool:
+        """Whether the path of a workload is a fact: given, or its guard's, its claim's or its namesake's own."""
+        target = self.target_of(workload)
+        return target is not None and target.is_fact
+
+    def path_of(self, workload: Workload) -> str:
+        """Returns the path at which a workload keeps its data; the one that was given, or the default, if it shows none."""
+        target = self.target_of(workload)
+        return target.path if target else self.path or DEFAULT_PATH
 
     @cached_property
     def _targets(self) -> TargetResolver:
@@ -244,18 +253,11 @@ class ObjectIndex:
             if workload.runs_to_end and not self._is_made(workload.object)
         )
         return TargetResolver(
-            path=self.path,
+            given=self.path,
             serving=tuple(workload for workload in serving if applications(workload)),
             others=(*ends, *(workload for workload in serving if not applications(workload))),
             claims=tuple(claim for claim in self._own_claims if all(user.runs_to_end for user in self.users_of(claim))),
         )
-
-    def path_of(self, workload: Workload) -> str:
-        """Returns the guarded path of one workload: its gate's own if nothing is mounted at the one asked for."""
-        if any(covers(mount.path, self.path) for app in applications(workload) for mount in app.mounts):
-            return self.path
-        gate = next(filter(knows_the_guard, workload.pod.all_containers), None)
-        return (guarded_path(gate) or self.path) if gate else self.path
 
     @cached_property
     def guarded_claims(self) -> tuple[tuple[Workload, K8sObject], ...]:
@@ -274,7 +276,7 @@ class ObjectIndex:
             in_force = self._in_force(side, path) if side else ()
             if in_force:
                 return in_force
-        named = self._targets.claim_named_after(workload)
+        named = self._targets.names.best(workload)
         if named:
             return (named,)
         unused = {claim.name for claim in self.unused_in.get(workload.object.namespace, ())}

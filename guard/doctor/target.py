@@ -1,173 +1,242 @@
-"""Which workloads keep their data at the guarded path, and which claim that none of them uses is whose. Pure."""
+"""Where each application keeps its data, and how sure that is: given, found, or only the default. Pure."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 
-from guard.doctor.objects.guard_containers import is_application, knows_the_guard, points_at
-from guard.doctor.objects.k8s_object import K8sObject, same_namespace
-from guard.doctor.objects.names import shared, words
-from guard.doctor.objects.workload import ORDINAL, Workload
+from guard.doctor.objects.claim_names import ClaimNames, image_names, name_of
+from guard.doctor.objects.configured_paths import set_paths
+from guard.doctor.objects.data_paths import path_settings
+from guard.doctor.objects.guard_containers import (
+    DEFAULT_PATH,
+    applications,
+    guarded_path,
+    knows_the_guard,
+    part,
+    points_at,
+)
+from guard.doctor.objects.images import known_image
+from guard.doctor.objects.k8s_object import K8sObject
+from guard.doctor.objects.names import shared
+from guard.doctor.objects.workload import Mount, Workload, covers
 
-#: Words that say what a workload does, not for which application.
-_ROLES = frozenset({
-    "server", "service", "svc", "api", "backend", "deployment", "deploy", "statefulset", "sts", "pod",
-})  # fmt: skip
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The path at which an application keeps its data.
+
+    Attributes:
+        path: The path.
+        reason: What says so: `--path`, `GUARD_PATH of container gate`.
+        is_fact: Whether that is sure enough for an error; a guess gives a warning.
+    """
+
+    path: str
+    reason: str
+    is_fact: bool = True
 
 
 @dataclass(frozen=True)
 class TargetResolver:
-    """What shows which application is meant.
+    """All that shows which application is meant, and where it keeps its data.
 
     Attributes:
-        path: The guarded path.
+        given: The path that was given; empty if none was.
         serving: What may be the application.
-        others: What is not: jobs, the guard's containers alone, and kinds that are not judged. A claim can be named after
-            them too.
+        others: What is not: jobs, and the guard's containers alone.
         claims: Claims that nothing of `serving` uses.
     """
 
-    path: str
+    given: str
     serving: tuple[Workload, ...]
     others: tuple[Workload, ...]
     claims: tuple[K8sObject, ...]
 
     @cached_property
-    def guarded(self) -> tuple[Workload, ...]:
-        """The workloads that are meant, by the best evidence there is.
-
-        A workload shows the path itself; or is what one of these is on the other side or in another namespace; or bears
-        the name of a claim that nothing uses, and one of the two has a word of the path. Where there is none of these:
-        the one workload that bears such a claim's name, or else the only workload.
-        """
-        sure = {
-            *map(id, self.shown),
-            *(id(workload) for workload in self.serving if self._is_namesake(workload)),
-            *self._named_as_a_claim(self._is_about_the_path),
-        }
-        likely = {} if sure else self._named_as_a_claim(lambda _workload, _claim: True)
-        if len(set(likely.values())) == 1:
-            sure = set(likely)
-        if not sure and self._is_single:
-            return self.serving
-        return tuple(workload for workload in self.serving if id(workload) in sure)
+    def targets(self) -> Mapping[int, Target]:
+        """The path of each workload that is meant, by the workload's identity."""
+        targets = self._of_given_path() if self.given else self._found()
+        return {id(workload): targets[id(workload)] for workload in self.serving if id(workload) in targets}
 
     @cached_property
-    def shown(self) -> tuple[Workload, ...]:
-        """Those that show the path: by a container of the guard, a mount or a variable.
+    def names(self) -> ClaimNames:
+        """The claims that are named after workloads."""
+        return ClaimNames(self.given or DEFAULT_PATH, self.serving, self.others, self.claims)
 
-        A claim mounted above the path may hold other data, so it counts where nothing else in its namespace shows the path.
+    def _found(self) -> dict[int, Target]:
+        """Finds paths without a given one: in the workload itself, in its namesakes, or by a claim that bears its name."""
+        own = {id(workload): target for workload in self.serving if (target := _own_target(workload))}
+        facts = [workload for workload in self.serving if id(workload) in own and own[id(workload)].is_fact]
+        for workload, model in self._namesakes(facts):
+            if id(workload) not in own or not own[id(workload)].is_fact:
+                target = own[id(model)]
+                own[id(workload)] = Target(target.path, f"{model.object} ({model.object.side.value}) keeps it there")
+        shown = [workload for workload in self.serving if id(workload) in own]
+        for number, claim in self._named(shown, DEFAULT_PATH).items():
+            reason = f"claim {claim} bears its name and nothing uses it"
+            known = own.get(number)
+            own[number] = replace(known, is_fact=True) if known else Target(DEFAULT_PATH, f"the default; {reason}")
+        return own
+
+    def _of_given_path(self) -> dict[int, Target]:
+        """Finds whom a given path is about: who shows it, their namesakes, who bears a claim's name, or the only workload."""
+        shown = self._shown
+        chosen = {
+            *map(id, shown),
+            *(id(workload) for workload, _ in self._namesakes(shown)),
+            *self._named(shown, self.given),
+        }
+        if not chosen and self._is_single:
+            chosen = set(map(id, self.serving))
+        return {id(workload): self._given(workload) for workload in self.serving if id(workload) in chosen}
+
+    def _given(self, workload: Workload) -> Target:
+        own = _of_guard(workload)
+        is_mounted = any(covers(mount.path, self.given) for app in applications(workload) for mount in app.mounts)
+        return own if own and not is_mounted else Target(self.given, "--path")
+
+    @cached_property
+    def _shown(self) -> Sequence[Workload]:
+        """Those that show the given path: by a container of the guard, a mount or a variable.
+
+        A claim mounted above the path may hold other data, so it counts if nothing else in its namespace shows the path.
         """
-        at_path = [workload for workload in self.serving if _shows(workload, self.path)]
+        at_path = [workload for workload in self.serving if _shows(workload, self.given)]
         taken = {workload.object.namespace for workload in at_path}
-        above = [workload for workload in self.serving if _holds(workload, self.path)]
-        alone = [
-            workload for workload in above if not any(same_namespace(workload.object.namespace, one) for one in taken)
-        ]
-        return (*at_path, *alone)
+        above = (workload for workload in self.serving if _holds(workload, self.given))
+        return [*at_path, *(workload for workload in above if not _is_among(workload.object.namespace, taken))]
 
     @property
     def _is_single(self) -> bool:
-        """Whether one workload was given that runs on; where the guard's containers run alone, theirs is another."""
+        """Whether one workload was given that runs on; if the guard's containers run alone, theirs is another."""
         run_on = (workload for workload in (*self.serving, *self.others) if not workload.runs_to_end)
         return len({(workload.object.kind, workload.object.name) for workload in run_on}) == 1
 
-    def claim_named_after(self, workload: Workload) -> str:
-        """The claim that bears a workload's name, without any other word where there are several; empty where none does."""
-        own = words(_name(workload)[1])
-        more = {claim.name: len(words(claim.name) - own) for claim in self._held.get(id(workload), ())}
-        fewest = min(more.values(), default=0)
-        names = [name for name, count in more.items() if count == fewest]
-        return names[0] if len(names) == 1 else ""
+    def _namesakes(self, models: Sequence[Workload]) -> Iterator[tuple[Workload, Workload]]:
+        """Yields workloads with their model: the same on the other side, or in another namespace and from the same image."""
+        by_mark: dict[tuple[str, str, str], list[Workload]] = defaultdict(list)
+        for model in models:
+            for mark in (f"namespace {model.object.namespace}", "any namespace", *image_names(model)):
+                by_mark[model.object.kind, model.object.name, mark].append(model)
+        for workload in self.serving:
+            namespace = workload.object.namespace
+            marks = (
+                f"namespace {namespace}",
+                "namespace ",
+                *image_names(workload),
+                *([] if namespace else ["any namespace"]),
+            )
+            alike = (by_mark.get((workload.object.kind, workload.object.name, mark), ()) for mark in marks)
+            others = (model for models in alike for model in models if model is not workload)
+            yield from ((workload, model) for model in islice(others, 1))
 
-    def _is_namesake(self, workload: Workload) -> bool:
-        """Whether it is an object that shows the path: of the other side, or of another namespace and from the same image."""
-        return any(
-            same_namespace(workload.object.namespace, other.object.namespace) or _images(workload) & _images(other)
-            for other in self._shown_by_name.get((workload.object.kind, workload.object.name), ())
-        )
-
-    @cached_property
-    def _shown_by_name(self) -> Mapping[tuple[str, str], list[Workload]]:
-        by_name: dict[tuple[str, str], list[Workload]] = defaultdict(list)
-        for workload in self.shown:
-            by_name[workload.object.kind, workload.object.name].append(workload)
-        return by_name
-
-    def _named_as_a_claim(self, counts: Callable[[Workload, K8sObject], bool]) -> dict[int, tuple[str, str]]:
-        """Kind and name of the workloads that bear a claim's name, by identity."""
-        return {
-            id(workload): _name(workload)
-            for workload in self.serving
-            if any(counts(workload, claim) for claim in self._held.get(id(workload), ()))
-        }
-
-    def _is_about_the_path(self, workload: Workload, claim: K8sObject) -> bool:
-        """Whether a word of the path is in its name or the claim's; beside one that shows the path, its image must be the same."""
-        beside = [
-            images
-            for namespace, images in self._shown_images.items()
-            if same_namespace(namespace, workload.object.namespace)
-        ]
-        alike = not beside or any(_images(workload) & images for images in beside)
-        return alike and bool(shared(self.path, _name(workload)[1], claim.name))
-
-    @cached_property
-    def _shown_images(self) -> Mapping[str, set[str]]:
-        """The images of what shows the path, by namespace."""
+    def _named(self, shown: Sequence[Workload], path: str) -> dict[int, str]:
+        """Returns the workloads that bear an unused claim's name, with that claim's: sure by a word of the path, or alone."""
         images: dict[str, set[str]] = defaultdict(set)
-        for workload in self.shown:
-            images[workload.object.namespace] |= _images(workload)
-        return images
+        for workload in shown:
+            images[workload.object.namespace] |= image_names(workload)
+        held = {id(workload): (workload, claims) for workload in self.serving if (claims := self.names.of(workload))}
+        sure = {
+            number: self.names.best(workload) or claims[0].name
+            for number, (workload, claims) in held.items()
+            if any(_is_about(path, workload, claim, images) for claim in claims)
+        }
+        if sure or shown or len({name_of(workload) for workload, _ in held.values()}) != 1:
+            return sure
+        return {number: self.names.best(workload) or claims[0].name for number, (workload, claims) in held.items()}
 
-    @cached_property
-    def _held(self) -> Mapping[int, list[K8sObject]]:
-        """The claims that bear the name of each workload which uses none, by the workload's identity."""
-        nearest: dict[tuple[str, frozenset[str]], list[Workload]] = {}
-        held: dict[int, list[K8sObject]] = defaultdict(list)
-        for claim in self.claims:
-            key = claim.namespace, words(claim.name)
-            if key not in nearest:
-                nearest[key] = self._nearest(*key)
-            for workload in nearest[key]:
-                if not _is_numbered_for_another(claim.name, _name(workload)[1]):
-                    held[id(workload)].append(claim)
-        return held
 
-    def _nearest(self, namespace: str, its: frozenset[str]) -> list[Workload]:
-        """The workload whose name shares most words with a claim's, where there is one and it uses no claim.
+def _is_about(path: str, workload: Workload, claim: K8sObject, images: Mapping[str, set[str]]) -> bool:
+    """Whether a word of the path is in its name or the claim's; beside one that shows the path, its image must be the same."""
+    namespace = workload.object.namespace
+    beside = set().union(*(images.get(one, ()) for one in ((namespace, "") if namespace else images)))
+    is_alike = not _is_among(namespace, images) or bool(image_names(workload) & beside)
+    return is_alike and bool(shared(path, name_of(workload)[1], claim.name))
 
-        A word that neither the claim nor the path has is another application's: `skills-frontend` is not `skills`.
-        """
-        rivals: dict[int, tuple[tuple[int, int], Workload]] = {}
-        highest = (0, 0)
-        # From the rarest word on: what has none of those before shares no more than are left, so long lists are seldom read.
-        rarest = sorted(its, key=lambda word: (len(self._by_word.get(word, ())), word))
-        for left, word in zip(range(len(its), 0, -1), rarest, strict=True):
-            if highest[0] > left:
-                break
-            for own, workload in self._by_word.get(word, ()):
-                if same_namespace(workload.object.namespace, namespace):
-                    rank = _rank(own, its)
-                    rivals[id(workload)] = rank, workload
-                    highest = max(highest, rank)
-        best = [workload for rank, workload in rivals.values() if rank == highest]
-        if len({_name(workload) for workload in best}) != 1 or best[0] in self.others:
-            return []
-        if words(_name(best[0])[1]) - its - words(self.path) - _ROLES:
-            return []
-        return [workload for workload in best if not workload.claims and not workload.claim_templates]
 
-    @cached_property
-    def _by_word(self) -> Mapping[str, list[tuple[frozenset[str], Workload]]]:
-        """All workloads with the words of their names, by each of these words."""
-        by_word: dict[str, list[tuple[frozenset[str], Workload]]] = defaultdict(list)
-        for workload in (*self.serving, *self.others):
-            own = words(_name(workload)[1])
-            for word in own:
-                by_word[word].append((own, workload))
-        return by_word
+def _is_among(namespace: str, namespaces: Collection[str]) -> bool:
+    """Whether an object of a namespace can be in one of others: a file may leave its own to kubectl."""
+    return namespace in namespaces or "" in namespaces or (not namespace and bool(namespaces))
+
+
+def _own_target(workload: Workload) -> Target | None:
+    """Returns the path that a workload itself shows."""
+    guard = _of_guard(workload)
+    if guard and any(app.mount_at(guard.path) for app in applications(workload)):
+        return guard
+    return _of_mounts(workload) or guard or _of_settings(workload) or _of_unmounted(workload)
+
+
+def _of_guard(workload: Workload) -> Target | None:
+    """Returns the path of its guard's container, first of one that the application mounts."""
+    guards = [container for container in workload.pod.all_containers if knows_the_guard(container)]
+    paths = {guarded_path(container): container for container in reversed(guards)}
+    known = [path for path in reversed(paths) if path]
+    mounted = [path for path in known if _holds(workload, path)]
+    for path in (*mounted, *known):
+        return Target(path, f"GUARD_PATH of container {paths[path].name}")
+    only = {mount.path: container for container in guards if part(container) for mount in container.mounts}
+    return Target(next(iter(only)), "the mount of its guard") if len(only) == 1 else None
+
+
+def _of_mounts(workload: Workload) -> Target | None:
+    """Returns the mountPath of its volume that lasts; of several the one that its settings, image or name point to."""
+    mounts = {mount.path: mount for mount in _lasting_mounts(workload)}
+    if len(mounts) == 1:
+        return Target(next(iter(mounts)), "the mountPath of its only volume that lasts")
+    for path, reason in _hints(workload):
+        if any(covers(mounted, path) for mounted in mounts):
+            return Target(path, reason)
+    own = name_of(workload)[1]
+    alike = [mount for mount in mounts.values() if shared(own, mount.path, mount.volume)]
+    for mount in (*alike, *mounts.values()):
+        return Target(mount.path, f"one of its {len(mounts)} volumes that last: say --path for another")
+    return None
+
+
+def _lasting_mounts(workload: Workload) -> Iterator[Mount]:
+    for container in applications(workload):
+        for mount in container.mounts:
+            volume = workload.pod.volumes.get(mount.volume)
+            if volume is not None and volume.outlasts_pod:
+                yield mount
+
+
+def _hints(workload: Workload) -> Iterator[tuple[str, str]]:
+    """Yields the paths that settings, the image and the default name, each with what says so."""
+    for container in applications(workload):
+        for data in set_paths(container, {}):
+            yield data.path, data.said_by
+    for setting in path_settings(workload):
+        if setting.is_for_data:
+            yield setting.path, str(setting)
+    for container in applications(workload):
+        image = known_image(container.image)
+        for path in image.paths if image else ():
+            yield path, f"image {container.image}"
+    yield DEFAULT_PATH, "the default"
+
+
+def _of_settings(workload: Workload) -> Target | None:
+    """Returns a path that only a variable or an ephemeral mount shows; known settings and images have rules of their own."""
+    told = {data.path for container in applications(workload) for data in set_paths(container, {})}
+    for setting in path_settings(workload):
+        if (setting.is_for_data or covers(DEFAULT_PATH, setting.path)) and setting.path not in told:
+            return Target(setting.path, str(setting), is_fact=False)
+    if _shows(workload, DEFAULT_PATH):
+        return Target(DEFAULT_PATH, "the default, which it mounts", is_fact=False)
+    return None
+
+
+def _of_unmounted(workload: Workload) -> Target | None:
+    """Returns the default path if the pod lists a volume that lasts, and no container gets it."""
+    taken = {name for container in workload.pod.all_containers for name in container.volume_names}
+    for volume in workload.pod.volumes.values():
+        if volume.is_persistent and volume.name not in taken:
+            return Target(DEFAULT_PATH, f"the default; volume {volume.name} is mounted by no container")
+    return None
 
 
 def _shows(workload: Workload, path: str) -> bool:
@@ -180,25 +249,3 @@ def _holds(workload: Workload, path: str) -> bool:
     """Whether a claim is in force at the path: it is then mounted above it, where nothing shows the path itself."""
     volumes = (workload.pod.volume_at(container, path) for container in workload.pod.containers)
     return any(volume is not None and volume.is_persistent for volume in volumes)
-
-
-def _name(workload: Workload) -> tuple[str, str]:
-    """Kind and name of what somebody wrote: of a pod whose controller was not given, the controller's."""
-    obj = workload.object
-    return obj.author if obj.author[1] else (obj.kind, obj.name)
-
-
-def _images(workload: Workload) -> set[str]:
-    """The application's images by their last names, without registry, tag and digest."""
-    images = (container.image for container in workload.pod.containers if is_application(container))
-    return {image.partition("@")[0].rpartition("/")[2].partition(":")[0] for image in images} - {""}
-
-
-def _rank(own: frozenset[str], its: frozenset[str]) -> tuple[int, int]:
-    """How near a name is to a claim's: the more words it shares, then the fewer others it has, the higher."""
-    return len(own & its), -len(own - its)
-
-
-def _is_numbered_for_another(claim: str, name: str) -> bool:
-    """Whether a claim looks like `<template>-<statefulset>-<ordinal>`: its StatefulSet may only not have been given."""
-    return bool(ORDINAL.search(claim)) and not claim.startswith(name)

@@ -20,6 +20,13 @@ _BY_KUBELET = re.compile(r"\$\(([^()$\s]+)\)")
 _LONGEST = 4096
 _RUN_TO_END = frozenset({"Job", "CronJob"})
 _ENDED = frozenset({"Succeeded", "Failed"})
+#: Volume fields that name a server or a disk, which is there before and after the pod.
+_INLINE = frozenset({
+    "nfs", "iscsi", "fc", "rbd", "cephfs", "glusterfs", "gcePersistentDisk", "awsElasticBlockStore", "azureDisk", "azureFile",
+    "csi", "flexVolume", "vsphereVolume", "cinder", "portworxVolume", "quobyte", "scaleIO", "storageos", "photonPersistentDisk",
+})  # fmt: skip
+#: CSI drivers that hand secrets into a pod.
+_SECRETS = re.compile(r"secret|spiffe|cert", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,7 @@ class Container:
         env: Its variables, those of others in them filled in; an empty value is one that is not known (valueFrom).
         env_from: Whether further variables come from elsewhere (envFrom).
         mounts: Its volumeMounts.
+        devices: Its volumeDevices, by the names of their volumes: raw block devices.
         sidecar: Whether it is an init container that runs on.
         init: Whether it is an init container.
         at: Where it stands.
@@ -56,9 +64,15 @@ class Container:
     env: Mapping[str, str]
     env_from: bool
     mounts: tuple[Mount, ...]
+    devices: tuple[str, ...]
     sidecar: bool
     init: bool
     at: Path
+
+    @property
+    def volume_names(self) -> frozenset[str]:
+        """The volumes that it gets, mounted or as raw block devices."""
+        return frozenset({*self.devices, *(mount.volume for mount in self.mounts)})
 
     def mount_at(self, path: str) -> Mount | None:
         """The mount in force at `path`: the deepest at it or above it."""
@@ -80,6 +94,12 @@ class Volume:
     def is_persistent(self) -> bool:
         """Whether it is a claim's, written or made from a StatefulSet's template."""
         return bool(self.claim) or self.kind == TEMPLATE
+
+    @property
+    def outlasts_pod(self) -> bool:
+        """Whether its content is still there for the next pod: a claim's, or that of a server or disk named in the pod."""
+        is_secret = _SECRETS.search(text(self.body, "csi", "driver"))
+        return self.is_persistent or (self.kind in _INLINE and not is_secret)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +268,7 @@ def _containers(body: Mapping[str, Any], field: str, at: Path) -> Iterator[Conta
             env=_variables(item),
             env_from=bool(item.get("envFrom")),
             mounts=tuple(_mounts(item, here)),
+            devices=tuple(text(device, "name") for _, device in mappings(item, "volumeDevices")),
             sidecar=init and text(item, "restartPolicy") == "Always",
             init=init,
             at=here,

@@ -46,10 +46,20 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Checklist:
-    """The checklist of one workload."""
+    """The checklist of one workload.
+
+    Attributes:
+        subject: The workload.
+        path: Where it keeps its data.
+        path_from: What says so.
+        names: The workload, its pods, claims and volumes.
+        items: The questions.
+    """
 
     subject: str
     path: str
+    path_from: str
+    names: frozenset[str]
     items: tuple[Item, ...]
 
 
@@ -97,7 +107,11 @@ def _checklist(index: ObjectIndex, workload: Workload, result: GateResult | None
         _survives(workload, result),
         _off_spot(index, workload),
     )
-    return Checklist(f"{workload.object}", path, items)
+    target = index.target_of(workload)
+    own = (workload.object, *(pod.object for pod in index.pods_of(workload)), *claims)
+    volumes = (volume_of(index, claim) for claim in claims if claim is not None)
+    names = frozenset(str(obj) for obj in (*own, *volumes) if obj is not None)
+    return Checklist(f"{workload.object}", path, target.reason if target else "", names, items)
 
 
 def _namespace(workload: Workload) -> str:
@@ -179,9 +193,7 @@ def _is_mounted(index: ObjectIndex, workload: Workload, path: str) -> Item:
 
 def _survives(workload: Workload, result: GateResult | None) -> Item:
     question = "the data survives a restart"
-    name = next((container.name for container in workload.pod.all_containers if part(container) is Part.GATE), "")
-    if not name and result is None:
-        return Item("survives", question, Answer.UNKNOWN, "it has no gate that compares the data at each start")
+    name = next((container.name for container in workload.pod.all_containers if part(container) is Part.GATE), "GATE")
     gate = f"kubectl logs {workload.object.kind.lower()}/{workload.object.name} -n {_namespace(workload)} -c {name}"
     if result is None:
         return Item(

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import guard
 from guard.doctor.finding import Rule, Severity
 from guard.doctor.report.diagnosis import Result
-from guard.doctor.report.table import Report, capital, clean
+from guard.doctor.report.table import Report, clean
 from guard.doctor.source.document import STDIN, Place
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -27,7 +27,7 @@ def to_sarif(report: Report) -> str:
     """The report for code review: each finding a result at its file and line, what is ignored suppressed with its reason."""
     diagnosis = report.diagnosis
     said = (*diagnosis.findings, *diagnosis.ignored)
-    rules = sorted({found.rule.id: found.rule for found in said}.values(), key=lambda rule: rule.id)
+    rules = sorted({result.rule.id: result.rule for result in said}.values(), key=lambda rule: rule.id)
     places = {rule.id: index for index, rule in enumerate(rules)}
     driver = {
         "name": "volume-guard doctor",
@@ -38,7 +38,7 @@ def to_sarif(report: Report) -> str:
     run = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
-        "results": [_result(found, places[found.rule.id]) for found in said],
+        "results": [_result(result, places[result.rule.id]) for result in said],
     }
     # Plain ASCII, as the JSON output: an object's name must not drive a terminal either way.
     return json.dumps({"version": "2.1.0", "$schema": _SCHEMA, "runs": [run]}, indent=2, ensure_ascii=True) + "\n"
@@ -61,26 +61,26 @@ def _rule(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _result(found: Result, index: int) -> dict[str, Any]:
-    finding, rule = found.finding, found.rule
+def _result(result: Result, index: int) -> dict[str, Any]:
+    finding, rule = result.finding, result.rule
     first, *others = in_files_first(finding.place, *finding.also)
-    owner = f" Owner: {found.owner}." if found.owner else ""
-    result: dict[str, Any] = {
+    owner = f" Owner: {result.owner}." if result.owner else ""
+    entry: dict[str, Any] = {
         "ruleId": rule.id,
         "ruleIndex": index,
-        "level": _LEVELS[rule.severity],
-        "message": {"text": clean(f"{capital(finding.message)}. Fix: {finding.fix or rule.fix}{owner}")},
-        "locations": [{"physicalLocation": _physical(first), **_logical(found)}],
+        "level": _LEVELS[result.severity],
+        "message": {"text": clean(f"{finding.message}.{result.more} Fix: {finding.fix or rule.fix}{owner}")},
+        "locations": [{"physicalLocation": _physical(first), **_logical(result)}],
     }
     if others:
-        result["relatedLocations"] = [
+        entry["relatedLocations"] = [
             {"id": number, "message": {"text": "This belongs to it."}, "physicalLocation": _physical(place)}
             for number, place in enumerate(others, 1)
         ]
-    if found.ignored:
+    if result.ignored:
         # The annotation stands in the manifest, beside what it excuses.
-        result["suppressions"] = [{"kind": "inSource", "justification": clean(found.ignored)}]
-    return result
+        entry["suppressions"] = [{"kind": "inSource", "justification": clean(result.ignored)}]
+    return entry
 
 
 def in_files_first(*places: Place) -> list[Place]:
@@ -104,8 +104,8 @@ def artifact(source: str) -> dict[str, str]:
     return {"uri": f"file://{uri}"} if isabs(source) else {"uri": uri, "uriBaseId": "%SRCROOT%"}
 
 
-def _logical(found: Result) -> dict[str, Any]:
-    subject = found.finding.subject
+def _logical(result: Result) -> dict[str, Any]:
+    subject = result.finding.subject
     if subject is None:
         return {}
     name = clean(f"{subject.kind}/{subject.full_name}")

@@ -8,8 +8,10 @@ from itertools import groupby
 from typing import Any
 
 from guard.doctor.finding import Severity
+from guard.doctor.objects.k8s_object import K8sObject
 from guard.doctor.report.checklist import Answer, Checklist
 from guard.doctor.report.diagnosis import Diagnosis, Result
+from guard.doctor.rules.guard_presence import MISSING
 from guard.doctor.source.document import Place, ReadError
 from guard.outcome import Outcome
 
@@ -21,11 +23,13 @@ class Report:
     """All that is said.
 
     Attributes:
-        path: The guarded path that was asked for.
+        path: The path that was given; empty if none was.
         outcome: How it ends.
         documents: How many documents could be read.
         objects: How many objects these held.
         live: How many of them are the cluster's.
+        judged: How many workloads there were to judge.
+        advice: What to give if there was none.
         checklists: The incident's checklist for each guarded workload.
         diagnosis: What the rules say.
         errors: What was asked for and could not be read.
@@ -39,6 +43,8 @@ class Report:
     documents: int
     objects: int
     live: int
+    judged: int
+    advice: str
     checklists: tuple[Checklist, ...]
     diagnosis: Diagnosis
     errors: tuple[ReadError, ...]
@@ -52,13 +58,13 @@ _BOLD, _DIM, _RED, _YELLOW, _GREEN, _BLUE = "1", "2", "31", "33", "32", "34"
 _SEVERITY_COLOURS = {Severity.ERROR: _RED, Severity.WARNING: _YELLOW, Severity.INFO: _BLUE}
 _ANSWER_COLOURS = {Answer.YES: _GREEN, Answer.NO: _RED, Answer.UNKNOWN: _YELLOW}
 _MIN_WIDTH = 40
-#: How many unknowns of one rule the table shows.
-_SHOWN = 5
+#: How many unknowns of one rule, places and names the table shows; how many names JSON has.
+_SHOWN, _ALIKE = 5, 20
 
 
 def to_table(report: Report) -> str:
-    """The report for a person: checklist, findings with what to do, what is unknown, one line of sum."""
-    blocks = [*_checklists(report), *_findings(report), *_rest(report), "\n".join(_wrap(report, total(report), "", 0))]
+    """Returns the report for a person: findings with what to do, the checklists, what is unknown, one line of sum."""
+    blocks = [*_findings(report), *_checklists(report), *_rest(report), "\n".join(_wrap(report, total(report), "", 0))]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -69,10 +75,10 @@ def to_json(report: Report) -> str:
         "schema": SCHEMA,
         "path": report.path,
         "outcome": report.outcome.label,
-        "read": {"documents": report.documents, "objects": report.objects, "live": report.live},
+        "read": {"documents": report.documents, "objects": report.objects, "live": report.live, "workloads": report.judged},
         "checklist": [_checklist_json(checklist) for checklist in report.checklists],
-        "findings": [_found_json(found) for found in diagnosis.findings],
-        "ignored": [{**_found_json(found), "reason": found.ignored} for found in diagnosis.ignored],
+        "findings": [_result_json(result) for result in diagnosis.findings],
+        "ignored": [{**_result_json(result), "reason": result.ignored} for result in diagnosis.ignored],
         "unknown": [
             {"rule": rule.id, "slug": rule.slug, "reason": unknown.reason, "command": unknown.command}
             for rule, unknown in diagnosis.unknown
@@ -94,27 +100,33 @@ def _checklist_json(checklist: Checklist) -> dict[str, Any]:
         }
         for item in checklist.items
     ]
-    return {"subject": checklist.subject, "path": checklist.path, "items": items}
+    return {"subject": checklist.subject, "path": checklist.path, "path_from": checklist.path_from, "items": items}
 
 
-def _found_json(found: Result) -> dict[str, Any]:
-    rule, finding, subject = found.rule, found.finding, found.finding.subject
+def _result_json(result: Result) -> dict[str, Any]:
+    rule, finding, subject = result.rule, result.finding, result.finding.subject
     return {
         "rule": rule.id,
         "slug": rule.slug,
-        "severity": rule.severity.value,
+        "severity": result.severity.value,
         "title": rule.title,
         "message": finding.message,
         "why": rule.why,
         "fix": finding.fix or rule.fix,
         "reference": rule.reference,
         "other_advice": rule.contradicts,
-        "owner": found.owner,
-        "object": subject
-        and {"kind": subject.kind, "namespace": subject.namespace, "name": subject.name, "side": subject.side.value},
+        "owner": result.owner,
+        "object": _object_json(subject) if subject else None,
+        "alike": [_object_json(obj) for obj in result.alike[:_ALIKE]],
+        "count": max(len(result.subjects), 1),
         "place": _place_json(finding.place),
         "also": [_place_json(place) for place in finding.also],
     }
+
+
+def _object_json(obj: K8sObject) -> dict[str, str]:
+    made_by = " ".join(obj.author).strip()
+    return {"kind": obj.kind, "namespace": obj.namespace, "name": obj.name, "side": obj.side.value, "made_by": made_by}
 
 
 def _place_json(place: Place) -> dict[str, Any]:
@@ -122,56 +134,72 @@ def _place_json(place: Place) -> dict[str, Any]:
 
 
 def _checklists(report: Report) -> Iterator[str]:
+    """Yields the checklists of the workloads that have errors or warnings; that of an only workload in any case."""
+    bad = {
+        str(subject)
+        for result in report.diagnosis.findings
+        if result.severity is not Severity.INFO and result.rule is not MISSING
+        for subject in result.subjects
+    }
+    others = []
     for checklist in report.checklists:
-        lines = [_paint(report, _BOLD, clean(f"{checklist.subject}, {checklist.path}"))]
+        title = f"{checklist.subject}: {checklist.path} ({checklist.path_from})"
+        if report.checklists[1:] and bad.isdisjoint(checklist.names):
+            others.append(title)
+            continue
+        lines = [_paint(report, _BOLD, clean(title))]
         for item in checklist.items:
             answer = _paint(report, _ANSWER_COLOURS[item.answer], f"{item.answer.value:<8}")
             lines.extend(_wrap(report, f"{item.question}: {item.why}", "  " + answer, 2 + 8))
             if item.command:
                 lines.append(_to_know(item.command, 10))
         yield "\n".join(lines)
+    if others:
+        more = [f"{len(others) - _ALIKE} more (all in --output json)"] if others[_ALIKE:] else []
+        yield "\n".join(line for title in (*others[:_ALIKE], *more) for line in _wrap(report, title, "path    ", 8))
 
 
 def _findings(report: Report) -> Iterator[str]:
     owners: set[str] = set()
-    for found in report.diagnosis.findings:
-        yield "\n".join(_finding(report, found, show_owner=found.owner not in owners))
-        owners.add(found.owner)
+    for result in report.diagnosis.findings:
+        yield "\n".join(_finding(report, result, show_owner=result.owner not in owners))
+        owners.add(result.owner)
 
 
-def _finding(report: Report, found: Result, *, show_owner: bool) -> Iterator[str]:
-    rule, finding = found.rule, found.finding
-    severity = _paint(report, _SEVERITY_COLOURS[rule.severity], f"{rule.severity.value:<8}")
-    subject = f"{finding.subject} ({finding.subject.side.value})" if finding.subject else ""
-    places = ", ".join(str(place) for place in (finding.place, *finding.also))
-    yield severity + _paint(report, _BOLD, f"{rule.id} {rule.slug}") + clean(f"  {subject}" if subject else "")
-    yield _paint(report, _DIM, clean(f"        {places}"))
-    yield from _wrap(report, capital(finding.message) + ".", "        ", 8)
+def _finding(report: Report, result: Result, *, show_owner: bool) -> Iterator[str]:
+    rule, finding = result.rule, result.finding
+    severity = _paint(report, _SEVERITY_COLOURS[result.severity], f"{result.severity.value:<8}")
+    subject = f"  {_title(finding.subject)} ({finding.subject.side.value})" if finding.subject else ""
+    places = [str(place) for place in (finding.place, *finding.also)]
+    listed = ", ".join(places[:_SHOWN]) + (f" and {len(places) - _SHOWN} more" if places[_SHOWN:] else "")
+    yield severity + _paint(report, _BOLD, f"{rule.id} {rule.slug}") + clean(subject)
+    yield _paint(report, _DIM, clean(f"        {listed}"))
+    yield from _wrap(report, finding.message + "." + result.more, "        ", 8)
     yield from _wrap(report, f"Fix: {finding.fix or rule.fix}", "        ", 8)
-    if found.owner and show_owner:
-        yield from _wrap(report, f"Owner: {found.owner}.", "        ", 8)
+    if result.owner and show_owner:
+        yield from _wrap(report, f"Owner: {result.owner}.", "        ", 8)
     if rule.contradicts:
         yield from _wrap(report, f"Other advice: {rule.contradicts}", "        ", 8)
 
 
+def _title(obj: K8sObject) -> str:
+    """The object, and for what a controller made the controller: that is what somebody can change."""
+    kind, name = obj.author
+    return f"{obj} (made by {kind} {name})" if name else str(obj)
+
+
 def _rest(report: Report) -> Iterator[str]:
-    diagnosis = report.diagnosis
-    if diagnosis.unknown:
+    ignored = (
+        f"{result.rule.id} {result.rule.slug}, {result.finding.subject}: {result.ignored}"
+        for result in report.diagnosis.ignored
+    )
+    errors = (f"{error.place}: {error.reason}" for error in report.errors)
+    if report.diagnosis.unknown:
         yield "\n".join(_unknown(report))
-    if diagnosis.ignored:
-        yield "\n".join(
-            line
-            for found in diagnosis.ignored
-            for line in _wrap(
-                report, f"{found.rule.id} {found.rule.slug}, {found.finding.subject}: {found.ignored}", "ignored ", 8
-            )
-        )
-    if report.errors:
-        yield "\n".join(
-            line for error in report.errors for line in _wrap(report, f"{error.place}: {error.reason}", "not read ", 9)
-        )
-    if report.skipped:
-        yield "\n".join(line for sentence in report.skipped for line in _wrap(report, sentence, "skipped ", 8))
+    for first, sentences in (("ignored ", ignored), ("unread  ", errors), ("skipped ", report.skipped)):
+        lines = [line for sentence in sentences for line in _wrap(report, sentence, first, 8)]
+        if lines:
+            yield "\n".join(lines)
 
 
 def _unknown(report: Report) -> Iterator[str]:
@@ -189,15 +217,15 @@ def _unknown(report: Report) -> Iterator[str]:
 
 
 def total(report: Report) -> str:
-    """The sum in one line, which holds no foreign text."""
-    counts = [
-        f"{sum(found.rule.severity is severity for found in report.diagnosis.findings)} {severity.value}"
-        for severity in Severity
-    ]
-    unknown = len(report.diagnosis.unknown)
-    said = f"{', '.join(counts)}, {unknown} unknown in {report.objects} objects ({report.live} of the cluster)"
-    worst = next((found.rule.id for found in report.diagnosis.findings), "")
-    return said + (f". More: guard explain {worst}" if worst else "")
+    """Returns the sum in one line, which holds no foreign text."""
+    results = report.diagnosis.findings
+    counts = [f"{sum(result.severity is severity for result in results)} {severity.value}" for severity in Severity]
+    given = f"{report.objects} objects ({report.live} of the cluster)"
+    if not report.judged:
+        found = f"{', '.join(counts)}, but " if results else ""
+        return f"{found}no workload was judged in {given}. {report.advice}"
+    sentence = f"{', '.join(counts)}, {len(report.diagnosis.unknown)} unknown in {given}"
+    return sentence + (f". More: guard explain {results[0].rule.id}" if results else "")
 
 
 def _wrap(report: Report, sentence: str, first: str, indent: int) -> list[str]:
@@ -210,11 +238,6 @@ def _wrap(report: Report, sentence: str, first: str, indent: int) -> list[str]:
 def _to_know(command: str, indent: int) -> str:
     """A command on one line, however long: it is there to be copied."""
     return " " * indent + clean(f"to know: {command}")
-
-
-def capital(sentence: str) -> str:
-    """With a capital letter, as a sentence starts."""
-    return sentence[:1].upper() + sentence[1:]
 
 
 def clean(sentence: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from guard.doctor.finding import Severity
 from guard.doctor.report.diagnosis import Result
 from guard.doctor.report.sarif import in_files_first
-from guard.doctor.report.table import Report, capital, clean, total
+from guard.doctor.report.table import Report, clean, total
 from guard.doctor.source.document import STDIN
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
@@ -30,19 +30,19 @@ def escape_property(value: str) -> str:
     return escape(value).replace(":", "%3A").replace(",", "%2C")
 
 
-def _command(found: Result) -> str:
-    finding, rule = found.finding, found.rule
-    lines = [f"{capital(clean(finding.message))}.", f"Fix: {clean(finding.fix or rule.fix)}"]
-    if found.owner:
-        lines.append(f"Owner: {clean(found.owner)}.")
-    properties = ",".join(f"{name}={escape_property(value)}" for name, value in _properties(found))
-    return f"::{_COMMANDS[rule.severity]} {properties}::{escape(chr(10).join(lines))}"
+def _command(result: Result) -> str:
+    finding, rule = result.finding, result.rule
+    lines = [f"{clean(finding.message + "." + result.more)}", f"Fix: {clean(finding.fix or rule.fix)}"]
+    if result.owner:
+        lines.append(f"Owner: {clean(result.owner)}.")
+    properties = ",".join(f"{name}={escape_property(value)}" for name, value in _properties(result))
+    return f"::{_COMMANDS[result.severity]} {properties}::{escape(chr(10).join(lines))}"
 
 
-def _properties(found: Result) -> Iterator[tuple[str, str]]:
-    place = in_files_first(found.finding.place, *found.finding.also)[0]
+def _properties(result: Result) -> Iterator[tuple[str, str]]:
+    place = in_files_first(result.finding.place, *result.finding.also)[0]
     if place.source != STDIN:
         yield "file", clean(place.source)
         if place.line is not None:
             yield "line", str(place.line)
-    yield "title", f"{found.rule.id} {found.rule.slug}"
+    yield "title", f"{result.rule.id} {result.rule.slug}"

@@ -100,8 +100,11 @@ def _is_init(workload: Workload, container: Container) -> bool:
 
 def _missing(index: ObjectIndex) -> Iterator[Verdict]:
     for workload in index.guarded:
-        if _guard_containers(workload, Part.GATE) or index.assumed:
+        if _guard_containers(workload, Part.GATE) or not index.is_sure(workload):
             continue
+        path = index.path_of(workload)
+        if not any(app.mount_at(path) for app in applications(workload)):
+            continue  # a volume comes first
         pods = index.pods_of(workload)
         if pods and all(_guard_containers(pod, Part.GATE) for pod in pods):
             continue  # an admission policy puts it into the pods, not into their template

@@ -1,7 +1,6 @@
 """VG101 to VG103, VG106 and VG107: what stands at the guarded path, or does not. Pure."""
 
 from collections.abc import Iterator
-from difflib import SequenceMatcher
 
 from guard.doctor.finding import Finding, Rule, Severity, Unknown, Verdict
 from guard.doctor.index import ObjectIndex
@@ -56,8 +55,8 @@ EMPTY_DIR_FOR_CLAIM = Rule(
     "Replace emptyDir by persistentVolumeClaim with this claim, or delete neither before you looked at both.",
     _VOLUMES + "#emptydir",
 )  # fmt: skip
-#: A mountPath this like the guarded path is a slip of the same path, not another one.
-_ALIKE = 0.8
+#: Names in a sentence.
+_NAMES = 3
 #: Volume fields that end with the pod, and the kind in GUARD_KINDS that waives them. An empty field is emptyDir.
 _EPHEMERAL = {
     "": "empty-dir", "emptyDir": "empty-dir", "configMap": "config", "downwardAPI": "config", "secret": "memory",
@@ -68,11 +67,9 @@ _GIVEN = frozenset({"configMap", "downwardAPI", "secret", "projected", "image"})
 
 
 def _not_mounted(index: ObjectIndex) -> Iterator[Verdict]:
-    if not index.guarded and any(index.workloads):
-        yield Unknown(
-            f"no workload given mounts {index.path} or names it",
-            "guard doctor --path PATH ... (where does the application keep its data?)",
-        )
+    serving = [workload for workload in index.workloads if not workload.runs_to_end and applications(workload)]
+    if serving and not index.guarded:
+        yield _nowhere(index, serving)
     for workload in index.guarded:
         path = index.path_of(workload)
         if _is_covered(workload, path):
@@ -81,12 +78,33 @@ def _not_mounted(index: ObjectIndex) -> Iterator[Verdict]:
             yield _nothing_there(index, workload, path)
 
 
+def _nowhere(index: ObjectIndex, serving: list[Workload]) -> Verdict:
+    """Nothing shows where any workload keeps data; if a path was given, nothing is mounted there."""
+    names = ", ".join(str(workload.object) for workload in serving[:_NAMES]) + (", ..." if serving[_NAMES:] else "")
+    if index.path:
+        elsewhere = [(workload, mounts[0][2]) for workload in serving if (mounts := _claims_elsewhere(workload))]
+        listed = ", ".join(f"{workload.object.name}: {where}" for workload, where in elsewhere[:_NAMES])
+        message = f"no workload given ({names}) mounts anything at {index.path}" + (
+            f"; their claims are mounted elsewhere ({listed})" if elsewhere else ""
+        )
+        first = elsewhere[0][0] if elsewhere else serving[0]
+        return Finding(message, first.object.place(*first.pod.at, "containers"), first.object)
+    return Unknown(
+        f"no path was given, and nothing shows where {names} keep data"
+        if serving[1:]
+        else f"no path was given, and nothing shows where {names} keeps data",
+        "guard doctor --path PATH ... (where does the application keep its data?)",
+    )
+
+
 def _nothing_there(index: ObjectIndex, workload: Workload, path: str) -> Finding:
     names = ", ".join(container.name for container in applications(workload))
     message = (
         f"nothing is mounted at {path} in {'the applied object' if workload.object.side is Side.LIVE else 'this file'}"
     )
-    message += f" (container {names}): what is written there is lost with the container"
+    target = index.target_of(workload)
+    why = f", {target.reason}" if target and target.reason != "--path" else ""
+    message += f" (container {names}{why}): what is written there is lost with the container"
     dangling = [
         mount
         for container in applications(workload)
@@ -110,9 +128,9 @@ def _nothing_there(index: ObjectIndex, workload: Workload, path: str) -> Finding
             _apply(workload, other, path),
         )
     at = dangling[0].at if dangling else (*workload.pod.at, "containers")
-    return Finding(
-        message + also[0], workload.object.place(*at), workload.object, fix=also[1] or _mount_it(index, workload, path)
-    )
+    fix = also[1] or _mount_it(index, workload, path)
+    is_guess = not index.is_sure(workload)
+    return Finding(message + also[0], workload.object.place(*at), workload.object, fix=fix, is_guess=is_guess)
 
 
 def _mount_it(index: ObjectIndex, workload: Workload, path: str) -> str:
@@ -170,11 +188,7 @@ def _path_mismatch(index: ObjectIndex) -> Iterator[Verdict]:
         if _is_covered(workload, path):
             continue
         elsewhere = _claims_elsewhere(workload)
-        if (
-            elsewhere
-            and (index.assumed or _is_by_reference(workload))
-            and not any(_alike(mounted, path) for _, _, mounted in elsewhere)
-        ):
+        if elsewhere and not index.path and _is_by_reference(workload):
             mounted = ", ".join(where for _, _, where in elsewhere)
             yield Unknown(
                 f"{workload.object} mounts its claims at {mounted}, nothing shows that it keeps data at {path}",
@@ -189,6 +203,7 @@ def _path_mismatch(index: ObjectIndex) -> Iterator[Verdict]:
                 workload.object.place(*(mount.at if mount else container.at), "mountPath"),
                 workload.object,
                 fix=f"{save_first(workload, path, container.name)} Then mountPath: {path}",
+                is_guess=not index.is_sure(workload),
             )
 
 
@@ -197,20 +212,9 @@ def _is_by_reference(workload: Workload) -> bool:
     return any(knows_the_guard(container) and not guarded_path(container) for container in workload.pod.all_containers)
 
 
-def _alike(mounted: str, path: str) -> bool:
-    return SequenceMatcher(None, mounted, path).ratio() >= _ALIKE
-
-
 def _unused_volume(index: ObjectIndex) -> Iterator[Verdict]:
     for workload in index.workloads:
-        mounted = {mount.volume for container in workload.pod.all_containers for mount in container.mounts}
-        for container in workload.pod.all_containers:
-            devices = mapping(workload.object.body, *container.at).get("volumeDevices")
-            mounted |= (
-                {str(item.get("name")) for item in devices if isinstance(item, dict)}
-                if isinstance(devices, list)
-                else set()
-            )
+        mounted = {name for container in workload.pod.all_containers for name in container.volume_names}
         for volume in workload.pod.volumes.values():
             if volume.is_persistent and volume.name not in mounted:
                 what = f"volume {volume.name} (claim {volume.claim})" if volume.claim else f"{TEMPLATE} {volume.name}"
@@ -246,6 +250,7 @@ def _ephemeral(index: ObjectIndex) -> Iterator[Verdict]:
                 workload.object,
                 fix=f"{save_first(workload, path, container.name)} Then, as volume {volume.name}: persistentVolumeClaim: "
                 f"{{claimName: {unused[0] if unused else 'CLAIM'}}}",
+                is_guess=not index.is_sure(workload),
             )
 
 

@@ -54,7 +54,8 @@ def _host_path(index: ObjectIndex) -> Iterator[Verdict]:
                 message = (
                     f"{path} is the folder {folder} of whichever node the pod runs on (volume {volume.name}, hostPath)"
                 )
-                yield Finding(message, workload.object.place(*volume.at), workload.object)
+                is_guess = not index.is_sure(workload)
+                yield Finding(message, workload.object.place(*volume.at), workload.object, is_guess=is_guess)
 
 
 def _node_local(index: ObjectIndex) -> Iterator[Verdict]:

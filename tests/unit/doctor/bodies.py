@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from guard.doctor.source.reader import read
 
 Body = dict[str, Any]
 PATH = "/app/skills"
+ASKED = re.compile(r"# --path (\S+)")
 CLAIM = "claude-skills-storage"
 
 
@@ -164,6 +166,9 @@ def load(files: tuple[str, ...], live: tuple[str, ...] = (), stdin: bytes = b"")
     return Loaded(loaded.objects, given.errors, [*given.skipped, *loaded.skipped], loaded.duplicate_keys)
 
 
-def index_of(*files: Path, path: str = PATH) -> ObjectIndex:
+def index_of(*files: Path) -> ObjectIndex:
+    """Objects of files, with the path that the first line of one asks for (`# --path /data`)."""
     loaded = load(tuple(map(str, files)))
+    asked = [ASKED.match(file.read_text()) for file in files if file.is_file()]
+    path = next((match[1] for match in asked if match), "")
     return ObjectIndex(tuple(loaded.objects), path, tuple(loaded.duplicate_keys), tuple(loaded.errors))

@@ -85,11 +85,11 @@ class TestUnusedClaim:
         assert guarded(*several, deployment("claude-skills"), claim(CLAIM)) == ["dev/claude-skills"]
 
     def test_two_that_are_as_near_are_both_left_open(self) -> None:
-        assert errors(deployment("skills-api"), deployment("skills-server"), claim(CLAIM)) == []
+        assert errors(deployment("skills-api"), deployment("skills-server"), claim(CLAIM), path="") == []
 
     @pytest.mark.parametrize("name", ["data", "app-data", "storage"])
     def test_a_claim_without_a_telling_word_shows_nothing(self, name: str) -> None:
-        assert errors(NGINX, deployment("app"), claim(name)) == []
+        assert errors(NGINX, deployment("app"), claim(name), path="") == []
 
     def test_a_claim_of_another_namespace_shows_nothing(self) -> None:
         assert guarded(deployment("claude-skills"), claim(CLAIM, "prod"), NGINX) == []
@@ -100,7 +100,7 @@ class TestUnusedClaim:
 
     def test_a_workload_with_a_claim_of_its_own_is_not_taken_for_one_without(self) -> None:
         own = deployment("claude-skills", mounts={"claude-skills-v2": "/srv/skills"})
-        assert errors(own, claim(CLAIM), claim("claude-skills-v2"), NGINX) == []
+        assert errors(own, claim(CLAIM), claim("claude-skills-v2"), NGINX, path="") == []
 
     def test_a_claim_that_only_a_backup_mounts_is_still_the_applications(self) -> None:
         backup = cron_job("claude-skills-backup", {CLAIM: PATH})

@@ -140,9 +140,8 @@ class TestOperators:
 
     def test_what_an_operator_made_is_judged_also_where_the_operators_object_was_given(self) -> None:
         own = made("SkillServer", "claude", {"template": {"spec": bare()}})
-        other = claim("other")
-        assert "VG101 claude-skills" in findings(self.OWNED, other)
-        assert "VG101 claude-skills" in findings(self.OWNED, other, own)
+        assert "VG101 claude-skills" in findings(self.OWNED, claim())
+        assert "VG101 claude-skills" in findings(self.OWNED, claim(), own)
 
     def test_any_kind_with_a_pod_template_is_a_workload(self) -> None:
         rollout = made("Rollout", "claude-skills", {"template": {"spec": pod_spec()}})
