@@ -121,6 +121,10 @@ class ObjectIndex:
         """Everything that runs pods, by the identity of its object."""
         return {id(obj): workload for obj in self.objects if (workload := as_workload(obj))}
 
+    def workload_of(self, obj: K8sObject) -> Workload | None:
+        """Returns an object that was given as the workload that it is."""
+        return self._workload_of.get(id(obj))
+
     @cached_property
     def workloads(self) -> tuple[Workload, ...]:
         """Everything that runs pods by its own right: what a controller made (a Deployment's pods) is left out."""

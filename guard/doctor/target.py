@@ -221,6 +221,10 @@ def _hints(workload: Workload) -> Iterator[tuple[str, str]]:
 
 def _of_settings(workload: Workload) -> Target | None:
     """Returns a path that only a variable or an ephemeral mount shows; known settings and images have rules of their own."""
+    for path, reason in _hints(workload):
+        volumes = (workload.pod.volume_at(container, path) for container in applications(workload))
+        if any(volume is not None and volume.kind == "hostPath" for volume in volumes):
+            return Target(path, reason, is_fact=False)
     told = {data.path for container in applications(workload) for data in set_paths(container, {})}
     for setting in path_settings(workload):
         if (setting.is_for_data or covers(DEFAULT_PATH, setting.path)) and setting.path not in told:

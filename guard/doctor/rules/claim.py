@@ -6,7 +6,8 @@ from typing import Any
 
 from guard.doctor.finding import Finding, Rule, Severity, Unknown, Verdict
 from guard.doctor.index import ObjectIndex
-from guard.doctor.objects.k8s_object import K8sObject
+from guard.doctor.objects.k8s_object import K8sObject, same_namespace
+from guard.doctor.objects.names import shared
 from guard.doctor.objects.workload import Workload
 from guard.doctor.source.document import Side
 from guard.doctor.source.tree import mappings, text, whole
@@ -171,7 +172,17 @@ def _unused(index: ObjectIndex) -> Iterator[Verdict]:
             )
             continue
         asked = ", ".join(sorted(set(map(str, near[:_NAMES])))) + (", ..." if len(near) > _NAMES else "")
-        yield Finding(f"no workload or pod given uses this claim (looked at {asked})", claim.place(), claim)
+        message = f"no workload or pod given uses this claim (looked at {asked}){_taken_over(index, claim)}"
+        yield Finding(message, claim.place(), claim)
+
+
+def _taken_over(index: ObjectIndex, claim: K8sObject) -> str:
+    """A younger claim of a like name that a workload uses: the data can still be in the old one."""
+    for user, other in index.claimants:
+        later = other.text("metadata", "creationTimestamp") > claim.text("metadata", "creationTimestamp") > ""
+        if later and same_namespace(other.namespace, claim.namespace) and shared(claim.name, other.name):
+            return f": {user.object} uses claim {other.name}, which was created later: its earlier data can be here"
+    return ""
 
 
 def _unused_condition(claim: K8sObject) -> Mapping[str, Any] | None:

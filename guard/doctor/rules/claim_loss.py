@@ -1,11 +1,13 @@
 """VG205, VG206, VG213 and VG214: claims that were replaced, or are about to go. Pure."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from guard.doctor.finding import Finding, Rule, Severity, Verdict
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.k8s_object import K8sObject
 from guard.doctor.objects.ownership import owner_of
+from guard.doctor.objects.workload import ORDINAL
 from guard.doctor.source.document import Side
 from guard.doctor.source.tree import text
 
@@ -97,14 +99,37 @@ def _retention(index: ObjectIndex) -> Iterator[Verdict]:
 def _prunable(index: ObjectIndex) -> Iterator[Verdict]:
     for claim in dict.fromkeys(claim for _, claim in index.guarded_claims):
         owner = owner_of(claim)
-        if owner is None or claim.side is Side.FILE:
+        if owner is None or is_protected(claim, owner.tool) or claim.side is Side.FILE or is_dropped(index, claim):
             continue
-        how = "nothing keeps it from deleting it"
-        if is_protected(claim, owner.tool):
-            if owner.tool != "Argo CD" or _options(claim) & {"Delete=false", "Delete=confirm"}:
-                continue
-            how = "Prune=false does not keep it when the Application is deleted"
-        yield Finding(f"{owner.tool} {owner.unit} owns this claim and {how}", claim.place("metadata"), claim)
+        message = f"{owner.tool} {owner.unit} owns this claim and nothing keeps it from deleting it"
+        yield Finding(message, claim.place("metadata"), claim)
+    for workload in index.workloads:
+        for at, template in workload.templates:
+            owner = owner_of(template)
+            if owner is not None and owner.tool == "Argo CD" and not is_protected(template, owner.tool):
+                message = (
+                    f"volumeClaimTemplate {template.name} carries the mark of Argo CD's {owner.unit} ({owner.mark}): its claims look like "
+                    "objects of the Application that the source does not have, and are pruned"
+                )
+                fix = "Remove the mark from the template's metadata, or add argocd.argoproj.io/sync-options: Prune=false,Delete=false."
+                yield Finding(message, workload.object.place(*at, "metadata"), workload.object, fix, about=(template,))
+
+
+def is_dropped(index: ObjectIndex, claim: K8sObject) -> bool:
+    """Whether the files have other objects of a claim's owner, but not the claim: upgrade-removes-claim reports it."""
+    owner = owner_of(claim)
+    if owner is None or index.counterpart(claim) is not None:
+        return False
+    if ORDINAL.search(claim.name) and not text(claim.annotations, "meta.helm.sh/release-name"):
+        return False  # a StatefulSet made it, which can copy its labels to it
+    return (owner.tool, owner.unit) in _rendered(index)
+
+
+@lru_cache(maxsize=1)
+def _rendered(index: ObjectIndex) -> frozenset[tuple[str, str]]:
+    """Tool and unit of every owner of which the files have an object that the cluster has too."""
+    owners = (owner_of(obj) for obj in index.objects if obj.side is Side.LIVE and index.counterpart(obj))
+    return frozenset((owner.tool, owner.unit) for owner in owners if owner)
 
 
 def is_protected(claim: K8sObject, tool: str) -> bool:
@@ -112,16 +137,13 @@ def is_protected(claim: K8sObject, tool: str) -> bool:
     if tool == "Helm":
         return text(claim.annotations, "helm.sh/resource-policy") == "keep"
     if tool == "Argo CD":
-        return bool(_options(claim) & {"Prune=false", "Prune=confirm"})
+        options = text(claim.annotations, "argocd.argoproj.io/sync-options").replace(" ", "").split(",")
+        return "Prune=false" in options or "Prune=confirm" in options
     if tool == "Flux":
         return text(claim.annotations, "kustomize.toolkit.fluxcd.io/prune") == "disabled" or (
             text(claim.annotations, "helm.sh/resource-policy") == "keep"
         )
     return True  # of other tools we know no such mark
-
-
-def _options(claim: K8sObject) -> set[str]:
-    return set(text(claim.annotations, "argocd.argoproj.io/sync-options").replace(" ", "").split(","))
 
 
 CHECKS = (

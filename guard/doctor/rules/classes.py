@@ -11,7 +11,7 @@ from guard.doctor.rules.backups import backups_of
 from guard.doctor.rules.claim_loss import rescue
 from guard.doctor.source.document import Side
 from guard.doctor.source.tree import Path
-from guard.doctor.storage import class_name, is_bound, is_default, leaves_class_open, reclaim_policy
+from guard.doctor.storage import ReclaimPolicy, class_name, is_bound, is_default, leaves_class_open, reclaim_policy
 
 _PVC = "PersistentVolumeClaim"
 _CLASSES = "https://kubernetes.io/docs/concepts/storage/storage-classes/"
@@ -150,22 +150,33 @@ def _is_free(volume: K8sObject) -> bool:
 
 def _reclaim_delete(index: ObjectIndex) -> Iterator[Verdict]:
     for claim in unique(claim for _, claim in index.guarded_claims):
-        if backups_of(index, claim):
+        if backups_of(index, claim) or (claim.side is Side.FILE and index.counterpart(claim)):
             continue
         policy = reclaim_policy(index, claim)
-        if policy is None:
-            name = class_name(claim) or ""
-            yield Unknown(
-                f"no StorageClass and no volume of claim {claim.name} given, so its reclaimPolicy is open",
-                f"kubectl get storageclass {name} -o yaml; kubectl get pv -o yaml".replace("  ", " "),
-            )
-        elif policy.name == "Delete" and policy.source.kind == "PersistentVolume":
-            message = f"volume {policy.source.name} of claim {claim.full_name} has reclaimPolicy Delete"
-            fix = RECLAIM_DELETE.fix.replace("NAME", policy.source.name)
-            yield Finding(message, policy.place, policy.source, fix=fix, about=(claim,))
-        elif policy.name == "Delete":
-            what = "reclaimPolicy Delete" if policy.is_written else "no reclaimPolicy, which means Delete"
-            yield Finding(f"class {policy.source.name} of this claim has {what}", policy.place, claim)
+        if policy is not None and policy.source.kind == "PersistentVolume":
+            if policy.name == "Delete":
+                message = f"volume {policy.source.name} of claim {claim.full_name} has reclaimPolicy Delete"
+                fix = RECLAIM_DELETE.fix.replace("NAME", policy.source.name)
+                yield Finding(message, policy.place, policy.source, fix=fix, about=(claim,))
+        else:
+            yield from _class_deletes(policy, claim, claim, f"claim {claim.name}")
+    for workload in index.guarded:
+        for _, template in workload.templates:
+            if not index.made_from(workload, template.name):
+                policy = reclaim_policy(index, template)
+                yield from _class_deletes(policy, template, workload.object, f"volumeClaimTemplate {template.name}")
+
+
+def _class_deletes(policy: ReclaimPolicy | None, claim: K8sObject, subject: K8sObject, what: str) -> Iterator[Verdict]:
+    if policy is None:
+        name = class_name(claim) or ""
+        yield Unknown(
+            f"no StorageClass and no volume of {what} given, so its reclaimPolicy is open",
+            f"kubectl get storageclass {name} -o yaml; kubectl get pv -o yaml".replace("  ", " "),
+        )
+    elif policy.name == "Delete":
+        written = "reclaimPolicy Delete" if policy.is_written else "no reclaimPolicy, which means Delete"
+        yield Finding(f"class {policy.source.name} of {what} has {written}", policy.place, subject, about=(claim,))
 
 
 def _released(index: ObjectIndex) -> Iterator[Verdict]:

@@ -97,7 +97,8 @@ def _deletes_all(index: ObjectIndex) -> Iterator[Verdict]:
                 and not _is_scratch(workload, mount)
             ):
                 claim = workload.pod.volumes[mount.volume].claim or mount.volume
-                message = f"container {container.name} deletes all of {mount.path} (claim {claim}) {when}{_others(index, workload, claim)}"
+                moment = "whenever it runs" if workload.runs_to_end else when
+                message = f"container {container.name} deletes all of {mount.path} (claim {claim}) {moment}{_others(index, workload, claim)}"
                 yield Finding(message, workload.object.place(*container.at), workload.object)
 
 

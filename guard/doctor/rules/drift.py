@@ -55,7 +55,7 @@ def _pairs(index: ObjectIndex) -> Iterator[tuple[K8sObject, K8sObject]]:
 
 def _workload_pairs(index: ObjectIndex) -> Iterator[tuple[Workload, Workload]]:
     for live, file in _pairs(index):
-        here, there = as_workload(live), as_workload(file)
+        here, there = index.workload_of(live), index.workload_of(file)
         if here is not None and there is not None:
             yield here, there
 
@@ -258,7 +258,7 @@ def _undone(index: ObjectIndex) -> Iterator[Verdict]:
         if owner is None:
             continue
         file = index.counterpart(obj)
-        workload = as_workload(obj)
+        workload = index.workload_of(obj)
         differs = file is not None and _differs(index, obj, file)
         path = index.path_of(workload) if workload else ""
         bare = (
@@ -277,7 +277,7 @@ def _undone(index: ObjectIndex) -> Iterator[Verdict]:
 
 def _differs(index: ObjectIndex, live: K8sObject, file: K8sObject) -> bool:
     settings, reviewed = _settings_of_both(index, live, file)
-    here, there = as_workload(live), as_workload(file)
+    here, there = index.workload_of(live), index.workload_of(file)
     if settings != reviewed or here is None or there is None:
         return settings != reviewed
     mounts, meant = _mounts_of_both(index, here, there)

@@ -7,11 +7,9 @@ from guard.doctor.finding import Finding, Rule, Severity, Verdict
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.k8s_object import K8sObject, same_namespace
 from guard.doctor.objects.ownership import owner_of
-from guard.doctor.objects.workload import ORDINAL, as_workload
 from guard.doctor.rules.advice import namespace
-from guard.doctor.rules.claim_loss import is_protected
+from guard.doctor.rules.claim_loss import is_dropped, is_protected
 from guard.doctor.source.document import Side
-from guard.doctor.source.tree import text
 
 _PVC = "PersistentVolumeClaim"
 
@@ -73,7 +71,7 @@ def _not_applied(index: ObjectIndex) -> Iterator[Verdict]:
 def _apply_with_care(index: ObjectIndex, obj: K8sObject) -> str:
     """What to do about an object that was not applied: a claim, and a workload with claims, would start empty."""
     apply = f"kubectl apply -f {obj.source} -n {namespace(obj)}"
-    workload = as_workload(obj)
+    workload = index.workload_of(obj)
     if obj.kind == "PersistentVolumeClaim":
         users = [index.other_side(user) for user in index.workloads_with(obj)]
         used = [
@@ -99,26 +97,12 @@ def _is_live(index: ObjectIndex, obj: K8sObject, claim: str) -> bool:
 
 
 def _removed(index: ObjectIndex) -> Iterator[Verdict]:
-    rendered = {_owner(live) for live in index.objects if live.side is Side.LIVE and index.counterpart(live)} - {None}
     for claim in index.live(_PVC):
         owner = owner_of(claim)
-        if (
-            owner is None
-            or index.counterpart(claim)
-            or _owner(claim) not in rendered
-            or is_protected(claim, owner.tool)
-        ):
-            continue
-        if ORDINAL.search(claim.name) and not text(claim.annotations, "meta.helm.sh/release-name"):
-            continue  # a StatefulSet made it, which may copy its labels to it
-        when = "sync, where it prunes," if owner.reconciles else "upgrade"
-        message = f"{owner.tool} {owner.unit} owns this claim and the files given no longer have it: the next {when} deletes it"
-        yield Finding(message, claim.place("metadata"), claim)
-
-
-def _owner(obj: K8sObject) -> tuple[str, str] | None:
-    owner = owner_of(obj)
-    return (owner.tool, owner.unit) if owner else None
+        if owner is not None and is_dropped(index, claim) and not is_protected(claim, owner.tool):
+            when = "sync, where it prunes," if owner.reconciles else "upgrade"
+            message = f"{owner.tool} {owner.unit} owns this claim and the files given no longer have it: the next {when} deletes it"
+            yield Finding(message, claim.place("metadata"), claim)
 
 
 def _kind_changed(index: ObjectIndex) -> Iterator[Verdict]:

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 from guard.doctor.finding import Finding, Rule, Severity, Verdict
 from guard.doctor.index import ObjectIndex
-from guard.doctor.objects.k8s_object import K8sObject
+from guard.doctor.objects.claim_names import image_names
+from guard.doctor.objects.k8s_object import K8sObject, same_namespace
 from guard.doctor.objects.workload import ORDINAL, Workload
 from guard.doctor.source.document import Side
 from guard.doctor.source.tree import mapping, text, texts
@@ -146,6 +147,37 @@ def _templates(index: ObjectIndex) -> Iterator[Verdict]:
             yield from _changed(workload, other)
         if workload.object.side is Side.LIVE or other is None:
             yield from _orphans(index, workload)
+        if workload.object.side is Side.FILE and other is None:
+            yield from _renamed(index, workload)
+
+
+def _renamed(index: ObjectIndex, file: Workload) -> Iterator[Verdict]:
+    """A StatefulSet of the cluster that has the same templates and images under another name, which the files no longer have."""
+    for live in index.workloads:
+        is_it = (
+            live.object.kind == "StatefulSet"
+            and live.object.side is Side.LIVE
+            and live.claim_templates == file.claim_templates
+        )
+        if (
+            not is_it
+            or not file.claim_templates
+            or index.counterpart(live.object)
+            or image_names(live) != image_names(file)
+        ):
+            continue
+        if same_namespace(live.object.namespace, file.object.namespace):
+            template, old, new = file.claim_templates[0], live.object.name, file.object.name
+            message = (
+                f"the cluster has it as {old}, the file as {new}: the data stays in claim {template}-{old}-0, and "
+                f"{template}-{new}-0 starts empty"
+            )
+            yield Finding(
+                message,
+                live.object.place("metadata", "name"),
+                live.object,
+                also=(file.object.place("metadata", "name"),),
+            )
 
 
 def _changed(live: Workload, file: Workload) -> Iterator[Verdict]:

@@ -106,7 +106,7 @@ def _deletes_at_start(index: ObjectIndex) -> Iterator[Verdict]:
         for container in workload.pod.all_containers:
             lost = _emptied(workload, container)
             for mount in workload.pod.claim_mounts(container):
-                if mount.path in lost and _holds_data(index, workload, mount):
+                if any(covers(path, mount.path) for path in lost) and _holds_data(index, workload, mount):
                     message = f"container {container.name} deletes all of {mount.path} (claim {workload.pod.volumes[mount.volume].claim or mount.volume}) when it starts"
                     yield Finding(message, workload.object.place(*container.at, "command"), workload.object)
 
