@@ -1,22 +1,19 @@
 """The corpus: cases/<rule>/<fail|pass|unknown>-<what>.yaml, each named for its verdict."""
 
-import io
 from pathlib import Path
 
 import pytest
 
 from guard.doctor.catalogue import RULES
 from guard.doctor.report.diagnosis import Diagnosis, diagnose
-from guard.doctor.index import ObjectIndex
-from guard.doctor.objects import load
+from tests.unit.doctor.bodies import index_of
 
 CASES = Path(__file__).parent / "cases"
 ALL = sorted(CASES.glob("VG*/*.yaml"))
 
 
 def diagnosis_of(case: Path) -> Diagnosis:
-    loaded = load((str(case),), (), io.BytesIO())
-    return diagnose(ObjectIndex(tuple(loaded.objects), "/app/skills", tuple(loaded.repeated), tuple(loaded.broken)))
+    return diagnose(index_of(case))
 
 
 def name_of(case: Path) -> str:
