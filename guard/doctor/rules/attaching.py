@@ -54,6 +54,8 @@ _EVENTS: Mapping[str, str] = {
     r"MountVolume|Unable to attach or mount volumes|AttachVolume\.Attach failed": "The message names the cause at the node or in the "
     "storage system. Do not delete the claim.",
 }
+#: Kinds whose events count.
+_ABOUT = frozenset({"Pod", "PersistentVolumeClaim"})
 #: Characters of an event in a message.
 _SHOWN = 240
 _SERIOUS = frozenset({"DataLoss", "Inaccessible"})
@@ -62,15 +64,16 @@ _VSPHERE = "volumehealth.storage.kubernetes.io/messages"
 
 def _not_attached(index: ObjectIndex) -> Iterator[Verdict]:
     seen: set[tuple[str, str]] = set()
+    given = {kind for kind in _ABOUT if any(index.live(kind))}
     for event in index.of("Event"):
         said = event.text("message") or event.text("note")
         field = "involvedObject" if event.get("involvedObject") else "regarding"
         kind, namespace, name = (event.text(field, part) for part in ("kind", "namespace", "name"))
         sign, fix = next(((sign, fix) for sign, fix in _EVENTS.items() if re.search(sign, said)), ("", ""))
-        if not sign or kind not in {"Pod", "PersistentVolumeClaim"} or event.text("type") == "Normal":
+        if not sign or kind not in _ABOUT or event.text("type") == "Normal":
             continue
         about = index.find(kind, namespace, name, Side.LIVE)
-        if about is None and any(index.live(kind)):
+        if about is None and kind in given:
             continue  # it is gone
         if about is not None and kind == "Pod" and _runs(about):
             continue

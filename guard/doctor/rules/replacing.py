@@ -8,6 +8,7 @@ from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.claim_names import image_names
 from guard.doctor.objects.k8s_object import K8sObject, same_namespace
 from guard.doctor.objects.workload import ORDINAL, Workload
+from guard.doctor.rules.claim_volume import reserved_for, volume_of
 from guard.doctor.source.document import Side
 from guard.doctor.source.tree import mapping, text, texts
 
@@ -124,47 +125,32 @@ def _time(obj: K8sObject) -> datetime | None:
 
 def _is_known(index: ObjectIndex, claim: K8sObject, since: datetime) -> bool:
     """Whether its volume says it better: it is as old as the workload (bound again), or claim-replaced reports the old one."""
-    for volume in index.of("PersistentVolume"):
-        made = _time(volume)
-        if volume.name == claim.text("spec", "volumeName") and made and made - since < _TOGETHER:
-            return True
-        uid = volume.text("spec", "claimRef", "uid")
-        is_of = (
-            volume.text("spec", "claimRef", "name") == claim.name
-            and volume.text("spec", "claimRef", "namespace") == claim.namespace
-        )
-        if is_of and uid and uid != claim.uid:
-            return True
-    return False
+    volume = volume_of(index, claim)
+    made = _time(volume) if volume else None
+    uids = {volume.text("spec", "claimRef", "uid") for volume in reserved_for(index, claim)}
+    return (made is not None and made - since < _TOGETHER) or bool(uids - {"", claim.uid})
 
 
 def _templates(index: ObjectIndex) -> Iterator[Verdict]:
-    for workload in index.workloads:
-        if workload.object.kind != "StatefulSet":
-            continue
+    sets = [workload for workload in index.workloads if workload.object.kind == "StatefulSet"]
+    numbered = [claim for claim in index.unused_claims if claim.side is Side.LIVE and ORDINAL.search(claim.name)]
+    gone = [one for one in sets if one.object.side is Side.LIVE and index.counterpart(one.object) is None]
+    for workload in sets:
         other = index.other_side(workload)
         if workload.object.side is Side.LIVE and other is not None:
             yield from _changed(workload, other)
         if workload.object.side is Side.LIVE or other is None:
-            yield from _orphans(index, workload)
+            yield from _orphans(index, workload, numbered)
         if workload.object.side is Side.FILE and other is None:
-            yield from _renamed(index, workload)
+            yield from _renamed(workload, gone)
 
 
-def _renamed(index: ObjectIndex, file: Workload) -> Iterator[Verdict]:
+def _renamed(file: Workload, gone: list[Workload]) -> Iterator[Verdict]:
     """A StatefulSet of the cluster that has the same templates and images under another name, which the files no longer have."""
-    for live in index.workloads:
-        is_it = (
-            live.object.kind == "StatefulSet"
-            and live.object.side is Side.LIVE
-            and live.claim_templates == file.claim_templates
-        )
-        if (
-            not is_it
-            or not file.claim_templates
-            or index.counterpart(live.object)
-            or image_names(live) != image_names(file)
-        ):
+    for live in gone:
+        if not file.claim_templates or live.claim_templates != file.claim_templates:
+            continue
+        if image_names(live) != image_names(file):
             continue
         if same_namespace(live.object.namespace, file.object.namespace):
             template, old, new = file.claim_templates[0], live.object.name, file.object.name
@@ -211,13 +197,13 @@ def _changed(live: Workload, file: Workload) -> Iterator[Verdict]:
             )
 
 
-def _orphans(index: ObjectIndex, workload: Workload) -> Iterator[Verdict]:
+def _orphans(index: ObjectIndex, workload: Workload, numbered: list[K8sObject]) -> Iterator[Verdict]:
     """Claims that bear a StatefulSet's labels and are used by nothing: made under an earlier name of it or of a template."""
     labels = mapping(workload.object.body, "spec", "selector", "matchLabels")
     own = {name for template in workload.claim_templates for name in index.made_from(workload, template)}
-    for claim in index.unused_in.get(workload.object.namespace, ()):
-        is_live = claim.side is Side.LIVE and ORDINAL.search(claim.name)
-        if is_live and labels and claim.name not in own and labels.items() <= claim.labels.items():
+    for claim in numbered if labels else ():
+        is_near = same_namespace(claim.namespace, workload.object.namespace)
+        if is_near and claim.name not in own and labels.items() <= claim.labels.items():
             names = ", ".join(f"{name}-{workload.object.name}-N" for name in workload.claim_templates) or "otherwise"
             message = (
                 f"claim {claim.name} bears the labels of {workload.object}, whose claims are named {names}: it is from an earlier "
