@@ -8,7 +8,7 @@ from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.images import Keeps
 from guard.doctor.objects.names import shared
 from guard.doctor.rules.data_places import DataPlace, State, data_places
-from guard.doctor.source.tree import dig
+from guard.doctor.source.tree import dig, texts
 
 _STORAGE = "https://kubernetes.io/docs/tasks/configure-pod-container/configure-persistent-volume-storage/"
 
@@ -119,12 +119,18 @@ def _read_only(index: ObjectIndex) -> Iterator[Verdict]:
         volume, mount = place.volume, place.mount
         if place.state is not State.KEPT or volume is None or mount is None or not volume.is_persistent:
             continue
-        if mount.read_only or dig(volume.body, volume.kind, "readOnly") is True:
+        if mount.read_only or dig(volume.body, volume.kind, "readOnly") is True or _is_read_only(index, place):
             path = place.data.path
             message = (
                 f"container {place.container.name} keeps its data in {path} ({place.data.said_by}), mounted read-only"
             )
             yield Finding(message, place.at(mount.at), place.workload.object)
+
+
+def _is_read_only(index: ObjectIndex, place: DataPlace) -> bool:
+    """Whether the claim can only be read."""
+    claim = index.claim(place.workload, place.volume.claim) if place.volume and place.volume.claim else None
+    return claim is not None and set(texts(claim.body, "spec", "accessModes")) == {"ReadOnlyMany"}
 
 
 CHECKS = (

@@ -98,12 +98,13 @@ def _is_live(index: ObjectIndex, obj: K8sObject, claim: str) -> bool:
 
 
 def _removed(index: ObjectIndex) -> Iterator[Verdict]:
-    for claim in index.live(_PVC):
-        owner = owner_of(claim)
-        if owner is not None and is_dropped(index, claim) and not is_protected(claim, owner.tool):
+    for obj in (*index.live(_PVC), *index.live("Namespace")):
+        owner = owner_of(obj)
+        if owner is not None and is_dropped(index, obj) and not is_protected(obj, owner.tool):
+            what = "claim" if obj.kind == _PVC else "namespace, with all its claims,"
             when = "sync, where it prunes," if owner.reconciles else "upgrade"
-            message = f"{owner.tool} {owner.unit} owns this claim and the files given no longer have it: the next {when} deletes it"
-            yield Finding(message, claim.place("metadata"), claim)
+            message = f"{owner.tool} {owner.unit} owns this {what} and the files given no longer have it: the next {when} deletes it"
+            yield Finding(message, obj.place("metadata"), obj)
 
 
 def _kind_changed(index: ObjectIndex) -> Iterator[Verdict]:

@@ -1,6 +1,6 @@
 """VG215, VG218 and VG219: what made a claim again, or does at each upgrade or sync. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from guard.doctor.finding import Finding, Rule, Severity, Verdict
@@ -10,7 +10,7 @@ from guard.doctor.objects.k8s_object import K8sObject, same_namespace
 from guard.doctor.objects.workload import ORDINAL, Workload
 from guard.doctor.rules.claim_volume import reserved_for, volume_of
 from guard.doctor.source.document import Side
-from guard.doctor.source.tree import mapping, text, texts
+from guard.doctor.source.tree import Path, mapping, text, texts
 
 _PVC = "PersistentVolumeClaim"
 
@@ -44,6 +44,12 @@ TEMPLATES = Rule(
 )  # fmt: skip
 #: A claim and its workload are made within this time of each other when they belong to one installation.
 _TOGETHER = timedelta(hours=1)
+#: Where Flux is told to delete and create what it cannot change in place.
+_FORCE: Mapping[str, Path] = {
+    "kustomize.toolkit.fluxcd.io": ("spec", "force"),
+    "helm.toolkit.fluxcd.io": ("spec", "upgrade", "force"),
+}
+_FLUX_FORCE = "kustomize.toolkit.fluxcd.io/force"
 _UPGRADES = frozenset({"pre-upgrade", "post-upgrade", "pre-rollback", "post-rollback"})
 _INSTALLS = frozenset({"pre-install", "post-install"})
 
@@ -53,11 +59,25 @@ def _hook(index: ObjectIndex) -> Iterator[Verdict]:
         problem, key = _made_again(obj)
         if problem:
             yield Finding(problem, obj.place("metadata", "annotations", key), obj)
-    for obj in index.of("Application"):
-        options = _words(",".join(texts(obj.body, "spec", "syncPolicy", "syncOptions")))
-        if {"Replace=true", "Force=true"} <= options and obj.text("apiVersion").startswith("argoproj.io/"):
-            message = "syncOptions Replace=true and Force=true hold for all objects of this Application, its claims too"
-            yield Finding(message, obj.place("spec", "syncPolicy", "syncOptions"), obj)
+    for obj in index.of("Application", "Kustomization", "HelmRelease"):
+        problem, way = _replaces_all(obj)
+        if problem:
+            yield Finding(f"{problem} for all its objects, the claims too", obj.place(*way), obj)
+
+
+def _replaces_all(obj: K8sObject) -> tuple[str, Path]:
+    """What makes a tool delete and create all objects of a unit again, and where that is written."""
+    group = obj.text("apiVersion").partition("/")[0]
+    way: Path = ("spec", "syncPolicy", "syncOptions")
+    if group == "argoproj.io" and {"Replace=true", "Force=true"} <= set(texts(obj.body, *way)):
+        return "syncOptions Replace=true and Force=true hold", way
+    for owner, path in _FORCE.items():
+        if group == owner and obj.get(*path) is True:
+            return (
+                f"{'.'.join(map(str, path))} is true: what cannot be changed in place is deleted and created again, and that holds",
+                path,
+            )
+    return "", ()
 
 
 def _words(value: str) -> frozenset[str]:
@@ -85,6 +105,8 @@ def _made_again(obj: K8sObject) -> tuple[str, str]:
             f"argocd.argoproj.io/hook: {argo}: Argo CD deletes it and makes it anew at each sync",
             "argocd.argoproj.io/hook",
         )
+    if text(notes, _FLUX_FORCE) == "enabled":
+        return "Flux deletes it and creates it again where a field that cannot be changed differs", _FLUX_FORCE
     options = _words(text(notes, "argocd.argoproj.io/sync-options"))
     if "Replace=true" in options:
         how = (
