@@ -152,7 +152,7 @@ def _doctor(flags: list[str]) -> int:
         logs=tuple(wanted.get("logs", ())),
         output=wanted.get("output", "table"),
         fail_on=wanted.get("fail_on", "error"),
-        path=found.path or "",
+        path=found.path if "path" in found.model_fields_set else "",  # a default is not a fact
         colour=os.isatty(1) and "NO_COLOR" not in os.environ,
         width=shutil.get_terminal_size((100, 24)).columns,
     )

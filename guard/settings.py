@@ -242,8 +242,8 @@ class WatchSettings(JudgingSettings):
 class DoctorSettings(Reporting):
     """Settings of `guard doctor`."""
 
-    path: AbsolutePath | None = setting(
-        "GUARD_PATH", None, "Where the application keeps its data; found by the doctor if not given."
+    path: AbsolutePath = setting(
+        "GUARD_PATH", "/app/skills", "Where the application keeps its data; if not given, the objects themselves tell."
     )
 
 

@@ -12,7 +12,7 @@ from guard.doctor.report.checklist import checklists
 from guard.doctor.report.diagnosis import diagnose
 from guard.doctor.report.gate_log import GateResult, last_result
 from guard.doctor.report.sarif import to_sarif
-from guard.doctor.report.table import Report, to_json, to_table
+from guard.doctor.report.table import Report, missing_workloads, to_json, to_table
 from guard.doctor.report.workflow import to_workflow_commands
 from guard.doctor.source.document import ReadError, Side
 from guard.doctor.source.reader import Input, read, read_text
@@ -60,7 +60,8 @@ def run(options: Options, stdin: BinaryIO) -> tuple[Outcome, str]:
         stdin: What `-` reads.
 
     Returns:
-        The outcome (`ok`, `findings`, or `usage` when nothing could be read) and the text for standard output.
+        The outcome and the text for standard output. `usage` if something asked for could not be read, or if nothing was
+        judged where custom resources were given: what runs the pods was then not among the objects.
     """
     given = read(options.files, options.live, stdin)
     gate_results = _gate_results(options.logs, stdin, given)
@@ -75,13 +76,15 @@ def run(options: Options, stdin: BinaryIO) -> tuple[Outcome, str]:
     elif options.fail_on != "never" and diagnosis.reaches(Severity(options.fail_on)):
         outcome = Outcome.FINDINGS
     else:
-        outcome = Outcome.OK
+        outcome = Outcome.OK if index.workloads or not index.custom_kinds else Outcome.USAGE
     report = Report(
         path=index.path,
         outcome=outcome,
         documents=len(given.documents),
         objects=len(loaded.objects),
         live=sum(obj.side is Side.LIVE for obj in loaded.objects),
+        judged=len(index.workloads),
+        advice=missing_workloads(index.custom_kinds),
         checklists=checklists(index, gate_results),
         diagnosis=diagnosis,
         errors=errors,

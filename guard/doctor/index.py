@@ -67,6 +67,15 @@ class ObjectIndex:
             for kind, members in kinds
         )
 
+    @cached_property
+    def custom_kinds(self) -> frozenset[str]:
+        """Kinds that are not Kubernetes' own: what runs the pods may be behind them."""
+        return frozenset(
+            kind
+            for kind, members in self.by_kind.items()
+            if (group := members[0].text("apiVersion").partition("/")[0]).count(".") and not group.endswith(".k8s.io")
+        )
+
     def of(self, *kinds: str) -> Iterator[K8sObject]:
         """Yields objects of the kinds."""
         for kind in kinds:

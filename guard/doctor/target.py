@@ -166,7 +166,7 @@ def _own_target(workload: Workload) -> Target | None:
     guard = _of_guard(workload)
     if guard and any(app.mount_at(guard.path) for app in applications(workload)):
         return guard
-    return _of_mounts(workload) or guard or _of_settings(workload) or _of_unmounted(workload)
+    return _of_mounts(workload) or guard or _of_unmounted(workload) or _of_settings(workload)
 
 
 def _of_guard(workload: Workload) -> Target | None:
@@ -221,6 +221,10 @@ def _hints(workload: Workload) -> Iterator[tuple[str, str]]:
 
 def _of_settings(workload: Workload) -> Target | None:
     """Returns a path that only a variable or an ephemeral mount shows; known settings and images have rules of their own."""
+    for path, reason in _hints(workload):
+        volumes = (workload.pod.volume_at(container, path) for container in applications(workload))
+        if any(volume is not None and volume.kind == "hostPath" for volume in volumes):
+            return Target(path, reason, is_fact=False)
     told = {data.path for container in applications(workload) for data in set_paths(container, {})}
     for setting in path_settings(workload):
         if (setting.is_for_data or covers(DEFAULT_PATH, setting.path)) and setting.path not in told:
@@ -231,7 +235,11 @@ def _of_settings(workload: Workload) -> Target | None:
 
 
 def _of_unmounted(workload: Workload) -> Target | None:
-    """Returns the default path if the pod lists a volume that lasts, and no container gets it."""
+    """Returns the path of a mount without a volume; the default if the pod lists a volume that lasts, and no container gets it."""
+    for container in applications(workload):
+        for mount in container.mounts:
+            if mount.volume not in workload.pod.volumes:
+                return Target(mount.path, f"its volumeMount names volume {mount.volume}, which is not there")
     taken = {name for container in workload.pod.all_containers for name in container.volume_names}
     for volume in workload.pod.volumes.values():
         if volume.is_persistent and volume.name not in taken:

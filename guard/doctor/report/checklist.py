@@ -1,20 +1,20 @@
 """The incident's own checklist, answered for each guarded workload: yes, no, or unknown and what to run to know. Pure."""
 
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.guard_containers import Part, applications, part, volume_name
 from guard.doctor.objects.k8s_object import K8sObject, same_namespace
-from guard.doctor.objects.workload import TEMPLATE, Workload
+from guard.doctor.objects.workload import TEMPLATE, Volume, Workload
 from guard.doctor.report.gate_log import GateResult
-from guard.doctor.rules.classes import leaves_the_class_open
 from guard.doctor.rules.spot import Exposure, exposure
 from guard.doctor.source.document import Side
+from guard.doctor.storage import class_name, leaves_class_open, template_of, volume_of
 
 _PVC = "PersistentVolumeClaim"
+_CLASS, _BOUND = "the claim names a storage class", "the claim is bound"
 
 
 class Answer(Enum):
@@ -100,9 +100,10 @@ def _checklist(index: ObjectIndex, workload: Workload, result: GateResult | None
     open_ones = [claim for claim in claims if claim is not None and claim.text("status", "phase") != "Bound"]
     claim = next(iter((*open_ones, *claims)), None)
     name = claim.name if claim else next(iter(names), "")
+    inline = _inline_at(workload, path)
     items = (
-        _has_class(workload, path, name, claim),
-        _is_bound(workload, name, claim),
+        _has_class(workload, path, name, claim) if inline is None else _needs_no_claim("class", _CLASS, inline),
+        _is_bound(workload, name, claim) if inline is None else _needs_no_claim("bound", _BOUND, inline),
         _is_mounted(index, workload, path),
         _survives(workload, result),
         _off_spot(index, workload),
@@ -110,59 +111,56 @@ def _checklist(index: ObjectIndex, workload: Workload, result: GateResult | None
     target = index.target_of(workload)
     own = (workload.object, *(pod.object for pod in index.pods_of(workload)), *claims)
     volumes = (volume_of(index, claim) for claim in claims if claim is not None)
-    names = frozenset(str(obj) for obj in (*own, *volumes) if obj is not None)
-    return Checklist(f"{workload.object}", path, target.reason if target else "", names, items)
+    about = frozenset(str(obj) for obj in (*own, *volumes) if obj is not None)
+    return Checklist(f"{workload.object}", path, target.reason if target else "", about, items)
 
 
 def _namespace(workload: Workload) -> str:
     return workload.object.namespace or "NAMESPACE"
 
 
+def _inline_at(workload: Workload, path: str) -> Volume | None:
+    """The volume at the path that lasts without a claim: a server or a disk that the pod itself names."""
+    volumes = (workload.pod.volume_at(container, path) for container in applications(workload))
+    return next((one for one in volumes if one is not None and one.outlasts_pod and not one.is_persistent), None)
+
+
+def _needs_no_claim(name: str, question: str, volume: Volume) -> Item:
+    return Item(name, question, Answer.YES, f"volume {volume.name} ({volume.kind}) lasts without a claim")
+
+
 def _has_class(workload: Workload, path: str, name: str, claim: K8sObject | None) -> Item:
-    question = "the claim names a storage class"
-    command = (
-        f"kubectl get pvc {name or '-A'} -n {_namespace(workload)} -o yaml"
-        if name
-        else f"kubectl get pvc -n {_namespace(workload)}"
-    )
     claim = _template_at(workload, path) or claim
     if claim is None:
-        return Item(
-            "class", question, Answer.UNKNOWN, f"claim {name} was not given" if name else "no claim was given", command
-        )
-    if leaves_the_class_open(claim):
-        return Item("class", question, Answer.NO, f"{claim.name} has no storageClassName")
-    named = claim.text("spec", "storageClassName")
-    if named:
-        return Item("class", question, Answer.YES, f"{claim.name}: {named}")
-    if claim.text("spec", "volumeName"):
-        return Item("class", question, Answer.YES, f"{claim.name} names its volume: {claim.text('spec', 'volumeName')}")
-    return Item("class", question, Answer.YES, f"{claim.name} asks for a volume made by hand")
+        why = f"claim {name} was not given" if name else "no claim was given"
+        command = f"kubectl get pvc {name} -n {_namespace(workload)} -o yaml".replace("  ", " ")
+        return Item("class", _CLASS, Answer.UNKNOWN, why, command)
+    if leaves_class_open(claim):
+        return Item("class", _CLASS, Answer.NO, f"{claim.name} has no storageClassName")
+    named, volume = class_name(claim), claim.text("spec", "volumeName")
+    why = f"{claim.name}: {named}" if named else f"{claim.name} asks for a volume made by hand"
+    return Item(
+        "class", _CLASS, Answer.YES, f"{claim.name} names its volume: {volume}" if volume and not named else why
+    )
 
 
 def _template_at(workload: Workload, path: str) -> K8sObject | None:
-    """The volumeClaimTemplate that makes the volume at the path; a StatefulSet's only one where none is mounted there."""
+    """The volumeClaimTemplate that makes the volume at the path; a StatefulSet's only one if none is mounted there."""
     volumes = [volume for container in applications(workload) if (volume := workload.pod.volume_at(container, path))]
-    names = {volume.name for volume in volumes if volume.kind == TEMPLATE}
+    names = [volume.name for volume in volumes if volume.kind == TEMPLATE]
     if not volumes and len(workload.claim_templates) == 1:
-        names = set(workload.claim_templates)
-    return next((template for _, template in workload.templates if template.name in names), None)
+        names = list(workload.claim_templates)
+    return template_of(workload, names[0]) if names else None
 
 
 def _is_bound(workload: Workload, name: str, claim: K8sObject | None) -> Item:
-    question = "the claim is bound"
     phase = claim.text("status", "phase") if claim else ""
     if claim is not None and phase:
-        bound = phase == "Bound"
-        why = f"{claim.name}: {phase}" + (f" to {claim.text('spec', 'volumeName')}" if bound else "")
-        return Item("bound", question, Answer.YES if bound else Answer.NO, why)
-    return Item(
-        "bound",
-        question,
-        Answer.UNKNOWN,
-        "the cluster's claim was not given",
-        f"kubectl get pvc {name} -n {_namespace(workload)}".replace("  ", " "),
-    )
+        is_bound = phase == "Bound"
+        why = f"{claim.name}: {phase}" + (f" to {claim.text('spec', 'volumeName')}" if is_bound else "")
+        return Item("bound", _BOUND, Answer.YES if is_bound else Answer.NO, why)
+    command = f"kubectl get pvc {name} -n {_namespace(workload)}".replace("  ", " ")
+    return Item("bound", _BOUND, Answer.UNKNOWN, "the cluster's claim was not given", command)
 
 
 def _is_mounted(index: ObjectIndex, workload: Workload, path: str) -> Item:
@@ -170,22 +168,13 @@ def _is_mounted(index: ObjectIndex, workload: Workload, path: str) -> Item:
     pods = index.pods_of(workload)
     for runner in (workload, *pods):
         volumes = [volume for container in applications(runner) if (volume := runner.pod.volume_at(container, path))]
-        if not volumes:
-            return Item(
-                "mounted", question, Answer.NO, f"{runner.object} ({runner.object.side.value}) has no mount there"
-            )
-        lasting = [volume for volume in volumes if volume.is_persistent]
-        if not lasting:
-            return Item(
-                "mounted",
-                question,
-                Answer.NO,
-                f"{runner.object} has {volumes[0].kind or 'emptyDir'} there, not a claim",
-            )
+        what = f"{volumes[0].kind or 'emptyDir'} there, which the pod does not share with the next" if volumes else ""
+        if not any(volume.outlasts_pod for volume in volumes):
+            why = f"{runner.object} ({runner.object.side.value}) has {what or 'no mount there'}"
+            return Item("mounted", question, Answer.NO, why)
     if workload.object.side is Side.LIVE or pods:
-        return Item(
-            "mounted", question, Answer.YES, f"{workload.object}" + (f" and {len(pods)} of its pods" if pods else "")
-        )
+        why = f"{workload.object}" + (f" and {len(pods)} of its pods" if pods else "")
+        return Item("mounted", question, Answer.YES, why)
     kind = workload.object.kind.lower()
     command = f"kubectl get {kind} {workload.object.name} -n {_namespace(workload)} -o json | guard doctor {workload.object.source} --live -"
     return Item("mounted", question, Answer.UNKNOWN, "the file has it; the applied object was not given", command)
@@ -224,9 +213,3 @@ def _off_spot(index: ObjectIndex, workload: Workload) -> Item:
     if verdict is Exposure.UNKNOWN:
         return Item("off-spot", question, Answer.UNKNOWN, why, "kubectl get nodes -L cloud.google.com/gke-spot")
     return Item("off-spot", question, Answer.NO if verdict is Exposure.YES else Answer.YES, why)
-
-
-def answers(lists: tuple[Checklist, ...]) -> Iterator[Item]:
-    """All items of all checklists."""
-    for checklist in lists:
-        yield from checklist.items

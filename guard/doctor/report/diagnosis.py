@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from guard.doctor.catalogue import CHECKS
 from guard.doctor.finding import Finding, Rule, Severity, Unknown
@@ -144,7 +145,11 @@ def _both_sides_once(findings: Iterable[Finding]) -> Iterator[Finding]:
         group[subject.namespace if subject else ""].append(finding)
     for group in groups.values():
         # What names no namespace is of the only one that others name.
-        ones = group.values() if len([namespace for namespace in group if namespace]) > 1 else [sum(group.values(), [])]
+        ones = (
+            group.values()
+            if len([namespace for namespace in group if namespace]) > 1
+            else [list(chain(*group.values()))]
+        )
         for one in ones:
             yield from _merged(one)
 

@@ -2,7 +2,7 @@
 
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -16,6 +16,8 @@ from guard.doctor.source.document import Place, ReadError
 from guard.outcome import Outcome
 
 SCHEMA = 1
+#: The kinds to ask a cluster for.
+EVERYTHING = "deploy,sts,ds,cj,job,pod,pvc,pv,sc,node,events"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,12 @@ def to_json(report: Report) -> str:
         "schema": SCHEMA,
         "path": report.path,
         "outcome": report.outcome.label,
-        "read": {"documents": report.documents, "objects": report.objects, "live": report.live, "workloads": report.judged},
+        "read": {
+            "documents": report.documents,
+            "objects": report.objects,
+            "live": report.live,
+            "workloads": report.judged,
+        },
         "checklist": [_checklist_json(checklist) for checklist in report.checklists],
         "findings": [_result_json(result) for result in diagnosis.findings],
         "ignored": [{**_result_json(result), "reason": result.ignored} for result in diagnosis.ignored],
@@ -226,6 +233,24 @@ def total(report: Report) -> str:
         return f"{found}no workload was judged in {given}. {report.advice}"
     sentence = f"{', '.join(counts)}, {len(report.diagnosis.unknown)} unknown in {given}"
     return sentence + (f". More: guard explain {results[0].rule.id}" if results else "")
+
+
+#: What stands for workloads without showing them, and what prints those.
+_RENDERED = {
+    "HelmRelease": "helm get manifest RELEASE -n NAMESPACE | guard doctor - (or helm template)",
+    "HelmChart": "helm get manifest RELEASE -n NAMESPACE | guard doctor - (or helm template)",
+    "Application": "argocd app manifests APPLICATION | guard doctor -",
+    "ApplicationSet": "argocd app manifests APPLICATION | guard doctor -",
+    "Kustomization": "kubectl kustomize FOLDER | guard doctor -",
+}
+
+
+def missing_workloads(custom_kinds: Collection[str]) -> str:
+    """Returns what to give so that there is a workload to judge."""
+    commands = dict.fromkeys(command for kind, command in _RENDERED.items() if kind in custom_kinds)
+    live = f"kubectl get {EVERYTHING} -o json | guard doctor -"
+    operators = " (what an operator made of a custom resource is there too)" if custom_kinds else ""
+    return f"Give what runs the pods: {'; '.join((*commands, live))}{operators}"
 
 
 def _wrap(report: Report, sentence: str, first: str, indent: int) -> list[str]:

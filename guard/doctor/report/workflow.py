@@ -32,7 +32,7 @@ def escape_property(value: str) -> str:
 
 def _command(result: Result) -> str:
     finding, rule = result.finding, result.rule
-    lines = [f"{clean(finding.message + "." + result.more)}", f"Fix: {clean(finding.fix or rule.fix)}"]
+    lines = [f"{clean(finding.message + '.' + result.more)}", f"Fix: {clean(finding.fix or rule.fix)}"]
     if result.owner:
         lines.append(f"Owner: {clean(result.owner)}.")
     properties = ",".join(f"{name}={escape_property(value)}" for name, value in _properties(result))

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from guard.doctor.finding import Finding, Rule, Severity, Verdict
 from guard.doctor.index import ObjectIndex
-from guard.doctor.objects.k8s_object import K8sObject
 from guard.doctor.objects.workload import Workload
 from guard.doctor.rules.placement import HOSTNAME, is_bound_to_one_node
 from guard.doctor.source.tree import mappings, text, texts
+from guard.doctor.storage import class_name, is_bound, is_default
 
 _PVC = "PersistentVolumeClaim"
 _VOLUMES = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/"
@@ -54,25 +54,20 @@ def _recycle(index: ObjectIndex) -> Iterator[Verdict]:
 
 def _name_without_class(index: ObjectIndex) -> Iterator[Verdict]:
     for claim in index.of(_PVC):
-        name, spec = claim.text("spec", "volumeName"), claim.get("spec")
-        is_open = isinstance(spec, dict) and spec.get("storageClassName") is None
-        if not name or not is_open or text(claim.annotations, "volume.beta.kubernetes.io/storage-class"):
+        name = claim.text("spec", "volumeName")
+        if not name or class_name(claim) is not None:
             continue
-        if any(one.text("status", "phase") == "Bound" for one in index.named(_PVC, claim.namespace, claim.name)):
+        if is_bound(index, claim):
             continue
         volumes = index.every("PersistentVolume", name)
-        its = volumes[0].text("spec", "storageClassName") if volumes else None
-        defaults = {kind.name for kind in index.of("StorageClass") if _is_default(kind)}
+        its = (class_name(volumes[0]) or "") if volumes else None
+        defaults = {kind.name for kind in index.of("StorageClass") if is_default(kind)}
         if (index.live("StorageClass") and not defaults and not its) or (its and its in defaults):
             continue
         what = "" if its is None else f", whose class is {its}" if its else ", which has no class"
         message = f"volumeName {name}{what}, and no storageClassName"
         fix = "" if its is None else f"storageClassName: {its or chr(34) * 2}"
         yield Finding(message, claim.place("spec", "volumeName"), claim, fix=fix)
-
-
-def _is_default(kind: K8sObject) -> bool:
-    return text(kind.annotations, "storageclass.kubernetes.io/is-default-class") == "true"
 
 
 def _shared(index: ObjectIndex) -> Iterator[Verdict]:

@@ -12,7 +12,7 @@ from guard.doctor.objects.k8s_object import K8sObject
 from guard.doctor.objects.names import shared
 from guard.doctor.objects.workload import Workload
 from guard.doctor.source.document import Side
-from guard.doctor.source.tree import mappings, text, texts, whole
+from guard.doctor.source.tree import mappings, text, whole
 
 _PVC = "PersistentVolumeClaim"
 _VOLUMES = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/"
@@ -206,18 +206,6 @@ def _neighbours(index: ObjectIndex, claim: K8sObject) -> Sequence[K8sObject]:
     if claim.namespace:
         return index.workloads_in.get(claim.namespace, ())
     return tuple(workload.object for workload in index.workloads)
-
-
-def access_modes(index: ObjectIndex, user: Workload, volume: str) -> tuple[str, ...]:
-    """The access modes of a volume of a workload: of its claim, or of the template that makes it."""
-    workload = user.pod.volumes[volume]
-    if workload.claim:
-        claim = index.claim(user, workload.claim)
-        return texts(claim.body, "spec", "accessModes") if claim else ()
-    for _, template in mappings(user.object.body, "spec", "volumeClaimTemplates"):
-        if text(template, "metadata", "name") == volume:
-            return texts(template, "spec", "accessModes")
-    return ()
 
 
 CHECKS = (

@@ -9,14 +9,13 @@ from guard.doctor.objects.k8s_object import K8sObject
 from guard.doctor.objects.workload import Workload
 from guard.doctor.rules.backups import backups_of
 from guard.doctor.rules.claim_loss import rescue
-from guard.doctor.rules.claim_volume import class_of, volume_of
 from guard.doctor.source.document import Side
-from guard.doctor.source.tree import Path, text
+from guard.doctor.source.tree import Path
+from guard.doctor.storage import ReclaimPolicy, class_name, is_bound, is_default, leaves_class_open, reclaim_policy
 
 _PVC = "PersistentVolumeClaim"
 _CLASSES = "https://kubernetes.io/docs/concepts/storage/storage-classes/"
 _VOLUMES = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/"
-_DEFAULT_MARKS = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
 
 NO_CLASS = Rule(
     "VG207", "no-storage-class", Severity.WARNING,
@@ -71,10 +70,10 @@ def _no_class(index: ObjectIndex) -> Iterator[Verdict]:
     where = "kubectl get storageclass" if not index.live("StorageClass") else ""
     fix = f"{NO_CLASS.fix} {where}".strip()
     for claim in index.of(_PVC):
-        if leaves_the_class_open(claim):
+        if leaves_class_open(claim):
             yield Finding("spec.storageClassName is not set", claim.place("spec"), claim, fix=fix)
     for workload, at, template in _templates(index):
-        if leaves_the_class_open(template):
+        if leaves_class_open(template):
             message = f"storageClassName of volumeClaimTemplate {template.name} is not set"
             yield Finding(message, workload.object.place(*at, "spec"), workload.object, fix=fix, about=(template,))
 
@@ -86,22 +85,11 @@ def _templates(index: ObjectIndex) -> Iterator[tuple[Workload, Path, K8sObject]]
             yield workload, at, template
 
 
-def leaves_the_class_open(claim: K8sObject) -> bool:
-    """Whether a claim names neither a class nor a volume; an empty class is one: of volumes made by hand."""
-    spec = claim.get("spec")
-    unset = isinstance(spec, dict) and spec.get("storageClassName") is None
-    return (
-        unset
-        and not claim.text("spec", "volumeName")
-        and not text(claim.annotations, "volume.beta.kubernetes.io/storage-class")
-    )
-
-
 def _class_missing(index: ObjectIndex) -> Iterator[Verdict]:
     existing = {obj.name for obj in index.of("StorageClass")}
-    by_hand = {obj.text("spec", "storageClassName") for obj in index.of("PersistentVolume")}
+    by_hand = {class_name(obj) for obj in index.of("PersistentVolume")}
     for claim, what in _unbound(index):
-        name = claim.text("spec", "storageClassName")
+        name = class_name(claim)
         if not name or name in existing or name in by_hand:
             continue
         if index.live("StorageClass"):
@@ -116,23 +104,19 @@ def _class_missing(index: ObjectIndex) -> Iterator[Verdict]:
 def _unbound(index: ObjectIndex) -> Iterator[tuple[K8sObject, Finding]]:
     """Claims, and templates of claims, that need their class; each with where it stands and how a sentence on it begins."""
     for claim in index.of(_PVC):
-        if not _is_bound(index, claim):
+        if not is_bound(index, claim):
             yield claim, Finding("storageClassName", claim.place("spec", "storageClassName"), claim)
     for workload, at, template in _templates(index):
         made = [index.claim(workload, name) for name in index.made_from(workload, template.name)]
-        if not any(claim is not None and _is_bound(index, claim) for claim in made):
+        if not any(claim is not None and is_bound(index, claim) for claim in made):
             what = f"storageClassName of volumeClaimTemplate {template.name}:"
             place = workload.object.place(*at, "spec", "storageClassName")
             yield template, Finding(what, place, workload.object, about=(template,))
 
 
-def _is_default(obj: K8sObject) -> bool:
-    return any(text(obj.annotations, mark) == "true" for mark in _DEFAULT_MARKS)
-
-
 def _two_defaults(index: ObjectIndex) -> Iterator[Verdict]:
     for side in Side:
-        defaults = [obj for obj in index.of("StorageClass") if obj.side is side and _is_default(obj)]
+        defaults = [obj for obj in index.of("StorageClass") if obj.side is side and is_default(obj)]
         if len({obj.name for obj in defaults}) > 1:
             names = ", ".join(obj.name for obj in defaults)
             yield Finding(
@@ -145,10 +129,10 @@ def _two_defaults(index: ObjectIndex) -> Iterator[Verdict]:
 
 def _no_default(index: ObjectIndex) -> Iterator[Verdict]:
     classes = index.live("StorageClass")
-    if any(map(_is_default, index.of("StorageClass"))) or any(map(_is_free, index.of("PersistentVolume"))):
+    if any(map(is_default, index.of("StorageClass"))) or any(map(_is_free, index.of("PersistentVolume"))):
         return
     for claim in index.of(_PVC):
-        if not leaves_the_class_open(claim) or _is_bound(index, claim):
+        if not leaves_class_open(claim) or is_bound(index, claim):
             continue
         if classes:
             names = ", ".join(obj.name for obj in classes)
@@ -164,42 +148,35 @@ def _is_free(volume: K8sObject) -> bool:
     return not volume.text("spec", "storageClassName") and volume.text("status", "phase") in {"", "Available"}
 
 
-def _is_bound(index: ObjectIndex, claim: K8sObject) -> bool:
-    """Whether the claim has its volume, by its own status or that of its other side: classes no longer matter to it."""
-    claims = index.named(_PVC, claim.namespace, claim.name)
-    return any(other.text("status", "phase") == "Bound" for other in claims)
-
-
 def _reclaim_delete(index: ObjectIndex) -> Iterator[Verdict]:
     for claim in unique(claim for _, claim in index.guarded_claims):
         if backups_of(index, claim) or (claim.side is Side.FILE and index.counterpart(claim)):
             continue
-        volume = volume_of(index, claim)
-        if volume is not None:
-            if volume.text("spec", "persistentVolumeReclaimPolicy") == "Delete":
-                place = volume.place("spec", "persistentVolumeReclaimPolicy")
-                message = f"volume {volume.name} of claim {claim.full_name} has reclaimPolicy Delete"
-                fix = RECLAIM_DELETE.fix.replace("NAME", volume.name)
-                yield Finding(message, place, volume, fix=fix, about=(claim,))
-            continue
-        yield from _class_deletes(index, claim, claim, f"claim {claim.name}")
+        policy = reclaim_policy(index, claim)
+        if policy is not None and policy.source.kind == "PersistentVolume":
+            if policy.name == "Delete":
+                message = f"volume {policy.source.name} of claim {claim.full_name} has reclaimPolicy Delete"
+                fix = RECLAIM_DELETE.fix.replace("NAME", policy.source.name)
+                yield Finding(message, policy.place, policy.source, fix=fix, about=(claim,))
+        else:
+            yield from _class_deletes(policy, claim, claim, f"claim {claim.name}")
     for workload in index.guarded:
         for _, template in workload.templates:
             if not index.made_from(workload, template.name):
-                yield from _class_deletes(index, template, workload.object, f"volumeClaimTemplate {template.name}")
+                policy = reclaim_policy(index, template)
+                yield from _class_deletes(policy, template, workload.object, f"volumeClaimTemplate {template.name}")
 
 
-def _class_deletes(index: ObjectIndex, claim: K8sObject, subject: K8sObject, what: str) -> Iterator[Verdict]:
-    name = class_of(claim)
-    kinds = index.every("StorageClass", name) if name else ()
-    if not kinds:
+def _class_deletes(policy: ReclaimPolicy | None, claim: K8sObject, subject: K8sObject, what: str) -> Iterator[Verdict]:
+    if policy is None:
+        name = class_name(claim) or ""
         yield Unknown(
             f"no StorageClass and no volume of {what} given, so its reclaimPolicy is open",
-            f"kubectl get storageclass {name or ''} -o yaml; kubectl get pv -o yaml".replace("  ", " "),
+            f"kubectl get storageclass {name} -o yaml; kubectl get pv -o yaml".replace("  ", " "),
         )
-    elif (kinds[0].text("reclaimPolicy") or "Delete") == "Delete":  # the default of a StorageClass
-        said = "reclaimPolicy Delete" if kinds[0].text("reclaimPolicy") else "no reclaimPolicy, which means Delete"
-        yield Finding(f"class {name} of {what} has {said}", kinds[0].place("reclaimPolicy"), subject, about=(claim,))
+    elif policy.name == "Delete":
+        written = "reclaimPolicy Delete" if policy.is_written else "no reclaimPolicy, which means Delete"
+        yield Finding(f"class {policy.source.name} of {what} has {written}", policy.place, subject, about=(claim,))
 
 
 def _released(index: ObjectIndex) -> Iterator[Verdict]:

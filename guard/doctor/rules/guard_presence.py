@@ -103,7 +103,7 @@ def _missing(index: ObjectIndex) -> Iterator[Verdict]:
         if _guard_containers(workload, Part.GATE) or not index.is_sure(workload):
             continue
         path = index.path_of(workload)
-        if not any(app.mount_at(path) for app in applications(workload)):
+        if not any(workload.pod.volume_at(app, path) for app in applications(workload)):
             continue  # a volume comes first
         pods = index.pods_of(workload)
         if pods and all(_guard_containers(pod, Part.GATE) for pod in pods):

@@ -6,9 +6,9 @@ from guard.doctor.finding import Finding, Rule, Severity, Verdict
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.guard_containers import application
 from guard.doctor.objects.k8s_object import K8sObject
-from guard.doctor.rules.claim_volume import class_of, volume_of
 from guard.doctor.rules.placement import is_bound_to_one_node
 from guard.doctor.source.tree import mapping
+from guard.doctor.storage import class_name, volume_of
 
 _VOLUMES = "https://kubernetes.io/docs/concepts/storage/volumes/"
 
@@ -67,7 +67,7 @@ def _node_local(index: ObjectIndex) -> Iterator[Verdict]:
             yield from _on_any_node(volume, claim.name)
         if volume is None or not (volume.get("spec", "hostPath") or volume.get("spec", "local")):
             users = [user for user in index.workloads_with(claim) if not user.runs_to_end]
-            what = _of_class(index, claim, class_of(claim)) if users else ""
+            what = _of_class(index, claim, class_name(claim) or "") if users else ""
             if what:
                 yield Finding(
                     f"{what} (claim {claim.name} of {users[0].object})", claim.place("spec", "storageClassName"), claim
@@ -78,7 +78,7 @@ def _node_local(index: ObjectIndex) -> Iterator[Verdict]:
     for workload in index.workloads:
         for at, template in workload.templates:
             what = (
-                _of_class(index, workload.object, class_of(template))
+                _of_class(index, workload.object, class_name(template) or "")
                 if not index.made_from(workload, template.name)
                 else ""
             )

@@ -8,9 +8,9 @@ from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.claim_names import image_names
 from guard.doctor.objects.k8s_object import K8sObject, same_namespace
 from guard.doctor.objects.workload import ORDINAL, Workload
-from guard.doctor.rules.claim_volume import reserved_for, volume_of
 from guard.doctor.source.document import Side
 from guard.doctor.source.tree import Path, mapping, text, texts
+from guard.doctor.storage import reserved_for, volume_of
 
 _PVC = "PersistentVolumeClaim"
 

@@ -8,9 +8,9 @@ from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.k8s_object import K8sObject, same_namespace, scale_target
 from guard.doctor.objects.workload import Workload
 from guard.doctor.rules.advice import reference
-from guard.doctor.rules.claim import access_modes
 from guard.doctor.rules.spot import Exposure, exposure
 from guard.doctor.source.tree import texts, whole
+from guard.doctor.storage import access_modes
 
 _MODES = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/#access-modes"
 
@@ -102,8 +102,8 @@ def _spot(index: ObjectIndex) -> Iterator[Verdict]:
     for user in index.workloads:
         one_disk = [
             name
-            for name in user.pod.volumes
-            if set(access_modes(index, user, name)) & {"ReadWriteOnce", "ReadWriteOncePod"}
+            for name, volume in user.pod.volumes.items()
+            if set(access_modes(index, user, volume)) & {"ReadWriteOnce", "ReadWriteOncePod"}
         ]
         if user.runs_to_end or not one_disk:
             continue

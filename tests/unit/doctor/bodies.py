@@ -132,12 +132,16 @@ def diagnosed(*bodies: Body, logs: tuple[Path, ...] = ()) -> Body:
 
 
 def ignored(*bodies: Body) -> list[str]:
-    return [f"{one['rule']} {one['object']['name']}" for one in diagnosed(*bodies)["ignored"]]
+    return _names(diagnosed(*bodies)["ignored"])
 
 
 def findings(*bodies: Body) -> list[str]:
     """What the doctor finds: `VG101 claude-skills`."""
-    return [f"{one['rule']} {one['object']['name']}" for one in diagnosed(*bodies)["findings"]]
+    return _names(diagnosed(*bodies)["findings"])
+
+
+def _names(found: list[Body]) -> list[str]:
+    return [f"{one['rule']} {obj['name']}" for one in found for obj in (one["object"], *one["alike"])]
 
 
 def unknown(*bodies: Body) -> set[str]:

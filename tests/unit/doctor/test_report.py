@@ -10,6 +10,7 @@ import pytest
 from guard.doctor.command import Options, run
 from guard.doctor.source import yaml_text
 from guard.outcome import Outcome
+from tests.unit.doctor.bodies import claim, deployment, pod_spec, volume
 
 CASES = Path(__file__).parent / "cases"
 DOCS = Path(__file__).parents[3] / "docs" / "rules.md"
@@ -26,12 +27,28 @@ def as_json(case: str) -> dict[str, object]:
 
 
 class TestTable:
-    def test_the_checklist_stands_on_top_and_the_cause_right_below_it(self) -> None:
-        blocks = said(BROKEN).split("\n\n")
-        assert blocks[0].startswith(
-            "Deployment dev/claude-skills, /app/skills\n  yes     the claim names a storage class"
+    def test_the_cause_comes_first_and_the_checklist_behind_the_findings_with_the_path_and_why(self) -> None:
+        blocks = said(BROKEN, width=300).split("\n\n")
+        assert blocks[0].startswith("error   VG101 volume-not-mounted")
+        (checklist,) = (block for block in blocks if block.startswith("Deployment"))
+        assert checklist.startswith(
+            "Deployment dev/claude-skills: /app/skills (the default; claim claude-skills-storage bears its name and nothing "
+            "uses it)\n  yes     the claim names a storage class"
         )
-        assert blocks[1].startswith("error   VG101 volume-not-mounted")
+
+    def test_a_report_on_many_workloads_starts_with_what_is_wrong_and_ends_with_the_missing_guard(self) -> None:
+        right = [deployment(pod_spec(initContainers=[], volumes=[volume(f"c{n}")]), f"app{n}") for n in range(14)]
+        right[9]["spec"]["template"]["spec"]["volumes"] = []
+        claims = [claim(f"c{n}") for n in range(14)]
+        table = run(Options(("-",)), io.BytesIO(json.dumps([*right, *claims]).encode()))[1]
+        assert table.startswith("error   VG101 volume-not-mounted  Deployment dev/app9 (live)")
+        blocks = table.split("\n\n")
+        headings = [block.split()[1] for block in blocks if block.startswith(("error", "warning", "info"))]
+        assert headings.count("VG501") == 1
+        assert headings[-1] == "VG501"
+        assert "The same in 12 more" in table
+        checklists = [block for block in blocks if block.startswith("Deployment")]
+        assert [block.split()[1] for block in checklists] == ["dev/app9:"]
 
     @pytest.mark.parametrize("width", [60, 100, 160])
     def test_no_line_of_words_is_wider_than_the_terminal(self, width: int) -> None:
@@ -111,13 +128,15 @@ class TestJson:
     def test_a_finding_says_what_where_why_and_what_to_do(self) -> None:
         first = as_json(BROKEN)["findings"][0]  # type: ignore[index]
         assert first["rule"] == "VG101"
-        assert first["object"] == {"kind": "Deployment", "namespace": "dev", "name": "claude-skills", "side": "live"}
+        assert first["object"] == {
+            "kind": "Deployment", "namespace": "dev", "name": "claude-skills", "side": "live", "made_by": "",
+        }  # fmt: skip
         assert first["place"]["line"] > 1
         assert all(first[field] for field in ("message", "why", "fix", "reference", "title", "slug"))
 
     def test_it_is_plain_ascii_whatever_the_objects_hold(self) -> None:
         text = "kind: Deployment\nmetadata: {name: 스킬}\nspec: {template: {spec: {containers: [{name: x}]}}}\n"
-        out = run(Options(("-",), output="json"), io.BytesIO(text.encode()))[1]
+        out = run(Options(("-",), output="json", path="/x"), io.BytesIO(text.encode()))[1]
         assert out.isascii()
         assert json.loads(out)["findings"][0]["object"]["name"] == "스킬"
 
@@ -138,7 +157,7 @@ class TestOutcome:
     def test_nothing_readable_is_a_usage_error_that_says_why(self, content: bytes) -> None:
         outcome, table = run(Options(("-",)), io.BytesIO(content))
         assert outcome is Outcome.USAGE
-        assert "not read -" in table or "VG402 unreadable" in table
+        assert "unread  -" in table or "VG402 unreadable" in table
 
     def test_a_cluster_s_side_without_anything_does_not_pass_for_one_that_was_compared(self) -> None:
         outcome, table = run(Options((str(CASES / "clean/file.yaml"),), ("-",)), io.BytesIO())
@@ -202,3 +221,31 @@ class TestTemplates:
         outcome, table = run(Options((str(CASES / "clean/file.yaml"),), width=300), io.BytesIO())
         assert outcome is Outcome.USAGE
         assert "pip install 'volume-guard[doctor]'" in table
+
+
+class TestNothingToJudge:
+    def ended(self, *bodies: object) -> tuple[Outcome, str]:
+        return run(Options(("-",), width=300), io.BytesIO(json.dumps(bodies).encode()))
+
+    @pytest.mark.parametrize(
+        ("version", "kind", "command"),
+        [
+            ("helm.toolkit.fluxcd.io/v2", "HelmRelease", "helm get manifest"),
+            ("argoproj.io/v1alpha1", "Application", "argocd app manifests"),
+            ("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "kubectl kustomize"),
+            ("acid.zalan.do/v1", "postgresql", "kubectl get deploy,sts"),
+        ],
+    )
+    def test_what_stands_for_workloads_is_no_clean_bill(self, version: str, kind: str, command: str) -> None:
+        outcome, table = self.ended({"apiVersion": version, "kind": kind, "metadata": {"name": "a"}})
+        assert outcome is Outcome.USAGE
+        assert "no workload was judged" in table
+        assert command in table
+        assert "0 error" not in table
+
+    def test_claims_alone_are_judged_and_the_sum_says_that_no_workload_was(self) -> None:
+        body = claim()
+        del body["spec"]["storageClassName"], body["spec"]["volumeName"]
+        outcome, table = self.ended(body)
+        assert outcome is Outcome.OK
+        assert "0 error, 1 warning, 0 info, but no workload was judged" in table
