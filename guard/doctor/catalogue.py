@@ -23,11 +23,12 @@ from guard.doctor.rules import (
     shadowing,
     sharing,
     text,
+    unmounted,
 )
 
 _THEMES = (
-    mount, node_disk, path, shadowing, keeping, deleting, claim, claim_loss, classes, binding, replacing, attaching, sharing, drift, presence, text, guard_presence,
-    policies, backups,
+    mount, unmounted, node_disk, path, shadowing, keeping, deleting, claim, claim_loss, classes, binding, replacing, attaching, sharing,
+    drift, presence, text, guard_presence, policies, backups,
 )  # fmt: skip
 
 #: Every rule with its check, by id. The order is that of the reference page, and of findings of one severity.
