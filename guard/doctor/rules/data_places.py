@@ -69,7 +69,13 @@ class DataPlace:
     @property
     def save(self) -> str:
         """What to do before a new pod starts."""
-        return save_first(self.workload, self.data.path, self.container.name)
+        copy = save_first(self.workload, self.data.path, self.container.name)
+        is_database = self.image is not None and not self.image.has_parts
+        return (
+            f"{copy} A dump (pg_dumpall, mysqldump, mongodump) is the safe copy of a running database."
+            if is_database
+            else copy
+        )
 
     def at(self, path: Path) -> Place:
         """Returns where `path` of the workload is written."""

@@ -46,6 +46,8 @@ _KINDS = frozenset({
     "pvc", "persistentvolumeclaim", "persistentvolumeclaims", "pv", "persistentvolume", "persistentvolumes", "ns", "namespace",
     "namespaces",
 })  # fmt: skip
+#: Hooks that run when a release is uninstalled.
+_UNINSTALL = frozenset({"pre-delete", "post-delete", "PostDelete"})
 _PRINTS = re.compile(r"\b(?:echo|printf)\b[^;&|\n]*$")
 #: Characters of a command in a message.
 _SHOWN = 80
@@ -155,9 +157,12 @@ def _deletes_claims(index: ObjectIndex) -> Iterator[Verdict]:
                 or not _deletes(match[1], match[2].split())
             ):
                 continue
-            what = f", as hook {_hook(workload)}" if _hook(workload) else ""
+            hook = _hook(workload)
+            # Who uninstalls a release means it, though perhaps not the data: a warning.
+            is_meant = bool(hook) and set(hook.replace(" ", "").split(",")) <= _UNINSTALL
+            what = f", as hook {hook}" if hook else ""
             message = f"container {container.name} runs `{match[1]} {match[2].strip()[:_SHOWN]}`{what}"
-            yield Finding(message, workload.object.place(*container.at), workload.object)
+            yield Finding(message, workload.object.place(*container.at), workload.object, is_guess=is_meant)
 
 
 def _deletes(program: str, words: list[str]) -> bool:

@@ -92,7 +92,7 @@ def _beside_claim(index: ObjectIndex) -> Iterator[Verdict]:
 
 def _not_kept(index: ObjectIndex) -> Iterator[Verdict]:
     for place in data_places(index):
-        if place.state is State.KEPT or place.claim_mounts or not _keeps(place):
+        if place.state is State.KEPT or place.claim_mounts or not keeps(place):
             continue
         volume, obj = place.volume, place.workload.object
         where = f"on volume {volume.name} ({volume.kind or 'emptyDir'})" if volume else "on no volume"
@@ -105,8 +105,8 @@ def _not_kept(index: ObjectIndex) -> Iterator[Verdict]:
         yield Finding(message, place.at(volume.at if volume else place.container.at), obj, fix=fix)
 
 
-def _keeps(place: DataPlace) -> bool:
-    """Whether it keeps data without doubt: told where, or an image that always does."""
+def keeps(place: DataPlace) -> bool:
+    """Whether a program keeps data without doubt: told where, or an image that always does."""
     if place.image is None:
         return True
     if any(map(_ELSEWHERE.match, place.container.env)):

@@ -10,6 +10,7 @@ from guard.doctor.objects.ownership import owner_of
 from guard.doctor.objects.workload import Container, Volume, Workload
 from guard.doctor.rules.advice import namespace, reference, save_first, unused_claims
 from guard.doctor.rules.data_places import data_places
+from guard.doctor.rules.keeping import keeps
 from guard.doctor.source.document import Side
 from guard.doctor.source.tree import mapping
 
@@ -57,7 +58,7 @@ _GIVEN = frozenset({"configMap", "downwardAPI", "secret", "projected", "image"})
 
 def _not_mounted(index: ObjectIndex) -> Iterator[Verdict]:
     serving = [workload for workload in index.workloads if not workload.runs_to_end and applications(workload)]
-    known = {id(place.workload) for place in data_places(index)}
+    known = {id(place.workload) for place in data_places(index) if keeps(place)}
     if serving and not index.guarded and (index.path or not all(id(workload) in known for workload in serving)):
         yield _nowhere(index, serving)
     for workload in index.guarded:
