@@ -20,7 +20,7 @@ _PVC = "PersistentVolumeClaim"
 READ = frozenset({
     *POD_PATHS, _PVC, "PersistentVolume", "StorageClass", "Node", "Event", "HorizontalPodAutoscaler",
     "ConfigMap", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "VolumeSnapshot", "ReplicationSource", "Schedule",
-    "BackupPlan", "RecurringJob", "Application", "Namespace",
+    "BackupPlan", "RecurringJob", "Application", "Namespace", "Kustomization", "HelmRelease",
 })  # fmt: skip
 
 

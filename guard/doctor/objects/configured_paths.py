@@ -37,6 +37,9 @@ _PLAIN_WORDS = {
 }
 #: Characters of a configuration that are read.
 _LONGEST = 64 * 1024
+_VARIABLE = re.compile(r"\$[({]?(\w+)[)}]?")
+#: Variables of a word that are filled in.
+_MOST = 64
 #: Where nothing is meant to last, or the image's own files are.
 _SYSTEM = (
     "/var/log", "/var/cache", "/var/run", "/run", "/dev", "/proc", "/sys", "/etc", "/usr/bin", "/usr/lib", "/usr/sbin",
@@ -88,14 +91,15 @@ def _by_variables(container: Container) -> Iterator[DataPath]:
 
 
 def _by_words(container: Container) -> Iterator[DataPath]:
-    words = [piece for word in container.words for piece in (word.split() if re.search(r"\s", word) else [word])]
+    told = (_with_variables(word, container.env) for word in container.words)
+    words = [piece for word in told for piece in (word.split() if re.search(r"\s", word) else [word])]
     for index, word in enumerate(words):
         following = words[index + 1].strip("\"'") if index + 1 < len(words) else ""
         name, _, value = word.partition("=")
         if word in {"-c", "-E"}:  # postgres -c data_directory=/data, elasticsearch -E path.data=/data
             name, _, value = following.partition("=")
             name = f"--{name}" if value else ""
-        elif word.startswith("-E"):
+        elif word.startswith(("-E", "-D")) and value:  # -Epath.data=/data, java -Ddata.dir=/data
             name = f"--{name[2:]}"
         value = value.strip("\"'") or following
         before = {one.rpartition("/")[2] for one in (container.image.partition(":")[0], *words[:index])}
@@ -103,6 +107,13 @@ def _by_words(container: Container) -> Iterator[DataPath]:
             yield DataPath(value, f"{name}={value}", "args")
         elif word == "server" and "minio" in before:
             yield DataPath(following, f"minio server {following}", "args")
+
+
+def _with_variables(word: str, env: Mapping[str, str]) -> str:
+    """A word with `$(X)`, as the kubelet fills it in, and `$X` and `${X}`, as a shell does; what is not known stays."""
+    if len(word) > _LONGEST or word.count("$") > _MOST:
+        return word
+    return _VARIABLE.sub(lambda match: env.get(match[1], "") or match[0], word)
 
 
 def _is_letter(flag: str, before: set[str]) -> bool:

@@ -1,12 +1,14 @@
 """VG201 to VG204: claims that are missing, stuck, without a volume or unused. Pure."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any
 
 from guard.doctor.finding import Finding, Rule, Severity, Unknown, Verdict
 from guard.doctor.index import ObjectIndex
-from guard.doctor.objects.k8s_object import K8sObject, same_namespace
+from guard.doctor.objects.k8s_object import K8sObject
 from guard.doctor.objects.names import shared
 from guard.doctor.objects.workload import Workload
 from guard.doctor.source.document import Side
@@ -178,11 +180,19 @@ def _unused(index: ObjectIndex) -> Iterator[Verdict]:
 
 def _taken_over(index: ObjectIndex, claim: K8sObject) -> str:
     """A younger claim of a like name that a workload uses: the data can still be in the old one."""
-    for user, other in index.claimants:
+    for user, other in _claimants(index).get(claim.namespace, ())[:_CANDIDATES]:
         later = other.text("metadata", "creationTimestamp") > claim.text("metadata", "creationTimestamp") > ""
-        if later and same_namespace(other.namespace, claim.namespace) and shared(claim.name, other.name):
+        if later and shared(claim.name, other.name):
             return f": {user.object} uses claim {other.name}, which was created later: its earlier data can be here"
     return ""
+
+
+@lru_cache(maxsize=1)
+def _claimants(index: ObjectIndex) -> Mapping[str, Sequence[tuple[Workload, K8sObject]]]:
+    groups: dict[str, list[tuple[Workload, K8sObject]]] = defaultdict(list)
+    for user, claim in index.claimants:
+        groups[claim.namespace].append((user, claim))
+    return groups
 
 
 def _unused_condition(claim: K8sObject) -> Mapping[str, Any] | None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+from typing import Any
 
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.configured_paths import DataPath, set_paths
@@ -68,7 +69,13 @@ class DataPlace:
     @property
     def save(self) -> str:
         """What to do before a new pod starts."""
-        return save_first(self.workload, self.data.path, self.container.name)
+        copy = save_first(self.workload, self.data.path, self.container.name)
+        is_database = self.image is not None and not self.image.has_parts
+        return (
+            f"{copy} A dump (pg_dumpall, mysqldump, mongodump) is the safe copy of a running database."
+            if is_database
+            else copy
+        )
 
     def at(self, path: Path) -> Place:
         """Returns where `path` of the workload is written."""
@@ -110,7 +117,9 @@ def _place(
     if mount is not None and image is not None and image.is_volume and mount.path != data.path:
         mount = None  # the runtime mounts an anonymous folder over it
     volume = workload.pod.volumes.get(mount.volume) if mount else None
-    parts = any(below(one.path, data.path) and _lasts(workload, one) for one in container.mounts)
+    parts = (image is None or image.has_parts) and any(
+        below(one.path, data.path) and _lasts(workload, one) for one in container.mounts
+    )
     if mount is None:
         state = State.KEPT if parts else State.NOTHING
     else:
@@ -148,10 +157,10 @@ def configurations(index: ObjectIndex, workload: Workload, container: Container)
     texts: dict[str, str] = {}
     for mount in container.mounts:
         volume = workload.pod.volumes.get(mount.volume)
-        name = text(volume.body, "configMap", "name") if volume else ""
-        for key, content in _data(index, workload, name).items():
-            if isinstance(content, str) and (not mount.sub_path or mount.sub_path == key):
-                texts[f"{key} of ConfigMap {name}"] = content
+        for name in _config_maps(volume.body) if volume else ():
+            for key, content in _data(index, workload, name).items():
+                if isinstance(content, str) and (not mount.sub_path or mount.sub_path == key):
+                    texts[f"{key} of ConfigMap {name}"] = content
     for _, source in mappings(body, "envFrom"):
         name = text(source, "configMapRef", "name")
         lines = [f"{key}: {value}" for key, value in _data(index, workload, name).items()]
@@ -162,6 +171,12 @@ def configurations(index: ObjectIndex, workload: Workload, container: Container)
         if isinstance(value, str):
             texts[f"ConfigMap {text(reference, 'name')}"] = f"{text(entry, 'name')}: {value}"
     return texts
+
+
+def _config_maps(volume: Mapping[str, Any]) -> Iterator[str]:
+    yield text(volume, "configMap", "name")
+    for _, source in mappings(volume, "projected", "sources"):
+        yield text(source, "configMap", "name")
 
 
 def _missing(index: ObjectIndex, workload: Workload, container: Container) -> str:

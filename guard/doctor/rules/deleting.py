@@ -31,7 +31,7 @@ DELETES_PART = Rule(
 DELETES_CLAIMS = Rule(
     "VG120", "job-deletes-claims", Severity.ERROR,
     "A container deletes claims, volumes or a namespace by kubectl or helm.",
-    "With reclaimPolicy Delete the disks go with them. As a hook it does so at each upgrade.",
+    "With reclaimPolicy Delete the disks go with them. A hook does so at each install, upgrade or uninstall, a CronJob at its hour.",
     "Remove the command. To start again, scale the workload to 0 and keep the claim.",
     "https://kubernetes.io/docs/concepts/storage/persistent-volumes/#reclaiming",
 )  # fmt: skip
@@ -40,11 +40,14 @@ DELETES_CLAIMS = Rule(
 _SCRATCH = re.compile(
     r"(?:^|[/._-])\.?(?:te?mp|cache|scratch|logs?|locks?|build|workspace|trash|old|dummy)", re.IGNORECASE
 )
-_KUBECTL = re.compile(
-    r"\bkubectl\b[^;&|\n]*?\bdelete\s+(?:-\S+(?:\s+|=)\S+\s+)*(?:[\w.]+,)*"
-    r"(pvc|persistentvolumeclaims?|pv|persistentvolumes?|ns|namespaces?)\b(?!-)[^;&|\n]*"
-)
-_HELM = re.compile(r"\bhelm\s+(?:uninstall|delete)\b[^;&|\n]*")
+_COMMAND = re.compile(r"(?:^|[\s/\"'(])(kubectl|oc|helm)\s([^;&|\n]*)")
+#: Kinds, as kubectl takes them, with which a volume goes.
+_KINDS = frozenset({
+    "pvc", "persistentvolumeclaim", "persistentvolumeclaims", "pv", "persistentvolume", "persistentvolumes", "ns", "namespace",
+    "namespaces",
+})  # fmt: skip
+#: Hooks that run when a release is uninstalled.
+_UNINSTALL = frozenset({"pre-delete", "post-delete", "PostDelete"})
 _PRINTS = re.compile(r"\b(?:echo|printf)\b[^;&|\n]*$")
 #: Characters of a command in a message.
 _SHOWN = 80
@@ -147,12 +150,26 @@ def _deletes_part(index: ObjectIndex) -> Iterator[Verdict]:
 
 def _deletes_claims(index: ObjectIndex) -> Iterator[Verdict]:
     for workload, container, _, script in _commands(index):
-        for match in (*_KUBECTL.finditer(script), *_HELM.finditer(script)):
-            if _PRINTS.search(script[: match.start()]) or "--dry-run" in match[0]:
+        for match in _COMMAND.finditer(script):
+            if (
+                _PRINTS.search(script[: match.start(1)])
+                or "--dry-run" in match[2]
+                or not _deletes(match[1], match[2].split())
+            ):
                 continue
-            what = f", as hook {_hook(workload)}" if _hook(workload) else ""
-            message = f"container {container.name} runs `{match[0].strip()[:_SHOWN]}`{what}"
-            yield Finding(message, workload.object.place(*container.at), workload.object)
+            hook = _hook(workload)
+            # Who uninstalls a release means it, though perhaps not the data: a warning.
+            is_meant = bool(hook) and set(hook.replace(" ", "").split(",")) <= _UNINSTALL
+            what = f", as hook {hook}" if hook else ""
+            message = f"container {container.name} runs `{match[1]} {match[2].strip()[:_SHOWN]}`{what}"
+            yield Finding(message, workload.object.place(*container.at), workload.object, is_guess=is_meant)
+
+
+def _deletes(program: str, words: list[str]) -> bool:
+    if program == "helm":
+        return bool({"uninstall", "delete"} & set(words[:2]))
+    targets = words[words.index("delete") + 1 :] if "delete" in words else []
+    return any(kind.lower() in _KINDS for word in targets for kind in word.partition("/")[0].split(","))
 
 
 CHECKS = (

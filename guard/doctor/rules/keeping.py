@@ -8,7 +8,7 @@ from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.images import Keeps
 from guard.doctor.objects.names import shared
 from guard.doctor.rules.data_places import DataPlace, State, data_places
-from guard.doctor.source.tree import dig
+from guard.doctor.source.tree import dig, texts
 
 _STORAGE = "https://kubernetes.io/docs/tasks/configure-pod-container/configure-persistent-volume-storage/"
 
@@ -92,7 +92,7 @@ def _beside_claim(index: ObjectIndex) -> Iterator[Verdict]:
 
 def _not_kept(index: ObjectIndex) -> Iterator[Verdict]:
     for place in data_places(index):
-        if place.state is State.KEPT or place.claim_mounts or not _keeps(place):
+        if place.state is State.KEPT or place.claim_mounts or not keeps(place):
             continue
         volume, obj = place.volume, place.workload.object
         where = f"on volume {volume.name} ({volume.kind or 'emptyDir'})" if volume else "on no volume"
@@ -105,8 +105,8 @@ def _not_kept(index: ObjectIndex) -> Iterator[Verdict]:
         yield Finding(message, place.at(volume.at if volume else place.container.at), obj, fix=fix)
 
 
-def _keeps(place: DataPlace) -> bool:
-    """Whether it keeps data without doubt: told where, or an image that always does."""
+def keeps(place: DataPlace) -> bool:
+    """Whether a program keeps data without doubt: told where, or an image that always does."""
     if place.image is None:
         return True
     if any(map(_ELSEWHERE.match, place.container.env)):
@@ -119,12 +119,18 @@ def _read_only(index: ObjectIndex) -> Iterator[Verdict]:
         volume, mount = place.volume, place.mount
         if place.state is not State.KEPT or volume is None or mount is None or not volume.is_persistent:
             continue
-        if mount.read_only or dig(volume.body, volume.kind, "readOnly") is True:
+        if mount.read_only or dig(volume.body, volume.kind, "readOnly") is True or _is_read_only(index, place):
             path = place.data.path
             message = (
                 f"container {place.container.name} keeps its data in {path} ({place.data.said_by}), mounted read-only"
             )
             yield Finding(message, place.at(mount.at), place.workload.object)
+
+
+def _is_read_only(index: ObjectIndex, place: DataPlace) -> bool:
+    """Whether the claim can only be read."""
+    claim = index.claim(place.workload, place.volume.claim) if place.volume and place.volume.claim else None
+    return claim is not None and set(texts(claim.body, "spec", "accessModes")) == {"ReadOnlyMany"}
 
 
 CHECKS = (
