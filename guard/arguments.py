@@ -14,6 +14,7 @@ from guard.settings import MODELS, Reporting, decapitalized, fields, flag, shown
 
 #: Columns of a help text, on a terminal that has as many.
 WIDTH = 100
+_GROUPS = ("required setting", "arguments", "settings", "reporting settings")
 
 _ALWAYS = (Outcome.OK, Outcome.INTERNAL_ERROR, Outcome.USAGE)
 _VOLUME = _ALWAYS + tuple(one for one in Outcome if one.status >= 10 and one is not Outcome.FINDINGS)  # noqa: PLR2004
@@ -72,7 +73,7 @@ COMMANDS: Mapping[str, Command] = {
         'guard hold "restore of Monday\'s backup"',
         arguments={
             "reason": _option("REASON", "Why, for whoever reads the refusal.", nargs="?"),
-            "--over": {"action": "store_true", "help": "In place of an older hold, which is kept otherwise."},
+            "--over": {"action": "store_true", "help": "Replaces an older hold, which is kept otherwise."},
         },
     ),
     "release": Command("Ends the announced work and accepts what is there.", "[FLAG...]", "guard release"),
@@ -204,32 +205,29 @@ def overview() -> str:
 def help_text(command: str) -> str:
     """Returns the help of a command: its settings with reason, unit and default; exit statuses; an example."""
     parser, about = _parser(command), COMMANDS[command]
-    parser.description = _wrapped(about.summary + about.details)
+    origin = " Settings come from the environment or the flag; flags win, and empty means unset."
+    parser.description = _wrapped(about.summary + about.details + (origin if command in MODELS else ""))
     parser.epilog = _epilog(command)
     return parser.format_help()
 
 
 def _parser(command: str) -> argparse.ArgumentParser:
     about = COMMANDS[command]
-    parser = _Parser(
-        prog=f"guard {command}",
-        usage=f"guard {command} {about.usage}",
-    )
-    own = parser.add_argument_group("arguments") if about.arguments else parser
-    for name, how in about.arguments.items():
-        own.add_argument(name, **{key: value for key, value in how.items() if key != "choices"})
-    groups: dict[str, Any] = {}
+    rows = [
+        (_GROUPS[1], name, {key: value for key, value in how.items() if key != "choices"})
+        for name, how in about.arguments.items()
+    ]
     for name, setting in _settings(command).items():
         default = shown(setting)
-        title = "required setting" if default == "required" else "settings"
-        if name in fields(Reporting):
-            title = "settings of reports"
         note = "required" if default == "required" else f"default {default}" if default else "no default"
-        if title not in groups:
-            also = "Environment or flag; flags win; empty means unset." if not groups else None
-            groups[title] = parser.add_argument_group(title, also)
+        group = _GROUPS[3] if name in fields(Reporting) else _GROUPS[0] if default == "required" else _GROUPS[2]
         text = f"{name}: {setting.description} ({note})".replace("%", "%%")
-        groups[title].add_argument(flag(name), dest=name, metavar=name.rpartition("_")[2], help=text)
+        rows.append((group, flag(name), {"dest": name, "metavar": name.rpartition("_")[2], "help": text}))
+    parser = _Parser(prog=f"guard {command}", usage=f"guard {command} {about.usage}")
+    for title in _GROUPS:
+        arguments = parser.add_argument_group(title)  # an empty one is not shown
+        for _, name, how in (row for row in rows if row[0] == title):
+            arguments.add_argument(name, **how)
     return parser
 
 

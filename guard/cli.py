@@ -72,6 +72,7 @@ def _watch(words: list[str]) -> int:
     with StopSignal() as stop:
         import gc
 
+        from guard.probe.client import ProbeClient
         from guard.probe.process import run_in_child
         from guard.watch.config import ConfigErrors
         from guard.watch.loop import WatchLoop

@@ -65,14 +65,14 @@ class Reporting(BaseSettings):
     log_format: Literal["auto", "json", "console"] = setting(
         "GUARD_LOG_FORMAT",
         "auto",
-        "json: one object a line; console: for people; auto: console on a terminal.",
+        "json writes one object a line, console is for people, auto is console on a terminal.",
         "write auto, json or console",
     )
     log_level: Level = setting("GUARD_LOG_LEVEL", Severity.INFO, "The least severity that is logged.", shown="info")
     termination_log: str = setting(
         "GUARD_TERMINATION_LOG",
         "/dev/termination-log",
-        "Where the kubelet reads the reason of an exit; skipped where absent.",
+        "The file where the kubelet reads the reason of an exit; never created.",
     )
     pod: str | None = setting(
         "GUARD_POD", None, "This pod's name (downward API), for log lines and ledger.", _NAME, max_length=253
@@ -105,7 +105,7 @@ class VolumeSettings(Reporting):
         "Kinds of mount that are allowed: block, network, fuse, node-disk, memory, empty-dir, config, overlay, unknown, any.",
         shown="block,network,fuse",
     )
-    writable: bool = setting("GUARD_WRITABLE", True, "Whether it must be possible to write on the volume.", _SWITCH)
+    writable: bool = setting("GUARD_WRITABLE", True, "Whether the volume must be writable.", _SWITCH)
     probe_timeout: PositiveDuration = setting(
         "GUARD_PROBE_TIMEOUT", 10.0, "Time without progress after which a volume counts as unreachable.", shown="10s"
     )
@@ -140,8 +140,13 @@ class VolumeSettings(Reporting):
 class CheckSettings(VolumeSettings):
     """Settings of `guard check`."""
 
-    enforce: bool = setting("GUARD_ENFORCE", True, "false: report everything, but exit 0 (the first week).", _SWITCH)
-    wait: Duration = setting("GUARD_WAIT", 60.0, "How long to check again where it may recover.", shown="60s")
+    enforce: bool = setting(
+        "GUARD_ENFORCE",
+        True,
+        "Whether to refuse a start; false reports everything, but exits 0 (the first week).",
+        _SWITCH,
+    )
+    wait: Duration = setting("GUARD_WAIT", 60.0, "How long to check again where it can recover.", shown="60s")
 
 
 class WatchSettings(VolumeSettings):
@@ -152,7 +157,7 @@ class WatchSettings(VolumeSettings):
     on_wipe: Literal["log", "unready"] = setting(
         "GUARD_ON_WIPE",
         "log",
-        "unready: /readyz fails while the volume is wiped; a single replica then gets no traffic.",
+        "unready makes /readyz fail while the volume is wiped; a single replica then gets no traffic.",
         "write log or unready",
     )
     listen: Address = setting("GUARD_LISTEN", "0.0.0.0:9808", "Address of /livez, /readyz and /metrics; off for none.")

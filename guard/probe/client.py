@@ -1,7 +1,7 @@
 """The parent's way to the prober: one request at a time, a deadline without progress, one replacement.
 
-A prober that is stuck in the kernel is killed and left: whoever waits for it would be stuck too. The next request starts
-another one; if that one is stuck as well, it is waited for, and the volume is back when it answers.
+A prober that is stuck in the kernel is killed and left: whoever waits for it would be stuck too. If its replacement is
+stuck as well, that one is waited for: the volume is back when it answers.
 """
 
 import errno
@@ -80,7 +80,7 @@ class ProbeClient:
 
     @property
     def replies(self) -> int | None:
-        """The descriptor to poll; another one after a prober was replaced, None while there is none."""
+        """The descriptor to poll; another one after a prober was replaced, None while none can be started."""
         return self._prober.replies if self._prober else None
 
     @property
@@ -144,11 +144,13 @@ class ProbeClient:
         return late
 
     def cancel(self) -> None:
-        """Gives the request up, and the prober with it; the next request starts another one."""
+        """Gives the request up, and the prober with it; another one takes its place."""
         self.reap()
         if self._prober is not None and not self._prober.kill():
             self._stuck.append(self._prober.pid)
         self._prober, self._request, self._is_late = None, None, False
+        with suppress(OSError):  # the next request tries again, and raises why it fails
+            self._prober = Prober(self._keep)
 
     def reap(self) -> None:
         """Forgets probers that the kernel has let go of."""

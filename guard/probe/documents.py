@@ -214,7 +214,7 @@ def _sweep(folder: int, newest: str) -> None:
     with suppress(OSError):
         before = call(os.stat, newest, dir_fd=folder, follow_symlinks=False).st_mtime - _ABANDONED
         with call(os.scandir, folder) as entries:
-            names = (entry.name for entry in entries)
+            names = (entry.name for entry in iter(lambda: call(next, entries, None), None))
             temporary = (name for name in names if name.startswith(".") and name.endswith(_TEMPORARY))
             for name in itertools.islice(temporary, _SWEPT):
                 if call(os.stat, name, dir_fd=folder, follow_symlinks=False).st_mtime < before:
@@ -277,13 +277,16 @@ def try_writing(root: int) -> bool:
     try:
         if not _is_removed(folder, name):
             return False
-        with suppress(FileExistsError):  # another guard's, at this moment
+        try:
             descriptor = call(os.open, name, _NEW, _FILE_MODE, dir_fd=folder)
             try:
                 call(os.write, descriptor, b"?")
             finally:
                 call(os.close, descriptor)
-        _is_removed(folder, name)
+        except FileExistsError:  # another guard's, at this moment
+            pass
+        finally:
+            _is_removed(folder, name)
     finally:
         os.close(folder)
     return True

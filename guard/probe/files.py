@@ -10,7 +10,7 @@ from typing import Self
 from guard.probe import mounts, progress
 from guard.volume.loss import LossRule, is_kept
 from guard.volume.observation import FilesChecked, ProbeFault
-from guard.volume.paths import is_below, lineage
+from guard.volume.paths import as_bytes, is_below, join, lineage
 from guard.volume.sample import FileCheck, Presence, SampledFile
 
 #: What is asked for is not there, or a folder of its path is none.
@@ -38,20 +38,12 @@ class Folders:
         for descriptor in self._open.values():
             os.close(descriptor)
 
-    def lstat(self, path: bytes) -> os.stat_result:
-        """Returns what lies at a path, relative to the root.
+    def open(self, folder: bytes) -> int:
+        """Returns a descriptor (O_PATH) of a folder, by its path relative to the root; good until the next call.
 
         Raises:
-            OSError: As open(2) of a folder of the path, and lstat(2).
+            OSError: As open(2) of each folder of the path; ENOTDIR where one is a link.
         """
-        folder, _, name = path.rpartition(b"/")
-        descriptor = self._descriptor(folder)
-        try:
-            return os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-        finally:
-            progress.tick()
-
-    def _descriptor(self, folder: bytes) -> int:
         above, missing = folder, []
         while above and above not in self._open:
             above, _, name = above.rpartition(b"/")
@@ -60,7 +52,7 @@ class Folders:
         if above:  # used now: the last to be closed
             descriptor = self._open[above] = self._open.pop(above)
         for name in reversed(missing):
-            above = above + b"/" + name if above else name
+            above = join(above, name)
             try:
                 descriptor = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor)
             finally:
@@ -109,13 +101,16 @@ def _check(folders: Folders, path: str, nested: Collection[str]) -> FileCheck:
     if nested and any(one in nested for one in lineage(path)):
         return FileCheck(Presence.HIDDEN)
     try:
-        found = folders.lstat(path.encode("utf-8", "surrogateescape"))
+        folder, _, name = as_bytes(path).rpartition(b"/")
+        found = os.stat(name, dir_fd=folders.open(folder), follow_symlinks=False)
     except OSError as error:
         if error.errno in ABSENT:
             return FileCheck(Presence.ABSENT)
         if error.errno in DENIED:
             return FileCheck(Presence.UNREADABLE)
         raise
+    finally:
+        progress.tick()
     if stat.S_ISDIR(found.st_mode):
         return FileCheck(Presence.ABSENT)
     return FileCheck(Presence.PRESENT, found.st_size)

@@ -3,8 +3,10 @@
 Here is the prober's border: a call on the volume that fails becomes the fault of a result, never an exception.
 """
 
+import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +46,26 @@ class LookRequest:
             check = CheckRequest(self.path, self.files, self.rule)
             checked = check.run(lambda _: report(found)) if self.files else FilesChecked()
         return LookResult(found, checked, _tripwire.state() if _tripwire else TripwireState())
+
+
+@dataclass(frozen=True)
+class PinRequest:
+    """Keeps the directory open until the prober ends, for a command that writes what it judged and counted.
+
+    The kernel gives the ID of a mount to another one as soon as nothing holds the first: then a write could not tell them
+    apart.
+
+    Attributes:
+        path: Absolute.
+    """
+
+    path: str
+
+    def run(self, report: Callable[[Any], None]) -> None:
+        """Opens it, if it can be: otherwise the look that follows reports why not."""
+        del report
+        with suppress(OSError):
+            os.open(self.path, os.O_PATH | os.O_DIRECTORY)
 
 
 @dataclass(frozen=True)

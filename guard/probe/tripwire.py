@@ -75,7 +75,7 @@ def arm(
     except (OSError, RuntimeError) as error:  # RuntimeError: no thread can be started
         tripwire.disarm()
         return None, TripwireState(blind=_reason(error) if isinstance(error, OSError) else str(error))
-    if tripwire.is_too_large:
+    if tripwire.is_outgrown:
         tripwire.disarm()
         return None, TripwireState(blind=f"it has more than {FOLDERS} folders")
     return tripwire, tripwire.state()
@@ -128,9 +128,9 @@ class Tripwire:
         return self._group.watches if self._group else 0
 
     @property
-    def is_too_large(self) -> bool:
+    def is_outgrown(self) -> bool:
         """Whether there are more folders than it may watch."""
-        return self.watches >= FOLDERS
+        return self._group is not None and self._group.is_outgrown
 
     def state(self) -> TripwireState:
         """Returns whether it would still notice: cheap, and without a write to the volume."""
@@ -177,6 +177,7 @@ class _WatchGroup(InotifyWatchGroup):
     def __init__(self, is_left_out: Callable[[str], bool], *arguments: Any, **named: Any) -> None:
         self._is_left_out = is_left_out
         self._is_arming = True
+        self.is_outgrown = False
         self.incomplete = ""
         super().__init__(*arguments, **named)
 
@@ -198,7 +199,7 @@ class _WatchGroup(InotifyWatchGroup):
             if relative and self._is_left_out(relative):
                 continue
             if self.watches >= FOLDERS:
-                self.incomplete = f"it has more than {FOLDERS} folders"
+                self.is_outgrown, self.incomplete = True, f"it has more than {FOLDERS} folders"
                 return
             self._add_callback(folder)
             if folder in self._active_callbacks_by_path:
@@ -272,11 +273,16 @@ class _Counter(FileSystemEventHandler):
             self.storm = True
             self._signal(STORM_TOKEN)
             self._take_down()
-        elif not self._ignore.ignores(os.fsdecode(event.src_path).removeprefix(self._below)):
-            self._stirred = True
-            if event.event_type not in _CREATED:
-                # A move within the tree is a sign of a change, but no name that goes.
-                self._signal(MOVED_TOKEN if event.event_type == EVENT_TYPE_MOVED else 1)
+            return
+        source = self._is_data(event.src_path)
+        target = event.event_type == EVENT_TYPE_MOVED and self._is_data(event.dest_path)
+        self._stirred |= source or target
+        if source and event.event_type not in _CREATED:
+            # A move within the tree is a sign of a change, but no name that goes.
+            self._signal(MOVED_TOKEN if target else 1)
+
+    def _is_data(self, path: bytes | str) -> bool:
+        return not self._ignore.ignores(os.fsdecode(path).removeprefix(self._below))
 
     def _signal(self, value: int) -> None:
         with suppress(OSError):  # full: the parent has been woken often enough

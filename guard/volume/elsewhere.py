@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
+from guard.volume.paths import as_bytes
 from guard.volume.sample import SampledFile
 
 #: Inodes of a listing that stand for an unknown one (FUSE_UNKNOWN_INO).
@@ -28,7 +29,7 @@ class Elsewhere:
         for file in lost:
             self._by_inode[file.inode].append(file)
             parent, name = _parent_and_name(file.path)
-            self._names.add(name.encode("utf-8", "surrogateescape"))
+            self._names.add(as_bytes(name))
             for mtime, folder in ((file.mtime, parent), (file.mtime, None), (None, parent)):
                 self._copied[name, file.size, mtime, folder].append(file.path)
 

@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from guard.volume.paths import as_text
+
 #: At the top of a volume only: the guard's folder, what fsck finds, snapshots, the desktop's bins.
 _AT_THE_TOP = ("/.volume-guard", "/lost+found", "/.snapshot", "/.snapshots", "/.zfs", "/.Trash-*")
 #: Anywhere: files that were deleted while they were open, on NFS and on FUSE.
@@ -44,7 +46,7 @@ class FolderIgnore:
             joined = b"\0" + b"\0".join(names)
             if not any(telltale in joined for telltale in _TELLTALES):
                 return names
-        return [name for name in names if not self.ignores(name.decode("utf-8", "surrogateescape"))]
+        return [name for name in names if not self.ignores(as_text(name))]
 
     def below(self, name: str) -> "FolderIgnore":
         """Returns what is ignored in a folder of this folder."""

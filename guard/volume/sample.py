@@ -11,6 +11,8 @@ from enum import Enum
 from itertools import chain, zip_longest
 from zlib import crc32
 
+from guard.volume.paths import as_bytes
+
 SIZE = 512
 BY_HASH = 256
 BY_ENTRY = 128
@@ -86,7 +88,7 @@ def folder_seed(folder: bytes) -> int:
 
 def path_hash(path: str) -> int:
     """Returns the hash of a path, below HASHES. A count computes the same from the folder's seed and the name's bytes."""
-    folder, _, name = path.encode("utf-8", "surrogateescape").rpartition(b"/")
+    folder, _, name = as_bytes(path).rpartition(b"/")
     return crc32(name, folder_seed(folder))
 
 

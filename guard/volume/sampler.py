@@ -1,7 +1,6 @@
 """What a count keeps while it walks: the files that a sample is chosen from, and the entries' figures. Pure, of bounded size."""
 
 import heapq
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 from itertools import repeat
 from zlib import crc32
@@ -9,62 +8,61 @@ from zlib import crc32
 from guard.volume.paths import PATH_LIMIT
 from guard.volume.sample import BY_ENTRY, CANDIDATES, HASHES, folder_seed
 
-#: A hash, and the path it is of.
-_Row = tuple[int, bytes]
+#: A hash, and the name and folder that it is of.
+Row = tuple[int, bytes, bytes]
 #: Entries whose files are kept in mind; above, those that have no file among the candidates are forgotten.
 _ENTRIES = 4 * CANDIDATES
+#: The longest name that Linux takes, in bytes.
+_NAME_LIMIT = 255
 
 
 class _Smallest:
     """The rows with the smallest hashes.
 
     Attributes:
-        rows: Among them, in no order.
         limit: A row with this hash or a larger one is none of them.
     """
 
     def __init__(self, room: int) -> None:
-        self.room = room
-        self.rows: list[_Row] = []
         self.limit = HASHES if room else 0
+        self._room = room
+        self._rows: list[Row] = []
 
-    def add(self, row: _Row) -> None:
-        self.rows.append(row)
-        if len(self.rows) > 2 * self.room:
-            self.limit = self.sorted()[-1][0] + 1
+    def add(self, rows: Sequence[tuple[int, bytes]], folder: bytes) -> None:
+        limit = self.limit
+        self._rows += [(number, name, folder) for number, name in rows if number < limit]
+        if len(self._rows) > 2 * self._room:
+            self.limit = self.rows()[-1][0] + 1
 
-    def sorted(self) -> list[_Row]:
+    def rows(self) -> list[Row]:
         """Returns the rows, the smallest hash first."""
-        self.rows.sort()
-        del self.rows[self.room :]
-        return self.rows
+        self._rows.sort()
+        del self._rows[self._room :]
+        return self._rows
 
 
 class Sampler:
     """Chooses, of all files of a count, those whose sizes are worth reading."""
 
     def __init__(self, wanted: Collection[bytes] = ()) -> None:
-        self.depth = 0  # of the entries; 0 where there are none, or none were met yet
         self._wanted = wanted
         self._everywhere = _Smallest(CANDIDATES)
         self._entry = _Smallest(0)
         self._files: dict[bytes, int] = {}  # of entries
-        self._by_entry: dict[bytes, list[_Row]] = {}
+        self._by_entry: dict[bytes, list[Row]] = {}
         self._chosen_entries: list[tuple[int, bytes]] = []  # a heap of those of _by_entry, the largest hash first
 
     def add(self, folder: bytes, names: Sequence[bytes]) -> None:
         """Takes in files of one folder: a name's hash is the one of its path."""
+        if len(folder) + _NAME_LIMIT + 1 >= PATH_LIMIT:
+            names = [name for name in names if len(folder) + len(name) + 1 < PATH_LIMIT]
         everywhere, entry = self._everywhere, self._entry
         limit = max(everywhere.limit, entry.limit)
         hashes = map(crc32, names, repeat(folder_seed(folder)))
-        for row in [row for row in zip(hashes, names, strict=False) if row[0] < limit]:
-            path = join(folder, row[1])
-            if len(path) >= PATH_LIMIT:
-                continue
-            if row[0] < everywhere.limit:
-                everywhere.add((row[0], path))
-            if row[0] < entry.limit:
-                entry.add((row[0], path))
+        rows = [row for row in zip(hashes, names, strict=False) if row[0] < limit]
+        if rows:
+            everywhere.add(rows, folder)
+            entry.add(rows, folder)
 
     def enter(self, entry: bytes, entries: int) -> None:
         """Begins an entry.
@@ -77,14 +75,14 @@ class Sampler:
         chosen = not full or _hash(entry) < -self._chosen_entries[0][0]
         self._entry = _Smallest(-(-BY_ENTRY // entries) if chosen else 0)
 
-    def leave(self, entry: bytes, files: int) -> None:
-        """Ends an entry, of so many files."""
+    def leave(self, entry: bytes, files: int, depth: int) -> None:
+        """Ends an entry, of so many files; entries lie so deep."""
         self._files[entry] = files
         if len(self._files) > _ENTRIES:
-            live = {self.entry_of(path) for _, path in self._everywhere.sorted()}
+            live = {self.entry_of(folder, depth) for _, _, folder in self._everywhere.rows()}
             live |= {*self._by_entry, *self._wanted}
             self._files = {name: count for name, count in self._files.items() if name in live}
-        rows, self._entry = self._entry.sorted(), _Smallest(0)
+        rows, self._entry = self._entry.rows(), _Smallest(0)
         if not rows:
             return
         self._by_entry[entry] = rows
@@ -92,31 +90,27 @@ class Sampler:
         if len(self._chosen_entries) > BY_ENTRY:
             del self._by_entry[heapq.heappop(self._chosen_entries)[1]]
 
-    def by_hash(self) -> list[bytes]:
-        """Returns the paths with the smallest hashes, in the order of their hashes."""
-        return [path for _, path in self._everywhere.sorted()]
+    def by_hash(self) -> list[Row]:
+        """Returns the files with the smallest hashes, in the order of their hashes."""
+        return self._everywhere.rows()
 
-    def by_entry(self) -> dict[bytes, list[bytes]]:
-        """Returns, for the chosen entries, paths of files in the order of their hashes."""
-        rows = defaultdict(set)
-        for row in self._everywhere.sorted():
-            rows[self.entry_of(row[1])].add(row)
-        chosen = sorted(self._by_entry, key=_hash)
-        return {entry: [path for _, path in sorted(rows[entry].union(self._by_entry[entry]))] for entry in chosen}
+    def by_entry(self, depth: int) -> dict[bytes, list[Row]]:
+        """Returns files of the chosen entries, in the order of their hashes."""
+        rows = {entry: {*kept} for entry, kept in sorted(self._by_entry.items(), key=lambda item: _hash(item[0]))}
+        for row in self._everywhere.rows():
+            if (entry := self.entry_of(row[2], depth)) in rows:
+                rows[entry].add(row)
+        return {entry: sorted(those) for entry, those in rows.items()}
 
-    def files_of(self, entries: Collection[bytes]) -> dict[bytes, int]:
+    def files_in(self, entries: Collection[bytes]) -> dict[bytes, int]:
         """Returns how many files these entries have, as far as they were met."""
         return {entry: self._files[entry] for entry in entries if entry in self._files}
 
-    def entry_of(self, path: bytes) -> bytes:
-        """Returns the entry that a file lies in; empty where it lies in none."""
-        folders = path.split(b"/", self.depth)
-        return b"/".join(folders[: self.depth]) if 0 < self.depth < len(folders) else b""
-
-
-def join(folder: bytes, name: bytes) -> bytes:
-    """Returns the path of a name in a folder."""
-    return folder + b"/" + name if folder else name
+    @staticmethod
+    def entry_of(folder: bytes, depth: int) -> bytes:
+        """Returns the entry that a folder lies in, or is; empty where it lies in none."""
+        folders = folder.split(b"/", depth)
+        return b"/".join(folders[:depth]) if 0 < depth <= len(folders) else b""
 
 
 def _hash(entry: bytes) -> int:

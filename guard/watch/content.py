@@ -212,7 +212,7 @@ class ContentTracker:
         Args:
             space: Of the look.
             stirred: Whether the tripwire counted anything.
-            sure: Whether nothing can change unseen by the tripwire.
+            sure: Whether nothing can change without any of this showing it.
         """
         before, files = self._used_inodes, self.reference.files if self.reference else 0
         changed = abs(space.used_inodes - before) if before and space.used_inodes else 0
@@ -244,11 +244,10 @@ class ContentTracker:
         if not whole or self.episode is None:
             return None
         phase = self.episode.on_check(now.at, states, self._settle, names_fell=fell)
-        if not lost:
-            if phase is Phase.STABLE or now.at - self.episode.first_sign.at >= self._settle:
-                self._end_episode()
-            return None
-        if phase is Phase.GOES_ON:
+        if not lost and (phase is Phase.STABLE or now.at - self.episode.first_sign.at >= self._settle):
+            self._end_episode()
+            return self._commit(now)
+        if not lost or phase is Phase.GOES_ON:
             self._uncommitted = None  # it is older than what comes next
             return None
         return self._decide(now, reference, self.episode, phase)

@@ -87,7 +87,7 @@ class Episode:
             self.returned_at = now
         if self.gone_at > self.checked_at:
             self.stable_since = self.gone_at
-        elif states != last:
+        elif states != last or self.checked_at == float("-inf"):
             self.stable_since = now
         self.checked_at = now
         if now - self.stable_since >= settle:

@@ -304,7 +304,8 @@ class Watcher:
         elif isinstance(outcome, Returned):
             self._on_returned(now, outcome)
         if space is not None:
-            sure = self.tripwire.is_complete and look.kind not in _ELSEWHERE and bool(space.used_inodes)
+            # On a disk of its own each name that comes or goes changes the number of inodes, tripwire or not.
+            sure = look.kind not in _ELSEWHERE and bool(space.used_inodes)
             self.content.on_names(space, stirred=result.tripwire.stirred, sure=sure)
         else:
             self.content.schedule.renew(soon=False)

@@ -2,13 +2,9 @@
 
 import os
 import time
-from dataclasses import replace
 
 import pytest
 
-from guard.volume.observation import CountOptions, FileCount
-from guard.watch import errands
-from guard.watch.tripwire import STORM, STORM_TOKEN, Tripwire
 from tests.linux.sandbox import Sandbox
 from tests.linux.watching import Watcher, armed, wait_until, watching
 
@@ -183,114 +179,3 @@ def test_a_tree_that_outgrows_its_tripwire_is_said_and_a_wipe_is_found_by_looks(
         adopted.sh("rm -rf $P/tenant")
         watcher.wait_for("volume.wiped")
         assert watcher.events == ["watch.started", "watch.started", "volume.wiped"]
-
-
-class TestInTheProber:
-    """The tripwire itself, on a folder of this process."""
-
-    @pytest.fixture
-    def wake(self) -> int:
-        return os.eventfd(0, os.EFD_NONBLOCK)
-
-    @pytest.fixture
-    def tree(self, tmp_path: object) -> str:
-        root = f"{tmp_path}/root"
-        for skill in range(5):
-            os.makedirs(f"{root}/{skill}")
-            open(f"{root}/{skill}/file", "w", encoding="ascii").close()
-        return root
-
-    @pytest.fixture
-    def wire(self, tree: str, wake: int) -> Tripwire:
-        found = Tripwire(tree, wake)
-        found.arm(print)
-        return found
-
-    def told(self, wake: int, seconds: float = 5.0) -> int:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            try:
-                return os.eventfd_read(wake)
-            except BlockingIOError:
-                time.sleep(0.01)
-        return 0
-
-    def test_it_tells_of_removals_and_of_moves_out_and_in(self, wire: Tripwire, tree: str, wake: int) -> None:
-        os.unlink(f"{tree}/0/file")
-        assert self.told(wake) == 1
-        os.rename(f"{tree}/1", f"{tree}-elsewhere")
-        assert self.told(wake) >= 1
-        os.rename(f"{tree}/2", f"{tree}/renamed")
-        assert self.told(wake) >= 1
-        assert wire.state().armed
-        wire.disarm()
-
-    def test_it_wakes_nobody_for_creations_reads_and_what_is_not_data(
-        self, wire: Tripwire, tree: str, wake: int
-    ) -> None:
-        for name in (".volume-guard", "lost+found"):
-            os.mkdir(f"{tree}/{name}")
-            open(f"{tree}/{name}/file", "w", encoding="ascii").close()
-            os.unlink(f"{tree}/{name}/file")
-        assert not wire.state().stirred
-        open(f"{tree}/new", "w", encoding="ascii").close()
-        with open(f"{tree}/0/file", encoding="ascii") as file:
-            file.read()
-        assert self.told(wake, 0.5) == 0
-        assert wire.state().stirred
-        assert not wire.state().stirred, "it is told once"
-        wire.disarm()
-
-    def test_a_storm_of_creations_is_told_and_takes_it_down(self, wire: Tripwire, tree: str, wake: int) -> None:
-        for number in range(STORM + 10):
-            open(f"{tree}/{number}-new", "w", encoding="ascii").close()
-        assert self.told(wake) >= STORM_TOKEN
-        state = wire.state()
-        assert (state.armed, state.tripped, state.blind) == (False, True, "")
-        wire.disarm()
-
-    def test_dead_threads_and_a_moved_root_are_found_without_a_write(self, wire: Tripwire, tree: str) -> None:
-        os.rename(tree, f"{tree}-moved")
-        assert wire.state().blind == "its root can't be looked at: ENOENT"
-        os.mkdir(tree)
-        assert wire.state().blind == "its root was moved or replaced"
-        os.rmdir(tree)
-        os.rename(f"{tree}-moved", tree)
-        assert wire.state().armed
-        wire.disarm()
-        assert wire.state().blind == "a thread of the tripwire is dead"
-
-    def test_of_a_link_what_it_leads_to_is_watched(self, tree: str, wake: int) -> None:
-        open(f"{tree}/file", "w", encoding="ascii").close()
-        os.symlink(tree, f"{tree}-link")
-        wire = Tripwire(f"{tree}-link", wake)
-        wire.arm(print)
-        os.mkdir(f"{tree}/.volume-guard")
-        assert not wire.state().stirred
-        os.unlink(f"{tree}/file")
-        assert self.told(wake) == 1
-        assert os.stat(tree).st_ino in wire.watched()
-        os.unlink(f"{tree}-link")
-        os.symlink(f"{tree}/0", f"{tree}-link")
-        assert wire.state().blind == "its root was moved or replaced"
-        wire.disarm()
-
-    def test_a_root_without_a_watch_is_not_covered_however_many_there_are(self, wire: Tripwire, tree: str) -> None:
-        found = FileCount(5, folders=5, inodes=wire.watched() - {os.stat(tree).st_ino}, root_inode=os.stat(tree).st_ino)
-        assert not errands._uncovered(wire, found)
-        assert errands._uncovered(wire, replace(found, root_inode=-1)).startswith("1 of 5 folders")
-        assert errands._unwatched(wire, replace(found, root_inode=-1)) == {-1}
-        wire.disarm()
-
-    def test_it_is_armed_before_the_count_and_anew_each_time(self, tree: str, wake: int) -> None:
-        order = CountOptions()
-        for _ in range(3):
-            stock = errands.Arm(tree, order, wake).run(print)
-            assert stock.census.files == 5
-            assert stock.tripwire is not None
-            assert (stock.tripwire.armed, stock.tripwire.blind) == (True, "")
-        os.unlink(f"{tree}/0/file")
-        assert self.told(wake) == 1, "those before it are gone"
-        assert errands._standing is not None
-        errands._standing.disarm()
-        errands._standing = None

@@ -132,7 +132,7 @@ def test_the_deadline_is_time_without_progress_and_one_replacement_is_waited_for
     assert client.deadline == 9.0
     assert client.poll(8.9) is None
     assert client.poll(9.0) == TimedOut(hang, "so far", lost=True)
-    assert (client.is_busy, client.replies) == (False, None)
+    assert not client.is_busy
     client.send(hang, 10.0)
     wait_for_progress(client, 10.0)
     replacement = client.replies
@@ -204,8 +204,8 @@ def test_a_command_gets_the_answer_the_timeout_or_the_failure(tmp_path: Any, mon
             assert hung.value.partial == "so far"
         (tmp_path / "hung").unlink()
         assert ask(client, hang, stop_signal) == "at last"
-        client.cancel()
         monkeypatch.setattr(os, "fork", _refuse)
+        client.cancel()
         with pytest.raises(ProberFailed, match="no prober can be started: EAGAIN"):
             ask(client, Return(1), stop_signal)
     client.close()

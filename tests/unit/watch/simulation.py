@@ -106,10 +106,11 @@ class Volume:
         )  # fmt: skip
 
     def _folders(self) -> set[str]:
-        folders = set()
-        for path in self.files:
-            while path := path.rpartition("/")[0]:
-                folders.add(path)
+        folders = set[str]()
+        for folder in {path.rpartition("/")[0] for path in self.files}:
+            while folder and folder not in folders:
+                folders.add(folder)
+                folder = folder.rpartition("/")[0]  # noqa: PLW2901 - up, step by step
         return folders
 
     def check(self, files: Iterable[SampledFile]) -> FilesChecked:
@@ -137,7 +138,9 @@ class Volume:
             if not self._is_unreadable(path) and not any(path.startswith(f"{one}/") for one in self.nested)
         }
         depth = _entry_depth(self._folders())
-        by_hash = sorted((self._sampled(path, file) for path, file in seen.items()), key=lambda one: path_hash(one.path))
+        by_hash = sorted(
+            (self._sampled(path, file) for path, file in seen.items()), key=lambda one: path_hash(one.path)
+        )
         entries: dict[str, list[SampledFile]] = {}
         for one in by_hash:
             entry = entry_of(one.path, depth)
@@ -165,18 +168,27 @@ class Volume:
 
     def _elsewhere(self, options: CountOptions, seen: dict[str, File]) -> set[str]:
         found, used = set(), set()
+        inodes = (
+            {(file.inode, file.size, int(file.mtime * 1e9)) for file in seen.values()} if self.stable_inodes else set()
+        )
+        names: dict[str, list[tuple[str, File]]] = {}
+        for path, file in seen.items() if options.lost else ():
+            names.setdefault(path.rpartition("/")[2], []).append((path, file))
         for lost in options.lost:
-            for path, file in seen.items():
-                if self.stable_inodes and (file.inode, file.size, int(file.mtime * 1e9)) == (
-                    lost.inode, lost.size, lost.mtime
-                ):  # fmt: skip
-                    found.add(lost.path)
-                    break
+            if (lost.inode, lost.size, lost.mtime) in inodes:
+                found.add(lost.path)
+                continue
+            for path, file in names.get(lost.path.rpartition("/")[2], ()):
                 name, parent = path.rpartition("/")[2], path.rpartition("/")[0].rpartition("/")[2]
                 lost_parent = lost.path.rpartition("/")[0].rpartition("/")[2]
                 copied = options.copied_after <= file.ctime <= options.copied_before
                 alike = name == lost.path.rpartition("/")[2] and file.size == lost.size
-                if copied and alike and path not in used and (int(file.mtime * 1e9) == lost.mtime or parent == lost_parent):
+                if (
+                    copied
+                    and alike
+                    and path not in used
+                    and (int(file.mtime * 1e9) == lost.mtime or parent == lost_parent)
+                ):
                     used.add(path)
                     found.add(lost.path)
                     break
