@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from guard.outcome import TERMINATED, Outcome
 from guard.probe import requests  # noqa: F401 - the prober is forked with what it runs
-from guard.probe.client import ProbeClient, ProberFailed
+from guard.probe.client import ProberFailed
 from guard.probe.process import Prober
 from guard.stop_signal import Stopped, StopSignal
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from guard.messages import PodInfo
 from guard.outcome import Severity
+from guard.pod import PodInfo
 from guard.report.log import Format
 from guard.volume.verdict import Expectation
 
