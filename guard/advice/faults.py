@@ -94,7 +94,7 @@ def _no_rename(case: Case) -> Advice:
         "a file system with rename, which a ledger and a hold need",
         "Nothing needs to be done for the gate: it compares the marker. Use another file system for accept, hold, release, "
         "and to see losses.",
-        found=case.failed,
+        found=f"the file system of {case.path} cannot rename files; {case.failed}",
     )
 
 
@@ -104,7 +104,7 @@ def _no_space(case: Case) -> Advice:
         "room for the guard's documents, a few KiB",
         "Free space, or enlarge the volume or its quota: the application's writes fail too.",
         "Run the command again.",
-        found=case.failed,
+        found=f"the disk is full: {case.path} has no space left; {case.failed}",
     )
 
 
@@ -115,7 +115,7 @@ def _no_inodes(case: Case) -> Advice:
         "inodes for the guard's documents",
         "Remove files that are not needed: no new file can be created, however much space is free.",
         "Run the command again.",
-        found=case.failed,
+        found=f"the disk is full: {case.path} has no free inodes{used}; {case.failed}",
     )
 
 
