@@ -2,9 +2,13 @@
 
 from typing import Any
 
+from guard.advice.case import entries_lost, who_looked
+from guard.advice.table import advise
 from guard.event import Event
-from guard.messages import ENTRIES, entries_lost, facts, nested_mounts, who_looked
+from guard.fields import ENTRIES, facts
+from guard.messages import nested_mounts
 from guard.outcome import Outcome
+from guard.pod import PodInfo
 from guard.report.text import truncate
 from guard.volume.hold import Hold
 from guard.volume.ledger import Ledger, LedgerIncident
@@ -31,7 +35,7 @@ def started(expected: Expectation, look: Look | None, content: ContentTracker) -
         fields |= facts(inspection)
         if look.mount is not None:
             parts.append(f"{look.kind.value}, {look.mount.fstype}, {look.mount.device}")
-        parts += [finding.found for finding in inspection.judgement.findings]
+        parts += [advise(expected, look, one, PodInfo()).found for one in inspection.judgement.findings]
         parts += nested_mounts(look)
     if count is not None:
         parts.append(f"{count.files} files")
