@@ -1,20 +1,22 @@
-"""A restore drill: the newest whole snapshot into an empty folder, compared name by name with what it lists."""
+"""A restore drill: the last good snapshot into an empty folder, compared file by file with what it lists."""
 
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from guard.backup import retention
+from guard.backup.events import BackupEvent, EventLog
+from guard.backup.judgement import Judge
 from guard.backup.restic import Restic
-from guard.backup.result import BackupEvent, Failed, Result
-from guard.backup.say import Voice
+from guard.backup.result import Failed, Result
 from guard.backup.snapshot import Node, Snapshot
-from guard.volume.loss import LossRule
-from guard.volume.observation import NOT_DATA
+from guard.volume.ignore import Ignore
 
+#: Not restored, even where somebody has archived it.
+_NEVER_DATA = Ignore()
 #: Differences that are named; more are counted.
 _NAMED = 10
 _KINDS: Mapping[str, Callable[[int], bool]] = {
@@ -23,23 +25,6 @@ _KINDS: Mapping[str, Callable[[int], bool]] = {
     "symlink": stat.S_ISLNK,
     "fifo": stat.S_ISFIFO,
 }
-
-
-@dataclass(frozen=True)
-class Drill:
-    """What a drill needs to know.
-
-    Attributes:
-        into: An empty folder with room for the data.
-        rule: The rule of loss.
-        max_age: How old the newest snapshot may be.
-        now: The time.
-    """
-
-    into: str
-    rule: LossRule
-    max_age: timedelta
-    now: datetime
 
 
 @dataclass
@@ -60,115 +45,93 @@ class _Comparison:
     differing: list[str] = field(default_factory=list)
     differences: int = 0
 
-    def take(self, node: Node) -> None:
-        """Compares one name."""
+    def on_node(self, node: Node) -> None:
+        if _NEVER_DATA.ignores(node.path):
+            return
         self.names += 1
         self.files += node.kind != "dir"
-        if node.exact:
-            self._note(node.path, self._wrong(node))
-
-    def count(self) -> None:
-        """Compares how many names there are: what was restored and never listed shows here."""
-        restored = sum(1 for _ in _names_below(self.into))
-        if restored != self.names:
-            self._note("in all", f"{restored} names, listed are {self.names}")
-
-    def _wrong(self, node: Node) -> str:
-        try:
-            found = os.lstat(os.path.join(self.into, node.path))
-        except OSError as error:
-            return str(error.strerror)
-        if node.kind in _KINDS and not _KINDS[node.kind](found.st_mode):
-            return f"is no {node.kind}"
-        if node.kind == "file" and found.st_size != node.size:
-            return f"has {found.st_size} bytes, listed are {node.size}"
-        return ""
-
-    def _note(self, name: str, wrong: str) -> None:
+        wrong = self._wrong(node) if node.is_exact else ""
         if wrong:
             self.differences += 1
             if len(self.differing) < _NAMED:
-                self.differing.append(f"{name}: {wrong}")
+                self.differing.append(f"{node.path} {wrong}")
+
+    def _wrong(self, node: Node) -> str:
+        try:
+            restored = os.lstat(os.path.join(self.into, node.path))
+        except FileNotFoundError:
+            return "is missing"
+        except OSError as error:
+            return f"cannot be checked: {error.strerror}"
+        if node.kind in _KINDS and not _KINDS[node.kind](restored.st_mode):
+            return f"is no {node.kind}"
+        if node.kind == "file" and restored.st_size != node.size:
+            return f"has {restored.st_size} bytes, listed are {node.size}"
+        return ""
 
 
-def _names_below(into: str) -> Iterator[str]:
-    for folder, folders, files in os.walk(into):
-        if folder == into:
-            folders[:] = [name for name in folders if name not in NOT_DATA]
-            files = [name for name in files if name not in NOT_DATA]  # noqa: PLW2901 - the same list, less what is no data
-        yield from folders
-        yield from files
+@dataclass(frozen=True)
+class Drill:
+    """One drill.
 
-
-def run(drill: Drill, restic: Restic, say: Voice) -> str:
-    """Drills; what became of it, as a sentence.
-
-    Raises:
-        Failed: There is no newest snapshot that restores as it is listed, has kept the data, and is new enough.
-        Interrupted: A signal asked for the end.
+    Attributes:
+        into: An empty folder with room for the data.
+        max_age: How old the last good snapshot can be.
+        now: The time.
+        restic: The repository.
+        judge: Judges snapshots.
+        emit: Receives the log lines.
     """
-    if [name for name in os.listdir(drill.into) if name not in NOT_DATA]:
-        raise Failed(Result.USAGE, f"{drill.into} is not empty: a drill restores into an empty folder")
-    restic.remove_stale_locks()
-    listed = restic.snapshots()
-    snapshots = retention.whole(listed)
-    if not snapshots:
-        found = f"and {len(listed)} that are tagged {retention.INCOMPLETE}" if listed else "at all"
-        raise Failed(Result.SNAPSHOT_ABSENT, f"the repository has no whole snapshot of the volume {found}")
-    newest = snapshots[-1]
-    began = time.monotonic()
-    comparison = _restored(drill, restic, newest)
-    seconds = round(time.monotonic() - began, 1)
-    _judge(drill, restic, snapshots, newest, comparison.files)
-    message = f"Snapshot {newest.shown} restores in {seconds} s as it is listed: {comparison.files} files"
-    say(
-        BackupEvent.DRILLED,
-        f"{message}.",
-        snapshot=newest.snapshot_id,
-        files=comparison.files,
-        restore_seconds=seconds,
-        last=True,
-    )
-    return f"{message}."
 
+    into: str
+    max_age: timedelta
+    now: datetime
+    restic: Restic
+    judge: Judge
+    emit: EventLog
 
-def _restored(drill: Drill, restic: Restic, newest: Snapshot) -> _Comparison:
-    try:
-        restic.restore(newest, drill.into)
-    except Failed as failed:
-        raise _cause(failed, restic) from None
-    comparison = _Comparison(drill.into)
-    restic.each_node(newest, comparison.take)
-    comparison.count()
-    if comparison.differences:
-        found = f"{comparison.differences} of {comparison.names} names differ: {'; '.join(comparison.differing)}"
-        raise Failed(Result.DRILL_DIFFERS, f"snapshot {newest.short} restored to {drill.into}: {found}")
-    return comparison
+    def run(self) -> str:
+        """Restores and compares; returns what became of it, as a sentence.
 
+        Raises:
+            Failed: There is no good snapshot that restores as it is listed and is new enough.
+            Stopped: A signal asked for the end.
+        """
+        if [name for name in os.listdir(self.into) if not _NEVER_DATA.ignores(name)]:
+            raise Failed(Result.USAGE, f"{self.into} is not empty: a drill restores into an empty folder")
+        self.restic.remove_stale_locks()
+        snapshots = self.restic.snapshots()
+        good = self.judge.last_good(snapshots).snapshot
+        if good is None:
+            found = f"the repository has {len(snapshots)} snapshots of the volume, and none that is good"
+            raise Failed(Result.SNAPSHOT_ABSENT, found)
+        began = time.monotonic()
+        files = self._restore(good)
+        seconds = round(time.monotonic() - began, 1)
+        if stale := retention.stale(good, self.now, self.max_age):
+            raise Failed(Result.BACKUP_STALE, f"the last good snapshot, {good.shown}, is {stale}")
+        message = f"Snapshot {good.shown} restores in {seconds} s as it is listed: {files} files."
+        fields = {"snapshot": good.snapshot_id, "files": files, "restore_seconds": seconds}
+        self.emit(BackupEvent.DRILLED, message, last=True, **fields)
+        return message
 
-def _cause(failed: Failed, restic: Restic) -> Failed:
-    """What really ended the restoring: data that is damaged, or a scratch disk, a network, a right that was missing."""
-    if failed.result is Result.ENGINE_FAILED:
-        damage = restic.damage("1/1")
-        if damage is not None:
-            return Failed(Result.DRILL_DIFFERS, f"{failed.found}; {damage.found}")
-    return failed
+    def _restore(self, good: Snapshot) -> int:
+        """Restores and compares; returns the number of files."""
+        try:
+            self.restic.restore(good, self.into)
+        except Failed as failed:
+            raise self._cause(failed) from None
+        comparison = _Comparison(self.into)
+        self.restic.each_node(good, comparison.on_node)
+        if comparison.differences:
+            found = f"{comparison.differences} of {comparison.names} names differ: {'; '.join(comparison.differing)}"
+            raise Failed(Result.DRILL_DIFFERS, f"snapshot {good.short} restored to {self.into}: {found}")
+        return comparison.files
 
-
-def _judge(drill: Drill, restic: Restic, snapshots: tuple[Snapshot, ...], newest: Snapshot, files: int) -> None:
-    if retention.SHRUNK in newest.tags:
-        raise Failed(Result.SNAPSHOT_SHRUNK, f"the newest snapshot, {newest.shown}, is tagged {retention.SHRUNK}")
-    if files < drill.rule.min_files:
-        found = (
-            f"the newest snapshot, {newest.shown}, has {files} files, fewer than GUARD_MIN_FILES={drill.rule.min_files}"
-        )
-        raise Failed(Result.SNAPSHOT_SHRUNK, found)
-    lost = retention.shrunk(drill.rule, snapshots, newest, restic.census)
-    if lost is not None:
-        found = (
-            f"the newest snapshot, {newest.shown}, has {lost.loss.after} files, {lost.before.short} before it has "
-            f"{lost.loss.before}: {lost.loss.reason}"
-        )
-        raise Failed(Result.SNAPSHOT_SHRUNK, found)
-    if stale := retention.stale(newest, drill.now, drill.max_age):
-        raise Failed(Result.BACKUP_STALE, f"the newest snapshot, {newest.shown}, is {stale}")
+    def _cause(self, failed: Failed) -> Failed:
+        """What really ended the restoring: damaged data, or a scratch disk, a network, a right that was missing."""
+        if failed.result is Result.ENGINE_FAILED:
+            damage = self.restic.damage("1/1")
+            if damage is not None:
+                return Failed(Result.DRILL_DIFFERS, f"{failed.found}; {damage.found}")
+        return failed
