@@ -9,13 +9,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import guard
-from guard import arguments, check, exits, settings
+from guard import arguments, exits, settings
 from guard.arguments import Arguments
+from guard.check import Gate
 from guard.event import EventRecord
 from guard.exits import ExecApp
 from guard.messages import CommandResult, PodInfo
 from guard.outcome import Outcome
-from guard.probe.inspector import Inspector, ProberFailed
+from guard.probe.client import ProbeClient, ProberFailed
+from guard.probe.inspector import Inspector
 from guard.probe.process import Prober
 from guard.report import stream, termination
 from guard.report.log import Log
@@ -225,12 +227,12 @@ class VolumeCommand:
         if not isinstance(found, CheckSettings):
             # The others write, and what is there now is what they are about: no floor by setting.
             expected = replace(expected, writable=True, loss=replace(expected.loss, min_files=0))
-        return Inspector(expected, self._prober, self._stop)
+        return Inspector(expected, ProbeClient(self._prober, expected.probe_timeout), self._stop)
 
     def _execute(self, found: VolumeSettings, line: _CommandLine, inspector: Inspector) -> CommandResult:
         pod, extras = PodInfo(found.pod, found.node, found.namespace), line.arguments.extras
         if isinstance(found, CheckSettings):
-            return check.check(inspector, found.wait, pod, self._emit, line.warnings)
+            return Gate(inspector, found.wait, found.enforce, pod, self._emit, line.warnings).run()
         from guard.adopt import MarkerCommands  # noqa: PLC0415 - the gate needs none of it
 
         commands = MarkerCommands(inspector, pod, self._emit)

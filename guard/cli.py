@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from guard.outcome import TERMINATED, Outcome
 from guard.probe import requests  # noqa: F401 - the prober is forked with what it runs
-from guard.probe.inspector import ProberFailed
+from guard.probe.client import ProbeClient, ProberFailed
 from guard.probe.process import Prober
 from guard.stop_signal import Stopped, StopSignal
 
@@ -72,7 +72,6 @@ def _watch(words: list[str]) -> int:
     with StopSignal() as stop:
         import gc
 
-        from guard.probe.client import ProbeClient
         from guard.probe.process import run_in_child
         from guard.watch.config import ConfigErrors
         from guard.watch.loop import WatchLoop
@@ -94,7 +93,8 @@ def _watch(words: list[str]) -> int:
             return exits.report_usage(
                 config.problems, exits.ReportTo(config.log_format, termination_log=config.termination_log)
             )
-        WatchLoop(config, ProbeClient(prober, config.expected.probe_timeout, (wake,)), wake, stop).run()
+        client = ProbeClient(prober, config.expected.probe_timeout, (wake,))
+        WatchLoop(config, client, wake, stop).run()
     return Outcome.OK.status
 
 
@@ -104,9 +104,9 @@ class _ReadWatchSettings:
 
     words: tuple[str, ...]
 
-    def run(self, said: Callable[[Any], None]) -> "WatchConfig | ConfigErrors":
+    def run(self, report: Callable[[Any], None]) -> "WatchConfig | ConfigErrors":
         """Reads environment and flags."""
-        del said
+        del report
         from guard import app
 
         return app.watch_config(list(self.words))

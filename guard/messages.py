@@ -1,20 +1,27 @@
 """Words for a judgement: the sentence of a refusal, the text of a termination message, the fields of a line."""
 
+import errno
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from guard.event import Event, EventRecord
-from guard.outcome import Outcome
+from guard.outcome import Outcome, Severity
 from guard.report.text import printable, truncate
+from guard.volume.hold import Hold
+from guard.volume.ledger import Ledger
 from guard.volume.loss import Loss, Verdict
 from guard.volume.marker import Marker
-from guard.volume.observation import Identity, InvalidDocument, Look
-from guard.volume.verdict import Inspection, usable_ledger
+from guard.volume.observation import FileCount, Identity, InvalidDocument, Look, ProbeFault
+from guard.volume.timestamp import lasted, seconds_of
+from guard.volume.verdict import Inspection, ledger_warning, usable_ledger
 
 #: Entries that are named in a line, and in a sentence.
 ENTRIES = 20
 _LARGEST = 4
+#: Seconds after which a ledger shows that no watcher runs: one writes it at least every 15 minutes.
+UNWATCHED = 16 * 60
 
 NEVER_SEEN = "This watcher has not seen its volume yet."
 MARKER_GONE = (
@@ -59,60 +66,207 @@ EventSink = Callable[[EventRecord], None]
 
 
 def refusal(
-    examination: Inspection, where: PodInfo, operation: str, *, first: bool
+    inspection: Inspection, pod: PodInfo, now: datetime, *, enforced: bool = True, warnings: tuple[str, ...] = ()
 ) -> tuple[EventRecord, CommandResult]:
-    """A refusal for the log and for `kubectl describe pod`.
+    """Returns a refusal for the log and for `kubectl describe pod`.
 
     Args:
-        examination: What was judged.
-        where: This pod.
-        operation: The run that this line belongs to.
-        first: Whether nothing was said before it.
+        inspection: What was judged.
+        pod: This pod.
+        now: The time.
+        enforced: Whether the application does not start; otherwise the guard only observes.
+        warnings: What the settings gave reason to report, as clauses.
     """
-    commands = remedies(examination, where)
-    message = sentence(examination) + advice(commands)
-    outcome = examination.judgement.outcome
-    said = EventRecord(
-        Event.VOLUME_REFUSED, message, outcome.severity, judged(examination, where), operation, first=first, last=True
+    commands, outcome = remedies(inspection, pod), inspection.judgement.outcome
+    message = sentence(inspection) + advice(commands)
+    unwatched = _unwatched(inspection, now)
+    if unwatched and outcome is Outcome.DATA_LOST:
+        message = f"{message} {unwatched[0].upper()}{unwatched[1:]}."
+    fields = judged(inspection, pod)
+    severity = outcome.severity
+    if not enforced:
+        severity = Severity.WARNING
+        message = f"Observe only: the application starts anyway. With enforcement this pod would not start. {message}"
+        fields |= {"enforced": False}
+    if warnings:
+        message += f" Also, {'; '.join(warnings)}."
+        fields |= {"warnings": list(warnings)}
+    record = EventRecord(Event.VOLUME_REFUSED, message, severity, fields, last=True)
+    return record, CommandResult(outcome, termination(inspection, commands))
+
+
+def waiting(inspection: Inspection, pod: PodInfo, now: datetime, left: float) -> EventRecord:
+    """Returns the line of a gate that waits for the volume to recover."""
+    del now
+    message = f"Waiting up to {left:.0f} s: {sentence(inspection)}{advice(remedies(inspection, pod))}"
+    return EventRecord(Event.VOLUME_WAITING, message, Severity.INFO, judged(inspection, pod))
+
+
+def ledger_invalid(inspection: Inspection, pod: PodInfo, operation: str, *, first: bool) -> EventRecord | None:
+    """Returns the line of a ledger that can't be used; None where there is none or it can."""
+    broken, path = ledger_warning(inspection.look), inspection.look.path
+    if not broken:
+        return None
+    message = (
+        f"The ledger of {path} is not used: {truncate(broken, 512)}. What the volume held before is not known, so only "
+        "GUARD_MIN_FILES protects it until the watcher or guard accept writes a new ledger."
     )
-    return said, CommandResult(outcome, termination(examination, commands))
+    fields = {"path": path, "reason": broken, **pod.fields()}
+    return EventRecord(Event.LEDGER_INVALID, message, Event.LEDGER_INVALID.severity, fields, operation, first=first)
 
 
-def judged(examination: Inspection, where: PodInfo) -> dict[str, Any]:
+def passed(inspection: Inspection, pod: PodInfo, now: datetime, warnings: tuple[str, ...]) -> EventRecord:
+    """Returns the line that answers "did my data survive the restart?"."""
+    look, count, loss = inspection.look, inspection.count, inspection.judgement.loss
+    assert look.mount is not None
+    ledger = usable_ledger(look)
+    parts = [
+        f'{look.path} is "{truncate(inspection.volume)}" ({look.kind.value}, {look.mount.fstype}, {look.mount.device})'
+    ]
+    fields = {**facts(inspection), **pod.fields(), "outcome": Outcome.OK.label, "status": Outcome.OK.status}
+    if count is not None and count.exact:
+        parts[0] += f" with {count.files} files"
+    elif ledger is not None:
+        parts[0] += f" with {ledger.reference.files} files at the last count, {ledger.reference.counted}"
+    if loss is not None and loss.checked:
+        parts.append(f"{loss.kept} of {loss.checked} known files that were checked are there")
+    if ledger is None or not ledger.reference.files:
+        parts.append("nothing is protected yet: files are protected once they are there and counted")
+    if ledger is not None:
+        seen = f"last seen {ledger.written} by {truncate(ledger.pod or 'a guard')}"
+        if ledger.node:
+            seen += f" on {truncate(ledger.node)}"
+        if ledger.node and pod.node:
+            fields["node_changed"] = ledger.node != pod.node
+            seen += f", now on {truncate(pod.node)}" if fields["node_changed"] else ", the same node"
+        parts.append(seen)
+        unwatched = _unwatched(inspection, now)
+        parts += [unwatched] if unwatched else []
+    parts += nested_mounts(look)
+    every = [*inspection.judgement.warnings, *warnings]
+    if loss is not None and inspection.judgement.shrunk:
+        named = entries_lost(loss)
+        after = f", {loss.after} are there now" if loss.after is not None else ""
+        shrink = f"{loss.known_lost} of {loss.known} known files are gone (it had {loss.before} files{after})"
+        every.insert(0, shrink + (f": {named}" if named else ""))
+    if every:
+        fields["warnings"] = every
+    severity = Severity.WARNING if every else Severity.INFO
+    return EventRecord(Event.VOLUME_OK, "; ".join([*parts, *every]) + ".", severity, fields, last=True)
+
+
+def _unwatched(inspection: Inspection, now: datetime) -> str:
+    """That no watcher saw the volume for some time, as a clause; empty where one did."""
+    ledger = usable_ledger(inspection.look)
+    age = now.timestamp() - seconds_of(ledger.written) if ledger else 0.0
+    return f"no watcher saw this volume for {lasted(age)}" if age > UNWATCHED else ""
+
+
+def ledger_not_renewed(fault: ProbeFault) -> tuple[str, ...]:
+    """Returns why a gate could not renew the ledger, as a clause; nothing where it is reported otherwise or never works."""
+    if fault.full or fault.number == errno.ENOSYS:
+        return ()
+    return (f"its ledger could not be renewed: {fault.code} while {fault.doing}",)
+
+
+def adopted_already(inspection: Inspection) -> str:
+    """Returns the sentence of a volume that `adopt` leaves as it is."""
+    path, outcome = inspection.look.path, inspection.judgement.outcome
+    done = f"{path} is adopted already; nothing was written."
+    if outcome is Outcome.OK:
+        return done
+    return f"{done} But guard check refuses it (exit {outcome.status}): {sentence(inspection)}"
+
+
+def declared(
+    event: Event, inspection: Inspection, count: FileCount, last: Ledger | None, written: Ledger | None, volume: str
+) -> str:
+    """Returns the sentence of a content that was declared right.
+
+    Args:
+        event: Adopted, accepted or released.
+        inspection: What was judged.
+        count: What was counted.
+        last: The ledger before; None if there was none.
+        written: The new one; None where the file system holds only a marker.
+        volume: The name of the volume.
+    """
+    marker = inspection.look.marker
+    done = {
+        Event.VOLUME_ADOPTED: f'is now "{truncate(volume)}" with {count.files} files',
+        Event.VOLUME_ACCEPTED: "is accepted as it is",
+        Event.VOLUME_RELEASED: "is released and accepted as it is",
+    }[event]
+    if event is Event.VOLUME_ACCEPTED and isinstance(marker, InvalidDocument):
+        done += f"; its marker is still broken (guard adopt --replace {marker.digest})"
+    elif event is Event.VOLUME_ACCEPTED and marker is None:
+        done += "; it still has no marker (guard adopt)"
+    if event is Event.VOLUME_ADOPTED and isinstance(marker, Marker) and marker.volume == volume:
+        done = f"was adopted already; its ledger was missing and is written, with {count.files} files"
+    if written is None:
+        done += "; this file system can't rename files, so it holds a marker and no ledger, and losses are not seen"
+    elif event is not Event.VOLUME_ADOPTED:
+        before = f" (before: {last.reference.files})" if last else ""
+        done += f": {count.files} files are the new reference{before}, generation {written.generation}"
+    return f"{inspection.look.path} {done}."
+
+
+def _holder(hold: Hold | InvalidDocument) -> str:
+    if isinstance(hold, InvalidDocument):
+        return f"by a hold that can't be read ({hold.reason})"
+    return f'by {truncate(hold.by)} since {hold.since}: "{truncate(hold.reason)}"'
+
+
+def held_already(look: Look) -> str:
+    """Returns the sentence of a hold that is not replaced."""
+    assert look.hold is not None
+    return (
+        f"{look.path} is held already, {_holder(look.hold)}. Nothing was written, your reason neither. To replace that "
+        "hold: guard hold --over REASON"
+    )
+
+
+def held(look: Look, hold: Hold) -> str:
+    """Returns the sentence of a hold that was written."""
+    before = f" This replaces the hold {_holder(look.hold)}." if look.hold is not None else ""
+    return f'{look.path} is held: "{truncate(hold.reason)}".{before} The gate refuses until: guard release'
+
+
+def judged(inspection: Inspection, where: PodInfo) -> dict[str, Any]:
     """The fields of a line about a volume that is not right."""
-    outcomes = [finding.outcome for finding in examination.judgement.findings]
+    outcomes = [finding.outcome for finding in inspection.judgement.findings]
     return {
-        **facts(examination),
+        **facts(inspection),
         **where.fields(),
         "outcome": outcomes[0].label,
         "status": outcomes[0].status,
         "also": [outcome.label for outcome in outcomes[1:]] or None,
-        "remedy": list(remedies(examination, where)) or None,
+        "remedy": list(remedies(inspection, where)) or None,
     }
 
 
-def sentence(examination: Inspection) -> str:
+def sentence(inspection: Inspection) -> str:
     """A refusal in one line: outcome, what was found, what was expected, what to do."""
-    finding = examination.judgement.findings[0]
+    finding = inspection.judgement.findings[0]
     parts = [f"{finding.outcome.label}: {finding.found}, expected {finding.expected.removeprefix('expected ')}."]
     parts.append(finding.remedy)
     if finding.hint:
         parts.append(finding.hint)
-    rest = [other.outcome.label for other in examination.judgement.findings[1:]]
+    rest = [other.outcome.label for other in inspection.judgement.findings[1:]]
     if rest:
         parts.append(f"Also: {', '.join(rest)}.")
     return " ".join(parts)
 
 
-def termination(examination: Inspection, commands: tuple[str, ...]) -> str:
+def termination(inspection: Inspection, commands: tuple[str, ...]) -> str:
     """A refusal as `kubectl describe pod` shows it.
 
     Args:
-        examination: What was judged.
+        inspection: What was judged.
         commands: Lines that a person can run to mend it.
     """
-    finding = examination.judgement.findings[0]
-    look = examination.look
+    finding = inspection.judgement.findings[0]
+    look = inspection.look
     lines = [
         finding.outcome.label,
         f"looked at: {look.path}{_mount(look)}",
@@ -123,7 +277,7 @@ def termination(examination: Inspection, commands: tuple[str, ...]) -> str:
     if finding.hint:
         lines.append(finding.hint)
     lines += [f"  {command}" for command in commands]
-    lines += [f"also: {other.outcome.label}: {other.found}" for other in examination.judgement.findings[1:]]
+    lines += [f"also: {other.outcome.label}: {other.found}" for other in inspection.judgement.findings[1:]]
     lines.append(more(finding.outcome))
     return "\n".join(printable(line) for line in lines) + "\n"
 
@@ -152,16 +306,16 @@ def advice(commands: tuple[str, ...]) -> str:
     return f" To {aim}: {', then: '.join(commands)}"
 
 
-def remedies(examination: Inspection, where: PodInfo) -> tuple[str, ...]:
+def remedies(inspection: Inspection, where: PodInfo) -> tuple[str, ...]:
     """The exact lines that would mend it, in their order, to be run from outside the pod; empty where none would."""
-    outcome = examination.judgement.outcome
+    outcome = inspection.judgement.outcome
     pod = where.pod or "POD"
     namespace = f"-n {where.namespace} " if where.namespace else ""
-    container = f"-c {examination.look.container} " if examination.look.container else ""
-    commands = () if examination.look.read_only else _commands(examination)
+    container = f"-c {inspection.look.container} " if inspection.look.container else ""
+    commands = () if inspection.look.read_only else _commands(inspection)
     if commands:
         return tuple(f"kubectl exec {namespace}{pod} {container}-- guard {command}" for command in commands)
-    fault = examination.look.fault
+    fault = inspection.look.fault
     answers = fault is not None and (fault.in_place or fault.denied)
     if outcome is Outcome.NODE_DISK or (outcome is Outcome.UNREACHABLE and not answers):
         # Never for what dies with the pod: an application that runs beside a guard that only observes has its data there.
@@ -169,8 +323,8 @@ def remedies(examination: Inspection, where: PodInfo) -> tuple[str, ...]:
     return ()
 
 
-def _commands(examination: Inspection) -> tuple[str, ...]:
-    judgement, marker = examination.judgement, examination.look.marker
+def _commands(inspection: Inspection) -> tuple[str, ...]:
+    judgement, marker = inspection.judgement, inspection.look.marker
     outcome, outcomes = judgement.outcome, {finding.outcome for finding in judgement.findings}
     if outcome is Outcome.HELD:
         return ("release",)
@@ -205,9 +359,9 @@ def who_looked(identity: Identity) -> str:
     return f"uid {identity.uid}, gid {identity.gid}, groups {groups}"
 
 
-def facts(examination: Inspection) -> Mapping[str, Any]:
+def facts(inspection: Inspection) -> Mapping[str, Any]:
     """What a line says of a volume: which one, on what, how much, and when it was last seen."""
-    look, count, loss = examination.look, examination.count, examination.judgement.loss
+    look, count, loss = inspection.look, inspection.count, inspection.judgement.loss
     found: dict[str, Any] = {"path": look.path}
     if isinstance(look.marker, Marker):
         found |= {"volume": look.marker.volume, "marker_id": look.marker.marker_id}

@@ -24,6 +24,8 @@ _SET_GROUP_ID = 0o2000
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _TEMPORARY = ".tmp"
+#: With the pid in the names of temporary files: where none can be removed, each process leaves one, not one for each write.
+_RUN = os.urandom(8).hex()
 #: Seconds after which a temporary file belongs to nobody any more: a write takes far less.
 _ABANDONED = 3600
 #: Temporary files whose age is read at each write.
@@ -163,18 +165,21 @@ def create_in_place(folder: int, name: str, text: bytes) -> None:
 def _temporary(folder: int, name: str, text: bytes) -> Iterator[str]:
     """A durable document under a temporary name, to be given its own in the block, which is made durable after it."""
     temporary = _temporary_name(name)
+    progress.step(f"removing {GUARD_FOLDER}/{temporary}", writing=True)
+    if not _is_removed(folder, temporary):
+        raise OSError(errno.EPERM, "no name can be removed here")
     try:
         _write_new(folder, temporary, text)
         _sweep(folder, temporary)
         yield temporary
     finally:
         with suppress(OSError):
-            call(os.unlink, temporary, dir_fd=folder)
+            _is_removed(folder, temporary)
     _sync_folder(folder)
 
 
 def _temporary_name(name: str) -> str:
-    return f".{name}.{os.urandom(8).hex()}{_TEMPORARY}"
+    return f".{name}.{_RUN}-{os.getpid()}{_TEMPORARY}"
 
 
 def _write_new(folder: int, name: str, text: bytes) -> None:
@@ -191,7 +196,7 @@ def _write_new(folder: int, name: str, text: bytes) -> None:
             call(os.close, descriptor)  # servers may write, and fail, here
     except OSError:
         with suppress(OSError):
-            call(os.unlink, name, dir_fd=folder)
+            _is_removed(folder, name)
         raise
 
 
@@ -270,7 +275,7 @@ def try_writing(root: int) -> bool:
         Whether it was tried: not where an earlier file can't be removed, since another would stay as well.
 
     Raises:
-        OSError: EROFS, ENOSPC, EDQUOT, EACCES and others tell why writing fails.
+        OSError: EROFS, ENOSPC, EDQUOT, EACCES and others: why writing fails.
     """
     name = f".probe-{os.geteuid()}{_TEMPORARY}"
     folder = call(os.open, GUARD_FOLDER, _FOLDER, dir_fd=root)

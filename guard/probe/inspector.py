@@ -1,190 +1,162 @@
-"""Wait, look, judge, for every command: drives a prober against its deadline and judges what it finds.
+"""Looks at the volume and judges it, for the gate and the commands: what is asked of the prober follows from what it found.
 
-The path is never opened here. A prober that makes no progress is left behind, and one replacement waits in its place.
+The path is never opened here. A healthy volume costs a look and 64 files of its sample, whatever its size.
 """
 
 import errno
 import os
 import select
-import time
 from dataclasses import replace
 from typing import Any
 
 from guard.probe import mounts
+from guard.probe.client import NoProgress, ProbeClient, ask
 from guard.probe.look import identity
-from guard.probe.process import Answer, Exited, Failure, Prober, Progress, Request
-from guard.probe.requests import Count, LookAt
+from guard.probe.process import Request
+from guard.probe.requests import CheckRequest, CountRequest, LookRequest
 from guard.stop_signal import StopSignal, milliseconds
-from guard.volume.loss import needed
-from guard.volume.observation import CountOptions, FileCount, Look, ProbeFault
-from guard.volume.verdict import Expectation, Inspection, judge, reference_of, worth_counting
+from guard.volume.ledger import Ledger
+from guard.volume.loss import State, Verdict, states_of
+from guard.volume.observation import CountOptions, FileCount, FilesChecked, Look, LookResult, ProbeFault
+from guard.volume.timestamp import seconds_of
+from guard.volume.verdict import Expectation, Inspection, is_content_relevant, judge, judge_content, usable_ledger
 
-#: Up to so many files a look's count is exact; above, it stops as soon as enough is there.
-EXACT_FILES = 100_000
-#: How often a look is repeated where the mount changes while it is counted.
+#: Below so many files by the ledger a count takes milliseconds, and tells the exact number.
+_COUNTED = 10_000
+#: So many files of the sample, in random order, show that a volume is healthy.
+_ENOUGH = 64
+#: A file with a lost one's name and size that came within so many seconds before the first sign can be its copy.
+_COPIED_WITHIN = 600.0
+#: How often a look is repeated where the mount changes before its files are checked or counted.
 _ATTEMPTS = 3
 
 
-class ProberFailed(Exception):  # noqa: N818 - named for what happened
-    """The prober raised what it should not, or died: a bug, or a kill from outside. Says which."""
+class Inspector:
+    """Inspects one path as often as it is asked to.
 
-
-class NoProgress(Exception):  # noqa: N818 - named for what happened
-    """The prober said nothing for the whole deadline.
-
-    Attributes:
-        told: The last thing it said of the request; None if nothing.
+    Args:
+        expected: What the settings ask of the volume.
+        client: The way to the prober.
+        stop_signal: The signals.
     """
 
-    def __init__(self, told: Any) -> None:
-        super().__init__(told)
-        self.told = told
-
-
-class Inspector:
-    """Looks at one path as often as it is asked to."""
-
-    def __init__(self, expected: Expectation, prober: Prober, interrupt: StopSignal) -> None:
+    def __init__(self, expected: Expectation, client: ProbeClient, stop_signal: StopSignal) -> None:
         self.expected = expected
-        self._prober = prober
-        self._interrupt = interrupt
-        self._pending: Request | None = None
-        self._replaced = False
+        self._client = client
+        self._stop_signal = stop_signal
         self._mount_table: int | None = None
 
-    def examine(self) -> Inspection:
-        """Looks, counts until enough is there where the count can matter, and judges.
+    def inspect(self) -> Inspection:
+        """Looks, checks files of the sample, counts where that can change the verdict or is cheap, and judges.
 
         Raises:
-            Interrupted: A signal asked for the end.
+            Stopped: A signal asked for the end.
             ProberFailed: A bug, or the prober was killed.
         """
-        for attempt in range(_ATTEMPTS):
+        for _ in range(_ATTEMPTS):
             look = self._look()
-            census = self._count(look) if worth_counting(self.expected, look) else None
-            changed = census is not None and not census.fault and not _same(look, census)
-            if not changed or attempt == _ATTEMPTS - 1:
-                break
-        if changed:
-            look = replace(look, fault=ProbeFault(errno.EAGAIN, "looking at a mount that changes all the time"))
-            census = None
-        return Inspection(look, census, judge(self.expected, look, census))
+            if not is_content_relevant(self.expected, look):
+                return Inspection(look, None, None, judge(self.expected, look))
+            checked, count = self._inspect_content(look, usable_ledger(look))
+            if all(part is None or part.fault or is_same_mount(look, part) for part in (checked, count)):
+                return Inspection(look, checked, count, judge(self.expected, look, checked, count))
+        look = replace(look, fault=ProbeFault(errno.EAGAIN, "checking a mount that changes all the time"))
+        return Inspection(look, None, None, judge(self.expected, look))
 
-    def count_all(self, examination: Inspection) -> FileCount:
-        """Counts everything, sizes too, whatever the judgement: for a command that writes a new reference.
+    def count_all(self) -> FileCount:
+        """Counts everything, whatever the verdict: for a command that writes a new reference.
 
         Raises:
-            Interrupted: A signal asked for the end.
+            Stopped: A signal asked for the end.
             ProberFailed: A bug, or the prober was killed.
         """
-        reference = reference_of(examination.look)
-        return self._ordered(CountOptions(frozenset(reference.entries) if reference else frozenset(), sizes=True))
+        return self._count(CountOptions(self.expected.ignore))
 
     def ask(self, request: Request) -> Any:
         """Has the prober do something; its deadline is time without progress.
 
         Raises:
-            NoProgress: The deadline passed; the prober is left behind.
-            Interrupted: A signal asked for the end.
+            NoProgress: The deadline passed.
+            Stopped: A signal asked for the end.
             ProberFailed: A bug, or the prober was killed.
         """
-        if self._pending is not None and not self._replaced:
-            self._prober.abandon()
-            self._prober = Prober()
-            self._replaced = True
-            self._pending = None
-        if self._pending is not None:
-            # At most one replacement waits: the volume is back when it answers what it was asked then.
-            asked, answer = self._pending, self._await_answer()
-            if asked == request:
-                return answer
-        self._pending = request
-        try:
-            self._prober.ask(request)
-        except BrokenPipeError:
-            raise ProberFailed(self._last_words()) from None
-        return self._await_answer()
+        return ask(self._client, request, self._stop_signal)
 
     def pause(self, seconds: float) -> None:
         """Waits until the mount table changes, at most so many seconds.
 
         Raises:
-            Interrupted: A signal asked for the end.
+            Stopped: A signal asked for the end.
         """
         if self._mount_table is None:
             self._mount_table = os.open(mounts.MOUNTINFO, os.O_RDONLY)
         poll = select.poll()
         poll.register(self._mount_table, select.POLLPRI | select.POLLERR)
-        poll.register(self._interrupt.descriptor, select.POLLIN)
+        poll.register(self._stop_signal.descriptor, select.POLLIN)
         poll.poll(milliseconds(seconds))
-        self._interrupt.check()
+        self._stop_signal.check()
 
     def close(self) -> None:
         """Ends the prober: waits for one that is idle, leaves one that is stuck."""
         if self._mount_table is not None:
             os.close(self._mount_table)
-        if self._pending is not None:
-            self._prober.abandon()
-        else:
-            self._prober.close()
+        self._client.close()
 
     def _look(self) -> Look:
-        request = LookAt(self.expected.path, self.expected.volume if self.expected.writable else None)
+        expected = self.expected
         try:
-            look: Look = self.ask(request)
+            result: LookResult = self.ask(LookRequest(expected.path, expected.volume if expected.writable else None))
         except NoProgress as hung:
-            return self._without_progress(hung.told)
-        return look
+            seen = hung.partial if isinstance(hung.partial, Look) else Look(expected.path, identity=identity())
+            return replace(seen, fault=ProbeFault(0, "being checked"))
+        return result.look
 
-    def _without_progress(self, told: Any) -> Look:
-        doing = "being looked at"
-        if isinstance(told, Look):
-            return replace(told, fault=ProbeFault(0, doing))
-        return Look(self.expected.path, identity=identity(), fault=ProbeFault(0, doing))
+    def _inspect_content(self, look: Look, ledger: Ledger | None) -> tuple[FilesChecked | None, FileCount | None]:
+        checked = self._check(ledger) if ledger else None
+        if checked and checked.fault:
+            return checked, None
+        options = self._count_options(look, ledger, checked)
+        return checked, self._count(options) if options else None
 
-    def _count(self, look: Look) -> FileCount:
-        reference = reference_of(look)
-        enough = max(EXACT_FILES, needed(self.expected.loss, reference))
-        return self._ordered(CountOptions(frozenset(reference.entries) if reference else frozenset(), enough))
-
-    def _ordered(self, order: CountOptions) -> FileCount:
+    def _check(self, ledger: Ledger) -> FilesChecked:
+        sample = sorted(ledger.reference.sample, key=lambda _: os.urandom(4))
+        request = CheckRequest(
+            self.expected.path, tuple(sample), self.expected.loss, None if ledger.incident else _ENOUGH
+        )
         try:
-            census: FileCount = self.ask(Count(self.expected.path, order))
+            checked: FilesChecked = self.ask(request)
+        except NoProgress:
+            return FilesChecked(fault=ProbeFault(0, "its files being checked"))
+        return checked
+
+    def _count_options(self, look: Look, ledger: Ledger | None, checked: FilesChecked | None) -> CountOptions | None:
+        """What is to be counted; None where no count is needed."""
+        ignore, rule = self.expected.ignore, self.expected.loss
+        if ledger is None or checked is None:
+            return CountOptions(ignore)
+        reference, entries = ledger.reference, frozenset(ledger.reference.entries)
+        loss = judge_content(self.expected, look, checked, None)
+        assert loss is not None
+        if loss.verdict is not Verdict.KEPT or ledger.incident or not loss.kept:
+            # It may be a loss: how many files there are, and whether they only moved, a count tells.
+            states = states_of(rule, reference.sample, checked.checks)
+            lost = tuple(file for file in reference.sample if states.get(file.path) is State.LOST)
+            first_sign = seconds_of(ledger.incident.since if ledger.incident else ledger.written)
+            return CountOptions(ignore, entries, lost, first_sign - _COPIED_WITHIN, first_sign)
+        if reference.files < _COUNTED:
+            return CountOptions(ignore, entries)
+        return CountOptions(ignore, enough=rule.min_files) if rule.min_files else None
+
+    def _count(self, options: CountOptions) -> FileCount:
+        try:
+            count: FileCount = self.ask(CountRequest(self.expected.path, options))
         except NoProgress as hung:
-            seen = f" after {hung.told} names" if isinstance(hung.told, int) else ""
+            seen = f" after {hung.partial} names" if isinstance(hung.partial, int) and hung.partial else ""
             return FileCount(0, fault=ProbeFault(0, f"being counted{seen}"))
-        return census
-
-    def _await_answer(self) -> Any:
-        told: Any = None
-        deadline = time.monotonic() + self.expected.probe_timeout
-        poll = select.poll()
-        poll.register(self._prober.replies, select.POLLIN)
-        poll.register(self._interrupt.descriptor, select.POLLIN)
-        while True:
-            message = self._prober.take()
-            if isinstance(message, Answer):
-                self._pending = None
-                return message.value
-            if isinstance(message, Progress):
-                told = message.what
-                deadline = time.monotonic() + self.expected.probe_timeout
-                continue
-            if isinstance(message, Failure):
-                raise ProberFailed(message.traceback)
-            if isinstance(message, Exited):
-                raise ProberFailed(f"the prober {message.how}")
-            self._interrupt.check()
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise NoProgress(told)
-            poll.poll(milliseconds(left))
-
-    def _last_words(self) -> str:
-        message = self._prober.take()
-        return f"the prober {message.how}" if isinstance(message, Exited) else "the prober closed its pipe"
+        return count
 
 
-def _same(look: Look, census: FileCount) -> bool:
+def is_same_mount(look: Look, part: FilesChecked | FileCount) -> bool:
+    """Returns whether files were checked or counted on the mount that was looked at."""
     mount_id = look.mount.mount_id if look.mount else None
-    return (census.mount_id, census.root_inode) == (mount_id, look.root_inode)
+    return (part.mount_id, part.root_inode) == (mount_id, look.root_inode)

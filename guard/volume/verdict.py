@@ -182,7 +182,7 @@ def judge_content(
     reference, incident = (ledger.reference, ledger.incident) if ledger else (None, None)
     elsewhere = count.elsewhere if count else frozenset[str]()
     states = states_of(expected.loss, reference.sample, checks, elsewhere) if reference else {}
-    content = Content(states, count.files if count else None, count.entries if count else None)
+    content = Content(states, count.files if count and count.exact else None, count.entries if count else None)
     first_sign = seconds_of(incident.since if incident else ledger.written) if ledger else 0.0
     loss = judge_loss(expected.loss, reference, content, first_sign)
     if incident is not None and loss.verdict is not Verdict.WIPED:

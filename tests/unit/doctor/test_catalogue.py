@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from guard.doctor.catalogue import RULES, THEMES, explain, find_rule, reference_page
-from guard.doctor.inventory import READ
-from guard.doctor.rule import Rule
+from guard.doctor.index import READ
+from guard.doctor.finding import Rule
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs" / "rules.md"

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from guard.doctor.catalogue import RULES
-from guard.doctor.diagnosis import Diagnosis, diagnose
-from guard.doctor.inventory import Inventory
+from guard.doctor.report.diagnosis import Diagnosis, diagnose
+from guard.doctor.index import ObjectIndex
 from guard.doctor.objects import load
 
 CASES = Path(__file__).parent / "cases"
@@ -16,7 +16,7 @@ ALL = sorted(CASES.glob("VG*/*.yaml"))
 
 def diagnosis_of(case: Path) -> Diagnosis:
     loaded = load((str(case),), (), io.BytesIO())
-    return diagnose(Inventory(tuple(loaded.objects), "/app/skills", tuple(loaded.repeated), tuple(loaded.broken)))
+    return diagnose(ObjectIndex(tuple(loaded.objects), "/app/skills", tuple(loaded.repeated), tuple(loaded.broken)))
 
 
 def name_of(case: Path) -> str:

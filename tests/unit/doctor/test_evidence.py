@@ -4,18 +4,19 @@ from typing import Any
 
 import pytest
 
-from guard.doctor.checklist import checklists
-from guard.doctor.diagnosis import diagnose
-from guard.doctor.inventory import Inventory
-from guard.doctor.kube import Kube, Side
-from guard.doctor.rule import Severity
+from guard.doctor.report.checklist import checklists
+from guard.doctor.report.diagnosis import diagnose
+from guard.doctor.index import ObjectIndex
+from guard.doctor.objects.k8s_object import K8sObject
+from guard.doctor.source.document import Side
+from guard.doctor.finding import Severity
 
 CLAIM = "claude-skills-storage"
 PATH = "/app/skills"
 
 
-def kube(kind: str, name: str, namespace: str, spec: dict[str, Any], side: Side = Side.LIVE) -> Kube:
-    return Kube({"kind": kind, "metadata": {"name": name, "namespace": namespace}, "spec": spec}, "x.yaml", 1, side)
+def kube(kind: str, name: str, namespace: str, spec: dict[str, Any], side: Side = Side.LIVE) -> K8sObject:
+    return K8sObject({"kind": kind, "metadata": {"name": name, "namespace": namespace}, "spec": spec}, "x.yaml", 1, side)
 
 
 def pod(image: str, mounts: dict[str, str]) -> dict[str, Any]:
@@ -31,14 +32,14 @@ def deployment(
     image: str = "example/app:1",
     mounts: dict[str, str] | None = None,
     side: Side = Side.LIVE,
-) -> Kube:
+) -> K8sObject:
     strategy = {"type": "Recreate"}
     return kube(
         "Deployment", name, namespace, {"strategy": strategy, "template": {"spec": pod(image, mounts or {})}}, side
     )
 
 
-def claim(name: str, namespace: str = "dev", phase: str = "") -> Kube:
+def claim(name: str, namespace: str = "dev", phase: str = "") -> K8sObject:
     metadata = {"name": name, "namespace": namespace}
     body = {
         "kind": "PersistentVolumeClaim",
@@ -46,19 +47,19 @@ def claim(name: str, namespace: str = "dev", phase: str = "") -> Kube:
         "spec": {"storageClassName": "a"},
         "status": {"phase": phase},
     }
-    return Kube(body, "x.yaml", 1, Side.LIVE)
+    return K8sObject(body, "x.yaml", 1, Side.LIVE)
 
 
-def cron_job(name: str, mounts: dict[str, str]) -> Kube:
+def cron_job(name: str, mounts: dict[str, str]) -> K8sObject:
     return kube("CronJob", name, "dev", {"jobTemplate": {"spec": {"template": {"spec": pod("restic", mounts)}}}})
 
 
-def guarded(*objects: Kube, path: str = PATH) -> list[str]:
-    return [found.kube.full_name for found in Inventory(objects, path).guarded]
+def guarded(*objects: K8sObject, path: str = PATH) -> list[str]:
+    return [found.object.full_name for found in ObjectIndex(objects, path).guarded]
 
 
-def errors(*objects: Kube, path: str = PATH) -> list[str]:
-    findings = diagnose(Inventory(objects, path)).findings
+def errors(*objects: K8sObject, path: str = PATH) -> list[str]:
+    findings = diagnose(ObjectIndex(objects, path)).findings
     return [f"{found.rule.id} {found.finding.subject}" for found in findings if found.rule.severity is Severity.ERROR]
 
 
@@ -126,7 +127,7 @@ class TestUnusedClaim:
         owner = {"kind": "ReplicaSet", "name": "claude-skills-7d9f", "controller": True}
         metadata = {"namespace": "dev", "labels": {"pod-template-hash": "7d9f"}, "ownerReferences": [owner]}
         pods = [
-            Kube({"kind": "Pod", "metadata": {**metadata, "name": name}, "spec": pod("a", {})}, "-", 1, Side.LIVE)
+            K8sObject({"kind": "Pod", "metadata": {**metadata, "name": name}, "spec": pod("a", {})}, "-", 1, Side.LIVE)
             for name in ("claude-skills-7d9f-x2", "claude-skills-7d9f-y3")
         ]
         assert guarded(*pods, claim(CLAIM), NGINX) == ["dev/claude-skills-7d9f-x2", "dev/claude-skills-7d9f-y3"]
@@ -162,7 +163,7 @@ class TestMountAbove:
     ABOVE = deployment("claude-skills", mounts={CLAIM: "/app"})
 
     def test_a_claim_mounted_above_the_path_shows_it(self) -> None:
-        rules = [found.rule.id for found in diagnose(Inventory((self.ABOVE, claim(CLAIM)), PATH)).findings]
+        rules = [found.rule.id for found in diagnose(ObjectIndex((self.ABOVE, claim(CLAIM)), PATH)).findings]
         assert "VG501" in rules
         assert guarded(self.ABOVE, claim(CLAIM), NGINX) == ["dev/claude-skills"]
 
@@ -188,8 +189,8 @@ class TestMountAbove:
 
 
 class TestClaimsMeant:
-    def meant(self, *objects: Kube) -> list[str]:
-        return [found.name for _, found in Inventory(objects, PATH).guarded_claims]
+    def meant(self, *objects: K8sObject) -> list[str]:
+        return [found.name for _, found in ObjectIndex(objects, PATH).guarded_claims]
 
     def test_of_several_that_bear_the_name_the_one_without_another_word_is_meant(self) -> None:
         backup = cron_job("backup", {CLAIM: PATH, "claude-skills-backup": "/repository"})
@@ -211,7 +212,7 @@ class TestClaimsMeant:
         own = kube("StatefulSet", "s", "dev", {"template": {"spec": spec}, "volumeClaimTemplates": templates})
         phases = ("Bound", "Pending", "Bound")
         made = [claim(f"data-s-{number}", phase=phase) for number, phase in enumerate(phases)]
-        inventory = Inventory((own, *made, claim("data-t-0"), claim("data-s-0", "prod")), PATH)
+        inventory = ObjectIndex((own, *made, claim("data-t-0"), claim("data-s-0", "prod")), PATH)
         assert [(found.namespace, found.name) for _, found in inventory.guarded_claims] == [
             ("dev", "data-s-0"), ("dev", "data-s-1"), ("dev", "data-s-2"),
         ]  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 
 from guard.doctor.command import Options, run
 from guard.doctor.objects import load
-from guard.doctor.rule import Severity
+from guard.doctor.finding import Severity
 
 K8S = Path(__file__).parents[3] / "k8s"
 BACKUP = K8S / "backup"

@@ -10,10 +10,10 @@ import pytest
 
 from guard.doctor import objects
 from guard.doctor.command import Options, run
-from guard.doctor.inventory import Inventory
-from guard.doctor.kube import Side
+from guard.doctor.index import ObjectIndex
+from guard.doctor.source.document import Side
 from guard.doctor.objects import Loaded, load
-from guard.doctor.yaml_text import MAX_DEPTH
+from guard.doctor.source.tree import MAX_DEPTH
 from guard.outcome import Outcome
 
 GOOD = "kind: ConfigMap\nmetadata: {name: good}\n"
@@ -310,11 +310,11 @@ class TestHostileInput:
             4,
             6,
         )
-        assert repeated.kube is loaded.objects[0]
+        assert repeated.object is loaded.objects[0]
 
 
 def test_the_inventory_of_nothing_has_nothing() -> None:
-    assert Inventory((), "/app/skills").guarded == ()
+    assert ObjectIndex((), "/app/skills").guarded == ()
 
 
 def test_the_recursion_limit_is_left_as_it_was() -> None:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from guard.arguments import COMMANDS
 from guard.doctor.command import Options, run
-from guard.doctor.formats import FORMATS
-from guard.doctor.workflow import escape, escape_property
+from guard.doctor.command import FORMATS
+from guard.doctor.report.workflow import escape, escape_property
 
 CASES = Path(__file__).parent / "cases"
 BROKEN = str(CASES / "VG101/fail-applied-deployment-without-volume.yaml")
