@@ -9,10 +9,9 @@ init      makes the repository, once
 import argparse
 import os
 import re
-import select
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NoReturn
 
@@ -24,9 +23,9 @@ from guard.backup.judgement import Judge
 from guard.backup.restic import Restic
 from guard.backup.restore import Restore
 from guard.backup.result import Failed, Result
-from guard.backup.retention import Policy
+from guard.backup.retention import Policy, share
 from guard.messages import PodInfo
-from guard.outcome import TERMINATED, Outcome, Severity
+from guard.outcome import TERMINATED, Outcome
 from guard.report import termination
 from guard.report.log import Log
 from guard.settings import CheckSettings, Reporting, load, reporting
@@ -84,48 +83,26 @@ def _run(arguments: argparse.Namespace, settings: CheckSettings, stop_signal: St
         message = "The repository is made." if made else "The repository is there already and opens; nothing was made."
         emit(BackupEvent.READY, message, last=True)
         return message
-    guard, judge = Guard(stop_signal), Judge(settings.loss_rule(), Ignore(settings.ignore), restic.each_node)
+    judge = Judge(settings.loss_rule(), Ignore(settings.ignore), restic.each_node)
+    guard, path, now = Guard(stop_signal), settings.path, datetime.now(UTC)
     if arguments.command == "archive":
-        return _archive_job(arguments, settings, guard, restic, judge, _pausing(stop_signal), emit).run()
+        if not settings.enforce:
+            raise Failed(Result.USAGE, "GUARD_ENFORCE=false: a gate that lets everything pass is none for a backup")
+        if not 1 <= arguments.read_parts <= _PARTS:
+            raise Failed(Result.USAGE, f"--read-parts {arguments.read_parts} is not from 1 to {_PARTS}")
+        try:
+            policy = Policy(arguments.keep_within, arguments.keep_last)
+        except ValueError as error:
+            raise Failed(Result.USAGE, str(error)) from None
+        part, settle = share(now.date(), arguments.read_parts), _seconds("--settle", arguments.settle)
+        return ArchiveJob(path, part, settle, policy, guard, restic, judge, stop_signal, emit).run()
     if arguments.command == "restore":
-        return Restore(
-            settings.path,
-            arguments.snapshot,
-            arguments.over_data,
-            guard,
-            restic,
-            judge,
-            stop_signal,
-            emit,
-            settings.termination_log,
-        ).run()
+        over, log = arguments.over_data, settings.termination_log
+        return Restore(path, arguments.snapshot, over, guard, restic, judge, stop_signal, emit, log).run()
     age = timedelta(seconds=_seconds("--max-age", arguments.max_age))
     if not os.path.isdir(arguments.into):
         raise Failed(Result.USAGE, f"--into {arguments.into!r} is no folder: a drill restores into an empty one")
-    return Drill(os.path.realpath(arguments.into), age, datetime.now(UTC), restic, judge, emit).run()
-
-
-def _archive_job(
-    arguments: argparse.Namespace,
-    settings: CheckSettings,
-    guard: Guard,
-    restic: Restic,
-    judge: Judge,
-    pause: Callable[[float], None],
-    emit: EventLog,
-) -> ArchiveJob:
-    if not settings.enforce:
-        raise Failed(Result.USAGE, "GUARD_ENFORCE=false: a gate that lets everything pass is none for a backup")
-    if not 1 <= arguments.read_parts <= _PARTS:
-        raise Failed(Result.USAGE, f"--read-parts {arguments.read_parts} is not from 1 to {_PARTS}")
-    try:
-        policy = Policy(arguments.keep_within, arguments.keep_last)
-    except ValueError as error:
-        raise Failed(Result.USAGE, str(error)) from None
-    settle, today = _seconds("--settle", arguments.settle), datetime.now(UTC).date()
-    return ArchiveJob(
-        settings.path, policy, arguments.read_parts, settle, today, guard, restic, judge, pause, emit
-    )
+    return Drill(os.path.realpath(arguments.into), age, now, restic, judge, emit).run()
 
 
 def _seconds(flag: str, text: str) -> float:
@@ -133,16 +110,6 @@ def _seconds(flag: str, text: str) -> float:
         return duration(text)
     except ValueError as error:
         raise Failed(Result.USAGE, f"{flag} {text!r}: {error}") from None
-
-
-def _pausing(stop_signal: StopSignal) -> Callable[[float], None]:
-    def pause(seconds: float) -> None:
-        poll = select.poll()
-        poll.register(stop_signal.descriptor, select.POLLIN)
-        poll.poll(seconds * 1000)
-        stop_signal.check()
-
-    return pause
 
 
 def main(argv: Sequence[str]) -> int:
@@ -166,7 +133,7 @@ def main(argv: Sequence[str]) -> int:
             return stop_signal.status or TERMINATED
         except GateRefused as refused:
             if refused.message:
-                emit(BackupEvent.FAILED, refused.message, last=True, status=refused.status)
+                emit(BackupEvent.FAILED, refused.message, {"status": refused.status}, last=True)
             if refused.reason:
                 termination.write(settings.termination_log, f"{refused.reason}\n")
             return refused.status
@@ -185,7 +152,7 @@ def _event_log(how: Reporting, volume: str) -> EventLog:
 def _failed(failed: Failed, emit: EventLog, termination_log: str) -> int:
     row = failed.result.value
     message = f"{row.label}: {failed.found}. {row.remedy}"
-    emit(BackupEvent.FAILED, message, last=True, result=row.label, status=row.status)
+    emit(BackupEvent.FAILED, message, {"result": row.label, "status": row.status}, last=True)
     termination.write(termination_log, f"{row.label}\nfound: {failed.found}\nwhat to do: {row.remedy}\n")
     return row.status
 
@@ -196,7 +163,7 @@ def _report_bug(trace: str, emit: EventLog, termination_log: str) -> int:
         f"{outcome.label}: a bug in the backup: {trace.strip().rsplit(chr(10), 1)[-1]}. Report it with the traceback."
     )
     fields = {"result": outcome.label, "status": outcome.status, "traceback": trace}
-    emit(BackupEvent.FAILED, message, severity=Severity.ERROR, last=True, **fields)
+    emit(BackupEvent.FAILED, message, fields, last=True)
     termination.write(termination_log, message + "\n")
     return outcome.status
 

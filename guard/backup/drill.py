@@ -1,10 +1,10 @@
-"""A restore drill: the last good snapshot into an empty folder, compared file by file with what it lists."""
+"""A restore drill: the last good snapshot into an empty folder, and its sampled files compared with what it lists."""
 
 import os
 import stat
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from guard.backup import retention
@@ -12,62 +12,12 @@ from guard.backup.events import BackupEvent, EventLog
 from guard.backup.judgement import Judge
 from guard.backup.restic import Restic
 from guard.backup.result import Failed, Result
-from guard.backup.snapshot import Node, Snapshot
+from guard.backup.snapshot import Snapshot
 from guard.volume.ignore import Ignore
+from guard.volume.sample import SampledFile
 
-#: Not restored, even where somebody has archived it.
-_NEVER_DATA = Ignore()
 #: Differences that are named; more are counted.
 _NAMED = 10
-_KINDS: Mapping[str, Callable[[int], bool]] = {
-    "dir": stat.S_ISDIR,
-    "file": stat.S_ISREG,
-    "symlink": stat.S_ISLNK,
-    "fifo": stat.S_ISFIFO,
-}
-
-
-@dataclass
-class _Comparison:
-    """The restored tree against the listing.
-
-    Attributes:
-        into: Where it was restored to.
-        names: Names that the snapshot lists.
-        files: Those that are not directories.
-        differing: The first that differ, each with what is wrong.
-        differences: How many differ.
-    """
-
-    into: str
-    names: int = 0
-    files: int = 0
-    differing: list[str] = field(default_factory=list)
-    differences: int = 0
-
-    def on_node(self, node: Node) -> None:
-        if _NEVER_DATA.ignores(node.path):
-            return
-        self.names += 1
-        self.files += node.kind != "dir"
-        wrong = self._wrong(node) if node.is_exact else ""
-        if wrong:
-            self.differences += 1
-            if len(self.differing) < _NAMED:
-                self.differing.append(f"{node.path} {wrong}")
-
-    def _wrong(self, node: Node) -> str:
-        try:
-            restored = os.lstat(os.path.join(self.into, node.path))
-        except FileNotFoundError:
-            return "is missing"
-        except OSError as error:
-            return f"cannot be checked: {error.strerror}"
-        if node.kind in _KINDS and not _KINDS[node.kind](restored.st_mode):
-            return f"is no {node.kind}"
-        if node.kind == "file" and restored.st_size != node.size:
-            return f"has {restored.st_size} bytes, listed are {node.size}"
-        return ""
 
 
 @dataclass(frozen=True)
@@ -97,36 +47,48 @@ class Drill:
             Failed: There is no good snapshot that restores as it is listed and is new enough.
             Stopped: A signal asked for the end.
         """
-        if [name for name in os.listdir(self.into) if not _NEVER_DATA.ignores(name)]:
+        if [name for name in os.listdir(self.into) if not Ignore().ignores(name)]:
             raise Failed(Result.USAGE, f"{self.into} is not empty: a drill restores into an empty folder")
         self.restic.remove_stale_locks()
-        snapshots = self.restic.snapshots()
-        good = self.judge.last_good(snapshots).snapshot
+        good = self.judge.last_good(self.restic.snapshots()).snapshot
         if good is None:
-            found = f"the repository has {len(snapshots)} snapshots of the volume, and none that is good"
-            raise Failed(Result.SNAPSHOT_ABSENT, found)
+            raise Failed(Result.SNAPSHOT_ABSENT, "the repository has no good snapshot of the volume")
         began = time.monotonic()
-        files = self._restore(good)
-        seconds = round(time.monotonic() - began, 1)
-        if stale := retention.stale(good, self.now, self.max_age):
-            raise Failed(Result.BACKUP_STALE, f"the last good snapshot, {good.shown}, is {stale}")
-        message = f"Snapshot {good.shown} restores in {seconds} s as it is listed: {files} files."
-        fields = {"snapshot": good.snapshot_id, "files": files, "restore_seconds": seconds}
-        self.emit(BackupEvent.DRILLED, message, last=True, **fields)
-        return message
-
-    def _restore(self, good: Snapshot) -> int:
-        """Restores and compares; returns the number of files."""
         try:
             self.restic.restore(good, self.into)
         except Failed as failed:
             raise self._cause(failed) from None
-        comparison = _Comparison(self.into)
-        self.restic.each_node(good, comparison.on_node)
-        if comparison.differences:
-            found = f"{comparison.differences} of {comparison.names} names differ: {'; '.join(comparison.differing)}"
+        seconds = round(time.monotonic() - began, 1)
+        reference = self.judge.reference(good)
+        self._compare(good, reference.sample)
+        if stale := retention.stale(good, self.now, self.max_age):
+            raise Failed(Result.BACKUP_STALE, f"the last good snapshot, {good.shown}, is {stale}")
+        compared = f"{len(reference.sample)} of {reference.files} files were compared"
+        message = f"Snapshot {good.shown} restores in {seconds} s as it is listed: {compared}."
+        fields = {"snapshot": good.snapshot_id, "files": reference.files, "restore_seconds": seconds}
+        self.emit(BackupEvent.DRILLED, message, fields, last=True)
+        return message
+
+    def _compare(self, good: Snapshot, sample: Sequence[SampledFile]) -> None:
+        wrong = [f"{file.path} {found}" for file in sample if (found := self._difference(file))]
+        if wrong:
+            named = "; ".join(wrong[:_NAMED])
+            found = f"{len(wrong)} of {len(sample)} files that were compared differ: {named}"
             raise Failed(Result.DRILL_DIFFERS, f"snapshot {good.short} restored to {self.into}: {found}")
-        return comparison.files
+
+    def _difference(self, file: SampledFile) -> str:
+        """What is wrong with a restored file; empty where nothing is, or restic's JSON does not have its name."""
+        if "\ufffd" in file.path:
+            return ""
+        try:
+            found = os.lstat(os.path.join(self.into, file.path))
+        except FileNotFoundError:
+            return "is missing"
+        except OSError as error:
+            return f"cannot be checked: {error.strerror}"
+        if stat.S_ISREG(found.st_mode) and found.st_size != file.size:  # the size of a link is not listed
+            return f"has {found.st_size} bytes, listed are {file.size}"
+        return "is a folder" if stat.S_ISDIR(found.st_mode) else ""
 
     def _cause(self, failed: Failed) -> Failed:
         """What really ended the restoring: damaged data, or a scratch disk, a network, a right that was missing."""

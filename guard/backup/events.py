@@ -1,8 +1,10 @@
 """Log lines of the backup, in the guard's own form, as one operation."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from types import MappingProxyType
 from typing import Any, cast
 
 from guard.event import Event, EventRecord
@@ -54,11 +56,19 @@ class EventLog:
     _begun: bool = field(default=False, init=False)
 
     def __call__(
-        self, event: BackupEvent, message: str, *, severity: Severity | None = None, last: bool = False, **fields: Any
+        self,
+        event: BackupEvent,
+        message: str,
+        fields: Mapping[str, Any] = MappingProxyType({}),
+        *,
+        severity: Severity | None = None,
+        last: bool = False,
     ) -> None:
         """Writes one line."""
         every = {"volume": self.volume, **fields, **self.pod.fields()}
         # The log asks it for a label and a severity, and BackupEvent has both: the guard's own table stays closed.
         topic = cast("Event", event)
         first, self._begun = not self._begun, True
-        self.sink(EventRecord(topic, message, severity or event.severity, every, self.operation, first=first, last=last))
+        self.sink(
+            EventRecord(topic, message, severity or event.severity, every, self.operation, first=first, last=last)
+        )

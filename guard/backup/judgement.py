@@ -6,19 +6,18 @@ loss lasts until the data is back or a person tags a later snapshot as good.
 """
 
 import math
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from guard.backup.retention import GOOD, WIPED, complete
-from guard.backup.sampling import SnapshotSampler
+from guard.backup.sampling import Listing
 from guard.backup.snapshot import Node, Snapshot, nanoseconds
 from guard.volume.elsewhere import Elsewhere
 from guard.volume.ignore import Ignore
 from guard.volume.ledger import Reference
 from guard.volume.loss import Content, Loss, LossRule, State, Verdict, is_over, judge_loss, states_of
 from guard.volume.paths import as_bytes
-from guard.volume.sample import FileCheck, Presence, SampledFile, entry_of
+from guard.volume.sample import SampledFile
 
 #: A copy of a lost file came at most so many seconds before the last good snapshot: those that are older are other files.
 _COPIED_WITHIN = 600.0
@@ -73,31 +72,31 @@ class Judge:
         good = last.snapshot
         if good and good.tree == new.tree:
             return Loss(Verdict.KEPT)
-        reference = self._reference(good) if good else None
+        reference = self.reference(good) if good else None
         sample = reference.sample if reference else ()
-        listed = _Listed(self.ignore, sample, reference)
-        self.each_node(new, listed.on_node)
-        states = states_of(self.rule, sample, listed.checks)
-        loss = self._judge(last, reference, Content(states, listed.files, listed.entries))
+        listing = Listing(self.ignore, [file.path for file in sample])
+        self.each_node(new, listing.on_node)
+        states = states_of(self.rule, sample, listing.checks)
+        loss = self._judge(last, reference, Content(states, listing.files))
         lost = [file for file in sample if states[file.path] is State.LOST]
-        if good is None or loss.verdict is not Verdict.WIPED or not lost:
-            return loss
-        found = self._find_elsewhere(good, new, lost)
-        states = states_of(self.rule, sample, listed.checks, found)
-        return self._judge(last, reference, Content(states, listed.files, listed.entries))
+        if good and lost and loss.verdict is not Verdict.KEPT:
+            states = states_of(self.rule, sample, listing.checks, self._find_elsewhere(good, new, lost))
+            loss = self._judge(last, reference, Content(states, listing.files))
+        return loss
+
+    def reference(self, good: Snapshot) -> Reference:
+        """Returns what is known of a good snapshot."""
+        if good.tree not in self._references:
+            listing = Listing(self.ignore)
+            self.each_node(good, listing.on_node)
+            self._references[good.tree] = listing.reference(good)
+        return self._references[good.tree]
 
     def _judge(self, last: LastGood, reference: Reference | None, content: Content) -> Loss:
         loss = judge_loss(self.rule, reference, content, _FIRST_SIGN)
         if last.in_loss and reference and not is_over(self.rule, reference, content.states, _FIRST_SIGN):
             return replace(loss, verdict=Verdict.WIPED)
         return loss
-
-    def _reference(self, good: Snapshot) -> Reference:
-        if good.tree not in self._references:
-            sampler = SnapshotSampler(self.ignore)
-            self.each_node(good, sampler.on_node)
-            self._references[good.tree] = sampler.reference(good)
-        return self._references[good.tree]
 
     def _find_elsewhere(self, good: Snapshot, new: Snapshot, lost: Sequence[SampledFile]) -> frozenset[str]:
         """Returns the paths of lost files that were moved, linked or copied with their times."""
@@ -117,33 +116,3 @@ class Judge:
 
         self.each_node(new, on_node)
         return frozenset(elsewhere.found)
-
-
-class _Listed:
-    """What a listing has of the files of a sample, and how many files it has in all.
-
-    Attributes:
-        checks: By path.
-        files: Files in all.
-        entries: Files of the reference's entries.
-    """
-
-    def __init__(self, ignore: Ignore, sample: Sequence[SampledFile], reference: Reference | None) -> None:
-        self.checks = {file.path: FileCheck(Presence.ABSENT) for file in sample}
-        self.files = 0
-        self._entries: Counter[str] = Counter()
-        self._ignore = ignore
-        self._reference = reference
-
-    @property
-    def entries(self) -> Mapping[str, int]:
-        return {name: self._entries[name] for name in self._reference.entries} if self._reference else {}
-
-    def on_node(self, node: Node) -> None:
-        if node.kind == "dir" or self._ignore.ignores(node.path):
-            return
-        self.files += 1
-        if node.path in self.checks:
-            self.checks[node.path] = FileCheck(Presence.PRESENT, node.size)
-        if self._reference and (entry := entry_of(node.path, self._reference.depth)) in self._reference.entries:
-            self._entries[entry] += 1

@@ -90,7 +90,7 @@ class Restic:
         argv = ("backup", "--json", "--quiet", "--one-file-system", f"--host={self._volume}", *excludes, path)
         ran = self._run(*argv, on_line=_keep("summary", summary))
         if ran.status == _INCOMPLETE:
-            tagged = self._tag_incomplete(str(summary.get("snapshot_id") or ""))
+            tagged = self._tag_incomplete(str(summary["snapshot_id"])) if "snapshot_id" in summary else ""
             raise Failed(Result.ARCHIVE_INCOMPLETE, f"{path} could not be read in full{tagged}: {ran.complaints}")
         if ran.status != 0 or "snapshot_id" not in summary:
             raise self._failed(ran, f"archiving {path}")
@@ -184,14 +184,11 @@ class Restic:
 
     def _tag_incomplete(self, snapshot_id: str) -> str:
         """Tags what an archive left that is not complete; returns a clause for the sentence that reports it."""
-        if not snapshot_id:
-            return ""
         try:
             return f" (snapshot {self._set_tag(snapshot_id, INCOMPLETE)[:8]} is tagged {INCOMPLETE})"
         except Failed as failed:
-            # The files are what matters; but untagged, this snapshot is judged as a complete one.
-            by_hand = f"restic tag --set {INCOMPLETE} {snapshot_id[:8]}"
-            return f" (and its snapshot is not tagged so: {failed.found}. Do it by hand: {by_hand})"
+            # Untagged, this snapshot is judged as a complete one.
+            return f" ({failed.found}. Do it by hand: restic tag --set {INCOMPLETE} {snapshot_id[:8]})"
 
     def _must(self, doing: str, *argv: str, on_line: process.OnLine | None = None) -> None:
         ran = self._run(*argv, on_line=on_line)

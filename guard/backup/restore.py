@@ -76,8 +76,7 @@ class Restore:
             BackupEvent.RESTORED,
             f"Snapshot {chosen.short} is restored to {self.path} and read back: {restored.get('total_files', 0)} names, "
             f"{restored.get('total_bytes', 0)} bytes.",
-            snapshot=chosen.snapshot_id,
-            bytes=restored.get("total_bytes", 0),
+            {"snapshot": chosen.snapshot_id, "bytes": restored.get("total_bytes", 0)},
         )
         self._must(self.guard("adopt"))
         self._judge_restored(chosen)

@@ -48,7 +48,7 @@ class Result(Enum):
     )  # fmt: skip
     ARCHIVE_INCOMPLETE = Row(
         "archive-incomplete", 55, again=True,
-        remedy="Some files could not be read, or all were gone: run the backup as the application's uid, and check the disk. Nothing was forgotten.",
+        remedy="Some files could not be read: run the backup as the application's uid, and check the disk. Nothing was forgotten.",
     )  # fmt: skip
     SNAPSHOT_WIPED = Row(
         "snapshot-wiped", 56, again=False,

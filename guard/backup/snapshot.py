@@ -109,11 +109,6 @@ class Node:
     modified: str = ""
     changed: str = ""
 
-    @property
-    def is_exact(self) -> bool:
-        """Whether the path is the one on the disk."""
-        return "\ufffd" not in self.path
-
 
 def parse_node(line: bytes, root: str) -> Node | None:
     """Reads one line of `restic ls --json`; None for what is not below the archived folder.
@@ -148,7 +143,7 @@ def parse_node(line: bytes, root: str) -> Node | None:
 
 
 def _number(row: Mapping[str, Any], key: str) -> int:
-    number = row.get(key) or 0
+    number = row.get(key, 0)
     if type(number) is not int or not 0 <= number < 1 << 64:
         raise ListingError(f'"{key}" of a line of the listing is not a number of 64 bits: {str(number)[:200]}')
     return number
