@@ -52,7 +52,7 @@ def listed(content: Files) -> Iterable[Node]:
 class Repository:
     """Snapshots with their files, and how often each was listed."""
 
-    rule: LossRule = LossRule()
+    rule: LossRule = field(default_factory=LossRule)
     ignore: tuple[str, ...] = ()
     snapshots: list[Snapshot] = field(default_factory=list)
     contents: dict[str, Files] = field(default_factory=dict)
@@ -119,7 +119,9 @@ def test_a_snapshot_is_judged_by_which_files_it_has(after: Files, verdict: Verdi
 
 def test_hard_linked_copies_that_are_removed_took_nothing_away() -> None:
     copies = {
-        f"snapshots/{n}/{path}": replace(node, path=f"snapshots/{n}/{path}") for n in range(9) for path, node in DATA.items()
+        f"snapshots/{n}/{path}": replace(node, path=f"snapshots/{n}/{path}")
+        for n in range(9)
+        for path, node in DATA.items()
     }
     assert verdict_of(DATA | copies, DATA) is Verdict.KEPT
     assert verdict_of(DATA | copies, {}) is Verdict.WIPED
@@ -201,7 +203,9 @@ def test_only_snapshots_after_the_last_one_that_is_tagged_good_are_listed() -> N
 
 #: What a run finds, and where it is killed: before it judges, before it tags, or not at all.
 runs = st.lists(
-    st.tuples(st.sampled_from(["data", "more", "reset", "empty", "part"]), st.sampled_from(["", "", "archived", "judged"])),
+    st.tuples(
+        st.sampled_from(["data", "more", "reset", "empty", "part"]), st.sampled_from(["", "", "archived", "judged"])
+    ),
     max_size=8,
 )
 CONTENTS = {"data": DATA, "more": DATA | tenants("e"), "reset": RESET, "empty": {}, "part": tenants("a", 1)}
