@@ -23,7 +23,7 @@ def parse_json(text: bytes) -> Any:
         ListingError: Not JSON, nested too deep, or with a number that is not finite or too long.
     """
     try:
-        return json.loads(text, parse_float=_finite, parse_constant=_finite)
+        return _DECODER.decode(text.decode())
     except (ValueError, RecursionError) as error:
         raise ListingError(f"restic's output cannot be read: {type(error).__name__} in {text[:200]!r}") from None
 
@@ -33,6 +33,9 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(text)
     return number
+
+
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
 
 
 @dataclass(frozen=True)
