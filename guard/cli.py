@@ -80,7 +80,10 @@ def _watch(words: list[str]) -> int:
         # What imports leave behind goes first: its places would be filled in both, and tear pages apart.
         gc.collect()
         gc.freeze()
-        wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        try:
+            wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        except OSError as error:
+            return _report_bug(f"no eventfd can be opened: {error.strerror} (too few descriptors allowed to the pod)")
         prober = _fork((wake,))
         if isinstance(prober, ProberFailed):
             return _report_bug(str(prober))

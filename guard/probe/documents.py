@@ -125,29 +125,33 @@ def write(folder: int, name: str, text: bytes, *, keep_as: str | None = None) ->
     Raises:
         OSError: It was not written. The old one is there, or, where there are no hard links, under the name it is kept by.
     """
-    with _temporary(folder, name, text) as temporary:
-        kept = keep(folder, name, keep_as) if keep_as else None
-        call(os.rename, temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    with staged(folder, name, text) as temporary:
+        return commit(folder, temporary, name, keep_as)
+
+
+def commit(folder: int, temporary: str, name: str, keep_as: str | None) -> str | None:
+    """Gives a staged document its name, as `write` does."""
+    kept = keep(folder, name, keep_as) if keep_as else None
+    call(os.rename, temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
     return kept
 
 
-def create(folder: int, name: str, text: bytes) -> None:
-    """Writes a document that must not exist yet: of two at once one wins.
+def commit_exclusive(folder: int, temporary: str, name: str) -> None:
+    """Gives a staged document its name, which no other may have: of two at once one wins.
 
     Raises:
         FileExistsError: The other one won.
         OSError: It was not written.
     """
-    with _temporary(folder, name, text) as temporary:
-        try:
-            call(os.link, temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
-        except OSError as error:
-            if error.errno not in _UNSUPPORTED:
-                raise
-            # Without hard links two at once can both win; in place it could be left empty by a kill, which is worse.
-            if _is_there(folder, name):
-                raise FileExistsError(errno.EEXIST, name) from None
-            call(os.rename, temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    try:
+        call(os.link, temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+        # Without hard links two at once can both win; in place it could be left empty by a kill, which is worse.
+        if _is_there(folder, name):
+            raise FileExistsError(errno.EEXIST, name) from None
+        call(os.rename, temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def create_in_place(folder: int, name: str, text: bytes) -> None:
@@ -162,8 +166,12 @@ def create_in_place(folder: int, name: str, text: bytes) -> None:
 
 
 @contextmanager
-def _temporary(folder: int, name: str, text: bytes) -> Iterator[str]:
-    """A durable document under a temporary name, to be given its own in the block, which is made durable after it."""
+def staged(folder: int, name: str, text: bytes) -> Iterator[str]:
+    """Writes a document under a temporary name, durably, which is given its own in the block, and durable after it.
+
+    Raises:
+        OSError: Nothing was changed.
+    """
     temporary = _temporary_name(name)
     progress.step(f"removing {GUARD_FOLDER}/{temporary}", writing=True)
     if not _is_removed(folder, temporary):
@@ -182,7 +190,7 @@ def _temporary_name(name: str) -> str:
     return f".{name}.{_RUN}-{os.getpid()}{_TEMPORARY}"
 
 
-def _write_new(folder: int, name: str, text: bytes) -> None:
+def _write_new(folder: int, name: str, text: bytes, *, durable: bool = True) -> None:
     progress.step(f"writing {GUARD_FOLDER}/{name}", writing=True)
     descriptor = call(os.open, name, _NEW, _FILE_MODE, dir_fd=folder)
     try:
@@ -191,7 +199,8 @@ def _write_new(folder: int, name: str, text: bytes) -> None:
             rest = memoryview(text)
             while rest:
                 rest = rest[call(os.write, descriptor, rest) :]
-            call(os.fsync, descriptor)
+            if durable:
+                call(os.fsync, descriptor)
         finally:
             call(os.close, descriptor)  # servers may write, and fail, here
     except OSError:
@@ -282,15 +291,8 @@ def try_writing(root: int) -> bool:
     try:
         if not _is_removed(folder, name):
             return False
-        try:
-            descriptor = call(os.open, name, _NEW, _FILE_MODE, dir_fd=folder)
-            try:
-                call(os.write, descriptor, b"?")
-            finally:
-                call(os.close, descriptor)
-        except FileExistsError:  # another guard's, at this moment
-            pass
-        finally:
+        with suppress(FileExistsError):  # another guard's, at this moment
+            _write_new(folder, name, b"?", durable=False)
             _is_removed(folder, name)
     finally:
         os.close(folder)

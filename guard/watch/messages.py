@@ -2,9 +2,13 @@
 
 from typing import Any
 
+from guard.advice.case import entries_lost, who_looked
+from guard.advice.table import advise
 from guard.event import Event
-from guard.messages import ENTRIES, entries_lost, facts, nested_mounts, who_looked
+from guard.fields import ENTRIES, facts
+from guard.messages import nested_mounts
 from guard.outcome import Outcome
+from guard.pod import PodInfo
 from guard.report.text import truncate
 from guard.volume.hold import Hold
 from guard.volume.ledger import Ledger, LedgerIncident
@@ -31,7 +35,7 @@ def started(expected: Expectation, look: Look | None, content: ContentTracker) -
         fields |= facts(inspection)
         if look.mount is not None:
             parts.append(f"{look.kind.value}, {look.mount.fstype}, {look.mount.device}")
-        parts += [finding.found for finding in inspection.judgement.findings]
+        parts += [advise(expected, look, one, PodInfo()).found for one in inspection.judgement.findings]
         parts += nested_mounts(look)
     if count is not None:
         parts.append(f"{count.files} files")
@@ -79,6 +83,7 @@ def loss_fields(judged: Judged) -> dict[str, Any]:
     return {
         "before": loss.before,
         "after": loss.after,
+        "lost_files": loss.lost,
         "replaced": loss.replaced,
         "checked": loss.checked,
         "kept": loss.kept,
@@ -87,7 +92,7 @@ def loss_fields(judged: Judged) -> dict[str, Any]:
         "entries": {entry.name: [entry.before, entry.after] for entry in loss.entries[:ENTRIES]},
         "first_sign": judged.first_sign,
         "settled": judged.settled.text,
-        "sign": judged.trigger.value,
+        "tripwire": judged.trigger.value,
     }
 
 
@@ -195,6 +200,16 @@ def unreadable(path: str, count: FileCount, look: Look | None) -> str:
     return (
         f"{count.unreadable_entries} of {count.entry_count} entries of {path} cannot be read{who} ({names}): they count as "
         "they were last seen, and a loss in them is not noticed. Give this uid permission to read and enter them."
+    )
+
+
+def hidden(path: str, by: tuple[str, ...]) -> str:
+    """Returns the sentence of files that other mounts hide."""
+    names = ", ".join(map(truncate, by[:ENTRIES]))
+    verb = "is" if len(by) == 1 else "are"
+    return (
+        f"{names} {verb} hidden by mounts below {path}: the files there are not lost, but nobody can see them. Unmount what is "
+        "mounted there."
     )
 
 

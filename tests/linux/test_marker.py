@@ -22,15 +22,18 @@ _MARKER = {
 def test_an_unmarked_volume_is_refused_and_the_reader_is_told_to_look_before_adopting(volume: Sandbox) -> None:
     ended = volume.guard("check", GUARD_POD="skills-0", GUARD_NAMESPACE="dev")
     assert ended.status == 20
-    assert "New claim: adopt it. Ever used before: stop" in ended.termination
-    assert "kubectl exec -n dev skills-0 -- guard adopt" in ended.termination
+    assert "1. If this claim was ever used: stop." in ended.termination
+    assert (
+        "2. Only if the claim is brand-new, or its files are right: kubectl exec -n dev skills-0 -- guard adopt\n"
+        in ended.termination
+    )
 
 
 def test_another_volume_s_marker_is_refused_by_both_names(adopted: Sandbox) -> None:
     ended = adopted.guard("check", GUARD_VOLUME="skills-prod")
     assert ended.status == 21
-    assert 'carries "skills"' in ended.termination
-    assert 'expected: "skills-prod"' in ended.termination
+    assert 'has the marker "skills"' in ended.termination
+    assert 'expected: the volume "skills-prod"' in ended.termination
 
 
 INVALID = {
@@ -80,7 +83,7 @@ LEDGERS = {
 
 
 @pytest.mark.parametrize("broken", LEDGERS.values(), ids=LEDGERS)
-def test_a_ledger_that_cannot_be_trusted_is_said_and_passes(adopted: Sandbox, broken: Any) -> None:
+def test_a_ledger_that_cannot_be_trusted_is_reported_and_passes(adopted: Sandbox, broken: Any) -> None:
     ledger = json.loads(adopted.sh("cat $P/.volume-guard/ledger.json"))
     adopted.sh('printf %s "$LEDGER" >$P/.volume-guard/ledger.json; rm -r $P/tenant', LEDGER=broken(ledger))
     ended = adopted.guard("check")
