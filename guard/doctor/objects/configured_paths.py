@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from guard.doctor.objects.workload import Container, clean_path, covers
 
-#: Flags, and keys of configuration files, that say where a program keeps its data; compared without dashes, dots and case.
+#: Flags, and keys of configuration files, that set where a program keeps its data; compared without dashes, dots and case.
 _SETTINGS = frozenset({
     "datadir", "datadirectory", "datapath", "datafolder", "dbpath", "dbdir", "databasedir", "databasepath", "databasefile",
     "storagetsdbpath", "storagepath", "storagedir", "storagedatapath", "storagelocalpath", "storedir", "storepath",
@@ -30,7 +30,7 @@ _LETTERS = {
 _CONFIGURED = re.compile(
     r"(?:^|[{,])\s*[\"']?([A-Za-z][\w.\-]{1,40})[\"']?\s*[:= ]\s*[\"']?(/[^\s\"',;#]+)", re.MULTILINE
 )
-#: Files in which a plain word says it: grafana.ini, redis.conf.
+#: Files in which a plain word sets it: grafana.ini, redis.conf.
 _PLAIN_WORDS = {
     "data": re.compile(r"^\[paths\]", re.MULTILINE),
     "dir": re.compile(r"^(?:appendonly|save) ", re.MULTILINE),
@@ -53,24 +53,24 @@ class DataPath:
 
     Attributes:
         path: The path.
-        said_by: What names it: `--data-dir=/data`, `PGDATA=/data`.
+        source: What names it: `--data-dir=/data`, `PGDATA=/data`.
         field: The container's field in which that is written: `env`, `args`; empty for a ConfigMap.
     """
 
     path: str
-    said_by: str
+    source: str
     field: str
 
 
 def set_paths(container: Container, configurations: Mapping[str, str]) -> tuple[DataPath, ...]:
-    """The data paths that a container is told by settings which mean nothing else.
+    """The data paths that a container has by settings which mean nothing else.
 
     Args:
         container: The container.
         configurations: The texts of its ConfigMaps, by what to call each: `data_dir of ConfigMap loki`.
     """
     found = (*_by_variables(container), *_by_words(container), *_by_files(configurations))
-    usable = (DataPath(clean_path(one.path.partition(",")[0]), one.said_by, one.field) for one in found)
+    usable = (DataPath(clean_path(one.path.partition(",")[0]), one.source, one.field) for one in found)
     return tuple({one.path: one for one in usable if _is_usable(one.path)}.values())
 
 
@@ -91,8 +91,8 @@ def _by_variables(container: Container) -> Iterator[DataPath]:
 
 
 def _by_words(container: Container) -> Iterator[DataPath]:
-    told = (_with_variables(word, container.env) for word in container.words)
-    words = [piece for word in told for piece in (word.split() if re.search(r"\s", word) else [word])]
+    filled = (_with_variables(word, container.env) for word in container.words)
+    words = [piece for word in filled for piece in (word.split() if re.search(r"\s", word) else [word])]
     for index, word in enumerate(words):
         following = words[index + 1].strip("\"'") if index + 1 < len(words) else ""
         name, _, value = word.partition("=")
@@ -128,6 +128,6 @@ def _plain(name: str) -> str:
 def _by_files(configurations: Mapping[str, str]) -> Iterator[DataPath]:
     for name, content in configurations.items():
         for key, path in _CONFIGURED.findall(content[:_LONGEST]):
-            told = _PLAIN_WORDS.get(key)
-            if key in _VARIABLES or _plain(key) in _SETTINGS or (told and told.search(content)):
+            sign = _PLAIN_WORDS.get(key)
+            if key in _VARIABLES or _plain(key) in _SETTINGS or (sign and sign.search(content)):
                 yield DataPath(path, f"{key} in {name}", "")

@@ -62,7 +62,7 @@ RELEASED = Rule(
     "Never delete it before you looked at it. To use it again: set it to Retain, remove its whole spec.claimRef, then make a claim "
     "with volumeName set to it.",
     _VOLUMES + "#retain",
-    'k8sgpt says that a Released volume "should be cleaned up". It may be the only copy.',
+    'k8sgpt reports that a Released volume "should be cleaned up". It can be the only copy.',
 )  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def _class_missing(index: ObjectIndex) -> Iterator[Verdict]:
 
 
 def _unbound(index: ObjectIndex) -> Iterator[tuple[K8sObject, Finding]]:
-    """Claims, and templates of claims, that need their class; each with where it stands and how a sentence on it begins."""
+    """Claims, and templates of claims, that need their class; each with its place and how a sentence about it begins."""
     for claim in index.of(_PVC):
         if not is_bound(index, claim):
             yield claim, Finding("storageClassName", claim.place("spec", "storageClassName"), claim)
@@ -185,7 +185,7 @@ def _released(index: ObjectIndex) -> Iterator[Verdict]:
             continue
         namespace, name = volume.text("spec", "claimRef", "namespace"), volume.text("spec", "claimRef", "name")
         if any(claim.uid for claim in index.named(_PVC, namespace, name)):
-            continue  # claim-replaced says it, with the claim
+            continue  # claim-replaced reports it, with the claim
         policy = volume.text("spec", "persistentVolumeReclaimPolicy")
         message = f"phase {volume.text('status', 'phase')}, last claim {namespace}/{name}, reclaimPolicy {policy}: it may hold the data"
         yield Finding(message, volume.place("status", "phase"), volume, fix=rescue(volume, name))

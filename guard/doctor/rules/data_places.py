@@ -95,11 +95,11 @@ def data_places(index: ObjectIndex) -> tuple[DataPlace, ...]:
 
 
 def _places(index: ObjectIndex, workload: Workload, container: Container) -> Iterator[DataPlace]:
-    """Yields the data paths of a container: those that it is told, or else its image's."""
-    told = set_paths(container, configurations(index, workload, container))
+    """Yields the data paths of a container: those that its settings name, or else its image's."""
+    named = set_paths(container, configurations(index, workload, container))
     image = known_image(container.image) if _serves(container) else None
-    if told:
-        for data in told:
+    if named:
+        for data in named:
             yield _place(workload, container, data, None, "")
     elif image is not None and not _points_elsewhere(workload, container):
         missing = _missing(index, workload, container)

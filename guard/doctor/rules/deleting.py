@@ -91,7 +91,7 @@ def _deleted(workload: Workload, container: Container, script: str) -> set[str]:
 def _deletes_all(index: ObjectIndex) -> Iterator[Verdict]:
     for workload, container, when, script in _commands(index):
         if when.startswith("when it starts") and (not workload.runs_to_end or _restores(workload)):
-            continue  # start-deletes-data says it, or it is meant
+            continue  # start-deletes-data reports it, or it is meant
         lost = _deleted(workload, container, script)
         for mount in workload.pod.claim_mounts(container):
             if (

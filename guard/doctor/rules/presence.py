@@ -42,7 +42,7 @@ KIND = Rule(
     "https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#stable-storage",
 )  # fmt: skip
 
-#: Kinds whose absence in the cluster tells something.
+#: Kinds whose absence in the cluster matters.
 _COMPARED = (
     "Deployment",
     "StatefulSet",
