@@ -11,7 +11,7 @@ _SETTINGS = frozenset({
     "datadir", "datadirectory", "datapath", "datafolder", "dbpath", "dbdir", "databasedir", "databasepath", "databasefile",
     "storagetsdbpath", "storagepath", "storagedir", "storagedatapath", "storagelocalpath", "storedir", "storepath",
     "pathdata", "statedir", "persistencedir", "persistencelocation", "logdirs", "rocksdbpath", "boltpath", "enginepath",
-    "sqlitepath", "dataroot", "appdatapath", "pathprefix", "chunksdirectory", "datalogdir",
+    "sqlitepath", "appdatapath", "chunksdirectory", "datalogdir",
 })  # fmt: skip
 #: Variables of known programs that do the same.
 _VARIABLES = frozenset({
@@ -30,8 +30,9 @@ _LETTERS = {
 _CONFIGURED = re.compile(
     r"(?:^|[{,])\s*[\"']?([A-Za-z][\w.\-]{1,40})[\"']?\s*[:= ]\s*[\"']?(/[^\s\"',;#]+)", re.MULTILINE
 )
-#: Files in which a plain word sets it: grafana.ini, redis.conf.
+#: Files in which a plain word sets it: those of Grafana, Redis and Loki.
 _PLAIN_WORDS = {
+    "path_prefix": re.compile(r"^(?:schema_config|ingester|common):", re.MULTILINE),
     "data": re.compile(r"^\[paths\]", re.MULTILINE),
     "dir": re.compile(r"^(?:appendonly|save) ", re.MULTILINE),
 }
@@ -40,6 +41,8 @@ _LONGEST = 64 * 1024
 _VARIABLE = re.compile(r"\$[({]?(\w+)[)}]?")
 #: Variables of a word that are filled in.
 _MOST = 64
+#: Subcommands of thanos whose folder is a cache that they fill again.
+_CACHES = frozenset({"store", "compact", "query"})
 #: Where nothing is meant to last, or the image's own files are.
 _SYSTEM = (
     "/var/log", "/var/cache", "/var/run", "/run", "/dev", "/proc", "/sys", "/etc", "/usr/bin", "/usr/lib", "/usr/sbin",
@@ -91,6 +94,8 @@ def _by_variables(container: Container) -> Iterator[DataPath]:
 
 
 def _by_words(container: Container) -> Iterator[DataPath]:
+    if "thanos" in container.image and not _CACHES.isdisjoint(container.words):
+        return
     filled = (_with_variables(word, container.env) for word in container.words)
     words = [piece for word in filled for piece in (word.split() if re.search(r"\s", word) else [word])]
     for index, word in enumerate(words):

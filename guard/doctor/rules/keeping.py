@@ -55,7 +55,7 @@ _ELSEWHERE = re.compile(r"(?:GF_DATABASE_(?:TYPE|URL|HOST)|DB_TYPE|DATABASE_URL)
 def _image_volume(index: ObjectIndex) -> Iterator[Verdict]:
     for place in data_places(index):
         mounts, image, container = place.claim_mounts, place.image, place.container
-        if place.state is not State.NOTHING or image is None or not mounts:
+        if place.state is not State.NOTHING or image is None or not mounts or _keeps_elsewhere(place):
             continue
         above = container.mount_at(place.data.path)
         if above is not None and above not in mounts:
@@ -73,7 +73,7 @@ def _image_volume(index: ObjectIndex) -> Iterator[Verdict]:
         if above is not None:
             message = f"the VOLUME {place.data.path} of {named} hides the claim mounted above it at {mount.path}"
         fix = f"{place.save} Then mountPath: {image.mount}"
-        yield Finding(message, place.at(mount.at), place.workload.object, fix=fix)
+        yield Finding(message, place.at(mount.at), place.workload.object, fix=fix, is_guess=not keeps(place))
 
 
 def _beside_claim(index: ObjectIndex) -> Iterator[Verdict]:
@@ -111,9 +111,14 @@ def keeps(place: DataPlace) -> bool:
     """Whether a program keeps data without doubt: a setting names the place, or its image always does."""
     if place.image is None:
         return True
-    if any(map(_ELSEWHERE.match, place.container.env)):
+    if _keeps_elsewhere(place):
         return False
     return place.image.keeps is Keeps.ALWAYS or bool(_ASKED.search(" ".join(place.container.words)))
+
+
+def _keeps_elsewhere(place: DataPlace) -> bool:
+    """Whether a variable points the application to another database."""
+    return any(map(_ELSEWHERE.match, place.container.env))
 
 
 def _read_only(index: ObjectIndex) -> Iterator[Verdict]:
