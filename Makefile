@@ -4,9 +4,15 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' guard/__init__.py)
+# Programs that are built from Go modules, by version.
+PROGRAMS := $(or $(VOLUME_GUARD_CACHE),$(HOME)/.cache/volume-guard)/programs
+ACTIONLINT := $(PROGRAMS)/actionlint-1.7.12/actionlint
+SYFT := $(PROGRAMS)/syft-1.57.1/syft
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint unit linux monitoring test-cluster release-check bench soak lock clean
+.PHONY: demo test lint unit linux monitoring test-cluster release-check notes images sbom chart publish-images \
+	publish-chart sign bench soak lock clean
 
 demo: $(VENV)/runtime
 	@PYTHON=$(BIN)/python sh tests/demo.sh
@@ -18,6 +24,9 @@ lint: $(VENV)/dev
 	$(BIN)/ruff format --quiet --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/zizmor --quiet --offline --pedantic .github action.yml
+	@if [ -x $(ACTIONLINT) ] || command -v go >/dev/null; then $(MAKE) --silent $(ACTIONLINT) && $(ACTIONLINT) -shellcheck= -pyflakes=; \
+	else echo "no Go to build actionlint with: zizmor alone has checked the workflows"; fi
 
 unit: $(VENV)/dev
 	$(BIN)/coverage run -m pytest -q tests/unit
@@ -45,6 +54,41 @@ test-cluster: $(VENV)/dev
 release-check: $(VENV)/dev
 	$(BIN)/pytest -q tests/release --keep dist
 
+# The steps of .github/workflows/release.yml. Only publish-images, publish-chart and sign reach a registry.
+notes:
+	@test "$(or $(TAG),v$(VERSION))" = "v$(VERSION)" || { echo "the tag $(TAG) is not the version $(VERSION)" >&2; exit 1; }
+	@mkdir -p dist
+	@awk '/^## / { on = $$2 == "$(VERSION)"; next } on' CHANGELOG.md > dist/notes.md
+	@grep -q . dist/notes.md || { echo "CHANGELOG.md has no section '## $(VERSION)'" >&2; exit 1; }
+
+images:
+	sh image/build.sh $(VERSION)
+
+sbom: $(SYFT)
+	for archive in dist/images/*.tar; do \
+	    name=$$(basename "$$archive" .tar); \
+	    $(SYFT) scan --quiet "oci-archive:$$archive" --source-name "$${name%.*}" --source-version $(VERSION) \
+	        --output "spdx-json=dist/$$name.spdx.json" || exit; \
+	done
+
+chart:
+	$(or $(HELM),helm) package k8s/helm/volume-guard --destination dist --version $(VERSION) --app-version $(VERSION)
+
+publish-images:
+	sh image/publish.sh images $(VERSION) $(REGISTRY)
+
+publish-chart:
+	sh image/publish.sh chart $(VERSION) $(REGISTRY)
+
+sign:
+	sh image/sign.sh
+
+$(ACTIONLINT):
+	GOBIN=$(@D) go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+
+$(SYFT):
+	GOBIN=$(@D) go install github.com/anchore/syft/cmd/syft@v1.57.1
+
 # By hand, or in CI for show: prints ratios of one run.
 bench: $(VENV)/dev
 	$(BIN)/python tests/bench/gate.py
@@ -59,6 +103,9 @@ lock: $(VENV)/dev
 	$(PIP) uv
 	$(LOCK) pyproject.toml --group dev -o requirements/dev.txt
 	$(LOCK) pyproject.toml -o requirements/image.txt
+	@# What the extra adds to that.
+	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['doctor'], sep='\n')" \
+	| $(LOCK) - -o requirements/doctor.txt
 	echo 'hatchling>=1.27' | $(LOCK) - -o requirements/build.txt
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
 	--custom-compile-command "make lock"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from guard.outcome import TERMINATED, Outcome
 from guard.probe import requests  # noqa: F401 - the prober is forked with what it runs
-from guard.probe.client import ProberFailed
+from guard.probe.client import ProbeClient, ProberFailed
 from guard.probe.process import Prober
 from guard.stop_signal import Stopped, StopSignal
 
@@ -72,7 +72,6 @@ def _watch(words: list[str]) -> int:
     with StopSignal() as stop:
         import gc
 
-        from guard.probe.client import ProbeClient
         from guard.probe.process import run_in_child
         from guard.watch.config import ConfigErrors
         from guard.watch.loop import WatchLoop
@@ -81,7 +80,10 @@ def _watch(words: list[str]) -> int:
         # What imports leave behind goes first: its places would be filled in both, and tear pages apart.
         gc.collect()
         gc.freeze()
-        wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        try:
+            wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        except OSError as error:
+            return _report_bug(f"no eventfd can be opened: {error.strerror} (too few descriptors allowed to the pod)")
         prober = _fork((wake,))
         if isinstance(prober, ProberFailed):
             return _report_bug(str(prober))

@@ -166,7 +166,9 @@ class WatchSettings(VolumeSettings):
 class DoctorSettings(Reporting):
     """Settings of `guard doctor`."""
 
-    path: AbsolutePath = setting("GUARD_PATH", "/app/skills", "The directory that is guarded.")
+    path: AbsolutePath = setting(
+        "GUARD_PATH", "/app/skills", "Where the application keeps its data; if not given, the objects themselves tell."
+    )
 
 
 MODELS: Mapping[str, type[Reporting]] = {

@@ -55,10 +55,16 @@ expect 20
 guard adopt --volume claude-skills-dev
 expect 0
 
+upload() { # FOLDER NAME...: four files in each skill
+    folder=$1; shift
+    for skill in "$@"; do
+        mkdir -p "$folder/$skill"
+        for file in SKILL.md run.py notes.md icon.svg; do echo "$skill $file" >"$folder/$skill/$file"; done
+    done
+}
+
 say "3. Users upload skills; the volume is the right one and the gate passes."
-for skill in pdf docx xlsx; do
-    mkdir -p "$skills/tenant-a/$skill" && echo "# $skill" >"$skills/tenant-a/$skill/SKILL.md"
-done
+upload "$skills/tenant-a" pdf docx xlsx
 guard accept --volume claude-skills-dev
 expect 0
 guard check --volume claude-skills-dev
@@ -68,24 +74,20 @@ say "4. Another team's gate on this volume is refused."
 guard check --volume claude-skills-prod
 expect 21
 
-say "5. The volume is wiped: the gate knows."
-rm -rf "$skills"/tenant-a
+say "5. The volume is reset: the users' files are gone, and the application filled it with its defaults. The gate knows which files there were."
+cp -a "$skills/tenant-a" "$work/backup"
+rm -rf "$skills/tenant-a"
+upload "$skills/defaults" hello example template
 guard check --volume claude-skills-dev
 expect 30
 
-say "6. Somebody decides that empty is right."
-guard accept --volume claude-skills-dev
-expect 0
+say "6. As many other files do not end it. The data does."
+rm -rf "$skills/defaults"
+cp -a "$work/backup" "$skills/tenant-a"
 guard check --volume claude-skills-dev
 expect 0
 
-say "7. The watcher at work: users upload again, and then everything is gone while the application runs."
-for skill in pdf docx xlsx; do
-    mkdir -p "$skills/tenant-a/$skill" && echo "# $skill" >"$skills/tenant-a/$skill/SKILL.md"
-done
-guard accept --volume claude-skills-dev
-expect 0
-cp -a "$skills/tenant-a" "$work/backup"
+say "7. The watcher at work: the same reset while the application runs, and the restore."
 lines=$work/watch.log
 printf '$ guard watch &\n'
 GUARD_INTERVAL=1s GUARD_SETTLE=1s GUARD_LISTEN=off "$PYTHON" -m guard watch --volume claude-skills-dev 2>"$lines" &
@@ -94,17 +96,18 @@ await() {
     tries=0
     until grep -q "$1" "$lines"; do
         tries=$((tries + 1))
-        [ "$tries" -lt 150 ] || { cat "$lines"; echo "demo: no $1 within 15 s" >&2; exit 1; }
+        [ "$tries" -lt 300 ] || { cat "$lines"; echo "demo: no $1 within 30 s" >&2; exit 1; }
         sleep 0.1
     done
     grep "$1" "$lines"
 }
 await watch.started
-sleep 2
-printf '$ rm -rf .../skills/*\n'
+printf '$ rm -rf .../skills/*   # and the application writes its defaults again\n'
 rm -rf "$skills"/*
+upload "$skills/defaults" hello example template
 await volume.wiped
-printf '$ cp -a backup/tenant-a .../skills\n'
+printf '$ rm -rf .../skills/defaults; cp -a backup .../skills/tenant-a\n'
+rm -rf "$skills/defaults"
 cp -a "$work/backup" "$skills/tenant-a"
 await volume.recovered
 kill "$watcher"

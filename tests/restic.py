@@ -7,66 +7,28 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.cluster.kubernetes import packages
-from tests.cluster.kubernetes.command import ClusterError, attempt
-from tests.cluster.kubernetes.layout import from_environment
+from tests import debian
 
 #: Debian suites whose restic is new enough, the newest first.
 SUITES = ("unstable", "trixie")
 OLDEST = (0, 18)
-_MEMBER = "./usr/bin/restic"
-
-
-def kept() -> Path:
-    """Where the fetched program stands, or will."""
-    return from_environment().programs / "restic" / "restic"
 
 
 def find() -> Path | None:
     """A restic that is new enough: fetched, or on PATH; None where there is none."""
     on_path = shutil.which("restic")
-    for program in (kept(), Path(on_path) if on_path else None):
+    for program in (debian.kept("restic", "/usr/bin/restic"), Path(on_path) if on_path else None):
         if program is not None and program.exists() and _version(program) >= OLDEST:
             return program
     return None
 
 
 def fetch(say: Callable[[str], None]) -> Path:
-    """Takes the program out of Debian's package, once for a cache.
-
-    Raises:
-        ClusterError: No suite gives one.
-    """
-    if kept().exists():
-        return kept()
-    packages.install_missing({"mmdebstrap": "mmdebstrap"})
-    kept().parent.mkdir(parents=True, exist_ok=True)
-    archive = kept().with_suffix(".tar")
-    for suite in SUITES:
-        say(f"fetching restic from Debian {suite}")
-        done = attempt(
-            "mmdebstrap", "--quiet", "--variant=extract", "--include=restic",
-            # A mirror that is frozen at a date is still signed, and as good for a test.
-            '--aptopt=Acquire::Check-Valid-Until "false"', suite, archive,
-        )  # fmt: skip
-        if done.returncode == 0:
-            break
-        say(f"Debian {suite}: {done.stderr.strip()[-300:]}")
-    else:
-        raise ClusterError(f"none of Debian's suites gives restic: {SUITES}")
-    aside = kept().with_suffix(".part")
-    with tarfile.open(archive) as members, aside.open("wb") as program:
-        content = members.extractfile(_MEMBER)
-        assert content is not None
-        shutil.copyfileobj(content, program)
-    archive.unlink()
-    aside.chmod(0o755)
-    aside.rename(kept())
-    return kept()
+    """Takes the program out of Debian's package, once for a cache."""
+    return debian.fetch("restic", "/usr/bin/restic", SUITES, say)
 
 
 def _version(program: Path) -> tuple[int, ...]:

@@ -23,8 +23,8 @@ from guard.backup.restore import Restore
 from guard.backup.result import BackupEvent, Failed, Result
 from guard.backup.retention import Policy
 from guard.backup.say import Voice
-from guard.messages import PodInfo
 from guard.outcome import TERMINATED, Outcome, Severity
+from guard.pod import PodInfo
 from guard.report import termination
 from guard.report.log import Log
 from guard.settings import CheckSettings, Reporting, load, reporting

@@ -2,23 +2,34 @@
 
 from collections.abc import Mapping
 
-from guard.doctor.rule import Check, Rule
+from guard.doctor.finding import Check, Rule
 from guard.doctor.rules import (
+    attaching,
     backups,
+    binding,
     claim,
+    claim_loss,
     classes,
+    deleting,
     drift,
-    guarding,
-    hiding,
-    image,
+    guard_presence,
+    keeping,
     mount,
+    node_disk,
     path,
     policies,
+    presence,
+    replacing,
+    shadowing,
     sharing,
     text,
-)  # fmt: skip
+    unmounted,
+)
 
-_THEMES = (mount, path, hiding, image, claim, classes, sharing, drift, text, guarding, policies, backups)
+_THEMES = (
+    mount, unmounted, node_disk, path, shadowing, keeping, deleting, claim, claim_loss, classes, binding, replacing, attaching, sharing,
+    drift, presence, text, guard_presence, policies, backups,
+)  # fmt: skip
 
 #: Every rule with its check, by id. The order is that of the reference page, and of findings of one severity.
 CHECKS: tuple[tuple[Rule, Check], ...] = tuple(
@@ -84,7 +95,8 @@ _HEAD = """\
 
 `guard doctor` reads Kubernetes objects and says why a volume would be lost or reset. An *error* would lose or reset the
 volume or never mount it, a *warning* will bite, an *info* is advice. What the input does not show is *unknown*, never a
-finding. `guard explain VG101` (or `guard explain volume-not-mounted`) prints one rule.
+finding. `guard explain VG101` (or `guard explain volume-not-mounted`) prints one rule. Three worked cases, with files and
+output: [doctor.md](doctor.md).
 
 To ignore a rule for one object, annotate it (or its pod template); the reason is printed:
 `volume-guard/ignore-VG223: "scratch data, rebuilt in a minute"`. A claim's counts for its volume too, that of a
@@ -102,17 +114,18 @@ _JSON = """\
 | field | type | |
 | --- | --- | --- |
 | `schema` | number | 1 |
-| `path` | string | the guarded path that was asked for |
+| `path` | string | the path that was given with `--path`; empty if none was |
 | `outcome` | string | `ok`, `findings`, or `usage` when nothing could be read |
-| `read` | object | how much was read: `documents`, `objects`, `live` (of these, the cluster's) |
-| `checklist` | list | one entry for each guarded workload: `subject`, `path`, `items` |
+| `read` | object | how much was read: `documents`, `objects`, `live` (of these, the cluster's), `workloads` (what there was to judge) |
+| `checklist` | list | one entry for each workload whose path is known: `subject`, `path`, `path_from` (what says so), `items` |
 | `checklist[].items[]` | object | `id` (`class`, `bound`, `mounted`, `survives`, `off-spot`), `question`, `answer` (`yes`, `no`, `unknown`), `why`, `command` (what to run to know; empty when known) |
 | `findings` | list | worst and most causal first |
-| `findings[]` | object | `rule`, `slug`, `severity`, `title`, `message`, `why`, `fix`, `reference`, `other_advice` (empty: none), `owner` (the tool that would undo a fix; empty: none), `object`, `place`, `also` |
-| `object` | object or null | `kind`, `namespace`, `name`, `side` (`file`, `live`) |
+| `findings[]` | object | `rule`, `slug`, `severity`, `title`, `message`, `why`, `fix`, `reference`, `other_advice` (empty: none), `owner` (the tool that would undo a fix; empty: none), `object`, `alike` (the first 20 other objects of which the same holds), `count` (of all objects), `place`, `also` |
+| `object`, `alike[]` | object or null | `kind`, `namespace`, `name`, `side` (`file`, `live`), `made_by` (kind and name of what made it; empty: nothing) |
 | `place`, `also[]` | object | `source` (file, `-` for standard input), `line` (from 1, or null) |
 | `ignored` | list | as `findings`, each with `reason` from the annotation |
 | `unknown` | list | `rule`, `slug`, `reason`, `command` |
+| `errors` | list | what was asked for and could not be read: `place`, `reason` |
 | `skipped` | list of strings | what was left out on purpose |
 """
 

@@ -1,18 +1,30 @@
 """`guard doctor`: read, diagnose, report. Nothing is printed here; cli writes what comes back."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
-from guard.doctor.checklist import checklists
-from guard.doctor.diagnosis import diagnose
-from guard.doctor.formats import FORMATS
-from guard.doctor.gate_log import GateWord, last_word
-from guard.doctor.inventory import Broken, Inventory
-from guard.doctor.kube import Side, clean_path
-from guard.doctor.objects import Loaded, load, read_text
-from guard.doctor.report import Report
-from guard.doctor.rule import Severity
+from guard.doctor.finding import Severity
+from guard.doctor.index import ObjectIndex
+from guard.doctor.objects.loading import load
+from guard.doctor.objects.workload import clean_path
+from guard.doctor.report.checklist import checklists
+from guard.doctor.report.diagnosis import diagnose
+from guard.doctor.report.gate_log import GateResult, last_result
+from guard.doctor.report.sarif import to_sarif
+from guard.doctor.report.table import Report, missing_workloads, to_json, to_table
+from guard.doctor.report.workflow import to_workflow_commands
+from guard.doctor.source.document import ReadError, Side
+from guard.doctor.source.reader import Input, read, read_text
 from guard.outcome import Outcome
+
+#: Every `--output`, by name.
+FORMATS: Mapping[str, Callable[[Report], str]] = {
+    "table": to_table,
+    "json": to_json,
+    "sarif": to_sarif,
+    "github": to_workflow_commands,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +37,7 @@ class Options:
         logs: Files with what the gate logged (`kubectl logs POD -c GATE`).
         output: The format.
         fail_on: The mildest severity that ends with `findings`.
-        path: The guarded path.
+        path: The path at which the application keeps its data; empty if it is to be found.
         colour: Whether the table may use colour.
         width: Columns of the table.
     """
@@ -35,7 +47,7 @@ class Options:
     logs: tuple[str, ...] = ()
     output: Literal["table", "json", "sarif", "github"] = "table"
     fail_on: Literal["error", "warning", "info", "never"] = "error"
-    path: str = "/app/skills"
+    path: str = ""
     colour: bool = False
     width: int = 100
 
@@ -48,40 +60,48 @@ def run(options: Options, stdin: BinaryIO) -> tuple[Outcome, str]:
         stdin: What `-` reads.
 
     Returns:
-        The outcome (`ok`, `findings`, or `usage` when nothing could be read) and the text for standard output.
+        The outcome and the text for standard output. `usage` if something asked for could not be read, or if nothing was
+        judged where custom resources were given: what runs the pods was then not among the objects.
     """
-    loaded = load(options.files, options.live, stdin)
-    words = _gate_words(options.logs, stdin, loaded)
-    inventory = Inventory(tuple(loaded.objects), clean_path(options.path), tuple(loaded.repeated), tuple(loaded.broken))
-    diagnosis = diagnose(inventory)
-    if not (loaded.understood or loaded.repeated):
+    given = read(options.files, options.live, stdin)
+    gate_results = _gate_results(options.logs, stdin, given)
+    loaded = load(given.documents)
+    index = ObjectIndex(
+        tuple(loaded.objects), clean_path(options.path), tuple(loaded.duplicate_keys), tuple(given.errors)
+    )
+    diagnosis = diagnose(index)
+    errors = tuple(error for error in given.errors if not error.is_text)
+    if errors or not (loaded.understood or loaded.duplicate_keys):
         outcome = Outcome.USAGE
     elif options.fail_on != "never" and diagnosis.reaches(Severity(options.fail_on)):
         outcome = Outcome.FINDINGS
     else:
-        outcome = Outcome.OK
+        outcome = Outcome.OK if index.workloads or not index.custom_kinds else Outcome.USAGE
     report = Report(
-        path=inventory.path,
+        path=index.path,
         outcome=outcome,
-        documents=loaded.documents,
+        documents=len(given.documents),
         objects=len(loaded.objects),
-        live=sum(kube.side is Side.LIVE for kube in loaded.objects),
-        checklists=checklists(inventory, words),
+        live=sum(obj.side is Side.LIVE for obj in loaded.objects),
+        judged=len(index.workloads),
+        advice=missing_workloads(index.custom_kinds),
+        checklists=checklists(index, gate_results),
         diagnosis=diagnosis,
-        skipped=(*loaded.skipped, *inventory.unread),
+        errors=errors,
+        skipped=(*given.skipped, *loaded.skipped, *index.unread),
         colour=options.colour,
         width=options.width,
     )
     return outcome, FORMATS[options.output](report)
 
 
-def _gate_words(logs: tuple[str, ...], stdin: BinaryIO, loaded: Loaded) -> tuple[GateWord, ...]:
-    """The gate's last word in each log that has one."""
-    words = []
+def _gate_results(logs: tuple[str, ...], stdin: BinaryIO, given: Input) -> tuple[GateResult, ...]:
+    """Returns the gate's last result in each log that has one."""
+    results = []
     for name in logs:
-        found = read_text(name, stdin)
-        if isinstance(found, Broken):
-            loaded.broken.append(found)
-        elif word := last_word(found.splitlines()):
-            words.append(word)
-    return tuple(words)
+        content = read_text(name, stdin)
+        if isinstance(content, ReadError):
+            given.errors.append(content)
+        elif result := last_result(content.splitlines()):
+            results.append(result)
+    return tuple(results)

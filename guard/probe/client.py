@@ -166,7 +166,7 @@ class ProbeClient:
 
 
 class ProberFailed(Exception):  # noqa: N818 - named for what happened
-    """The prober raised what it should not, was killed from outside, or could not be started: says which."""
+    """The prober raised what it should not, was killed from outside, or could not be started: which of them, as a text."""
 
 
 class NoProgress(Exception):  # noqa: N818 - named for what happened

@@ -24,6 +24,8 @@ _SET_GROUP_ID = 0o2000
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _TEMPORARY = ".tmp"
+#: With the pid in the names of temporary files: where none can be removed, each process leaves one, not one for each write.
+_RUN = os.urandom(8).hex()
 #: Seconds after which a temporary file belongs to nobody any more: a write takes far less.
 _ABANDONED = 3600
 #: Temporary files whose age is read at each write.
@@ -123,29 +125,33 @@ def write(folder: int, name: str, text: bytes, *, keep_as: str | None = None) ->
     Raises:
         OSError: It was not written. The old one is there, or, where there are no hard links, under the name it is kept by.
     """
-    with _temporary(folder, name, text) as temporary:
-        kept = keep(folder, name, keep_as) if keep_as else None
-        call(os.rename, temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    with staged(folder, name, text) as temporary:
+        return commit(folder, temporary, name, keep_as)
+
+
+def commit(folder: int, temporary: str, name: str, keep_as: str | None) -> str | None:
+    """Gives a staged document its name, as `write` does."""
+    kept = keep(folder, name, keep_as) if keep_as else None
+    call(os.rename, temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
     return kept
 
 
-def create(folder: int, name: str, text: bytes) -> None:
-    """Writes a document that must not exist yet: of two at once one wins.
+def commit_exclusive(folder: int, temporary: str, name: str) -> None:
+    """Gives a staged document its name, which no other may have: of two at once one wins.
 
     Raises:
         FileExistsError: The other one won.
         OSError: It was not written.
     """
-    with _temporary(folder, name, text) as temporary:
-        try:
-            call(os.link, temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
-        except OSError as error:
-            if error.errno not in _UNSUPPORTED:
-                raise
-            # Without hard links two at once can both win; in place it could be left empty by a kill, which is worse.
-            if _is_there(folder, name):
-                raise FileExistsError(errno.EEXIST, name) from None
-            call(os.rename, temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    try:
+        call(os.link, temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+        # Without hard links two at once can both win; in place it could be left empty by a kill, which is worse.
+        if _is_there(folder, name):
+            raise FileExistsError(errno.EEXIST, name) from None
+        call(os.rename, temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def create_in_place(folder: int, name: str, text: bytes) -> None:
@@ -160,24 +166,31 @@ def create_in_place(folder: int, name: str, text: bytes) -> None:
 
 
 @contextmanager
-def _temporary(folder: int, name: str, text: bytes) -> Iterator[str]:
-    """A durable document under a temporary name, to be given its own in the block, which is made durable after it."""
+def staged(folder: int, name: str, text: bytes) -> Iterator[str]:
+    """Writes a document under a temporary name, durably, which is given its own in the block, and durable after it.
+
+    Raises:
+        OSError: Nothing was changed.
+    """
     temporary = _temporary_name(name)
+    progress.step(f"removing {GUARD_FOLDER}/{temporary}", writing=True)
+    if not _is_removed(folder, temporary):
+        raise OSError(errno.EPERM, "no name can be removed here")
     try:
         _write_new(folder, temporary, text)
         _sweep(folder, temporary)
         yield temporary
     finally:
         with suppress(OSError):
-            call(os.unlink, temporary, dir_fd=folder)
+            _is_removed(folder, temporary)
     _sync_folder(folder)
 
 
 def _temporary_name(name: str) -> str:
-    return f".{name}.{os.urandom(8).hex()}{_TEMPORARY}"
+    return f".{name}.{_RUN}-{os.getpid()}{_TEMPORARY}"
 
 
-def _write_new(folder: int, name: str, text: bytes) -> None:
+def _write_new(folder: int, name: str, text: bytes, *, durable: bool = True) -> None:
     progress.step(f"writing {GUARD_FOLDER}/{name}", writing=True)
     descriptor = call(os.open, name, _NEW, _FILE_MODE, dir_fd=folder)
     try:
@@ -186,12 +199,13 @@ def _write_new(folder: int, name: str, text: bytes) -> None:
             rest = memoryview(text)
             while rest:
                 rest = rest[call(os.write, descriptor, rest) :]
-            call(os.fsync, descriptor)
+            if durable:
+                call(os.fsync, descriptor)
         finally:
             call(os.close, descriptor)  # servers may write, and fail, here
     except OSError:
         with suppress(OSError):
-            call(os.unlink, name, dir_fd=folder)
+            _is_removed(folder, name)
         raise
 
 
@@ -270,22 +284,15 @@ def try_writing(root: int) -> bool:
         Whether it was tried: not where an earlier file can't be removed, since another would stay as well.
 
     Raises:
-        OSError: EROFS, ENOSPC, EDQUOT, EACCES and others tell why writing fails.
+        OSError: EROFS, ENOSPC, EDQUOT, EACCES and others: why writing fails.
     """
     name = f".probe-{os.geteuid()}{_TEMPORARY}"
     folder = call(os.open, GUARD_FOLDER, _FOLDER, dir_fd=root)
     try:
         if not _is_removed(folder, name):
             return False
-        try:
-            descriptor = call(os.open, name, _NEW, _FILE_MODE, dir_fd=folder)
-            try:
-                call(os.write, descriptor, b"?")
-            finally:
-                call(os.close, descriptor)
-        except FileExistsError:  # another guard's, at this moment
-            pass
-        finally:
+        with suppress(FileExistsError):  # another guard's, at this moment
+            _write_new(folder, name, b"?", durable=False)
             _is_removed(folder, name)
     finally:
         os.close(folder)

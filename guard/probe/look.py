@@ -93,7 +93,7 @@ def identity() -> Identity:
 
 
 def _nearest_mount(path: str) -> dict[str, object]:
-    """The mount of the nearest existing parent: tells whether something can still be mounted at the path."""
+    """The mount of the nearest existing parent: whether something can still be mounted at the path."""
     while path != "/":
         path = os.path.dirname(path)
         try:
@@ -132,7 +132,7 @@ def _read_only(mount: Mount) -> str:
     options = mount.super_options.split(",")
     if "ro" in options:
         return "the file system is mounted read-only (readOnly of the claim, or an error of the disk)"
-    # ext4 with errors=remount-ro, from Linux 6.15: neither `ro` nor statvfs tells, only this option and EROFS.
+    # ext4 with errors=remount-ro, from Linux 6.15: neither `ro` nor statvfs shows it, only this option and EROFS.
     return "the file system turned itself off for writing (emergency_ro)" if "emergency_ro" in options else ""
 
 
@@ -267,7 +267,7 @@ def _try_writing(facts: dict[str, Any], root: int) -> None:
     try:
         facts["writing"] = Writing.WORKS if documents.try_writing(root) else Writing.NOT_TRIED
     except FileNotFoundError:
-        return  # the folder was removed since the marker was read: the next look will tell
+        return  # the folder was removed since the marker was read: the next look finds it so
     except OSError as error:
         fault = progress.fault(error)
         if fault.read_only:

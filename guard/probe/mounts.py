@@ -42,7 +42,7 @@ def in_force(descriptor: int) -> tuple[Mount | None, MountTable]:
 
 
 def mount_id(descriptor: int) -> int:
-    """The mount ID of a descriptor: `mnt_id` in proc_pid_fdinfo(5); where that is not shown (gVisor), its path tells.
+    """The mount ID of a descriptor: `mnt_id` in proc_pid_fdinfo(5); where that is not shown (gVisor), found by its path.
 
     -1 where neither does.
 

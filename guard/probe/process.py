@@ -177,9 +177,12 @@ def run_in_child(request: Request) -> Any:
     """Has something done in a process that ends right after, with the memory it took.
 
     Raises:
-        ChildProcessError: It failed, or was killed; says how.
+        ChildProcessError: It failed, or was killed: its traceback, or how.
     """
-    child = Prober()
+    try:
+        child = Prober()
+    except OSError:  # then the memory stays with this process
+        return request.run(lambda _: None)
     child.send(request)
     poll = select.poll()
     poll.register(child.replies, select.POLLIN)
@@ -228,7 +231,7 @@ def _serve(requests: int, replies: int, keep: tuple[int, ...]) -> NoReturn:
         _detach()
         while (request := _read(requests)) is not None:
             _write(replies, _run(request, replies))
-    except BaseException:  # noqa: BLE001 - the parent is gone, and so is whoever could be told
+    except BaseException:  # noqa: BLE001 - the parent is gone: nobody is left to report to
         os._exit(1)
     os._exit(0)
 

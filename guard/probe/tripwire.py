@@ -1,4 +1,4 @@
-"""The tripwire: watchdog on every folder that is counted, whose events say only that something changed. Prober only.
+"""The tripwire: watchdog on every folder that is counted, whose events only show that something changed. Prober only.
 
 Events never decide: one that is lost, late or flooded costs time, never truth.
 """
@@ -9,22 +9,11 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
-from watchdog.events import (
-    EVENT_TYPE_MOVED,
-    DirCreatedEvent,
-    DirDeletedEvent,
-    DirMovedEvent,
-    FileCreatedEvent,
-    FileDeletedEvent,
-    FileMovedEvent,
-    FileSystemEvent,
-    FileSystemEventHandler,
-)
-from watchdog.observers.api import BaseObserver
+from watchdog.observers.api import EventQueue, ObservedWatch
 from watchdog.observers.inotify import InotifyEmitter, InotifyWatchGroup
-from watchdog.observers.inotify_c import InotifyEvent, InotifyFD
+from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, InotifyFD, Mask
+from watchdog.observers.inotify_move_event_grouper import GroupedInotifyEvent, PathedInotifyEvent
 
 from guard.probe import look, mounts, progress
 from guard.volume.ignore import Ignore
@@ -39,11 +28,10 @@ _STORM_SECONDS = 1.0
 STORM_TOKEN = 1 << 32
 #: What it carries for a move within the tree; below that is the number of removals.
 MOVED_TOKEN = 1 << 16
-#: Without this filter watchdog wakes at every file that the application opens.
-_FILTER: list[type[FileSystemEvent]] = [
-    FileDeletedEvent, DirDeletedEvent, FileMovedEvent, DirMovedEvent, FileCreatedEvent, DirCreatedEvent,
-]  # fmt: skip
-_CREATED = frozenset({"created"})
+#: With all its events watchdog wakes at every file that the application opens.
+_MASK = Mask(
+    InotifyConstants.IN_CREATE | InotifyConstants.IN_DELETE | InotifyConstants.IN_DELETE_SELF | InotifyConstants.IN_MOVE
+)
 _WATCH_LIMIT = "/proc/sys/fs/inotify/max_user_watches"
 
 # The prober has no standard error, and watchdog complains of a thread that is stopped in a flood.
@@ -82,7 +70,7 @@ def arm(
 
 
 class Tripwire:
-    """One observer on one directory. Never armed twice: watchdog loops on a large tree if its observer is reused.
+    """One emitter on one directory. Never armed twice: watchdog loops on a large tree if one is used again.
 
     Args:
         path: The guarded path.
@@ -100,15 +88,12 @@ class Tripwire:
             self._root = _identity(os.fstat(root))
             nested = frozenset(mounts.nested(root))
 
-        def is_left_out(relative: str) -> bool:
-            return relative in nested or ignore.ignores(relative)
+        def is_data(relative: str) -> bool:
+            return relative not in nested and not ignore.ignores(relative)
 
-        handler = _Counter(real_path, wake, ignore, self._take_down)
-        self._counter = handler
         self._inotify = InotifyFD()
-        self._observer = BaseObserver(_Emitter, inotify_fd=self._inotify, is_left_out=is_left_out)
-        self._observer.schedule(handler, real_path, recursive=True, event_filter=_FILTER)
-        self._group: _WatchGroup | None = None
+        self._counter = _Counter(wake, self._inotify.stop)
+        self._emitter = _Emitter(real_path, self._inotify, is_data, self._counter)
 
     def start(self) -> None:
         """Watches every folder.
@@ -118,19 +103,17 @@ class Tripwire:
             RuntimeError: No thread can be started.
         """
         self._inotify.start()
-        emitters = self._observer.emitters
-        self._observer.start()
-        self._group = next(emitter.group for emitter in emitters if isinstance(emitter, _Emitter))
+        self._emitter.start()
 
     @property
     def watches(self) -> int:
         """How many folders it watches."""
-        return self._group.watches if self._group else 0
+        return self._emitter.group.watches if self._emitter.group else 0
 
     @property
     def is_outgrown(self) -> bool:
         """Whether there are more folders than it may watch."""
-        return self._group is not None and self._group.is_outgrown
+        return self._emitter.group is not None and self._emitter.group.is_outgrown
 
     def state(self) -> TripwireState:
         """Returns whether it would still notice: cheap, and without a write to the volume."""
@@ -138,12 +121,11 @@ class Tripwire:
         if self._counter.storm:
             return TripwireState(tripped=True, stirred=True)
         fault = self._fault()
-        blind = fault or (self._group.incomplete if self._group else "")
+        blind = fault or (self._emitter.group.incomplete if self._emitter.group else "")
         return TripwireState(armed=not fault, blind=blind, stirred=stirred, watches=self.watches)
 
     def _fault(self) -> str:
-        threads = (self._inotify, self._observer, *self._observer.emitters)
-        if not (self._observer.emitters and all(thread.is_alive() for thread in threads)):
+        if not (self._inotify.is_alive() and self._emitter.is_alive()):
             return "a thread of the tripwire is dead"
         try:
             found = progress.call(os.stat, self._path)
@@ -151,14 +133,13 @@ class Tripwire:
             return f"its root can't be looked at: {errno.errorcode.get(error.errno or 0, 'an error')}"
         if _identity(found) != self._root:
             return "its root was moved or replaced"
-        if self._group is None or not self._group.watches_root:
+        if self._emitter.group is None or not self._emitter.group.watches_root:
             return "its root carries no watch any more"
         return ""
 
     def disarm(self) -> None:
         """Ends its threads, as far as they can be ended."""
-        self._observer.unschedule_all()
-        for thread in (self._observer, self._inotify):
+        for thread in (self._emitter, self._inotify):
             if thread.is_alive():
                 thread.stop()
                 thread.join(1.0)
@@ -166,20 +147,20 @@ class Tripwire:
             self._inotify._is_reading = False  # noqa: SLF001
             self._inotify.close()
 
-    def _take_down(self) -> None:
-        # From watchdog's own thread: closing inotify stops the flood at its source; the rest ends with `disarm`.
-        self._inotify.stop()
-
 
 class _WatchGroup(InotifyWatchGroup):
     """watchdog's watches, but only of folders that are counted, and no more than FOLDERS."""
 
-    def __init__(self, is_left_out: Callable[[str], bool], *arguments: Any, **named: Any) -> None:
-        self._is_left_out = is_left_out
+    def __init__(self, inotify: InotifyFD, path: bytes, is_data: Callable[[str], bool], counter: "_Counter") -> None:
+        self._is_data = is_data
+        self._counter = counter
         self._is_arming = True
         self.is_outgrown = False
         self.incomplete = ""
-        super().__init__(*arguments, **named)
+        super().__init__(inotify, path, event_mask=_MASK, is_recursive=True)
+
+    def relative(self, path: bytes) -> str:
+        return os.fsdecode(path[len(self.path) :].lstrip(b"/"))
 
     @property
     def watches(self) -> int:
@@ -195,8 +176,7 @@ class _WatchGroup(InotifyWatchGroup):
         folders = [path]
         while folders:
             folder = folders.pop()
-            relative = os.fsdecode(folder[len(self.path) :].lstrip(b"/"))
-            if relative and self._is_left_out(relative):
+            if folder != self.path and not self._is_data(self.relative(folder)):
                 continue
             if self.watches >= FOLDERS:
                 self.is_outgrown, self.incomplete = True, f"it has more than {FOLDERS} folders"
@@ -217,40 +197,56 @@ class _WatchGroup(InotifyWatchGroup):
             if path == self.path:
                 raise
             if error.errno not in {errno.ENOENT, errno.ENOTDIR}:  # removed meanwhile
-                self.incomplete = _reason(error, os.fsdecode(path[len(self.path) :].lstrip(b"/")))
+                self.incomplete = _reason(error, self.relative(path))
             return
         self._active_callbacks_by_path[path] = watch
         self._active_callbacks_by_watch[watch] = path
 
+    def on_queue_overflow(self) -> None:
+        """Handles a flood: watchdog would add every watch again, and be flooded again."""
+        self._counter.on_storm()
+
     def _recursive_simulate(self, src_path: bytes) -> list[InotifyEvent]:
-        # What lies in a folder that is new: the folder's own event has told enough.
+        # What lies in a folder that is new: the folder's own event is enough.
         del src_path
         return []
 
 
 class _Emitter(InotifyEmitter):
-    """watchdog's emitter, with such watches."""
+    """watchdog's emitter, with such watches, whose events are only counted."""
 
-    def __init__(self, *arguments: Any, is_left_out: Callable[[str], bool], **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self._is_left_out = is_left_out
+    def __init__(self, path: str, inotify: InotifyFD, is_data: Callable[[str], bool], counter: "_Counter") -> None:
+        super().__init__(EventQueue(), ObservedWatch(path, recursive=True), inotify_fd=inotify)
+        self._is_data = is_data
+        self._counter = counter
         self.group: _WatchGroup | None = None
 
     def on_thread_start(self) -> None:
-        path, mask = os.fsencode(self.watch.path), self.get_event_mask_from_filter()
-        self.group = self._inotify = _WatchGroup(
-            self._is_left_out, self._inotify_fd, path, event_mask=mask, is_recursive=True
-        )
+        path = os.fsencode(self.watch.path)
+        self.group = self._inotify = _WatchGroup(self._inotify_fd, path, self._is_data, self._counter)
+
+    def build_and_queue_event(self, event: GroupedInotifyEvent, *, full_events: bool = False) -> None:
+        del full_events
+        if not isinstance(event, PathedInotifyEvent):
+            source, target = (self._is_data_at(end.path) for end in event)
+            self._counter.on_event(goes=source, comes=target)
+        elif event.ev.is_delete or event.ev.is_moved_from:
+            self._counter.on_event(goes=self._is_data_at(event.path), comes=False)
+        elif event.ev.is_create or event.ev.is_moved_to:
+            self._counter.on_event(goes=False, comes=self._is_data_at(event.path))
+
+    def _is_data_at(self, path: bytes) -> bool:
+        assert self.group is not None
+        return self._is_data(self.group.relative(path))
 
 
-class _Counter(FileSystemEventHandler):
+class _Counter:
     """Counts events; never looks at a file, never raises (that would kill watchdog's thread)."""
 
-    def __init__(self, path: str, wake: int, ignore: Ignore, take_down: Callable[[], None]) -> None:
+    def __init__(self, wake: int, take_down: Callable[[], None]) -> None:
         self.storm = False
-        self._below = path.rstrip("/") + "/"
         self._wake = wake
-        self._ignore = ignore
+        # From watchdog's own thread: closing inotify stops the flood at its source; the rest ends with `disarm`.
         self._take_down = take_down
         self._stirred = False
         self._since = 0.0
@@ -261,8 +257,8 @@ class _Counter(FileSystemEventHandler):
         stirred, self._stirred = self._stirred, False
         return stirred
 
-    def dispatch(self, event: FileSystemEvent) -> None:
-        """Counts one event."""
+    def on_event(self, *, goes: bool, comes: bool) -> None:
+        """Counts one event: data that goes, that comes, or that is moved; neither of what is no data."""
         if self.storm:
             return
         now = time.monotonic()
@@ -270,19 +266,18 @@ class _Counter(FileSystemEventHandler):
             self._since, self._events = now, 0
         self._events += 1
         if self._events >= STORM:  # of ignored names too: they cost as much
-            self.storm = True
-            self._signal(STORM_TOKEN)
-            self._take_down()
+            self.on_storm()
             return
-        source = self._is_data(event.src_path)
-        target = event.event_type == EVENT_TYPE_MOVED and self._is_data(event.dest_path)
-        self._stirred |= source or target
-        if source and event.event_type not in _CREATED:
+        self._stirred |= goes or comes
+        if goes:
             # A move within the tree is a sign of a change, but no name that goes.
-            self._signal(MOVED_TOKEN if target else 1)
+            self._signal(MOVED_TOKEN if comes else 1)
 
-    def _is_data(self, path: bytes | str) -> bool:
-        return not self._ignore.ignores(os.fsdecode(path).removeprefix(self._below))
+    def on_storm(self) -> None:
+        """Takes the tripwire down."""
+        self.storm = True
+        self._signal(STORM_TOKEN)
+        self._take_down()
 
     def _signal(self, value: int) -> None:
         with suppress(OSError):  # full: the parent has been woken often enough

@@ -105,15 +105,16 @@ class Adopt(_Write):
         if self.replacing is None and not _renames(root, folder):
             documents.create_in_place(folder, documents.MARKER, text)
             return Written(marker_only=True)
-        old_ledger = _write_ledger(folder, self.ledger, self.continues)
         old_marker = None
-        if self.replacing is not None:
-            old_marker = documents.write(folder, documents.MARKER, text, keep_as=self.replacing)
-        else:
-            try:
-                documents.create(folder, documents.MARKER, text)
-            except FileExistsError:
-                return Conflict()
+        with documents.staged(folder, documents.MARKER, text) as new_marker:  # first: there must be room for both
+            old_ledger = _write_ledger(folder, self.ledger, self.continues)
+            if self.replacing is not None:
+                old_marker = documents.commit(folder, new_marker, documents.MARKER, self.replacing)
+            else:
+                try:
+                    documents.commit_exclusive(folder, new_marker, documents.MARKER)
+                except FileExistsError:
+                    return Conflict()
         return Written(self.ledger, tuple(old for old in (old_marker, old_ledger) if old))
 
 
@@ -180,10 +181,11 @@ class WriteHold(_Write):
         last = look.read_ledger(folder)
         text = hold.render(replace(self.hold, generation=last.generation if isinstance(last, Ledger) else 0))
         if not self.over:
-            try:
-                documents.create(folder, documents.HOLD, text)
-            except FileExistsError:
-                return Conflict()
+            with documents.staged(folder, documents.HOLD, text) as temporary:
+                try:
+                    documents.commit_exclusive(folder, temporary, documents.HOLD)
+                except FileExistsError:
+                    return Conflict()
             return Written()
         held = look.read_hold(folder)
         keep_as = held.digest if isinstance(held, InvalidDocument) else None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from guard.volume.ledger import Reference
-from guard.volume.sample import BY_SIZE, CANDIDATES, FileCheck, Part, Presence, SampledFile, entry_of
+from guard.volume.sample import CANDIDATES, FileCheck, Part, Presence, SampledFile, entry_of
 
 #: A file is known when it was there for so many seconds before the first sign of a change.
 KNOWN = 300
@@ -74,7 +74,8 @@ class Loss:
         after: Files now; None where they were not counted.
         checked: Sampled files that could be judged.
         kept: Of these, so many are kept.
-        known: Of these, so many were there long enough to count.
+        lost: Files of the reference that are lost: an estimate where the sample is not every file.
+        known: Of the checked files, so many were there long enough to count.
         known_lost: Of the known ones, so many are lost.
         replaced: Other files took the place of those that are lost: at least half as many as there were.
         entries: Entries that lost files, the largest loss first.
@@ -86,6 +87,7 @@ class Loss:
     after: int | None = None
     checked: int = 0
     kept: int = 0
+    lost: int = 0
     known: int = 0
     known_lost: int = 0
     replaced: bool = False
@@ -211,6 +213,7 @@ def judge_loss(
         after=files,
         checked=len(judged),
         kept=sum(not lost(file) for file in judged),
+        lost=round(of_all * reference.files),
         known=len(known),
         known_lost=known_lost,
         replaced=files is not None and 2 * (files - (1 - of_all) * reference.files) >= reference.files > 0,
@@ -270,17 +273,22 @@ def _lost_of_entries(reference: Reference, files: Sequence[SampledFile], lost: _
 
 
 def _share_of_bytes(reference: Reference, files: Sequence[SampledFile], lost: _IsLost) -> float:
-    """The share of all bytes that is lost."""
-    weight = 1.0
+    """The share of all bytes that is lost.
+
+    The largest files are those of the part of that name and of the hash part: each counts for itself. Each smaller file of
+    the hash part counts for as many candidates as there are for each of them.
+    """
+    largest, weight = 0, 1.0
     if not reference.complete:
-        # Each file of the hash part speaks for as many of those candidates that are not among the largest.
-        by_hash = sum(file.part is Part.HASH for file in reference.sample)
-        weight = max(1.0, (min(reference.files, CANDIDATES) - BY_SIZE) / max(1, by_hash))
+        largest = min((file.size for file in reference.sample if file.part is Part.LARGEST), default=0)
+        large = sum(file.size >= largest and file.part is not Part.ENTRY for file in reference.sample)
+        small = sum(file.size < largest and file.part is Part.HASH for file in reference.sample)
+        weight = max(1.0, (min(reference.files, CANDIDATES) - large) / max(1, small))
     whole = gone = 0.0
     for file in files:
         if file.part is Part.ENTRY and not reference.complete:
             continue
-        size = file.size * (1.0 if file.part is Part.LARGEST else weight)
+        size = file.size * (weight if file.size < largest else 1.0)
         whole += size
         gone += size if lost(file) else 0.0
     return gone / whole if whole else 0.0

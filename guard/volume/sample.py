@@ -1,10 +1,11 @@
 """The sample: which files a reference remembers by path, how they are chosen, and what became of them. Pure.
 
 Up to SIZE files the sample is every file. Above, it has three parts: BY_HASH files chosen by a hash of the path (the same
-at every count and in every watcher), BY_ENTRY in turn from the entries, and the BY_SIZE largest of the CANDIDATES with the
-smallest hashes.
+at every count and in every watcher), the BY_SIZE largest of the CANDIDATES with the smallest hashes, and BY_ENTRY in turn
+from the entries.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -108,14 +109,15 @@ def choose(by_hash: Sequence[SampledFile], by_entry: Mapping[str, Sequence[Sampl
 
     Args:
         by_hash: The files with the smallest hashes, at most CANDIDATES, in the order of their hashes.
-        by_entry: Files of at most BY_ENTRY entries, in the order of their hashes. Empty where by_hash is every file.
+        by_entry: Files of at most BY_ENTRY entries, in the order of their hashes.
     """
     if len(by_hash) <= SIZE:
         return tuple(replace(file, part=Part.HASH) for file in by_hash)
     chosen = {file.path: replace(file, part=Part.HASH) for file in by_hash[:BY_HASH]}
+    # The largest before the entries: with the hash part they are then every candidate of their size.
+    _add(chosen, sorted(by_hash, key=lambda file: (-file.size, file.path)), Part.LARGEST, BY_SIZE)
     in_turn = chain.from_iterable(zip_longest(*by_entry.values()))
     _add(chosen, (file for file in in_turn if file is not None), Part.ENTRY, BY_ENTRY)
-    _add(chosen, sorted(by_hash, key=lambda file: (-file.size, file.path)), Part.LARGEST, BY_SIZE)
     return tuple(chosen.values())
 
 
@@ -126,6 +128,27 @@ def _add(chosen: dict[str, SampledFile], files: Iterable[SampledFile], part: Par
         if file.path not in chosen:
             chosen[file.path] = replace(file, part=part)
             room -= 1
+
+
+def check_order(sample: Iterable[SampledFile], depth: int) -> tuple[SampledFile, ...]:
+    """Returns the files in the order in which they tell most: those by hash, of each entry in turn, and the largest, mixed.
+
+    Where the first of them are all kept, neither most files, nor most entries, nor most bytes can be lost.
+
+    Args:
+        sample: The files.
+        depth: How many levels down the entries lie; 0 where there are none.
+    """
+    files = sorted(sample, key=lambda file: path_hash(file.path))
+    by_entry: dict[str, list[SampledFile]] = defaultdict(list)
+    for file in files:
+        by_entry[entry_of(file.path, depth)].append(file)
+    by_entry.pop("", None)
+    by_hash = (file for file in files if file.part is Part.HASH)
+    in_turn = filter(None, chain.from_iterable(zip_longest(*by_entry.values())))
+    by_size = sorted(files, key=lambda file: -file.size)
+    mixed = filter(None, chain.from_iterable(zip_longest(by_hash, in_turn, by_size)))
+    return tuple(dict.fromkeys(mixed))
 
 
 def merge(

@@ -10,7 +10,7 @@ from random import Random
 from guard.volume.ledger import LedgerIncident, Reference
 from guard.volume.loss import Content, Loss, LossRule, State, Verdict, is_over, judge_loss, known_files, states_of
 from guard.volume.observation import CountOptions, FileCount, Space
-from guard.volume.reference import new_reference
+from guard.volume.reference import new_reference, search_options
 from guard.volume.sample import FileCheck, SampledFile
 from guard.volume.timestamp import Timestamp, rfc3339, seconds_of
 from guard.watch.episode import FELL_TO, Episode, Phase, Trigger
@@ -18,8 +18,6 @@ from guard.watch.schedules import GREW_OR_FELL, CountSchedule
 
 #: Sampled files that each look checks.
 FILES_A_LOOK = 8
-#: A file with a lost one's name and size that came within so many seconds before the first sign may be its copy.
-COPIED_WITHIN = 600.0
 #: Seconds within which a shrink that returns is reported as recovered.
 SHRINK_RETURNS = 600.0
 
@@ -188,12 +186,9 @@ class ContentTracker:
     def count_options(self) -> CountOptions:
         """Returns what the next count counts, and which lost files it looks for."""
         reference, episode = self.reference, self.episode
-        entries = frozenset(reference.entries) if reference else frozenset[str]()
         if reference is None or episode is None:
-            return CountOptions(self._ignore, entries)
-        lost = tuple(file for file in reference.sample if file.path in self._newly_lost(episode.states))
-        before = episode.known_before
-        return CountOptions(self._ignore, entries, lost, before - COPIED_WITHIN, before)
+            return CountOptions(self._ignore, frozenset(reference.entries) if reference else frozenset())
+        return search_options(self._ignore, reference, self._newly_lost(episode.states), episode.known_before)
 
     # Signs.
 
@@ -244,7 +239,8 @@ class ContentTracker:
         if not whole or self.episode is None:
             return None
         phase = self.episode.on_check(now.at, states, self._settle, names_fell=fell)
-        if not lost and (phase is Phase.STABLE or now.at - self.episode.first_sign.at >= self._settle):
+        quiet = phase is Phase.STABLE or now.at - self.episode.first_sign.at >= self._settle
+        if not lost and (quiet or self.episode.trigger is Trigger.START):
             self._end_episode()
             return self._commit(now)
         if not lost or phase is Phase.GOES_ON:

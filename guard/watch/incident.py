@@ -83,16 +83,19 @@ class Incident:
     def drain(self) -> list[EventRecord]:
         """Returns the lines since the last call; none before the start of the watch was logged."""
         lines, self._lines = self._lines or [], None if self._lines is None else []
-        return lines
+        return [self._in_its_operation(line) for line in lines]
+
+    def _in_its_operation(self, line: EventRecord) -> EventRecord:
+        first = line.operation not in self._operations
+        self._operations |= {line.operation}
+        if line.last:
+            self._operations -= {line.operation}
+        return replace(line, first=first)
 
     def _log(
         self, event: Event, message: str, fields: Mapping[str, Any], operation: str, severity: Severity, *, last: bool
     ) -> None:
-        first = operation not in self._operations
-        self._operations |= {operation}
-        if last:
-            self._operations -= {operation}
-        record = EventRecord(event, message, severity, {**fields, **self._fields}, operation, first=first, last=last)
+        record = EventRecord(event, message, severity, {**fields, **self._fields}, operation, last=last)
         (self._before_start if self._lines is None else self._lines).append(record)
 
     def _report(self, event: Event, message: str, fields: Mapping[str, Any], *, last: bool = False) -> None:

@@ -146,12 +146,8 @@ class WatchLoop:
     # Requests.
 
     def _next_request(self, now: Timestamp) -> NextRequest:
-        request = self._watcher.next_request(now)
-        # While probers are stuck in the kernel no more are put at risk, and while none can be started nothing else is
-        # possible: a look tells that it is over.
-        if request.action is not Action.LOOK and (self._client.at_capacity or self._client.replies is None):
-            return replace(request, action=Action.LOOK, at=max(request.at, now.at + self._config.interval))
-        return request
+        # While probers are stuck no more are put at risk; a look tells that it is over.
+        return self._watcher.next_request(now, looks_only=self._client.at_capacity or self._client.replies is None)
 
     def _send(self, now: Timestamp) -> None:
         if self._client.is_busy or now.at < self._not_before:

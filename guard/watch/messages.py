@@ -83,6 +83,7 @@ def loss_fields(judged: Judged) -> dict[str, Any]:
     return {
         "before": loss.before,
         "after": loss.after,
+        "lost_files": loss.lost,
         "replaced": loss.replaced,
         "checked": loss.checked,
         "kept": loss.kept,
@@ -91,7 +92,7 @@ def loss_fields(judged: Judged) -> dict[str, Any]:
         "entries": {entry.name: [entry.before, entry.after] for entry in loss.entries[:ENTRIES]},
         "first_sign": judged.first_sign,
         "settled": judged.settled.text,
-        "sign": judged.trigger.value,
+        "tripwire": judged.trigger.value,
     }
 
 
@@ -199,6 +200,16 @@ def unreadable(path: str, count: FileCount, look: Look | None) -> str:
     return (
         f"{count.unreadable_entries} of {count.entry_count} entries of {path} cannot be read{who} ({names}): they count as "
         "they were last seen, and a loss in them is not noticed. Give this uid permission to read and enter them."
+    )
+
+
+def hidden(path: str, by: tuple[str, ...]) -> str:
+    """Returns the sentence of files that other mounts hide."""
+    names = ", ".join(map(truncate, by[:ENTRIES]))
+    verb = "is" if len(by) == 1 else "are"
+    return (
+        f"{names} {verb} hidden by mounts below {path}: the files there are not lost, but nobody can see them. Unmount what is "
+        "mounted there."
     )
 
 

@@ -3,6 +3,7 @@
 The loop carries requests to the prober and answers back; it decides nothing. The simulation in the tests runs this code.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -22,7 +23,7 @@ from guard.volume.observation import (
     ProbeFault,
     TripwireState,
 )
-from guard.volume.sample import SampledFile
+from guard.volume.sample import FileCheck, Presence, SampledFile
 from guard.volume.timestamp import Timestamp
 from guard.volume.verdict import ledger_warning, usable_ledger
 from guard.watch import messages
@@ -163,11 +164,16 @@ class Watcher:
 
     # What is wanted next.
 
-    def next_request(self, time: Timestamp) -> NextRequest:
-        """Returns what is to be asked of the prober next."""
+    def next_request(self, time: Timestamp, *, looks_only: bool = False) -> NextRequest:
+        """Returns what is to be asked of the prober next.
+
+        Args:
+            time: The time.
+            looks_only: Nothing else is possible: probers are stuck in the kernel, or none can be started.
+        """
         now = time.at
-        wanted = [NextRequest(Action.LOOK, self._next_look(now))]
-        if self._is_ours:
+        wanted = [NextRequest(Action.LOOK, self._look_at if looks_only else self._next_look(now))]
+        if self._is_ours and not looks_only:
             count = self.content.schedule.due(confirming=self.content.confirming)
             arm = self.tripwire.due()
             if arm is not None:
@@ -298,6 +304,7 @@ class Watcher:
         if checked is None or checked.fault is not None:
             self.content.drop_count()
             return
+        self._on_hidden(look, checked.checks)
         outcome = self.content.on_check(now, checked.checks, space)
         if isinstance(outcome, Judged):
             self._on_judged(now, outcome)
@@ -309,6 +316,14 @@ class Watcher:
             self.content.on_names(space, stirred=result.tripwire.stirred, sure=sure)
         else:
             self.content.schedule.renew(soon=False)
+
+    def _on_hidden(self, look: Look, checks: Mapping[str, FileCheck]) -> None:
+        hidden = [path for path, check in checks.items() if check.presence is Presence.HIDDEN]
+        by = tuple(point for point in look.nested if any(f"{path}/".startswith(f"{point}/") for path in hidden))
+        if by and not self._log.hidden_by.issuperset(by):
+            message = messages.hidden(look.path, by)
+            self._emit(Event.WATCH_BLIND, message, severity=Severity.WARNING, hidden_by=list(by))
+        self._log.hidden_by = self._log.hidden_by | set(by) if look.nested else frozenset()
 
     # Documents.
 
@@ -596,4 +611,5 @@ class _Logged:
     write_failed: str = ""
     write_refused: bool = False
     full: str = ""
+    hidden_by: frozenset[str] = frozenset()
     hold_logged: float = 0.0

@@ -34,7 +34,7 @@ def objects() -> Iterator[Object]:
         name, claim = f"application-{number}", f"claim-{number}"
         spec = json.loads(json.dumps(template["spec"]))
         pod = spec["template"]["spec"]
-        pod["volumes"] = [{"name": "skills", "persistentVolumeClaim": {"claimName": claim}}]
+        pod["volumes"] = [{"name": "skills-storage", "persistentVolumeClaim": {"claimName": claim}}]
         if number % 10 == 0:
             pod["volumes"], pod["initContainers"], pod["containers"][0]["volumeMounts"] = [], [], []
         labels = {"app": name}

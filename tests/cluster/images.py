@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ GUARDED_APPLICATION = "localhost/claude-skills-guarded:1"
 CONTENT = "localhost/skill-content:1"
 BACKUP = "ghcr.io/uengine-oss/volume-guard-backup:0.1.0"
 KUBECTL = "registry.k8s.io/kubectl:v1.33.0"
-_RESTIC = "localhost/restic:debian"
+RESTIC = "localhost/restic:debian"
 
 #: Debian suites and their Python, the wanted one first: lazy imports came with 3.15.
 BASES = (("unstable", "3.15"), ("bookworm", "3.11"))
@@ -45,11 +46,26 @@ class Builder:
     say: Callable[[str], None]
 
     def podman(self, *words: str | Path) -> str:
-        """Runs podman on the store."""
-        return run("podman", *self._store, "--cgroup-manager=cgroupfs", "--runtime=runc", *words, env=self._environment)
+        """Runs podman on the store; it has to succeed."""
+        return run(*self._podman, *words, env=self.environment)
+
+    def attempt(self, *words: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Runs podman on the store, to whatever end."""
+        return attempt(*self._podman, *words, stdin=stdin, env=self.environment)
+
+    def run_container(self, *words: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Runs a container to its end; nothing is left of it."""
+        return self.attempt("run", "--rm", "--interactive", *words, stdin=stdin)
+
+    def serve(self, socket: Path) -> subprocess.Popen[bytes]:
+        """Starts podman's service, which clients of Docker's API talk to; whoever starts it ends it."""
+        words = [*self._podman, "system", "service", "--time=0", f"unix://{socket}"]
+        return subprocess.Popen(words, env=self.environment, stderr=subprocess.DEVNULL)
 
     def base(self) -> str:
-        """The name of the base image, made from Debian's packages once for a cache."""
+        """The name of the base image: VOLUME_GUARD_BASE, or one made from Debian's packages once for a cache."""
+        if given := os.environ.get("VOLUME_GUARD_BASE"):
+            return given
         packages.install_missing(packages.FOR_IMAGES)
         self.layout.images.mkdir(parents=True, exist_ok=True)
         for suite, python in BASES:
@@ -67,11 +83,11 @@ class Builder:
         """The project's own image, by its own Dockerfile."""
         self._build(GUARD, REPOSITORY / "Dockerfile", REPOSITORY, f"PYTHON={self.base()}")
 
-    def guard_with_buildah(self, name: str) -> None:
-        """The same by the other builder."""
+    def guard_with_buildah(self, name: str, *options: str) -> None:
+        """The same by the other builder, or another target of the file."""
         run(
-            "buildah", *self._store, "build", *self._options(f"PYTHON={self.base()}"),
-            "--tag", name, "--file", REPOSITORY / "Dockerfile", REPOSITORY, env=self._environment,
+            "buildah", *self.store, "build", "--layers", *self.options(f"PYTHON={self.base()}"), *options,
+            "--tag", name, "--file", REPOSITORY / "Dockerfile", REPOSITORY, env=self.environment,
         )  # fmt: skip
 
     def application(self) -> None:
@@ -84,9 +100,10 @@ class Builder:
 
     def backup(self) -> None:
         """The guard with restic, by its own Dockerfile; restic is what Debian builds."""
-        self._of_one_file(_RESTIC, restic.fetch(self.say), "/usr/bin/restic")
+        self._of_one_file(RESTIC, restic.fetch(self.say), "/usr/bin/restic")
         folder = REPOSITORY / "k8s" / "backup"
-        self._build(BACKUP, folder / "Dockerfile", folder, f"GUARD={self.identity(GUARD)}", f"RESTIC={_RESTIC}")
+        arguments = (f"GUARD={self.identity(GUARD)}", f"RESTIC={RESTIC}", f"PYTHON={self.base()}")
+        self._build(BACKUP, folder / "Dockerfile", folder, *arguments)
 
     def kubectl(self, program: Path) -> None:
         """An image like the project's own of kubectl: nothing but the program."""
@@ -108,16 +125,21 @@ class Builder:
         return file
 
     @property
-    def _store(self) -> tuple[str, str]:
+    def _podman(self) -> tuple[str, ...]:
+        return ("podman", *self.store, "--cgroup-manager=cgroupfs", "--runtime=runc")
+
+    @property
+    def store(self) -> tuple[str, str]:
+        """The options with which both builders find the store."""
         return f"--root={self.layout.images}/store", f"--runroot={self.layout.images}/run"
 
     @property
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """For both builders."""
         return {**os.environ, "CONTAINERS_CONF": str(Path(__file__).parent / "containers.conf")}
 
     def _exists(self, name: str) -> bool:
-        existing = ("podman", *self._store, "image", "exists", name)
-        return attempt(*existing, env=self._environment).returncode == 0
+        return self.attempt("image", "exists", name).returncode == 0
 
     def _bootstrap(self, suite: str, python: str, archive: Path) -> bool:
         """Makes the root file system; False where the suite or its Python is not to be had."""
@@ -139,7 +161,7 @@ class Builder:
 
     def _build(self, name: str, dockerfile: Path, context: Path, *arguments: str) -> None:
         self.say(f"building {name}")
-        self.podman("build", *self._options(*arguments), "--tag", name, "--file", dockerfile, context)
+        self.podman("build", *self.options(*arguments), "--tag", name, "--file", dockerfile, context)
 
     def _of_one_file(self, name: str, program: Path, path: str, *more: str) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -148,6 +170,7 @@ class Builder:
             dockerfile.write_text("\n".join(["FROM scratch", f"COPY program {path}", *more]) + "\n")
             self._build(name, dockerfile, Path(folder))
 
-    def _options(self, *arguments: str) -> list[str]:
+    def options(self, *arguments: str) -> list[str]:
+        """For a build on a machine like this, with arguments of the Dockerfile."""
         machine = [f"--volume={path}:{path}:ro" for path in OF_THE_MACHINE if Path(path).exists()]
         return ["--isolation=chroot", "--network=host", *machine, *(f"--build-arg={one}" for one in arguments)]

@@ -14,6 +14,8 @@ MANIFESTS = Path(__file__).parents[2] / "k8s"
 GATE, WATCHER, APPLICATION = "volume-guard-gate", "volume-guard-watch", "claude-skills"
 PATH = "/app/skills"
 VOLUME = "claude-skills-dev"
+#: Its name in spec.volumes.
+POD_VOLUME = "skills-storage"
 
 
 def manifest(name: str) -> Object:
@@ -52,9 +54,9 @@ def deployment(volume: Object | None, *, without: tuple[str, ...] = (), **settin
     del deployed["metadata"]["namespace"]
     spec = deployed["spec"]["template"]["spec"]
     spec["terminationGracePeriodSeconds"] = 5
-    spec["containers"][0]["readinessProbe"]["periodSeconds"] = 1
+    spec["containers"][0]["readinessProbe"] |= {"initialDelaySeconds": 0, "periodSeconds": 1}
     spec["initContainers"] = [one for one in spec["initContainers"] if one["name"] not in without]
-    spec["volumes"] = [] if volume is None else [{"name": "skills", **volume}]
+    spec["volumes"] = [] if volume is None else [{"name": POD_VOLUME, **volume}]
     for container in [*spec["initContainers"], *spec["containers"]]:
         if volume is None:
             container["volumeMounts"] = []
@@ -94,12 +96,12 @@ def with_directory_check(pod_or_deployment: Object) -> Object:
 
 def task(name: str, volume: Object, *containers: Object) -> Object:
     """A pod that runs containers one after the other, each with the volume, and ends."""
-    mounts = [{"name": "skills", "mountPath": PATH}]
+    mounts = [{"name": POD_VOLUME, "mountPath": PATH}]
     *first, last = [{**container, "volumeMounts": mounts} for container in containers]
     spec = {
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": 1,
-        "volumes": [{"name": "skills", **volume}],
+        "volumes": [{"name": POD_VOLUME, **volume}],
         "initContainers": first,
         "containers": [last],
     }

@@ -16,7 +16,7 @@ REQUIRE, WARN = FOLDER / "require" / "deny", FOLDER / "require" / "warn"
 INJECT, KEEP = FOLDER / "inject", FOLDER / "keep"
 #: Objects named for their verdict: allowed-, denied- or warned-.
 CASES = Path(__file__).parent / "policy"
-PROTECTED = "volume-guard/protected"
+PROTECTED, INJECTED = "volume-guard/protected", "volume-guard/inject"
 #: A policy, a parameter or a label is in force once the API server's own watch has brought it: well below a second.
 IN_FORCE = 30.0
 
@@ -42,28 +42,38 @@ def parameters_of(folder: Path) -> list[Object]:
 
 @contextmanager
 def protected(kubectl: Kubectl, *given: Object) -> Iterator[None]:
-    """Puts the namespace under the policies, which must be in the cluster, and waits until they are in force there."""
-    kubectl.apply(*given)
+    """Puts the namespace under the policies, which must be in the cluster, and waits until they are in force there.
+
+    Args:
+        kubectl: Of the namespace.
+        given: Parameters; without any the label alone is waited for.
+    """
+    if given:
+        kubectl.apply(*given)
     kubectl("label", "namespace", kubectl.namespace, f"{PROTECTED}=true")
+    judges = _judges_parameters if given else _judges_labels
     try:
-        wait_until("the policies in force", lambda: _in_force(kubectl), IN_FORCE)
+        wait_until("the policies in force", lambda: judges(kubectl), IN_FORCE)
         yield
     finally:
         # Without it neither the namespace nor its claims can be deleted.
         kubectl("label", "namespace", kubectl.namespace, f"{PROTECTED}-")
-        wait_until("the policies no longer in force", lambda: not _in_force(kubectl), IN_FORCE)
+        wait_until("the policies no longer in force", lambda: not judges(kubectl), IN_FORCE)
 
 
-def _in_force(kubectl: Kubectl) -> bool:
+def _judges_parameters(kubectl: Kubectl) -> bool:
     """Whether a pod of the application that mounts nothing is judged, by the parameters."""
-    probe = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "probe", "labels": {"app": "claude-skills"}},
-        "spec": {"containers": [{"name": "probe", "image": "probe"}]},
-    }
-    done = dry_run(kubectl, probe)
-    return "volume-guard-require" in done.stderr and "no params found" not in done.stderr
+    return "volume-guard-require" in dry_run(kubectl, _probe({"app": "claude-skills"})).stderr
+
+
+def _judges_labels(kubectl: Kubectl) -> bool:
+    """Whether a pod with the label and without a claim is refused."""
+    return dry_run(kubectl, _probe({INJECTED: "probe"})).returncode != 0
+
+
+def _probe(labels: dict[str, str]) -> Object:
+    spec = {"containers": [{"name": "probe", "image": "probe"}]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe", "labels": labels}, "spec": spec}
 
 
 def dry_run(kubectl: Kubectl, given: Object | Path) -> CompletedProcess[str]:

@@ -14,7 +14,7 @@ def job(name: str, claim: str) -> Object:
     """A Job of k8s/jobs on another claim."""
     made = objects.manifest(f"jobs/{name}.yaml")
     del made["metadata"]["namespace"]
-    made["spec"]["template"]["spec"]["volumes"] = [{"name": "skills", **objects.of_claim(claim)}]
+    made["spec"]["template"]["spec"]["volumes"] = [{"name": objects.POD_VOLUME, **objects.of_claim(claim)}]
     return made
 
 

@@ -44,7 +44,7 @@ def _without_volume(deployment: Object) -> None:
 
 
 def _empty_dir(deployment: Object) -> None:
-    _pod_spec(deployment)["volumes"] = [{"name": "skills", "emptyDir": {}}]
+    _pod_spec(deployment)["volumes"] = [{"name": objects.POD_VOLUME, "emptyDir": {}}]
 
 
 def _slip_in_the_mount_path(deployment: Object) -> None:
@@ -58,11 +58,11 @@ def _mounted_over(deployment: Object) -> None:
 
 def _host_path(deployment: Object) -> None:
     folder = {"path": "/var/tmp/skills", "type": "DirectoryOrCreate"}
-    _pod_spec(deployment)["volumes"] = [{"name": "skills", "hostPath": folder}]
+    _pod_spec(deployment)["volumes"] = [{"name": objects.POD_VOLUME, "hostPath": folder}]
 
 
 def _claim_of_another_name(deployment: Object) -> None:
-    _pod_spec(deployment)["volumes"] = [{"name": "skills", **objects.of_claim("adoptd")}]
+    _pod_spec(deployment)["volumes"] = [{"name": objects.POD_VOLUME, **objects.of_claim("adoptd")}]
 
 
 def _rolling_update(deployment: Object) -> None:

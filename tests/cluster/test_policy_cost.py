@@ -106,6 +106,12 @@ def _none() -> None:
     """Deleted, or without parameters."""
 
 
+def _labelled(one: Object) -> Object:
+    """The same with the label on its pods."""
+    one.get("spec", {}).get("template", one)["metadata"]["labels"][policies.INJECTED] = "claude-skills-dev"
+    return one
+
+
 def _injecting() -> Object:
     return _parameters("true")
 
@@ -117,6 +123,14 @@ CASES = (
     Case("the-largest-deployment-as-it-was", "volume-guard-tolerate", _largest, _largest),
     Case("the-project-s-pod", "volume-guard-inject", lambda: _bare(_pod(_of_the_project())), params=_injecting),
     Case("the-largest-pod", "volume-guard-inject", lambda: _bare(_pod(_largest())), params=_injecting),
+    Case(
+        "the-largest-pod-with-the-label",
+        "volume-guard-inject",
+        lambda: _labelled(_bare(_pod(_largest()))),
+        params=_none,
+    ),
+    Case("the-largest-deployment-with-the-label", "volume-guard-label", lambda: _labelled(_largest()), params=_none),
+    Case("the-largest-pod-with-the-label", "volume-guard-label", lambda: _labelled(_pod(_largest())), params=_none),
     Case("a-deleted-claim", "volume-guard-keep-claim", _none, _claim),
     Case("a-deleted-namespace", "volume-guard-keep-namespace", _none, _namespace, _none),
     Case("new-parameters", "volume-guard-keep-parameters", _injecting, params=_none),

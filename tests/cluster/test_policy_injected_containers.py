@@ -93,7 +93,7 @@ def _named(name: str, **more: object) -> Object:
     """A guard container of the manifest's own, as far as the policies look at it."""
     command = "check" if name == objects.GATE else "watch"
     always = {"restartPolicy": "Always"} if name == objects.WATCHER else {}
-    mounts = [{"name": "skills", "mountPath": objects.PATH}]
+    mounts = [{"name": objects.POD_VOLUME, "mountPath": objects.PATH}]
     return {"name": name, "image": "own:1", "args": [command], "volumeMounts": mounts, **always, **more}
 
 
@@ -107,7 +107,7 @@ def _sidecar(name: str, volume: str) -> Object:
 
 
 #: The first is what GKE's gcsfuse needs before the volume is there; the second touches the volume.
-FUSE, READER = _sidecar("fuse", "fuse-tmp"), _sidecar("reader", "skills")
+FUSE, READER = _sidecar("fuse", "fuse-tmp"), _sidecar("reader", objects.POD_VOLUME)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,8 @@ class Watcher:
 
     @property
     def events(self) -> list[str]:
-        return [line["event"] for line in self.lines]
+        """All but that it listens, which says nothing of the volume."""
+        return [line["event"] for line in self.lines if line["event"] != "watch.listening"]
 
     def read(self, seconds: float = 0.0) -> bool:
         """Takes what was said within so many seconds; False at the end of the stream."""

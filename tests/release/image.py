@@ -1,8 +1,8 @@
-"""The image, built by buildah from the project's own Dockerfile, and a container of it to run commands in."""
+"""The images, built by buildah from the project's own Dockerfile, and containers of them, run by podman."""
 
 import json
-import os
 import subprocess
+import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,59 +10,66 @@ from typing import Any
 
 from tests.cluster import images
 from tests.cluster.kubernetes.layout import from_environment
-from tests.release.building import REPOSITORY, run
 
-#: A name of its own: the one of the test cluster's image stays as it is.
-NAME = "localhost/volume-guard-release:check"
-#: Seconds after which a build, or a command in a container, has hung.
-DEADLINE = 1800
+#: Names of their own: those of the test cluster's images stay as they are.
+GUARD = "localhost/volume-guard-release:check"
+DOCTOR = "localhost/volume-guard-doctor-release:check"
+#: Read-only, as the manifests run it, and without any network.
+RESTRICTIONS = ("--read-only", "--network=none", "--cap-drop=all", "--security-opt=no-new-privileges")
 
 
 @dataclass(frozen=True, slots=True)
-class Executed:
-    """What a command in a container left behind: its status, its output, and its log lines."""
+class Image:
+    """A built image.
 
-    status: int
-    stdout: str
-    lines: list[dict[str, Any]]
+    Attributes:
+        name: Its name in the builder's store.
+        builder: Has the store.
+    """
 
-
-class Container:
-    """A container of the built image; nothing is left of it."""
-
-    def __init__(self) -> None:
-        folder = from_environment().images
-        self._buildah = ("buildah", f"--root={folder}/store", f"--runroot={folder}/run")
-        self._environment = {**os.environ, "CONTAINERS_CONF": str(REPOSITORY / "tests" / "cluster" / "containers.conf")}
-        self.name = self._run("from", NAME).strip()
+    name: str
+    builder: images.Builder
 
     def remove(self) -> None:
-        """Removes the container and the image."""
-        self._run("rm", self.name)
-        self._run("rmi", NAME)
+        """Removes its name; its layers are the cache of the next build."""
+        self.builder.podman("untag", self.name, self.name)
 
-    def configuration(self) -> dict[str, Any]:
-        """What a runtime reads of the image."""
-        configuration: dict[str, Any] = json.loads(self._run("inspect", "--type=image", NAME))["OCIv1"]["config"]
-        return configuration
+    def inspect(self) -> dict[str, Any]:
+        """What a runtime reads of it."""
+        inspected: list[dict[str, Any]] = json.loads(self.builder.podman("image", "inspect", self.name))
+        return inspected[0]
 
-    def execute(self, *command: str, volume: Path | None = None, settings: Mapping[str, str] | None = None) -> Executed:
-        """Runs a command as the image's user, with a folder mounted at /app/skills."""
+    def archive(self) -> Path:
+        """An OCI archive of it, its layers compressed as in a registry."""
+        return self.builder.archive(self.name)
+
+    def files(self) -> list[tarfile.TarInfo]:
+        """Everything in its layers."""
+        with tarfile.open(self.archive()) as archive:
+            manifest = json.load(_member(archive, json.load(_member(archive, "index.json"))["manifests"][0]["digest"]))
+            found = []
+            for layer in manifest["layers"]:
+                with tarfile.open(fileobj=_member(archive, layer["digest"])) as members:
+                    found += members.getmembers()
+        return found
+
+    def run(
+        self, *arguments: str, entrypoint: str = "guard", volume: Path | None = None,
+        settings: Mapping[str, str] | None = None, stdin: str = "",
+    ) -> subprocess.CompletedProcess[str]:  # fmt: skip
+        """Runs a command in a container of it, as its user, with a folder mounted at /app/skills."""
         mount = [f"--volume={volume}:/app/skills"] if volume else []
         variables = [f"--env={name}={value}" for name, value in (settings or {}).items()]
-        words = [*self._buildah, "run", "--isolation=chroot", "--network=host", *mount, *variables, self.name, "--"]
-        done = subprocess.run(
-            [*words, *command], env=self._environment, check=False, capture_output=True, text=True, timeout=DEADLINE
-        )
-        # buildah has a word of its own where a command fails.
-        lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
-        return Executed(done.returncode, done.stdout, lines)
-
-    def _run(self, *words: str) -> str:
-        return run(*self._buildah, *words, cwd=REPOSITORY, env=self._environment, deadline=DEADLINE)
+        words = (*RESTRICTIONS, *mount, *variables, f"--entrypoint={entrypoint}", self.name, *arguments)
+        return self.builder.run_container(*words, stdin=stdin)
 
 
-def build() -> Container:
-    """Builds the image on the test cluster's base, which needs no registry, and makes a container of it."""
-    images.Builder(from_environment(), print).guard_with_buildah(NAME)
-    return Container()
+def build(name: str, *options: str) -> Image:
+    """Builds on the test cluster's base, which needs no registry."""
+    builder = images.Builder(from_environment(), print)
+    builder.guard_with_buildah(name, *options)
+    return Image(name, builder)
+
+
+def _member(archive: tarfile.TarFile, name: str) -> Any:
+    return archive.extractfile(name.replace("sha256:", "blobs/sha256/"))

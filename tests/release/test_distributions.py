@@ -1,6 +1,7 @@
 """The wheel and the source archive as files: the same bytes wherever they are built, complete, and truly described."""
 
 import hashlib
+import sys
 import tarfile
 import time
 import tomllib
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from guard import __version__
-from tests.release.building import REPOSITORY, epoch, tracked
+from tests.release.building import REPOSITORY, epoch, run, tracked
 from tests.release.conftest import Distributions
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
@@ -74,7 +75,11 @@ def test_the_metadata_is_that_of_the_project(metadata: Message) -> None:
     assert metadata.get_all("License-File") == ["LICENSE"]
     assert metadata.get_all("Project-URL") == [f"{name}, {url}" for name, url in PROJECT["urls"].items()]
     assert metadata.get_all("Classifier") == PROJECT["classifiers"]
-    assert {one.replace(" ", "") for one in metadata.get_all("Requires-Dist", [])} == set(PROJECT["dependencies"])
+    extras = {
+        f"{one};extra=='{name}'" for name, ones in PROJECT.get("optional-dependencies", {}).items() for one in ones
+    }
+    required = {one.replace(" ", "") for one in metadata.get_all("Requires-Dist", [])}
+    assert required == {*PROJECT["dependencies"], *extras}
 
 
 def test_the_metadata_carries_the_readme(metadata: Message) -> None:
@@ -85,3 +90,13 @@ def test_the_metadata_carries_the_readme(metadata: Message) -> None:
 def test_the_changelog_knows_the_version() -> None:
     headings = [line for line in (REPOSITORY / "CHANGELOG.md").read_text().splitlines() if line.startswith("## ")]
     assert headings[0] == "## Unreleased" or headings[0].split()[1] == __version__
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_whatever_the_images_install_has_a_wheel_for_both_architectures(machine: str, tmp_path: Path) -> None:
+    python = ("--python-version=3.15", "--implementation=cp", "--abi=cp315", "--only-binary=:all:")
+    platforms = [f"--platform={name}_{machine}" for name in ("manylinux2014", "manylinux_2_17")]
+    requirements = [f"--requirement=requirements/{name}.txt" for name in ("image", "doctor")]
+    pip = (sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--require-hashes")
+    run(*pip, *python, *platforms, *requirements, f"--dest={tmp_path}", cwd=REPOSITORY)
+    assert any(machine in wheel.name for wheel in tmp_path.iterdir())

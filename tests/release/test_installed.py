@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from guard import __version__
 from tests.release.building import REPOSITORY, run
@@ -59,11 +60,15 @@ def test_the_gate_refuses_a_folder_that_is_not_mounted(command: Path, tmp_path: 
     assert done.returncode == 10
 
 
-def test_the_doctor_reads_the_project_s_own_manifests(command: Path, tmp_path: Path) -> None:
-    done = guard(command, "doctor", REPOSITORY / "k8s", "--output", "sarif", cwd=tmp_path)
+def test_without_its_extra_the_doctor_reads_json_and_names_the_extra_for_yaml(command: Path, tmp_path: Path) -> None:
+    manifest = REPOSITORY / "k8s" / "deployment.yaml"
+    as_json = tmp_path / "deployment.json"
+    as_json.write_text(json.dumps(list(yaml.safe_load_all(manifest.read_text()))))
+    done = guard(command, "doctor", as_json, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    results = json.loads(done.stdout)["runs"][0]["results"]
-    assert [one["ruleId"] for one in results if "suppressions" not in one] == [], "all else is ignored with a reason"
+    refused = guard(command, "doctor", manifest, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "pip install 'volume-guard[doctor]'" in refused.stdout
 
 
 def test_a_rule_and_an_outcome_are_explained(command: Path, tmp_path: Path) -> None:

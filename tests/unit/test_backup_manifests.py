@@ -120,7 +120,7 @@ def test_backup_and_restore_work_on_the_application_s_volume_at_its_path_by_its_
     wanted, found = settings_of(gate), settings_of(container)
     for setting in ("GUARD_VOLUME", "GUARD_PATH", "GUARD_KINDS"):
         assert found[setting] == wanted[setting]
-    (mount,) = (one for one in container["volumeMounts"] if one["name"] == "skills")
+    (mount,) = (one for one in container["volumeMounts"] if one["name"] == "skills-storage")
     assert mount == {**gate["volumeMounts"][0], **({"readOnly": True} if name == "backup.yaml" else {})}
     assert application()["volumes"][0] in pod_of(name)["volumes"]
 
@@ -163,7 +163,7 @@ def test_a_schedule_has_a_time_zone_a_deadline_and_never_two_at_once(name: str) 
 BESIDE = sorted(
     str(path.relative_to(MANIFESTS))
     for path in (*MANIFESTS.glob("jobs/*.yaml"), *BACKUP.rglob("*.yaml"))
-    if path.name not in {"mover.yaml", "restic.yaml", "repository.yaml", "claim.yaml", "class.yaml"}
+    if path.name not in {"mover.yaml", "restic.yaml", "repository.yaml", "claim.yaml", "class.yaml", "volsync.yaml"}
 )
 
 

@@ -281,4 +281,4 @@ def test_the_doctor_reads_files_where_standard_input_is_closed(tmp_path: Path) -
 def test_a_closed_standard_input_has_nothing_in_it() -> None:
     ended = doctor("-", "<&-")
     assert ended.returncode == Outcome.USAGE.status
-    assert "Nothing in it" in ended.stdout
+    assert "nothing in it" in ended.stdout

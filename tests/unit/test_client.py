@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from guard.probe.client import Completed, Crashed, NoProgress, ProbeClient, ProberFailed, TimedOut, ask
-from guard.probe.process import Prober
+from guard.probe.process import Prober, run_in_child
 from guard.stop_signal import Stopped, StopSignal
 
 DEADLINE = 20.0
@@ -209,6 +209,16 @@ def test_a_command_gets_the_answer_the_timeout_or_the_failure(tmp_path: Any, mon
         with pytest.raises(ProberFailed, match="no prober can be started: EAGAIN"):
             ask(client, Return(1), stop_signal)
     client.close()
+
+
+def test_what_is_done_in_a_child_is_done_here_where_none_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run_in_child(Return(1)) == 1
+    with pytest.raises(ChildProcessError, match="a bug"):
+        run_in_child(Raise())
+    with pytest.raises(ChildProcessError, match="killed by SIGRTMIN"):
+        run_in_child(Die(signal.SIGRTMIN + 2))
+    monkeypatch.setattr(os, "fork", _refuse)
+    assert run_in_child(Return(2)) == 2
 
 
 def test_a_signal_ends_the_waiting(client: ProbeClient, tmp_path: Any) -> None:

@@ -13,14 +13,16 @@ import pytest
 import yaml
 
 from guard import __version__
+from tests import chart
 
 REPOSITORY = Path(__file__).parents[2]
 MANIFESTS = REPOSITORY / "k8s"
 OVERLAYS = MANIFESTS / "kustomize" / "overlays"
 PLAIN = sorted(MANIFESTS.glob("*.yaml"))
-#: Everything that is applied as it stands: all but what kustomize assembles, and the custom resources of the monitoring,
-#: which tests/monitoring holds to their own schemas.
-ELSEWHERE = {MANIFESTS / "kustomize", MANIFESTS / "monitoring"}
+EXAMPLES = MANIFESTS / "kustomize" / "examples"
+#: Everything that is applied as it stands: all but what kustomize and helm assemble, and the custom resources of the
+#: monitoring, which tests/monitoring holds to their own schemas.
+ELSEWHERE = {MANIFESTS / "kustomize", MANIFESTS / "helm", MANIFESTS / "monitoring"}
 APPLIED = sorted(
     path
     for path in MANIFESTS.rglob("*.yaml")
@@ -29,6 +31,7 @@ APPLIED = sorted(
 RENDERED = [
     MANIFESTS / "kustomize" / "base",
     *sorted(OVERLAYS.iterdir()),
+    *sorted(EXAMPLES.iterdir()),
     *sorted(path.parent for path in (MANIFESTS / "policy").rglob("kustomization.yaml")),
 ]
 #: Native sidecars are on by default from 1.29; the newest is what the validator ships.
@@ -40,7 +43,12 @@ SINCE = {
     "MutatingAdmissionPolicy": "1.36",
     "MutatingAdmissionPolicyBinding": "1.36",
 }
-YAMLLINT = {"extends": "default", "rules": {"line-length": {"max": 120}}}
+#: A chart's templates are no YAML yet, and its made files have kustomize's style.
+YAMLLINT = {
+    "extends": "default",
+    "rules": {"line-length": {"max": 120}},
+    "ignore": ["**/templates/*.yaml", "**/helm/*/files/**"],
+}
 
 Object = dict[str, Any]
 
@@ -49,18 +57,11 @@ def _objects(text: str) -> list[Object]:
     return [loaded for loaded in yaml.safe_load_all(text) if loaded is not None]
 
 
-def _kubectl() -> str:
-    """kubectl on PATH, or the test cluster's own."""
-    cache = Path(os.environ.get("VOLUME_GUARD_CACHE") or Path.home() / ".cache" / "volume-guard")
-    built = sorted(cache.glob("programs/kubernetes-*/kubectl"))
-    found = shutil.which("kubectl") or (str(built[-1]) if built else None)
-    if found is None:
-        pytest.skip("no kubectl to render with: neither on PATH nor built by `python -m tests.cluster.kubernetes up`")
-    return found
-
-
 def _render(folder: Path) -> list[Object]:
-    done = subprocess.run([_kubectl(), "kustomize", folder], check=False, capture_output=True, text=True)
+    try:
+        done = chart.render(folder)
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
     assert done.returncode == 0, done.stderr
     assert done.stderr == "", "kustomize warns"
     return _objects(done.stdout)
@@ -90,8 +91,8 @@ def _numbers(version: str) -> list[int]:
 @pytest.mark.parametrize("path", APPLIED, ids=lambda path: str(path.relative_to(MANIFESTS)))
 def test_a_manifest_is_strictly_valid(path: Path, version: str) -> None:
     for one in _objects(path.read_text()):
-        if one["apiVersion"].startswith("snapshot.storage.k8s.io/"):
-            continue  # not of Kubernetes itself: test_backup_manifests holds it to its own schema
+        if one["apiVersion"].startswith(("snapshot.storage.k8s.io/", "volsync.backube/")):
+            continue  # not of Kubernetes itself: test_backup_manifests holds the first to its own schema
         _validate(one, version)
 
 
@@ -136,9 +137,9 @@ def test_the_plain_files_are_the_rendered_base() -> None:
     assert _by_identity(plain) == _by_identity(_render(MANIFESTS / "kustomize" / "base"))
 
 
-def _write_guarded(folder: Path, workload: Object, parameters: Object) -> None:
+def _write_guarded(folder: Path, workload: Object, parameters: Object, component: str = "") -> None:
     """Writes a kustomization of a workload with the component."""
-    component = os.path.relpath(MANIFESTS / "kustomize" / "component", folder)
+    component = component or os.path.relpath(MANIFESTS / "kustomize" / "component", folder)
     (folder / "parameters.json").write_text(json.dumps(parameters))
     (folder / "workload.json").write_text(json.dumps(workload))
     kustomization = {"resources": ["parameters.json", "workload.json"], "components": [component]}
@@ -181,6 +182,43 @@ def test_the_component_puts_gate_and_watcher_before_a_workload_s_own_init_contai
         assert container["securityContext"]["runAsNonRoot"] is True
 
 
+@pytest.fixture(scope="module")
+def remote(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of the component in a git repository, in the form that kustomize reads from other servers too."""
+    repository = tmp_path_factory.mktemp("remote")
+    shutil.copytree(MANIFESTS / "kustomize", repository / "k8s" / "kustomize")
+    identity = ("-c", "user.name=test", "-c", "user.email=test@localhost")
+    for words in (("init", "--quiet"), ("add", "."), (*identity, "commit", "--quiet", "-m", "all"), ("tag", "v1")):
+        _run("git", "-C", repository, *words)
+    return f"file://{repository}//k8s/kustomize/component?ref=v1"
+
+
+def test_the_component_from_a_git_address_is_the_local_one(remote: str, tmp_path: Path) -> None:
+    workload, parameters = _workload("Deployment", "orders"), _parameters(podVolume="data")
+    (tmp_path / "remote").mkdir()
+    _write_guarded(tmp_path / "remote", workload, parameters, remote)
+    _write_guarded(tmp_path, workload, parameters)
+
+    (rendered,) = _render(tmp_path / "remote")
+
+    assert rendered == _render(tmp_path)[0]
+    assert rendered["spec"]["strategy"] == {"type": "Recreate"}
+    assert rendered["spec"]["template"]["spec"]["initContainers"][0]["volumeMounts"][0]["name"] == "data"
+
+
+@pytest.mark.parametrize("left_out", ["volume", "path", "podVolume", "strategy"])
+def test_the_component_refuses_parameters_that_lack_what_only_the_application_knows(
+    left_out: str, remote: str, tmp_path: Path
+) -> None:
+    parameters = {key: value for key, value in _parameters().items() if key != left_out}
+    _write_guarded(tmp_path, _workload("Deployment", "orders"), parameters, remote)
+    if chart.program("kubectl") is None:
+        pytest.skip("no kubectl to render with")
+    done = chart.render(tmp_path)
+    assert done.returncode != 0
+    assert f"fieldPath `{left_out}` is missing for replacement source Parameters" in done.stderr
+
+
 def test_two_guarded_applications_are_one_kustomization_where_their_parameters_have_names_of_their_own(
     tmp_path: Path,
 ) -> None:
@@ -218,17 +256,38 @@ def test_the_application_and_the_guard_see_the_same_volume_at_the_same_path() ->
     gate, watcher = pod["initContainers"]
     (application,) = pod["containers"]
     assert gate["volumeMounts"] == watcher["volumeMounts"] == application["volumeMounts"]
+    assert application["volumeMounts"] == [{"name": "skills-storage", "mountPath": "/app/skills"}]
+    assert {"name": "SKILLS_STORAGE_PATH", "value": "/app/skills"} in application["env"]
     assert deployment["spec"]["strategy"] == {"type": "Recreate"}
 
 
+@pytest.mark.parametrize("folder", sorted(EXAMPLES.iterdir()), ids=lambda folder: folder.name)
+def test_an_example_runs_on_any_cluster_as_the_application_s_own_user(folder: Path) -> None:
+    rendered = _render(folder)
+    (workload,) = [one for one in rendered if one["kind"] in {"Deployment", "StatefulSet"}]
+    pod = workload["spec"]["template"]["spec"]
+    (application,) = pod["containers"]
+    claims = [one["spec"] for one in rendered if one["kind"] == "PersistentVolumeClaim"]
+    claims += [one["spec"] for one in workload["spec"].get("volumeClaimTemplates", [])]
+    assert len(claims) == 1
+    assert "storageClassName" not in claims[0]
+    for container in pod["initContainers"]:
+        settings = {entry["name"]: entry.get("value") for entry in container["env"]}
+        assert "node-disk" in settings["GUARD_KINDS"].split(",")
+        assert container["volumeMounts"] == application["volumeMounts"][:1]
+        security = pod["securityContext"]
+        assert container["securityContext"]["runAsUser"] == security["runAsUser"] == security["fsGroup"]
+
+
 def test_yamllint_is_content_with_every_yaml_file() -> None:
-    folders = [MANIFESTS, REPOSITORY / "tests" / "cluster"]
+    folders = [MANIFESTS, *(REPOSITORY / name for name in ("tests/cluster", "examples", ".github", "action.yml"))]
     _run(sys.executable, "-m", "yamllint", "--strict", "--config-data", json.dumps(YAMLLINT), *folders)
 
 
 def test_hadolint_is_content_with_every_dockerfile() -> None:
     dockerfiles = [REPOSITORY / "Dockerfile", MANIFESTS / "backup" / "Dockerfile"]
-    dockerfiles += sorted((REPOSITORY / "tests" / "cluster").rglob("*Dockerfile"))
+    for folder in (REPOSITORY / "tests" / "cluster", REPOSITORY / "examples"):
+        dockerfiles += sorted(folder.rglob("*Dockerfile"))
     assert len(dockerfiles) > 2
     _run(Path(sys.executable).with_name("hadolint"), "--failure-threshold", "style", *dockerfiles)
 

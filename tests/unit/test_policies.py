@@ -79,6 +79,7 @@ def test_every_label_and_annotation_that_a_policy_looks_for_is_explained_to_peop
     assert looked_for == {
         "volume-guard/break-glass",
         "volume-guard/delete",
+        "volume-guard/inject",
         "volume-guard/parameters",
         "volume-guard/protected",
     }
@@ -91,17 +92,19 @@ def test_every_binding_names_a_policy_and_finds_parameters_by_the_label_that_the
     (example,) = _of("ConfigMap").values()
     assert {binding["spec"]["policyName"] for binding in bindings.values()} == set(policies)
     for name, binding in bindings.items():
-        assert binding["spec"]["policyName"] == name
+        assert name.startswith(binding["spec"]["policyName"])
         selector = binding["spec"].get("paramRef", {}).get("selector")
         if selector:
             assert selector == {"matchLabels": {doctor.LABEL: "true"}}, name
     assert example["metadata"]["labels"] == {doctor.LABEL: "true"}
 
 
-def test_every_policy_but_the_one_about_namespaces_holds_only_in_protected_namespaces() -> None:
+def test_every_policy_that_refuses_but_the_one_about_namespaces_holds_only_in_protected_namespaces() -> None:
     bindings = {**_of("ValidatingAdmissionPolicyBinding"), **_of("MutatingAdmissionPolicyBinding")}
     everywhere = []
     for name, binding in bindings.items():
+        if binding["spec"].get("validationActions") == ["Warn", "Audit"]:
+            continue
         selector = binding["spec"].get("matchResources", {}).get("namespaceSelector")
         if selector != {"matchLabels": {"volume-guard/protected": "true"}}:
             everywhere.append(name)
@@ -113,6 +116,13 @@ def test_every_policy_fails_closed_but_the_one_that_only_warns() -> None:
     policies = {**_of("ValidatingAdmissionPolicy"), **_of("MutatingAdmissionPolicy")}
     open_ones = [name for name, policy in policies.items() if policy["spec"]["failurePolicy"] != "Fail"]
     assert open_ones == ["volume-guard-reclaim"]
+
+
+def test_parameters_that_are_not_there_hold_up_nothing_since_a_label_needs_none() -> None:
+    bindings = {**_of("ValidatingAdmissionPolicyBinding"), **_of("MutatingAdmissionPolicyBinding")}
+    references = [one["spec"]["paramRef"] for one in bindings.values() if "paramRef" in one["spec"]]
+    assert len(references) >= 4
+    assert {one["parameterNotFoundAction"] for one in references} == {"Allow"}
 
 
 def test_a_patch_s_value_is_never_a_list_of_objects() -> None:

@@ -388,6 +388,27 @@ def test_what_a_killed_guard_left_is_removed_an_hour_later_by_the_server_s_clock
     assert set(volume.found()) == {documents.MARKER, documents.LEDGER, ".ledger.json.0b.tmp"}
 
 
+def test_where_no_name_can_be_changed_one_file_is_left_not_one_for_each_write(
+    volume: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volume.put(MINE)
+
+    def refuse(name: str, *_: object, **named: int) -> None:
+        os.stat(name, dir_fd=named.get("dir_fd", named.get("src_dir_fd")))
+        raise OSError(errno.EPERM, "append only")
+
+    with monkeypatch.context() as append_only:
+        append_only.setattr(os, "unlink", refuse)
+        append_only.setattr(os, "rename", refuse)
+        for _ in range(5):
+            fault = run(volume.write_ledger())
+            assert isinstance(fault, ProbeFault)
+            assert (fault.code, fault.in_place) == ("EPERM", True)
+        assert len(volume.found()) == 3
+    assert isinstance(run(volume.write_ledger()), Written)
+    assert volume.found() == MINE
+
+
 def test_writing_is_not_tried_again_where_the_file_of_the_last_time_stayed(
     volume: Volume, monkeypatch: pytest.MonkeyPatch
 ) -> None:

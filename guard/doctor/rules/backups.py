@@ -4,12 +4,14 @@ import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 
-from guard.doctor.guards import Part, enforces, guarded_path, part, wraps_application
-from guard.doctor.inventory import Inventory, unique
-from guard.doctor.kube import Container, Kube, Side, Workload, same_namespace
-from guard.doctor.rule import Finding, Rule, Severity, Unknown, Verdict
+from guard.doctor.finding import Finding, Rule, Severity, Unknown, Verdict
+from guard.doctor.index import ObjectIndex, unique
+from guard.doctor.objects.guard_containers import Part, enforces, guarded_path, part, wraps_application
+from guard.doctor.objects.k8s_object import K8sObject, same_namespace
+from guard.doctor.objects.workload import Container, Workload
 from guard.doctor.rules.placement import HOSTNAME, is_bound_to_one_node
-from guard.doctor.tree import Path, mappings, text, texts
+from guard.doctor.source.document import Side
+from guard.doctor.source.tree import Path, mappings, text, texts
 
 _PVC = "PersistentVolumeClaim"
 
@@ -60,58 +62,58 @@ _OF_MANY: Mapping[str, frozenset[str]] = {
 }
 
 
-def backups_of(inventory: Inventory, claim: Kube) -> list[Kube]:
+def backups_of(index: ObjectIndex, claim: K8sObject) -> list[K8sObject]:
     """What backs up a claim: jobs that mount it and copy, snapshots, replications, schedules of backup tools."""
-    jobs = [job.kube for job in _jobs(inventory, claim)]
-    ones = [kube for kube in inventory.of(*_OF_ONE_CLAIM) if _is_of(kube, claim)]
-    many = [kube for kube in inventory.of(*_OF_MANY) if _holds(kube, claim)]
+    jobs = [job.object for job in _jobs(index, claim)]
+    ones = [obj for obj in index.of(*_OF_ONE_CLAIM) if _is_of(obj, claim)]
+    many = [obj for obj in index.of(*_OF_MANY) if _holds(obj, claim)]
     return [*jobs, *ones, *many]
 
 
-def _group(kube: Kube) -> str:
-    return kube.text("apiVersion").partition("/")[0]
+def _group(obj: K8sObject) -> str:
+    return obj.text("apiVersion").partition("/")[0]
 
 
-def _is_of(kube: Kube, claim: Kube) -> bool:
-    group, way = _OF_ONE_CLAIM[kube.kind]
-    is_named = kube.text(*way) == claim.name and same_namespace(kube.namespace, claim.namespace)
-    return _group(kube) == group and is_named
+def _is_of(obj: K8sObject, claim: K8sObject) -> bool:
+    group, way = _OF_ONE_CLAIM[obj.kind]
+    is_named = obj.text(*way) == claim.name and same_namespace(obj.namespace, claim.namespace)
+    return _group(obj) == group and is_named
 
 
-def _holds(kube: Kube, claim: Kube) -> bool:
+def _holds(obj: K8sObject, claim: K8sObject) -> bool:
     """Whether a schedule backs up a claim's namespace; Velero's says which it takes, k8up's takes its own."""
-    if _group(kube) not in _OF_MANY[kube.kind] or kube.get("spec", "paused") is True:
+    if _group(obj) not in _OF_MANY[obj.kind] or obj.get("spec", "paused") is True:
         return False
-    if _group(kube) == "k8up.io":
-        return same_namespace(kube.namespace, claim.namespace)
-    taken, left_out = (texts(kube.body, "spec", "template", f"{word}Namespaces") for word in ("included", "excluded"))
+    if _group(obj) == "k8up.io":
+        return same_namespace(obj.namespace, claim.namespace)
+    taken, left_out = (texts(obj.body, "spec", "template", f"{word}Namespaces") for word in ("included", "excluded"))
     return not claim.namespace or (
         any(fnmatchcase(claim.namespace, pattern) for pattern in taken or ("*",))
         and not any(fnmatchcase(claim.namespace, pattern) for pattern in left_out)
     )
 
 
-def _jobs(inventory: Inventory, claim: Kube) -> list[Workload]:
-    users = [user for user in inventory.workloads_with(claim) if user.kube.kind in {"CronJob", "Job"}]
+def _jobs(index: ObjectIndex, claim: K8sObject) -> list[Workload]:
+    users = [user for user in index.workloads_with(claim) if user.object.kind in {"CronJob", "Job"}]
     return [user for user in users if _copies(user)]
 
 
 def _copies(job: Workload) -> bool:
-    return any(map(_runs_engine, job.pod.all_containers)) or "backup" in job.kube.name
+    return any(map(_runs_engine, job.pod.all_containers)) or "backup" in job.object.name
 
 
-def _runs_engine(box: Container) -> bool:
-    is_guard_alone = part(box) is not None and "--" not in box.words
-    return not is_guard_alone and bool(_ENGINE.search(" ".join((box.image, *box.words))))
+def _runs_engine(container: Container) -> bool:
+    is_guard_alone = part(container) is not None and "--" not in container.words
+    return not is_guard_alone and bool(_ENGINE.search(" ".join((container.image, *container.words))))
 
 
-def _absent(inventory: Inventory) -> Iterator[Verdict]:
-    for claim in unique(claim for _, claim in inventory.guarded_claims):
-        if backups_of(inventory, claim) or (claim.side is Side.FILE and inventory.counterpart(claim)):
+def _absent(index: ObjectIndex) -> Iterator[Verdict]:
+    for claim in unique(claim for _, claim in index.guarded_claims):
+        if backups_of(index, claim) or (claim.side is Side.FILE and index.counterpart(claim)):
             continue
-        seen = [kube for kube in inventory.live("CronJob") if kube.namespace == claim.namespace]
+        seen = [obj for obj in index.live("CronJob") if obj.namespace == claim.namespace]
         if seen and claim.side is Side.LIVE:
-            names = ", ".join(kube.name for kube in seen[:3])
+            names = ", ".join(obj.name for obj in seen[:3])
             yield Finding(
                 f"no CronJob of the namespace ({names}), no snapshot and no backup schedule given uses this claim",
                 claim.place(),
@@ -124,26 +126,28 @@ def _absent(inventory: Inventory) -> Iterator[Verdict]:
             )
 
 
-def _guarded_jobs(inventory: Inventory) -> Iterator[tuple[Workload, Kube]]:
-    for claim in unique(claim for _, claim in inventory.guarded_claims):
-        for job in _jobs(inventory, claim):
+def _guarded_jobs(index: ObjectIndex) -> Iterator[tuple[Workload, K8sObject]]:
+    for claim in unique(claim for _, claim in index.guarded_claims):
+        for job in _jobs(index, claim):
             yield job, claim
 
 
-def _ungated(inventory: Inventory) -> Iterator[Verdict]:
-    for job, claim in _guarded_jobs(inventory):
+def _ungated(index: ObjectIndex) -> Iterator[Verdict]:
+    for job, claim in _guarded_jobs(index):
         problem = _what_lets_pass(job, claim)
         if problem:
-            yield Finding(problem, job.kube.place(*job.pod.at), job.kube)
+            yield Finding(problem, job.object.place(*job.pod.at), job.object)
 
 
-def _what_lets_pass(job: Workload, claim: Kube) -> str:
+def _what_lets_pass(job: Workload, claim: K8sObject) -> str:
     """Why no gate holds the backup of a claim back; empty where one does."""
-    boxes = job.pod.all_containers
-    first = next((number for number, box in enumerate(boxes) if _archives(job, box, claim)), len(boxes))
+    containers = job.pod.all_containers
+    first = next(
+        (number for number, container in enumerate(containers) if _archives(job, container, claim)), len(containers)
+    )
     gates = [
-        box for box in boxes[: first + 1]
-        if part(box) is Part.GATE and (wraps_application(box) or (box in job.pod.inits and not box.sidecar))
+        container for container in containers[: first + 1]
+        if part(container) is Part.GATE and (wraps_application(container) or (container in job.pod.inits and not container.sidecar))
     ]  # fmt: skip
     looking = [gate for gate in gates if _looks_at(job, gate, claim)]
     if not gates:
@@ -155,20 +159,20 @@ def _what_lets_pass(job: Workload, claim: Kube) -> str:
     return ""
 
 
-def _archives(job: Workload, box: Container, claim: Kube) -> bool:
-    volumes = [job.pod.volumes[mount.volume] for mount in job.pod.claim_mounts(box)]
-    return _runs_engine(box) and any(volume.claim == claim.name for volume in volumes)
+def _archives(job: Workload, container: Container, claim: K8sObject) -> bool:
+    volumes = [job.pod.volumes[mount.volume] for mount in job.pod.claim_mounts(container)]
+    return _runs_engine(container) and any(volume.claim == claim.name for volume in volumes)
 
 
-def _looks_at(job: Workload, gate: Container, claim: Kube) -> bool:
+def _looks_at(job: Workload, gate: Container, claim: K8sObject) -> bool:
     """Whether a gate looks at a claim; where its path is set by reference, whether it can."""
     path = guarded_path(gate)
     volumes = [job.pod.volume_at(gate, path)] if path else [job.pod.volumes.get(mount.volume) for mount in gate.mounts]
     return any(volume is not None and volume.claim == claim.name for volume in volumes)
 
 
-def _out_of_reach(inventory: Inventory) -> Iterator[Verdict]:
-    for job, claim in _guarded_jobs(inventory):
+def _out_of_reach(index: ObjectIndex) -> Iterator[Verdict]:
+    for job, claim in _guarded_jobs(index):
         modes = texts(claim.body, "spec", "accessModes")
         if (
             modes
@@ -178,8 +182,8 @@ def _out_of_reach(inventory: Inventory) -> Iterator[Verdict]:
         ):
             yield Finding(
                 f"claim {claim.name} is ReadWriteOnce, and nothing brings this pod to its node",
-                job.kube.place(*job.pod.at),
-                job.kube,
+                job.object.place(*job.pod.at),
+                job.object,
             )
 
 
@@ -189,13 +193,13 @@ def _follows(job: Workload) -> bool:
     return is_bound_to_one_node(job) or any(text(term, "topologyKey") == HOSTNAME for _, term in terms)
 
 
-def _suspended(inventory: Inventory) -> Iterator[Verdict]:
-    for job, claim in _guarded_jobs(inventory):
-        if job.kube.get("spec", "suspend") is True:
+def _suspended(index: ObjectIndex) -> Iterator[Verdict]:
+    for job, claim in _guarded_jobs(index):
+        if job.object.get("spec", "suspend") is True:
             yield Finding(
                 f"spec.suspend is true: claim {claim.name} is not backed up",
-                job.kube.place("spec", "suspend"),
-                job.kube,
+                job.object.place("spec", "suspend"),
+                job.object,
             )
 
 

@@ -1,13 +1,18 @@
-"""VG201 to VG206, VG213 and VG214: claims that are missing, stuck, unused, replaced or about to go. Pure."""
+"""VG201 to VG204: claims that are missing, stuck, without a volume or unused. Pure."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from functools import lru_cache
+from typing import Any
 
-from guard.doctor.inventory import Inventory
-from guard.doctor.kube import Kube, Side, Workload
-from guard.doctor.ownership import owner_of
-from guard.doctor.rule import Finding, Rule, Severity, Unknown, Verdict
-from guard.doctor.tree import mappings, text, texts, whole
+from guard.doctor.finding import Finding, Rule, Severity, Unknown, Verdict
+from guard.doctor.index import ObjectIndex
+from guard.doctor.objects.k8s_object import K8sObject
+from guard.doctor.objects.names import shared
+from guard.doctor.objects.workload import Workload
+from guard.doctor.source.document import Side
+from guard.doctor.source.tree import mappings, text, whole
 
 _PVC = "PersistentVolumeClaim"
 _VOLUMES = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/"
@@ -42,41 +47,6 @@ UNUSED = Rule(
     _VOLUMES + "#claims-as-volumes",
     "Tools for unused resources suggest to delete such a claim; with reclaimPolicy Delete the disk goes with it.",
 )  # fmt: skip
-REPLACED = Rule(
-    "VG205", "claim-replaced", Severity.ERROR,
-    "The claim was deleted and made again: what it held is on the old volume.",
-    "A volume remembers the uid of its claim. A new claim of the same name is another claim and gets another, empty volume.",
-    "Set the old volume to Retain, remove its claimRef.uid and bind the claim to it by volumeName; never delete the old volume.",
-    _VOLUMES + "#reclaiming",
-    "k8sgpt wants Released volumes cleaned up: that would delete the only copy here.",
-)  # fmt: skip
-BEING_DELETED = Rule(
-    "VG206", "claim-being-deleted", Severity.ERROR,
-    "The claim is already deleted and lives on only until its last pod stops.",
-    "kubernetes.io/pvc-protection holds it while a pod uses it. At the next restart the claim goes, and with reclaimPolicy "
-    "Delete the disk.",
-    "Before any restart: set the volume to Retain (kubectl patch pv NAME -p '{\"spec\":{\"persistentVolumeReclaimPolicy\":"
-    "\"Retain\"}}') and take a backup.",
-    _VOLUMES + "#storage-object-in-use-protection",
-)  # fmt: skip
-RETENTION = Rule(
-    "VG213", "statefulset-deletes-claims", Severity.WARNING,
-    "The StatefulSet deletes its claims.",
-    "persistentVolumeClaimRetentionPolicy Delete removes claims when the StatefulSet is deleted (whenDeleted) or scaled down "
-    "(whenScaled), and by the class' reclaimPolicy the disks.",
-    "Use Retain for both, which is the default.",
-    "https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#persistentvolumeclaim-retention",
-)  # fmt: skip
-PRUNABLE = Rule(
-    "VG214", "claim-can-be-pruned", Severity.WARNING,
-    "The tool that owns the claim may delete it.",
-    "Renaming or removing it in the source, or uninstalling, deletes the claim in the cluster: a rename in a chart is a new, "
-    "empty claim.",
-    "Protect it: Helm helm.sh/resource-policy: keep; Argo CD argocd.argoproj.io/sync-options: Prune=false,Delete=false; "
-    "Flux kustomize.toolkit.fluxcd.io/prune: disabled.",
-    "https://helm.sh/docs/howto/charts_tips_and_tricks/#tell-helm-not-to-uninstall-a-resource",
-)  # fmt: skip
-
 #: Names in a sentence.
 _NAMES = 3
 #: How alike (difflib's ratio) a missing claim and one that nobody uses are when one is a slip of the other.
@@ -87,61 +57,65 @@ _CANDIDATES = 20
 _WAITS_FOR_POD = "WaitForFirstConsumer"
 
 
-def _missing(inventory: Inventory) -> Iterator[Verdict]:
-    for found in inventory.workloads:
-        for volume in found.pod.volumes.values():
-            if volume.claim and not inventory.named(_PVC, found.kube.namespace, volume.claim):
-                yield _absent(inventory, found, volume.claim, (*volume.at, "persistentVolumeClaim", "claimName"))
+def _missing(index: ObjectIndex) -> Iterator[Verdict]:
+    for workload in index.workloads:
+        for volume in workload.pod.volumes.values():
+            if volume.claim and not index.named(_PVC, workload.object.namespace, volume.claim):
+                yield _absent(index, workload, volume.claim, (*volume.at, "persistentVolumeClaim", "claimName"))
 
 
-def _absent(inventory: Inventory, found: Workload, name: str, at: tuple[str | int, ...]) -> Verdict:
-    place = found.kube.place(*at)
-    elsewhere = inventory.every(_PVC, name)
-    near = inventory.claims_in.get(found.kube.namespace, ())
-    unused = inventory.unused_in.get(found.kube.namespace, ())[:_CANDIDATES]
-    said = _said_not_found(inventory, found, name)
+def _absent(index: ObjectIndex, workload: Workload, name: str, at: tuple[str | int, ...]) -> Verdict:
+    place = workload.object.place(*at)
+    elsewhere = index.every(_PVC, name)
+    near = index.claims_in.get(workload.object.namespace, ())
+    unused = index.unused_in.get(workload.object.namespace, ())[:_CANDIDATES]
+    said = _said_not_found(index, workload, name)
     if said:
-        return Finding(f"claim {name} does not exist: {said[-1]}", place, found.kube)
+        return Finding(f"claim {name} does not exist: {said[-1]}", place, workload.object)
     if elsewhere:
         there = ", ".join(sorted({claim.namespace for claim in elsewhere}))
-        return Finding(f"claim {name} is in namespace {there}, the pod in {found.kube.namespace}", place, found.kube)
+        return Finding(
+            f"claim {name} is in namespace {there}, the pod in {workload.object.namespace}", place, workload.object
+        )
     alike = get_close_matches(name, [claim.name for claim in unused], 1, _ALIKE)
     if alike:
         return Finding(
             f"claim {name} is not among the claims given; {alike[0]} is",
             place,
-            found.kube,
+            workload.object,
             fix=f"claimName: {alike[0]}",
         )
-    if found.kube.side is Side.LIVE and not _runs(found) and any(claim.side is Side.LIVE for claim in near):
+    if workload.object.side is Side.LIVE and not _runs(workload) and any(claim.side is Side.LIVE for claim in near):
         names = ", ".join(sorted({claim.name for claim in near})[:5])
-        return Finding(f"claim {name} is not in namespace {found.kube.namespace}, which has {names}", place, found.kube)
+        return Finding(
+            f"claim {name} is not in namespace {workload.object.namespace}, which has {names}", place, workload.object
+        )
     return Unknown(
-        f"claim {name} was not given", f"kubectl get pvc {name} -n {found.kube.namespace or 'NAMESPACE'} -o yaml"
+        f"claim {name} was not given", f"kubectl get pvc {name} -n {workload.object.namespace or 'NAMESPACE'} -o yaml"
     )
 
 
-def _said_not_found(inventory: Inventory, found: Workload, name: str) -> list[str]:
+def _said_not_found(index: ObjectIndex, workload: Workload, name: str) -> list[str]:
     """What the events about a workload's pods say of a claim that does not exist; of a pod that runs it is no longer so."""
-    pods = [pod.kube for pod in (found, *inventory.pods_of(found)) if pod.kube.kind == "Pod" and not _runs(pod)]
-    events = [event for pod in pods for event in inventory.events_about("Pod", pod.namespace, pod.name)]
+    pods = [pod.object for pod in (workload, *index.pods_of(workload)) if pod.object.kind == "Pod" and not _runs(pod)]
+    events = [event for pod in pods for event in index.events_about("Pod", pod.namespace, pod.name)]
     return [event.message for event in events if f'"{name}" not found' in event.message]
 
 
-def _runs(found: Workload) -> bool:
+def _runs(workload: Workload) -> bool:
     """Whether its pods run: then their claims exist, and only some of the namespace's claims were given."""
-    ready = (whole(found.kube.body, "status", field) for field in ("readyReplicas", "numberReady"))
-    return found.kube.text("status", "phase") == "Running" or any(ready)
+    ready = (whole(workload.object.body, "status", field) for field in ("readyReplicas", "numberReady"))
+    return workload.object.text("status", "phase") == "Running" or any(ready)
 
 
-def _pending(inventory: Inventory) -> Iterator[Verdict]:
-    for claim in inventory.live(_PVC):
+def _pending(index: ObjectIndex) -> Iterator[Verdict]:
+    for claim in index.live(_PVC):
         if claim.text("status", "phase") != "Pending":
             continue
-        said = inventory.events_about(_PVC, claim.namespace, claim.name)
+        said = index.events_about(_PVC, claim.namespace, claim.name)
         telling = [event for event in said if event.reason != _WAITS_FOR_POD] or list(said)
-        if not any(user.wants_pods_now for user in inventory.users_of(claim)):
-            waits = telling[-1].reason == _WAITS_FOR_POD if telling else _class_waits_for_pod(inventory, claim)
+        if not any(user.wants_pods_now for user in index.users_of(claim)):
+            waits = telling[-1].reason == _WAITS_FOR_POD if telling else _class_waits_for_pod(index, claim)
             if waits is None:
                 command = f"kubectl describe pvc {claim.name} -n {claim.namespace} (Events)"
                 yield Unknown(f"claim {claim.name} is Pending; no event and no StorageClass given says why", command)
@@ -156,31 +130,42 @@ def _pending(inventory: Inventory) -> Iterator[Verdict]:
         )
 
 
-def _class_waits_for_pod(inventory: Inventory, claim: Kube) -> bool | None:
+def _class_waits_for_pod(index: ObjectIndex, claim: K8sObject) -> bool | None:
     """Whether its class makes the volume for the first pod; None where the class was not given."""
-    kinds = inventory.named("StorageClass", "", claim.text("spec", "storageClassName"))
+    kinds = index.named("StorageClass", "", claim.text("spec", "storageClassName"))
     return any(kind.text("volumeBindingMode") == _WAITS_FOR_POD for kind in kinds) if kinds else None
 
 
-def _lost(inventory: Inventory) -> Iterator[Verdict]:
-    for claim in inventory.live(_PVC):
+def _lost(index: ObjectIndex) -> Iterator[Verdict]:
+    for claim in index.live(_PVC):
         if claim.text("status", "phase") == "Lost":
             volume = claim.text("spec", "volumeName")
             yield Finding(f"phase Lost: its volume {volume} no longer exists", claim.place("status", "phase"), claim)
 
 
-def _unused(inventory: Inventory) -> Iterator[Verdict]:
-    meant = {id(claim) for _, claim in inventory.guarded_claims}
-    jobs = inventory.live("CronJob") or inventory.live("Job")
-    for claim in inventory.unused_claims:
-        near = _neighbours(inventory, claim)
+def _unused(index: ObjectIndex) -> Iterator[Verdict]:
+    meant = {id(claim) for _, claim in index.guarded_claims}
+    jobs = index.live("CronJob") or index.live("Job")
+    for claim in index.unused_claims:
+        near = _neighbours(index, claim)
+        reported = _unused_condition(claim)
+        if reported is not None:
+            if text(reported, "status") == "True":
+                since = text(reported, "lastTransitionTime")
+                place = claim.place("status", "conditions")
+                yield Finding(
+                    f"the cluster reports that no pod uses it (condition Unused{f' since {since}' if since else ''})",
+                    place,
+                    claim,
+                )
+            continue
         if not near:
             yield Unknown(
                 f"no workload of namespace {claim.namespace or 'of the claim'} given, so whether {claim.name} is used is open",
                 f"kubectl describe pvc {claim.name} -n {claim.namespace or 'NAMESPACE'} (Used By)",
             )
             continue
-        if inventory.counterpart(claim) is not None and claim.side is Side.FILE:
+        if index.counterpart(claim) is not None and claim.side is Side.FILE:
             continue  # said for the cluster's own
         if claim.side is Side.LIVE and not jobs and id(claim) not in meant:
             yield Unknown(
@@ -189,85 +174,38 @@ def _unused(inventory: Inventory) -> Iterator[Verdict]:
             )
             continue
         asked = ", ".join(sorted(set(map(str, near[:_NAMES])))) + (", ..." if len(near) > _NAMES else "")
-        yield Finding(f"no workload or pod given uses this claim (looked at {asked})", claim.place(), claim)
+        message = f"no workload or pod given uses this claim (looked at {asked}){_taken_over(index, claim)}"
+        yield Finding(message, claim.place(), claim)
 
 
-def _neighbours(inventory: Inventory, claim: Kube) -> tuple[Kube, ...]:
+def _taken_over(index: ObjectIndex, claim: K8sObject) -> str:
+    """A younger claim of a like name that a workload uses: the data can still be in the old one."""
+    for user, other in _claimants(index).get(claim.namespace, ())[:_CANDIDATES]:
+        later = other.text("metadata", "creationTimestamp") > claim.text("metadata", "creationTimestamp") > ""
+        if later and shared(claim.name, other.name):
+            return f": {user.object} uses claim {other.name}, which was created later: its earlier data can be here"
+    return ""
+
+
+@lru_cache(maxsize=1)
+def _claimants(index: ObjectIndex) -> Mapping[str, Sequence[tuple[Workload, K8sObject]]]:
+    groups: dict[str, list[tuple[Workload, K8sObject]]] = defaultdict(list)
+    for user, claim in index.claimants:
+        groups[claim.namespace].append((user, claim))
+    return groups
+
+
+def _unused_condition(claim: K8sObject) -> Mapping[str, Any] | None:
+    """What Kubernetes 1.36 and later reports of a claim's use; a pod that is Pending counts as use."""
+    conditions = (one for _, one in mappings(claim.body, "status", "conditions"))
+    return next((one for one in conditions if text(one, "type") == "Unused"), None)
+
+
+def _neighbours(index: ObjectIndex, claim: K8sObject) -> Sequence[K8sObject]:
     """What could use a claim: the workloads of its namespace; all where its file names none."""
     if claim.namespace:
-        return inventory.workloads_in.get(claim.namespace, ())
-    return tuple(found.kube for found in inventory.workloads)
-
-
-def _replaced(inventory: Inventory) -> Iterator[Verdict]:
-    for volume in inventory.of("PersistentVolume"):
-        namespace, name, uid = (volume.text("spec", "claimRef", field) for field in ("namespace", "name", "uid"))
-        for claim in inventory.named(_PVC, namespace, name) if uid else ():
-            if claim.uid and claim.uid != uid:
-                now = claim.text("spec", "volumeName") or "none yet"
-                yield Finding(
-                    f"volume {volume.name} ({volume.text('status', 'phase') or 'phase unknown'}) was bound to an earlier claim of this name "
-                    f"(uid {uid}); today's claim has uid {claim.uid} and volume {now}",
-                    claim.place("metadata", "uid"),
-                    claim,
-                    fix=f'Keep {volume.name}: kubectl patch pv {volume.name} -p \'{{"spec":{{"persistentVolumeReclaimPolicy":"Retain"}}}}\'. '
-                    "Then bind it again: remove its spec.claimRef.uid and resourceVersion, and make a claim with this volumeName.",
-                    also=(volume.place("spec", "claimRef"),),
-                )
-
-
-def _being_deleted(inventory: Inventory) -> Iterator[Verdict]:
-    for claim in inventory.of(_PVC):
-        when = claim.text("metadata", "deletionTimestamp")
-        if when:
-            yield Finding(
-                f"deleted at {when}, kept only by its finalizers until its pods stop", claim.place("metadata"), claim
-            )
-
-
-def _retention(inventory: Inventory) -> Iterator[Verdict]:
-    for kube in inventory.of("StatefulSet"):
-        for when in ("whenDeleted", "whenScaled"):
-            if kube.text("spec", "persistentVolumeClaimRetentionPolicy", when) == "Delete":
-                place = kube.place("spec", "persistentVolumeClaimRetentionPolicy", when)
-                yield Finding(f"persistentVolumeClaimRetentionPolicy.{when} is Delete", place, kube)
-
-
-def _prunable(inventory: Inventory) -> Iterator[Verdict]:
-    for claim in dict.fromkeys(claim for _, claim in inventory.guarded_claims):
-        owner = owner_of(claim)
-        if owner is None or _is_protected(claim, owner.tool) or claim.side is Side.FILE:
-            continue
-        yield Finding(
-            f"{owner.tool} {owner.unit} owns this claim and nothing keeps it from deleting it",
-            claim.place("metadata"),
-            claim,
-        )
-
-
-def _is_protected(claim: Kube, tool: str) -> bool:
-    if tool == "Helm":
-        return text(claim.annotations, "helm.sh/resource-policy") == "keep"
-    if tool == "Argo CD":
-        options = text(claim.annotations, "argocd.argoproj.io/sync-options").replace(" ", "").split(",")
-        return "Prune=false" in options or "Prune=confirm" in options
-    if tool == "Flux":
-        return text(claim.annotations, "kustomize.toolkit.fluxcd.io/prune") == "disabled" or (
-            text(claim.annotations, "helm.sh/resource-policy") == "keep"
-        )
-    return True  # of other tools we know no such mark
-
-
-def access_modes(inventory: Inventory, user: Workload, volume: str) -> tuple[str, ...]:
-    """The access modes of a volume of a workload: of its claim, or of the template that makes it."""
-    found = user.pod.volumes[volume]
-    if found.claim:
-        claim = inventory.claim(user, found.claim)
-        return texts(claim.body, "spec", "accessModes") if claim else ()
-    for _, template in mappings(user.kube.body, "spec", "volumeClaimTemplates"):
-        if text(template, "metadata", "name") == volume:
-            return texts(template, "spec", "accessModes")
-    return ()
+        return index.workloads_in.get(claim.namespace, ())
+    return tuple(workload.object for workload in index.workloads)
 
 
 CHECKS = (
@@ -275,8 +213,4 @@ CHECKS = (
     (PENDING, _pending),
     (LOST, _lost),
     (UNUSED, _unused),
-    (REPLACED, _replaced),
-    (BEING_DELETED, _being_deleted),
-    (RETENTION, _retention),
-    (PRUNABLE, _prunable),
 )

@@ -3,16 +3,19 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from guard.doctor.inventory import Inventory, unique
-from guard.doctor.kube import Kube, Side, Workload
-from guard.doctor.rule import Finding, Rule, Severity, Unknown, Verdict
+from guard.doctor.finding import Finding, Rule, Severity, Unknown, Verdict
+from guard.doctor.index import ObjectIndex, unique
+from guard.doctor.objects.k8s_object import K8sObject
+from guard.doctor.objects.workload import Workload
 from guard.doctor.rules.backups import backups_of
-from guard.doctor.tree import Path, text
+from guard.doctor.rules.claim_loss import rescue
+from guard.doctor.source.document import Side
+from guard.doctor.source.tree import Path
+from guard.doctor.storage import ReclaimPolicy, class_name, is_bound, is_default, leaves_class_open, reclaim_policy
 
 _PVC = "PersistentVolumeClaim"
 _CLASSES = "https://kubernetes.io/docs/concepts/storage/storage-classes/"
 _VOLUMES = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/"
-_DEFAULT_MARKS = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
 
 NO_CLASS = Rule(
     "VG207", "no-storage-class", Severity.WARNING,
@@ -56,51 +59,40 @@ RELEASED = Rule(
     "VG212", "released-volume", Severity.WARNING,
     "A volume without a claim still holds what a claim once had.",
     "Released means: the claim is gone, the data is not. It is not bound again by itself, so a new claim starts empty beside it.",
-    "Never delete it before you looked at it. To use it again: remove its spec.claimRef (or only uid and resourceVersion), "
-    "then make a claim with volumeName set to it.",
+    "Never delete it before you looked at it. To use it again: set it to Retain, remove its whole spec.claimRef, then make a claim "
+    "with volumeName set to it.",
     _VOLUMES + "#retain",
     'k8sgpt says that a Released volume "should be cleaned up". It may be the only copy.',
 )  # fmt: skip
 
 
-def _no_class(inventory: Inventory) -> Iterator[Verdict]:
-    where = "kubectl get storageclass" if not inventory.live("StorageClass") else ""
+def _no_class(index: ObjectIndex) -> Iterator[Verdict]:
+    where = "kubectl get storageclass" if not index.live("StorageClass") else ""
     fix = f"{NO_CLASS.fix} {where}".strip()
-    for claim in inventory.of(_PVC):
-        if leaves_the_class_open(claim):
+    for claim in index.of(_PVC):
+        if leaves_class_open(claim):
             yield Finding("spec.storageClassName is not set", claim.place("spec"), claim, fix=fix)
-    for found, at, template in _templates(inventory):
-        if leaves_the_class_open(template):
+    for workload, at, template in _templates(index):
+        if leaves_class_open(template):
             message = f"storageClassName of volumeClaimTemplate {template.name} is not set"
-            yield Finding(message, found.kube.place(*at, "spec"), found.kube, fix=fix, about=(template,))
+            yield Finding(message, workload.object.place(*at, "spec"), workload.object, fix=fix, about=(template,))
 
 
-def _templates(inventory: Inventory) -> Iterator[tuple[Workload, Path, Kube]]:
+def _templates(index: ObjectIndex) -> Iterator[tuple[Workload, Path, K8sObject]]:
     """The volumeClaimTemplates of each StatefulSet, with where they stand."""
-    for found in inventory.workloads:
-        for at, template in found.templates:
-            yield found, at, template
+    for workload in index.workloads:
+        for at, template in workload.templates:
+            yield workload, at, template
 
 
-def leaves_the_class_open(claim: Kube) -> bool:
-    """Whether a claim names neither a class nor a volume; an empty class is one: of volumes made by hand."""
-    spec = claim.get("spec")
-    unset = isinstance(spec, dict) and spec.get("storageClassName") is None
-    return (
-        unset
-        and not claim.text("spec", "volumeName")
-        and not text(claim.annotations, "volume.beta.kubernetes.io/storage-class")
-    )
-
-
-def _class_missing(inventory: Inventory) -> Iterator[Verdict]:
-    existing = {kube.name for kube in inventory.of("StorageClass")}
-    by_hand = {kube.text("spec", "storageClassName") for kube in inventory.of("PersistentVolume")}
-    for claim, what in _unbound(inventory):
-        name = claim.text("spec", "storageClassName")
+def _class_missing(index: ObjectIndex) -> Iterator[Verdict]:
+    existing = {obj.name for obj in index.of("StorageClass")}
+    by_hand = {class_name(obj) for obj in index.of("PersistentVolume")}
+    for claim, what in _unbound(index):
+        name = class_name(claim)
         if not name or name in existing or name in by_hand:
             continue
-        if inventory.live("StorageClass"):
+        if index.live("StorageClass"):
             message = f"{what.message} {name} does not exist; the cluster has {', '.join(sorted(existing))}"
             yield replace(what, message=message)
         else:
@@ -109,45 +101,41 @@ def _class_missing(inventory: Inventory) -> Iterator[Verdict]:
             )
 
 
-def _unbound(inventory: Inventory) -> Iterator[tuple[Kube, Finding]]:
+def _unbound(index: ObjectIndex) -> Iterator[tuple[K8sObject, Finding]]:
     """Claims, and templates of claims, that need their class; each with where it stands and how a sentence on it begins."""
-    for claim in inventory.of(_PVC):
-        if not _is_bound(inventory, claim):
+    for claim in index.of(_PVC):
+        if not is_bound(index, claim):
             yield claim, Finding("storageClassName", claim.place("spec", "storageClassName"), claim)
-    for found, at, template in _templates(inventory):
-        made = [inventory.claim(found, name) for name in inventory.made_from(found, template.name)]
-        if not any(claim is not None and _is_bound(inventory, claim) for claim in made):
+    for workload, at, template in _templates(index):
+        made = [index.claim(workload, name) for name in index.made_from(workload, template.name)]
+        if not any(claim is not None and is_bound(index, claim) for claim in made):
             what = f"storageClassName of volumeClaimTemplate {template.name}:"
-            place = found.kube.place(*at, "spec", "storageClassName")
-            yield template, Finding(what, place, found.kube, about=(template,))
+            place = workload.object.place(*at, "spec", "storageClassName")
+            yield template, Finding(what, place, workload.object, about=(template,))
 
 
-def _is_default(kube: Kube) -> bool:
-    return any(text(kube.annotations, mark) == "true" for mark in _DEFAULT_MARKS)
-
-
-def _two_defaults(inventory: Inventory) -> Iterator[Verdict]:
+def _two_defaults(index: ObjectIndex) -> Iterator[Verdict]:
     for side in Side:
-        defaults = [kube for kube in inventory.of("StorageClass") if kube.side is side and _is_default(kube)]
-        if len({kube.name for kube in defaults}) > 1:
-            names = ", ".join(kube.name for kube in defaults)
+        defaults = [obj for obj in index.of("StorageClass") if obj.side is side and is_default(obj)]
+        if len({obj.name for obj in defaults}) > 1:
+            names = ", ".join(obj.name for obj in defaults)
             yield Finding(
                 f"default classes: {names}",
                 defaults[0].place(),
                 defaults[0],
-                also=tuple(kube.place() for kube in defaults[1:]),
+                also=tuple(obj.place() for obj in defaults[1:]),
             )
 
 
-def _no_default(inventory: Inventory) -> Iterator[Verdict]:
-    classes = inventory.live("StorageClass")
-    if any(map(_is_default, inventory.of("StorageClass"))) or any(map(_is_free, inventory.of("PersistentVolume"))):
+def _no_default(index: ObjectIndex) -> Iterator[Verdict]:
+    classes = index.live("StorageClass")
+    if any(map(is_default, index.of("StorageClass"))) or any(map(_is_free, index.of("PersistentVolume"))):
         return
-    for claim in inventory.of(_PVC):
-        if not leaves_the_class_open(claim) or _is_bound(inventory, claim):
+    for claim in index.of(_PVC):
+        if not leaves_class_open(claim) or is_bound(index, claim):
             continue
         if classes:
-            names = ", ".join(kube.name for kube in classes)
+            names = ", ".join(obj.name for obj in classes)
             yield Finding(
                 f"no storageClassName, and none of the classes {names} is the default", claim.place("spec"), claim
             )
@@ -155,57 +143,52 @@ def _no_default(inventory: Inventory) -> Iterator[Verdict]:
             yield Unknown("no StorageClass given, so whether one is the default is open", "kubectl get storageclass")
 
 
-def _is_free(volume: Kube) -> bool:
+def _is_free(volume: K8sObject) -> bool:
     """Whether a volume made by hand waits for a claim that names no class."""
     return not volume.text("spec", "storageClassName") and volume.text("status", "phase") in {"", "Available"}
 
 
-def _is_bound(inventory: Inventory, claim: Kube) -> bool:
-    """Whether the claim has its volume, by its own status or that of its other side: classes no longer matter to it."""
-    claims = inventory.named(_PVC, claim.namespace, claim.name)
-    return any(other.text("status", "phase") == "Bound" for other in claims)
-
-
-def _reclaim_delete(inventory: Inventory) -> Iterator[Verdict]:
-    for claim in unique(claim for _, claim in inventory.guarded_claims):
-        if backups_of(inventory, claim):
+def _reclaim_delete(index: ObjectIndex) -> Iterator[Verdict]:
+    for claim in unique(claim for _, claim in index.guarded_claims):
+        if backups_of(index, claim) or (claim.side is Side.FILE and index.counterpart(claim)):
             continue
-        volume = _volume_of(inventory, claim)
-        if volume is not None:
-            if volume.text("spec", "persistentVolumeReclaimPolicy") == "Delete":
-                place = volume.place("spec", "persistentVolumeReclaimPolicy")
-                message = f"volume {volume.name} of claim {claim.full_name} has reclaimPolicy Delete"
-                fix = RECLAIM_DELETE.fix.replace("NAME", volume.name)
-                yield Finding(message, place, volume, fix=fix, about=(claim,))
-            continue
-        name = claim.text("spec", "storageClassName")
-        kinds = [kube for kube in inventory.of("StorageClass") if kube.name == name] if name else []
-        if not kinds:
-            yield Unknown(
-                f"no StorageClass and no volume of claim {claim.name} given, so its reclaimPolicy is open",
-                f"kubectl get storageclass {name or ''} -o yaml; kubectl get pv -o yaml".replace("  ", " "),
-            )
-        elif (kinds[0].text("reclaimPolicy") or "Delete") == "Delete":  # the default of a StorageClass
-            said = "reclaimPolicy Delete" if kinds[0].text("reclaimPolicy") else "no reclaimPolicy, which means Delete"
-            yield Finding(f"class {name} of this claim has {said}", kinds[0].place("reclaimPolicy"), claim)
+        policy = reclaim_policy(index, claim)
+        if policy is not None and policy.source.kind == "PersistentVolume":
+            if policy.name == "Delete":
+                message = f"volume {policy.source.name} of claim {claim.full_name} has reclaimPolicy Delete"
+                fix = RECLAIM_DELETE.fix.replace("NAME", policy.source.name)
+                yield Finding(message, policy.place, policy.source, fix=fix, about=(claim,))
+        else:
+            yield from _class_deletes(policy, claim, claim, f"claim {claim.name}")
+    for workload in index.guarded:
+        for _, template in workload.templates:
+            if not index.made_from(workload, template.name):
+                policy = reclaim_policy(index, template)
+                yield from _class_deletes(policy, template, workload.object, f"volumeClaimTemplate {template.name}")
 
 
-def _volume_of(inventory: Inventory, claim: Kube) -> Kube | None:
-    other = inventory.counterpart(claim)
-    name = claim.text("spec", "volumeName") or (other.text("spec", "volumeName") if other else "")
-    return inventory.find("PersistentVolume", "", name, Side.LIVE) if name else None
+def _class_deletes(policy: ReclaimPolicy | None, claim: K8sObject, subject: K8sObject, what: str) -> Iterator[Verdict]:
+    if policy is None:
+        name = class_name(claim) or ""
+        yield Unknown(
+            f"no StorageClass and no volume of {what} given, so its reclaimPolicy is open",
+            f"kubectl get storageclass {name} -o yaml; kubectl get pv -o yaml".replace("  ", " "),
+        )
+    elif policy.name == "Delete":
+        written = "reclaimPolicy Delete" if policy.is_written else "no reclaimPolicy, which means Delete"
+        yield Finding(f"class {policy.source.name} of {what} has {written}", policy.place, subject, about=(claim,))
 
 
-def _released(inventory: Inventory) -> Iterator[Verdict]:
-    for volume in inventory.of("PersistentVolume"):
+def _released(index: ObjectIndex) -> Iterator[Verdict]:
+    for volume in index.of("PersistentVolume"):
         if volume.text("status", "phase") not in {"Released", "Failed"}:
             continue
         namespace, name = volume.text("spec", "claimRef", "namespace"), volume.text("spec", "claimRef", "name")
-        if any(claim.uid for claim in inventory.named(_PVC, namespace, name)):
+        if any(claim.uid for claim in index.named(_PVC, namespace, name)):
             continue  # claim-replaced says it, with the claim
         policy = volume.text("spec", "persistentVolumeReclaimPolicy")
         message = f"phase {volume.text('status', 'phase')}, last claim {namespace}/{name}, reclaimPolicy {policy}: it may hold the data"
-        yield Finding(message, volume.place("status", "phase"), volume)
+        yield Finding(message, volume.place("status", "phase"), volume, fix=rescue(volume, name))
 
 
 CHECKS = (

@@ -1,16 +1,18 @@
-"""VG101 to VG109: what stands at the guarded path, or does not. Pure."""
+"""VG101, VG102 and VG106: what stands at the guarded path, or does not. Pure."""
 
 from collections.abc import Iterator
-from difflib import SequenceMatcher
 
-from guard.doctor.guards import guarded_path, kinds, knows_the_guard
-from guard.doctor.inventory import Inventory, application, applications
-from guard.doctor.kube import Container, Side, Volume, Workload
-from guard.doctor.ownership import owner_of
-from guard.doctor.rule import Finding, Rule, Severity, Unknown, Verdict
-from guard.doctor.rules.placement import is_bound_to_one_node
-from guard.doctor.rules.words import shared
-from guard.doctor.tree import mapping
+from guard.doctor.finding import Finding, Rule, Severity, Unknown, Verdict
+from guard.doctor.index import ObjectIndex
+from guard.doctor.objects.guard_containers import application, applications, guarded_path, kinds, knows_the_guard
+from guard.doctor.objects.names import shared
+from guard.doctor.objects.ownership import owner_of
+from guard.doctor.objects.workload import Container, Volume, Workload
+from guard.doctor.rules.advice import namespace, reference, save_first, unused_claims
+from guard.doctor.rules.data_places import data_places
+from guard.doctor.rules.keeping import keeps
+from guard.doctor.source.document import Side
+from guard.doctor.source.tree import mapping
 
 _CLAIMS_AS_VOLUMES = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/#claims-as-volumes"
 _VOLUMES = "https://kubernetes.io/docs/concepts/storage/volumes/"
@@ -21,8 +23,8 @@ NOT_MOUNTED = Rule(
     "The application then writes into the container's own layer, which is thrown away with the container: every "
     "restart starts empty. The claim stays Bound and looks healthy, because nobody uses it. Often the file has the "
     "volume and the applied object has not: another source (a GitOps repository) was applied later.",
-    "Give the pod a volume of the claim (spec.template.spec.volumes) and the container a volumeMount at the path, in "
-    "the source that is really applied; then compare: kubectl get deploy NAME -o yaml.",
+    "Save the running pod's data. Then give the pod a volume of the claim and the container a volumeMount at the path, in "
+    "the source that is really applied; then compare: kubectl get KIND NAME -o yaml.",
     _CLAIMS_AS_VOLUMES,
     "kubescape C-0257 reports a workload because it mounts a claim. Keeping data needs exactly that.",
 )  # fmt: skip
@@ -33,13 +35,6 @@ PATH_MISMATCH = Rule(
     "Make mountPath and the application's path equal. If the guarded path itself is wrong, say the right one: --path.",
     _CLAIMS_AS_VOLUMES,
 )  # fmt: skip
-NOT_USED_BY_CONTAINER = Rule(
-    "VG103", "claim-volume-not-mounted", Severity.WARNING,
-    "A pod lists a volume of a claim, but no container mounts it.",
-    "`volumes` only makes the disk follow the pod; without a volumeMount no process sees it.",
-    "Add a volumeMount with this volume's name to the container, or remove the volume.",
-    _CLAIMS_AS_VOLUMES,
-)  # fmt: skip
 EPHEMERAL = Rule(
     "VG106", "ephemeral-at-path", Severity.ERROR,
     "The volume at the guarded path lives only as long as the pod.",
@@ -48,192 +43,217 @@ EPHEMERAL = Rule(
     "Use a persistentVolumeClaim volume. If this kind is meant, list it in GUARD_KINDS.",
     _VOLUMES + "#emptydir",
 )  # fmt: skip
-EMPTY_DIR_FOR_CLAIM = Rule(
-    "VG107", "emptydir-though-claim-exists", Severity.WARNING,
-    "An emptyDir is mounted under the name of a claim that nothing uses.",
-    "A default of a chart, or a volume that was never switched to the claim: the data is gone with each pod.",
-    "Replace emptyDir by persistentVolumeClaim with this claim, or delete neither before you looked at both.",
-    _VOLUMES + "#emptydir",
-)  # fmt: skip
-HOST_PATH = Rule(
-    "VG108", "hostpath-at-path", Severity.ERROR,
-    "The data lies in a folder of whichever node the pod runs on.",
-    "On another node the folder is another one, usually empty: the volume looks reset after a move, an upgrade of the "
-    "node pool or a spot stop, and is gone with the node.",
-    "Use a persistentVolumeClaim. If the node is meant, pin the pod to it (nodeSelector or required nodeAffinity kubernetes.io/hostname).",
-    _VOLUMES + "#hostpath",
-)  # fmt: skip
-NODE_LOCAL = Rule(
-    "VG109", "volume-on-node-disk", Severity.WARNING,
-    "The claim is bound to a hostPath volume that does not say on which node.",
-    "A PersistentVolume of type hostPath without nodeAffinity follows the pod to any node, where the folder is another one.",
-    "Use a class of networked disks, or a local volume with nodeAffinity.",
-    "https://kubernetes.io/docs/concepts/storage/persistent-volumes/#types-of-persistent-volumes",
-)  # fmt: skip
-
-#: A mountPath this like the guarded path is a slip of the same path, not another one.
-_ALIKE = 0.8
+#: Names in a sentence.
+_NAMES = 3
+#: How the reason of a path starts that nothing but the default names.
+DEFAULT_REASON = "the default;"
 #: Volume fields that end with the pod, and the kind in GUARD_KINDS that waives them. An empty field is emptyDir.
 _EPHEMERAL = {
     "": "empty-dir", "emptyDir": "empty-dir", "configMap": "config", "downwardAPI": "config", "secret": "memory",
     "projected": "memory", "image": "overlay", "ephemeral": "", "gitRepo": "",
 }  # fmt: skip
+#: Of these, the ones that hold what the cluster put there.
+_GIVEN = frozenset({"configMap", "downwardAPI", "secret", "projected", "image"})
 
 
-def _not_mounted(inventory: Inventory) -> Iterator[Verdict]:
-    if not inventory.guarded and any(inventory.workloads):
-        yield Unknown(
-            f"no workload given mounts {inventory.path} or names it",
-            "guard doctor --path PATH ... (where does the application keep its data?)",
+def _not_mounted(index: ObjectIndex) -> Iterator[Verdict]:
+    serving = [workload for workload in index.workloads if not workload.runs_to_end and applications(workload)]
+    known = {id(place.workload) for place in data_places(index) if keeps(place)}
+    if serving and not index.guarded and (index.path or not all(id(workload) in known for workload in serving)):
+        yield _nowhere(index, serving)
+    for workload in index.guarded:
+        path = index.path_of(workload)
+        if _is_covered(workload, path):
+            yield from _stale_pods(index, workload, path)
+        elif not _claims_elsewhere(workload):
+            yield _nothing_there(index, workload, path)
+
+
+def _nowhere(index: ObjectIndex, serving: list[Workload]) -> Verdict:
+    """Nothing shows where any workload keeps data; if a path was given, nothing is mounted there."""
+    names = ", ".join(str(workload.object) for workload in serving[:_NAMES]) + (", ..." if serving[_NAMES:] else "")
+    if index.path:
+        elsewhere = [(workload, mounts[0][2]) for workload in serving if (mounts := _claims_elsewhere(workload))]
+        listed = ", ".join(f"{workload.object.name}: {where}" for workload, where in elsewhere[:_NAMES])
+        message = f"no workload given ({names}) mounts anything at {index.path}" + (
+            f"; their claims are mounted elsewhere ({listed})" if elsewhere else ""
         )
-    for found in inventory.guarded:
-        path = inventory.path_of(found)
-        if _is_covered(found, path):
-            yield from _stale_pods(inventory, found, path)
-        elif not _claims_elsewhere(found):
-            yield _nothing_there(inventory, found, path)
+        first = elsewhere[0][0] if elsewhere else serving[0]
+        return Finding(message, first.object.place(*first.pod.at, "containers"), first.object)
+    return Unknown(
+        f"no path was given, and nothing shows where {names} keep data"
+        if serving[1:]
+        else f"no path was given, and nothing shows where {names} keeps data",
+        "guard doctor --path PATH ... (where does the application keep its data?)",
+    )
 
 
-def _nothing_there(inventory: Inventory, found: Workload, path: str) -> Finding:
-    names = ", ".join(box.name for box in applications(found))
-    message = f"nothing is mounted at {path} in {'the applied object' if found.kube.side is Side.LIVE else 'this file'}"
-    message += f" (container {names}): what is written there is lost with the container"
+def _nothing_there(index: ObjectIndex, workload: Workload, path: str) -> Finding:
+    names = ", ".join(container.name for container in applications(workload))
+    side = "the applied object" if workload.object.side is Side.LIVE else "this file"
+    target = index.target_of(workload)
+    why = f", {target.reason}" if target and target.reason != "--path" else ""
+    message = f"nothing is mounted at {path} in {side} (container {names}{why}): what is written there is lost with the container"
+    if _is_only_default(index, workload):
+        why = why.removeprefix(f", {DEFAULT_REASON}")
+        message = f"no volume that lasts is mounted in {side} (container {names};{why}): what it writes is lost with the container"
     dangling = [
-        mount for box in applications(found) if (mount := box.mount_at(path)) and mount.volume not in found.pod.volumes
+        mount
+        for container in applications(workload)
+        if (mount := container.mount_at(path)) and mount.volume not in workload.pod.volumes
     ]
-    unmounted = [volume.claim for volume in found.pod.volumes.values() if volume.claim]
+    unmounted = [volume.claim for volume in workload.pod.volumes.values() if volume.claim]
     if dangling:
         message = f"the volumeMount at {path} names volume {dangling[0].volume}, which `volumes` does not have"
     elif unmounted:
         message += f". Claim {unmounted[0]} is among the pod's volumes, but no application container mounts it"
     also: tuple[str, str] = ("", "")
-    other = inventory.other_side(found)
+    other = index.other_side(workload)
     if other is not None and _is_covered(other, path):
-        box = next(box for box in applications(other) if box.mount_at(path))
-        mount = box.mount_at(path)
-        volume = other.pod.volume_at(box, path)
-        place = other.kube.place(*(mount.at if mount else ()))
+        container = next(container for container in applications(other) if container.mount_at(path))
+        mount = container.mount_at(path)
+        volume = other.pod.volume_at(container, path)
+        place = other.object.place(*(mount.at if mount else ()))
         what = f"claim {volume.claim}" if volume and volume.claim else "a volume"
         also = (
-            f". {place} mounts {what} there: the {other.kube.side.value} has it, the {_side(found)} does not",
-            _apply(found, other),
+            f". {place} mounts {what} there: the {other.object.side.value} has it, the {_side(workload)} does not",
+            _apply(workload, other, path),
         )
-    at = dangling[0].at if dangling else (*found.pod.at, "containers")
-    return Finding(message + also[0], found.kube.place(*at), found.kube, fix=also[1])
+    at = dangling[0].at if dangling else (*workload.pod.at, "containers")
+    fix = also[1] or _mount_it(index, workload, path)
+    is_guess = not index.is_sure(workload)
+    return Finding(message + also[0], workload.object.place(*at), workload.object, fix=fix, is_guess=is_guess)
 
 
-def _side(found: Workload) -> str:
-    return "cluster" if found.kube.side is Side.LIVE else "file"
+def _unmounted(workload: Workload) -> list[Volume]:
+    """Its volumes that last and that no container gets."""
+    mounted = {name for container in workload.pod.all_containers for name in container.volume_names}
+    return [volume for volume in workload.pod.volumes.values() if volume.is_persistent and volume.name not in mounted]
 
 
-def _apply(found: Workload, other: Workload) -> str:
-    if found.kube.side is Side.FILE:
-        return "Do not apply this file: it would take the volume away. Bring volumes and volumeMounts into it first."
-    owner = owner_of(found.kube)
-    if owner is not None and owner.reconciles:
+def _is_only_default(index: ObjectIndex, workload: Workload) -> bool:
+    """Whether the path is the default, and no name of the workload or its volumes has to do with it."""
+    target = index.target_of(workload)
+    names = (workload.object.name, *workload.pod.volumes, *workload.claims, *unused_claims(index, workload))
+    return target is not None and target.reason.startswith(DEFAULT_REASON) and not shared(target.path, *names)
+
+
+def _mount_it(index: ObjectIndex, workload: Workload, path: str) -> str:
+    """The general fix with this workload's names."""
+    container = next((container.name for container in applications(workload)), "CONTAINER")
+    own = [volume.claim for volume in workload.pod.volumes.values() if volume.claim]
+    claim = next(iter((*own, *_claims_for(index, workload))), "CLAIM")
+    pod = ".".join(map(str, workload.pod.at))
+    path = "PATH" if _is_only_default(index, workload) else path
+    unmounted = [volume.name for volume in _unmounted(workload)]
+    if unmounted:
         return (
-            f"Bring volumes and volumeMounts into the source that {owner.tool} {owner.unit} reads ({owner.find}) and let it sync; "
-            f"kubectl apply -f {other.kube.source} lasts only until the next sync."
+            f"{save_first(workload, path)} Then, in the source that is really applied, a volumeMount of volume {unmounted[0]} in "
+            f"container {container} with mountPath: {path}. Compare afterwards: kubectl get {reference(workload.object)} -o yaml."
         )
-    kind, namespace = found.kube.kind.lower(), found.kube.namespace or "NAMESPACE"
     return (
-        f"Apply the object that has the volume and watch the rollout: kubectl apply -f {other.kube.source} -n {namespace} && "
-        f"kubectl rollout status {kind}/{found.kube.name} -n {namespace}. First find out what removed it."
+        f"{save_first(workload, path)} Then, in the source that is really applied: {pod}.volumes with "
+        f"persistentVolumeClaim: {{claimName: {claim}}}, and a volumeMount of it in container {container} with mountPath: {path}. "
+        f"Compare afterwards: kubectl get {reference(workload.object)} -o yaml."
     )
 
 
-def _stale_pods(inventory: Inventory, found: Workload, path: str) -> Iterator[Verdict]:
-    if found.kube.side is Side.FILE and inventory.other_side(found) is not None:
+def _side(workload: Workload) -> str:
+    return "cluster" if workload.object.side is Side.LIVE else "file"
+
+
+def _apply(workload: Workload, other: Workload, path: str) -> str:
+    if workload.object.side is Side.FILE:
+        return "Do not apply this file: it would take the volume away. Bring volumes and volumeMounts into it first."
+    owner = owner_of(workload.object)
+    save = save_first(workload, path)
+    if owner is not None and owner.reconciles:
+        return (
+            f"{save} Then bring volumes and volumeMounts into the source that {owner.tool} {owner.unit} reads ({owner.find}) and let it sync; "
+            f"kubectl apply -f {other.object.source} lasts only until the next sync."
+        )
+    return (
+        f"{save} Find out what removed the volume, then apply the object that has it and watch the rollout: "
+        f"kubectl apply -f {other.object.source} -n {namespace(workload.object)} && kubectl rollout status {reference(workload.object)}"
+    )
+
+
+def _stale_pods(index: ObjectIndex, workload: Workload, path: str) -> Iterator[Verdict]:
+    if workload.object.side is Side.FILE and index.other_side(workload) is not None:
         return  # the pods are the applied object's, and that one is judged by itself
-    for pod in inventory.pods_of(found):
+    for pod in index.pods_of(workload):
         if _is_covered(pod, path):
             continue
         yield Finding(
-            f"this pod runs without a mount at {path}, though its {found.kube.kind} has one: it is older than the template, "
+            f"this pod runs without a mount at {path}, though its {workload.object.kind} has one: it is older than the template, "
             "or the rollout never ended",
-            pod.kube.place("spec"),
-            pod.kube,
-            fix=f"kubectl rollout status {found.kube.kind.lower()}/{found.kube.name} -n {pod.kube.namespace or 'NAMESPACE'}; "
-            "save what this pod has at the path (kubectl cp) before it goes.",
+            pod.object.place("spec"),
+            pod.object,
+            fix=f"Save what this pod has at the path before it goes: kubectl cp {namespace(pod.object)}/{pod.object.name}:{path} ./saved. "
+            f"Then kubectl rollout status {reference(workload.object)}",
         )
 
 
-def _path_mismatch(inventory: Inventory) -> Iterator[Verdict]:
-    for found in inventory.guarded:
-        path = inventory.path_of(found)
-        if _is_covered(found, path):
+def _path_mismatch(index: ObjectIndex) -> Iterator[Verdict]:
+    for workload in index.guarded:
+        path = index.path_of(workload)
+        if _is_covered(workload, path):
             continue
-        elsewhere = _claims_elsewhere(found)
-        if (
-            elsewhere
-            and (inventory.assumed or _is_by_reference(found))
-            and not any(_alike(mounted, path) for _, _, mounted in elsewhere)
-        ):
+        elsewhere = _claims_elsewhere(workload)
+        if elsewhere and not index.path and _is_by_reference(workload):
             mounted = ", ".join(where for _, _, where in elsewhere)
             yield Unknown(
-                f"{found.kube} mounts its claims at {mounted}, nothing shows that it keeps data at {path}",
+                f"{workload.object} mounts its claims at {mounted}, nothing shows that it keeps data at {path}",
                 f"guard doctor --path {elsewhere[0][2]} ...",
             )
             continue
-        for box, volume, mounted in elsewhere[:1]:
-            mount = box.mount_at(mounted)
+        for container, volume, mounted in elsewhere[:1]:
+            mount = container.mount_at(mounted)
             yield Finding(
-                f"{volume.claim or volume.name} is mounted at {mounted} in container {box.name}, the data is expected at {path}, "
-                "where nothing is mounted",
-                found.kube.place(*(mount.at if mount else box.at), "mountPath"),
-                found.kube,
-                fix=f"mountPath: {path}",
+                f"claim {volume.claim or volume.name} is mounted at {mounted} in container {container.name}, the data is expected at "
+                f"{path}, where nothing is mounted",
+                workload.object.place(*(mount.at if mount else container.at), "mountPath"),
+                workload.object,
+                fix=f"{save_first(workload, path, container.name)} Then mountPath: {path}",
+                is_guess=not index.is_sure(workload),
             )
 
 
-def _is_by_reference(found: Workload) -> bool:
+def _is_by_reference(workload: Workload) -> bool:
     """Whether only the cluster knows which path a guard of it looks at."""
-    return any(knows_the_guard(box) and not guarded_path(box) for box in found.pod.all_containers)
+    return any(knows_the_guard(container) and not guarded_path(container) for container in workload.pod.all_containers)
 
 
-def _alike(mounted: str, path: str) -> bool:
-    return SequenceMatcher(None, mounted, path).ratio() >= _ALIKE
-
-
-def _unused_volume(inventory: Inventory) -> Iterator[Verdict]:
-    for found in inventory.workloads:
-        mounted = {mount.volume for box in found.pod.all_containers for mount in box.mounts}
-        for box in found.pod.all_containers:
-            devices = mapping(found.kube.body, *box.at).get("volumeDevices")
-            mounted |= (
-                {str(item.get("name")) for item in devices if isinstance(item, dict)}
-                if isinstance(devices, list)
-                else set()
-            )
-        for volume in found.pod.volumes.values():
-            if volume.claim and volume.name not in mounted:
-                message = f"volume {volume.name} (claim {volume.claim}) is mounted by no container"
-                yield Finding(message, found.kube.place(*volume.at), found.kube)
-
-
-def _ephemeral(inventory: Inventory) -> Iterator[Verdict]:
-    for found in inventory.guarded:
-        path = inventory.path_of(found)
-        allowed = [kinds(box) for box in found.pod.all_containers if knows_the_guard(box)]
+def _ephemeral(index: ObjectIndex) -> Iterator[Verdict]:
+    for workload in index.guarded:
+        path = index.path_of(workload)
+        allowed = [kinds(container) for container in workload.pod.all_containers if knows_the_guard(container)]
         waived = frozenset().union(*(names or () for names in allowed))
-        for box in application(found, path):
-            volume = found.pod.volume_at(box, path)
+        for container in application(workload, path):
+            volume = workload.pod.volume_at(container, path)
             if volume is None or volume.kind not in _EPHEMERAL or {_kind(volume), "any"} & waived:
                 continue
             if None in allowed:
                 yield Unknown(
-                    f"GUARD_KINDS in {found.kube} is set by reference, so whether {volume.kind or 'emptyDir'} at {path} is meant is open",
-                    f"kubectl get configmap -n {found.kube.namespace or 'NAMESPACE'} -o yaml",
+                    f"GUARD_KINDS in {workload.object} is set by reference, so whether {volume.kind or 'emptyDir'} at {path} is meant is open",
+                    f"kubectl get configmap -n {workload.object.namespace or 'NAMESPACE'} -o yaml",
                 )
                 continue
             kind = volume.kind or "emptyDir (no kind is written)"
-            unused = _unused_claims(inventory, found)
+            unused = _claims_for(index, workload)
             hint = f". Claim {unused[0]} is used by nothing" if unused else ""
+            what = (
+                "made for each pod from an object, and never what the application wrote"
+                if volume.kind in _GIVEN
+                else "new and empty for each pod"
+            )
             yield Finding(
-                f"{path} in container {box.name} is volume {volume.name}, of kind {kind}: new and empty for each pod{hint}",
-                found.kube.place(*volume.at),
-                found.kube,
-                fix=f"volumes: - name: {volume.name}, persistentVolumeClaim: claimName: {unused[0] if unused else 'CLAIM'}",
+                f"{path} in container {container.name} is volume {volume.name}, of kind {kind}: {what}{hint}",
+                workload.object.place(*volume.at),
+                workload.object,
+                fix=f"{save_first(workload, path, container.name)} Then, as volume {volume.name}: persistentVolumeClaim: "
+                f"{{claimName: {unused[0] if unused else 'CLAIM'}}}",
+                is_guess=not index.is_sure(workload),
             )
 
 
@@ -242,70 +262,29 @@ def _kind(volume: Volume) -> str:
     return "memory" if mapping(volume.body, "emptyDir").get("medium") == "Memory" else _EPHEMERAL[volume.kind]
 
 
-def _empty_dir_for_claim(inventory: Inventory) -> Iterator[Verdict]:
-    for found in inventory.workloads:
-        here = {
-            volume.name
-            for box in application(found, inventory.path_of(found))
-            if (volume := found.pod.volume_at(box, inventory.path_of(found)))
-        }
-        for volume in found.pod.volumes.values():
-            if volume.kind not in {"", "emptyDir"} or volume.name in here:
-                continue
-            for claim in _unused_claims(inventory, found):
-                if shared(volume.name, claim):
-                    message = f"volume {volume.name} is an emptyDir, while claim {claim} exists and nothing uses it"
-                    yield Finding(message, found.kube.place(*volume.at), found.kube)
+def _is_covered(workload: Workload, path: str) -> bool:
+    return any(workload.pod.volume_at(container, path) for container in applications(workload))
 
 
-def _host_path(inventory: Inventory) -> Iterator[Verdict]:
-    for found in inventory.guarded:
-        if found.kube.kind == "DaemonSet" or is_bound_to_one_node(found):
-            continue
-        path = inventory.path_of(found)
-        volumes = {
-            volume.name: volume for box in application(found, path) if (volume := found.pod.volume_at(box, path))
-        }
-        for volume in volumes.values():
-            if volume.kind == "hostPath":
-                folder = mapping(volume.body, "hostPath").get("path")
-                message = (
-                    f"{path} is the folder {folder} of whichever node the pod runs on (volume {volume.name}, hostPath)"
-                )
-                yield Finding(message, found.kube.place(*volume.at), found.kube)
-
-
-def _node_local(inventory: Inventory) -> Iterator[Verdict]:
-    for volume in inventory.of("PersistentVolume"):
-        claim = volume.text("spec", "claimRef", "name")
-        if volume.get("spec", "hostPath") and not volume.get("spec", "nodeAffinity") and claim:
-            message = f"claim {claim} lies in the node folder {volume.text('spec', 'hostPath', 'path')}, on no node in particular"
-            yield Finding(message, volume.place("spec", "hostPath"), volume)
-
-
-def _is_covered(found: Workload, path: str) -> bool:
-    return any(found.pod.volume_at(box, path) for box in applications(found))
-
-
-def _claims_elsewhere(found: Workload) -> list[tuple[Container, Volume, str]]:
+def _claims_elsewhere(workload: Workload) -> list[tuple[Container, Volume, str]]:
     return [
-        (box, volume, mount.path)
-        for box in applications(found)
-        for mount in box.mounts
-        if (volume := found.pod.volumes.get(mount.volume)) and volume.lasts
+        (container, volume, mount.path)
+        for container in applications(workload)
+        for mount in container.mounts
+        if (volume := workload.pod.volumes.get(mount.volume)) and volume.is_persistent
     ]
 
 
-def _unused_claims(inventory: Inventory, found: Workload) -> list[str]:
-    return list(dict.fromkeys(claim.name for claim in inventory.unused_in.get(found.kube.namespace, ())))
+def _claims_for(index: ObjectIndex, workload: Workload) -> list[str]:
+    """The one unused claim that shares a telling word with the workload; another application's is never offered."""
+    names = [
+        name for name in unused_claims(index, workload) if shared(name, workload.object.name, index.path_of(workload))
+    ]
+    return names if len(names) == 1 else []
 
 
 CHECKS = (
     (NOT_MOUNTED, _not_mounted),
     (PATH_MISMATCH, _path_mismatch),
-    (NOT_USED_BY_CONTAINER, _unused_volume),
     (EPHEMERAL, _ephemeral),
-    (EMPTY_DIR_FOR_CLAIM, _empty_dir_for_claim),
-    (HOST_PATH, _host_path),
-    (NODE_LOCAL, _node_local),
 )

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 
-from guard.doctor.guards import Part, part
-from guard.doctor.inventory import Inventory
-from guard.doctor.kube import POD_PATHS, Kube, Side
-from guard.doctor.rule import Finding, Rule, Severity, Unknown, Verdict
-from guard.doctor.tree import Path, mappings, text, texts
+from guard.doctor.finding import Finding, Rule, Severity, Unknown, Verdict
+from guard.doctor.index import ObjectIndex
+from guard.doctor.objects.guard_containers import Part, part
+from guard.doctor.objects.k8s_object import K8sObject
+from guard.doctor.objects.workload import POD_PATHS
+from guard.doctor.source.document import Side
+from guard.doctor.source.tree import Path, mappings, text, texts
 
 _REFERENCE = "https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/"
 
@@ -31,36 +33,36 @@ _BINDINGS = "ValidatingAdmissionPolicyBinding"
 _RUN_PODS = frozenset(f"{kind.lower()}s" for kind in POD_PATHS)
 
 
-def _policies(inventory: Inventory) -> list[Kube]:
+def _policies(index: ObjectIndex) -> list[K8sObject]:
     """The guard's policies that judge pods, or what makes them: not those that keep claims and parameters."""
-    return [kube for kube in inventory.of(_POLICIES) if _is_the_guard_s(kube) and _judges_pods(kube)]
+    return [obj for obj in index.of(_POLICIES) if _is_the_guard_s(obj) and _judges_pods(obj)]
 
 
-def _is_the_guard_s(kube: Kube) -> bool:
+def _is_the_guard_s(obj: K8sObject) -> bool:
     """By name, label, or what its expressions look for."""
-    said = (text(rule, "expression") + text(rule, "message") for _, rule in mappings(kube.body, "spec", "validations"))
+    said = (text(rule, "expression") + text(rule, "message") for _, rule in mappings(obj.body, "spec", "validations"))
     return (
-        "volume-guard" in kube.name
-        or "volume-guard" in str(kube.labels)
+        "volume-guard" in obj.name
+        or "volume-guard" in str(obj.labels)
         or any("volume-guard" in line or "GUARD_" in line for line in said)
     )
 
 
-def _judges_pods(kube: Kube) -> bool:
-    rules = [rule for _, rule in mappings(kube.body, "spec", "matchConstraints", "resourceRules")]
+def _judges_pods(obj: K8sObject) -> bool:
+    rules = [rule for _, rule in mappings(obj.body, "spec", "matchConstraints", "resourceRules")]
     resources = {resource.lower() for rule in rules for resource in texts(rule, "resources")}
     return not rules or "*" in resources or bool(resources & _RUN_PODS)
 
 
-def _absent(inventory: Inventory) -> Iterator[Verdict]:
-    gated = any(part(box) is Part.GATE for found in inventory.guarded for box in found.pod.all_containers)
-    if _policies(inventory) or not gated:
+def _absent(index: ObjectIndex) -> Iterator[Verdict]:
+    gated = any(part(container) is Part.GATE for workload in index.guarded for container in workload.pod.all_containers)
+    if _policies(index) or not gated:
         return
-    live = [found for found in inventory.guarded if found.kube.side is Side.LIVE]
-    if live and inventory.live(_POLICIES):
-        names = ", ".join(kube.name for kube in inventory.live(_POLICIES)[:3])
+    live = [workload for workload in index.guarded if workload.object.side is Side.LIVE]
+    if live and index.live(_POLICIES):
+        names = ", ".join(obj.name for obj in index.live(_POLICIES)[:3])
         yield Finding(
-            f"none of the policies given ({names}) is about the guard in pods", live[0].kube.place(), live[0].kube
+            f"none of the policies given ({names}) is about the guard in pods", live[0].object.place(), live[0].object
         )
     else:
         yield Unknown(
@@ -68,10 +70,10 @@ def _absent(inventory: Inventory) -> Iterator[Verdict]:
         )
 
 
-def _idle(inventory: Inventory) -> Iterator[Verdict]:
-    policies = _policies(inventory)
+def _idle(index: ObjectIndex) -> Iterator[Verdict]:
+    policies = _policies(index)
     bound = {
-        policy: [kube for kube in inventory.of(_BINDINGS) if kube.text("spec", "policyName") == policy.name]
+        policy: [obj for obj in index.of(_BINDINGS) if obj.text("spec", "policyName") == policy.name]
         for policy in policies
     }
     # One that denies is enough: beside it stands, on purpose, one that only warns of what was wrong before.
@@ -86,13 +88,13 @@ def _idle(inventory: Inventory) -> Iterator[Verdict]:
                 bindings[0].place(*at),
                 bindings[0],
             )
-        elif any(inventory.of(_BINDINGS)) or policy.side is Side.FILE:
+        elif any(index.of(_BINDINGS)) or policy.side is Side.FILE:
             yield Finding("no binding given names this policy", policy.place(), policy)
         else:
             yield Unknown(f"no binding of policy {policy.name} given", f"kubectl get {_BINDINGS.lower()} -o yaml")
 
 
-def _actions(binding: Kube) -> tuple[str, ...]:
+def _actions(binding: K8sObject) -> tuple[str, ...]:
     return texts(binding.body, "spec", "validationActions")
 
 

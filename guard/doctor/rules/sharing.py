@@ -3,12 +3,14 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
-from guard.doctor.inventory import Inventory
-from guard.doctor.kube import Kube, Workload, same_namespace, scale_target
-from guard.doctor.rule import Finding, Rule, Severity, Verdict
-from guard.doctor.rules.claim import access_modes
-from guard.doctor.spot import Exposure, exposure
-from guard.doctor.tree import texts, whole
+from guard.doctor.finding import Finding, Rule, Severity, Verdict
+from guard.doctor.index import ObjectIndex
+from guard.doctor.objects.k8s_object import K8sObject, same_namespace, scale_target
+from guard.doctor.objects.workload import Workload
+from guard.doctor.rules.advice import reference
+from guard.doctor.rules.spot import Exposure, exposure
+from guard.doctor.source.tree import texts, whole
+from guard.doctor.storage import access_modes
 
 _MODES = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/#access-modes"
 
@@ -17,7 +19,7 @@ ROLLING_UPDATE = Rule(
     "A Deployment with a ReadWriteOnce volume is updated by RollingUpdate.",
     "RollingUpdate (the default) starts the new pod before the old one ends. On another node the new pod waits for the disk "
     "that the old one holds, and the old one waits for the new one; on the same node both write at once.",
-    "spec.strategy.type: Recreate",
+    "spec.strategy.type: Recreate, and remove spec.strategy.rollingUpdate: the API server refuses the two together.",
     "https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#recreate-deployment",
     "kube-linter (no-rolling-update-strategy) and kube-score (deployment-strategy) want RollingUpdate: right for stateless "
     "pods, not for one disk.",
@@ -57,75 +59,80 @@ AUTOSCALED = Rule(
 )  # fmt: skip
 
 
-def _is_one_disk(claim: Kube) -> bool:
+def _is_one_disk(claim: K8sObject) -> bool:
     modes = set(texts(claim.body, "spec", "accessModes"))
     return bool(modes) and modes <= {"ReadWriteOnce", "ReadWriteOncePod"}
 
 
-def _one_disk_users(inventory: Inventory, *kinds: str) -> Iterator[tuple[Workload, Kube]]:
-    for user, claim in inventory.claimants:
-        if user.kube.kind in kinds and _is_one_disk(claim):
+def _one_disk_users(index: ObjectIndex, *kinds: str) -> Iterator[tuple[Workload, K8sObject]]:
+    for user, claim in index.claimants:
+        if user.object.kind in kinds and _is_one_disk(claim):
             yield user, claim
 
 
-def _rolling_update(inventory: Inventory) -> Iterator[Verdict]:
-    for user, claim in _one_disk_users(inventory, "Deployment"):
-        strategy = user.kube.text("spec", "strategy", "type")
+def _rolling_update(index: ObjectIndex) -> Iterator[Verdict]:
+    for user, claim in _one_disk_users(index, "Deployment"):
+        strategy = user.object.text("spec", "strategy", "type")
         if strategy == "Recreate" or user.replicas == 0 or _ends_the_old_pod_first(user):
             continue
         said = "strategy RollingUpdate" if strategy else "no strategy, which means RollingUpdate"
+        patch = '{"spec":{"strategy":{"type":"Recreate","rollingUpdate":null}}}'
         yield Finding(
-            f"{said}, with ReadWriteOnce claim {claim.name}", user.kube.place("spec", "strategy", "type"), user.kube
+            f"{said}, with ReadWriteOnce claim {claim.name}",
+            user.object.place("spec", "strategy", "type"),
+            user.object,
+            fix="spec.strategy: {type: Recreate}, without rollingUpdate, which the API server refuses beside it. In the cluster: "
+            f"kubectl patch {reference(user.object)} --type merge -p '{patch}'",
         )
 
 
 def _ends_the_old_pod_first(user: Workload) -> bool:
     """Whether a rolling update makes room before it starts a pod: the disk then comes free by itself."""
-    return user.kube.text("spec", "strategy", "rollingUpdate", "maxSurge") in {"0", "0%"}
+    return user.object.text("spec", "strategy", "rollingUpdate", "maxSurge") in {"0", "0%"}
 
 
-def _replicas(inventory: Inventory) -> Iterator[Verdict]:
-    for user, claim in _one_disk_users(inventory, "Deployment", "ReplicaSet", "ReplicationController", "StatefulSet"):
+def _replicas(index: ObjectIndex) -> Iterator[Verdict]:
+    for user, claim in _one_disk_users(index, "Deployment", "ReplicaSet", "ReplicationController", "StatefulSet"):
         if user.replicas > 1:
             message = f"{user.replicas} replicas share ReadWriteOnce claim {claim.name}"
-            yield Finding(message, user.kube.place("spec", "replicas"), user.kube)
+            yield Finding(message, user.object.place("spec", "replicas"), user.object)
 
 
-def _spot(inventory: Inventory) -> Iterator[Verdict]:
-    for user in inventory.workloads:
+def _spot(index: ObjectIndex) -> Iterator[Verdict]:
+    for user in index.workloads:
         one_disk = [
             name
-            for name in user.pod.volumes
-            if set(access_modes(inventory, user, name)) & {"ReadWriteOnce", "ReadWriteOncePod"}
+            for name, volume in user.pod.volumes.items()
+            if set(access_modes(index, user, volume)) & {"ReadWriteOnce", "ReadWriteOncePod"}
         ]
         if user.runs_to_end or not one_disk:
             continue
-        found, why, at = exposure(user, inventory)
+        found, why, at = exposure(user, index)
         if found is Exposure.YES:
-            yield Finding(f"{why}; volume {one_disk[0]} is ReadWriteOnce", user.kube.place(*at), user.kube)
+            yield Finding(f"{why}; volume {one_disk[0]} is ReadWriteOnce", user.object.place(*at), user.object)
 
 
-def _one_pod(inventory: Inventory) -> Iterator[Verdict]:
-    for claim in inventory.of("PersistentVolumeClaim"):
+def _one_pod(index: ObjectIndex) -> Iterator[Verdict]:
+    for claim in index.of("PersistentVolumeClaim"):
         if "ReadWriteOncePod" not in texts(claim.body, "spec", "accessModes"):
             continue
-        users = {str(user.kube): user for user in inventory.workloads_with(claim)}
+        users = {str(user.object): user for user in index.workloads_with(claim)}
         if len(users) > 1:
             place = claim.place("spec", "accessModes")
             yield Finding(f"ReadWriteOncePod, used by {', '.join(sorted(users))}", place, claim)
 
 
-def _autoscaled(inventory: Inventory) -> Iterator[Verdict]:
-    users: dict[tuple[str, str], list[tuple[Workload, Kube]]] = defaultdict(list)
-    for user, claim in _one_disk_users(inventory, "Deployment", "StatefulSet"):
-        users[user.kube.kind, user.kube.name].append((user, claim))
-    for scaler in inventory.of("HorizontalPodAutoscaler"):
+def _autoscaled(index: ObjectIndex) -> Iterator[Verdict]:
+    users: dict[tuple[str, str], list[tuple[Workload, K8sObject]]] = defaultdict(list)
+    for user, claim in _one_disk_users(index, "Deployment", "StatefulSet"):
+        users[user.object.kind, user.object.name].append((user, claim))
+    for scaler in index.of("HorizontalPodAutoscaler"):
         kind, name = scale_target(scaler)
         most = whole(scaler.body, "spec", "maxReplicas") or 0
         claims = [
             claim.name
             for user, claim in users.get((kind, name), ())
-            if same_namespace(user.kube.namespace, scaler.namespace)
+            if same_namespace(user.object.namespace, scaler.namespace)
         ]
         if claims and most > 1:
             message = f"maxReplicas {most} for {kind} {name}, which mounts ReadWriteOnce claim {claims[0]}"

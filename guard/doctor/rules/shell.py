@@ -1,168 +1,113 @@
-"""Which folders a shell script empties at every run, read off its words: what is not plain is left out. Pure.
+"""Which folders a shell script empties at every run, by patterns: what is not plain is left out. Pure.
 
-There is no shell here, so what stands behind a test, in a branch, a loop or a function's body may run or not.
+There is no shell here. The script is read command by command, up to the first that decides over those behind it (a
+test, a branch, a loop, a function, an exit): what runs only sometimes is not reported.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import dropwhile, islice, takewhile
+from collections.abc import Iterator, Mapping
 from posixpath import join
 
-from guard.doctor.kube import clean_path
+from guard.doctor.objects.workload import clean_path
 
-#: `<<E`: the lines that follow are text, up to the one that says E.
-_HERE_DOCUMENT = re.compile(r"(?<!<)<<-?\s*[\"'\\]?(\w+)[\"']?")
 _COMMENT = re.compile(r"(?:^|(?<=\s))#[^\n]*")
 _REDIRECTION = re.compile(r"\d?[<>]{1,2}&?\s*[^\s;&|()]+")
-_OPERATOR = re.compile(r"(&&|\|\||[;&|\n()])")
-_BY_KUBELET = re.compile(r"\$\((\w+)\)")
-#: `$X`, `${X}`, `${X:-default}`, `${X:?message}`.
-_VARIABLE = re.compile(r"\$(?:\{(\w+)(?::?([-?])([^${}]*))?\}|(\w+))")
-_ASSIGNMENT = re.compile(r"(?:\S*sh(?:\s+-\w+)+\s+)?(?:export\s+)?(\w+)=(\S*)")
-_RECURSIVE = re.compile(r"-[a-zA-Z]*[rR][a-zA-Z]*|--recursive")
-#: Characters of a command that is looked at, of a path, and of a variable's value. A script is foreign text: without
-#: these a few lines could make it grow without end.
-_COMMAND, _PATH, _VALUE = 4096, 4096, 1024
-
-#: What opens and closes a branch, a loop, a group or a function's body, and what may stand before a command in one.
-_OPENS = frozenset({"if", "case", "for", "while", "until", "select", "function", "{"})
-_CLOSES = frozenset({"fi", "esac", "done", "}"})
-_LEADS = frozenset({"then", "else", "do", "!"})
-#: What ends the script, or hands over to another program.
-_LEAVES = frozenset({"exit", "return", "exec"})
-#: Programs that do something and test nothing: what follows them behind `&&` runs as well.
-_ACTS = frozenset({
-    "cd", "rm", "find", "mkdir", "cp", "mv", "touch", "chown", "chmod", "echo", "printf", "set", "export", "umask",
-    "sleep", "sync", "true", ":",
-})  # fmt: skip
-
-#: Options of find that spare nothing; -name, -mtime, -empty and their like do.
-_SPARE_NOTHING = frozenset({
-    "-delete", "-type", "-maxdepth", "-depth", "-d", "-xdev", "-mount", "-noleaf", "-ignore_readdir_race", "-print", "-print0",
-})  # fmt: skip
-#: How many words belong to an option.
-_VALUES = {"-type": 1, "-maxdepth": 1, "-mindepth": 1, "!": 2, "-not": 2}
-#: Names that may be spared: they are not data.
-_NO_DATA = frozenset({"lost+found", ".volume-guard"})
-
-
-class _Course:
-    """Whether the command at hand runs whenever the script does."""
-
-    def __init__(self) -> None:
-        self._open = 0  # branches, loops and bodies
-        self._behind = [False]  # a test, in its chain of && and ||: one for each open parenthesis
-        self._left = False
-        self._acts = True  # what the last command was
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether nothing decides over it."""
-        return not (self._open or self._behind[-1] or self._left)
-
-    def goes_on(self, operator: str) -> None:
-        """What an operator makes of the next command."""
-        if operator in {";", "&", "\n"}:
-            self._behind[-1] = self._behind[-2] if self._behind[1:] else False
-        elif operator == "||" or (operator == "&&" and not self._acts):
-            self._behind[-1] = True
-        elif operator == "(":
-            self._behind.append(self._behind[-1])
-        elif operator == ")" and self._behind[1:]:
-            self._behind.pop()
-
-    def runs(self, words: Sequence[str]) -> None:
-        """What a command makes of itself and of those after it."""
-        own = _without_lead(words)
-        first = own[0] if own else ""
-        self._acts = first.rpartition("/")[2] in _ACTS or "=" in first
-        self._open += first in _OPENS or own[1:] == ["{"]
-        self._open = max(self._open - (first in _CLOSES), 0)
-        if first in _LEAVES and (self.is_plain or own[1:2] in ([], ["0"]) or first != "exit"):
-            self._left = True
+#: `|| true` and `|| exit 1` behind a command change nothing for those that follow it.
+_OTHERWISE = re.compile(r"\|\|\s*(?:true|:|exit(?:\s+\d+)?)(?=\s*(?:[;\n)]|$))")
+_SEPARATOR = re.compile(r"&&|[;\n]")
+#: `sh -c` before a whole script.
+_SHELL = re.compile(r"\S*sh(?:\s+(?:-\S+|pipefail))+\s+")
+#: `while true; do`: what is in a loop without an end runs.
+_LOOP = re.compile(r"^(?:while\s+(?:true|:|sleep\s+\S+)$|do\s+)")
+#: What decides over the commands behind it, or hands over to another program.
+_DECIDES = re.compile(
+    r"(?:if|case|for|while|until|select|function|\[{1,2}|test|grep|exec|exit|return|\{)(?:\s|$)|.*[|&{]|.*<<", re.DOTALL
+)
+#: `$X`, `${X}`, `${X:-default}`, `${X:?message}`, and `$(X)` as the kubelet fills it in.
+_VARIABLE = re.compile(r"\$(?:\{(\w+)(?::?([-?])([^${}]*))?\}|\(?(\w+)\)?)")
+_ASSIGNMENT = re.compile(r"(?:export\s+)?(\w+)=(\S*)")
+_CHANGE_FOLDER = re.compile(r"cd\s+(?:--\s+)?(\S+)")
+_REMOVE = re.compile(r"(?:\S*/)?rm\s(?=.*(?:-[a-zA-Z]*[rR]|--recursive\b))(.*)", re.DOTALL)
+#: A search that deletes all it finds: files, or folders whole; lost+found and the guard's own folder may be spared.
+_FIND = re.compile(
+    r"(?:\S*/)?find\s+(?:-[HLP]\s+)*((?:[^-!\s]\S*\s+)*)"
+    r"(?:-(?:mindepth [01]|xdev|mount|depth|type f\S*|print0?)\s+|(?:!|-not)\s+-name\s+(?:lost\+found|\.volume-guard)\s+)*"
+    r"(?:-delete|(?:-maxdepth\s+1\s+|-type\s+d\s+)?-exec\s+(?:/bin/)?rm\s+-\w*[rR]\w*\s+\{.?\}.*|-exec\s+(?:/bin/)?rm\s+\{.?\}.*)"
+)
+#: Programs that make a folder equal to its source, with the words by which they delete there what the source lacks.
+_MIRRORS: Mapping[str, tuple[str, ...]] = {
+    "rsync": ("--del",), "rclone": ("sync",), "aws": ("sync", "--delete"), "gsutil": ("rsync", "-d"), "mc": ("mirror", "--remove"),
+}  # fmt: skip
+#: Characters of a script, of a path, and of a variable's value: foreign text must not grow without end.
+_SCRIPT, _PATH, _VALUE = 16_384, 4096, 1024
 
 
 def emptied(script: str, folder: str, variables: Mapping[str, str]) -> set[str]:
-    """The folders that a script empties or removes whole whenever it runs.
+    """Returns the folders that a script empties or removes whole whenever it runs.
 
     Args:
         script: Its text.
-        folder: Where it starts; empty where that is not known.
+        folder: Where it starts; empty if that is not known.
         variables: Its environment; an empty value is one that is not known (valueFrom).
     """
+    folders: set[str] = set()
+    for inside, command in _plain_commands(script, folder, variables):
+        if remove := _REMOVE.fullmatch(command):
+            words = (word for word in remove[1].split() if word[0] != "-" and not word.endswith("/."))
+            folders |= {_whole(inside, word) for word in words}
+        elif search := _FIND.fullmatch(command):
+            folders |= {_whole(inside, word) for word in search[1].split() or ["."]}
+    return folders - {""}
+
+
+def mirrored(script: str, folder: str, variables: Mapping[str, str]) -> set[tuple[str, str]]:
+    """Returns the folders in which a script deletes what their source lacks whenever it runs, each with the program."""
+    folders: set[tuple[str, str]] = set()
+    for inside, command in _plain_commands(script, folder, variables):
+        program, *words = [command.partition(" ")[0].rpartition("/")[2], *command.split()[1:]]
+        needed = _MIRRORS.get(program, ())
+        if needed and all(any(word.startswith(one) for word in words) for one in needed):
+            last = next((word for word in reversed(words) if not word.startswith("-")), ":")
+            target = "" if ":" in last else _whole(inside, last)  # with a colon it is another host or a bucket
+            folders |= {(program, target)} if target else set()
+    return folders
+
+
+def _plain_commands(script: str, folder: str, variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yields the commands that run whenever the script does, each with the folder in which it runs."""
     known = dict(variables)
-    found: set[str] = set()
-    inside = [folder]  # one for each open parenthesis: a subshell's `cd` ends with it
-    course = _Course()
-    for part in _OPERATOR.split(_plain(script, variables)):
-        if len(part) > _COMMAND:
-            inside[-1] = ""  # it may have gone elsewhere
-            continue
-        if _OPERATOR.fullmatch(part):
-            course.goes_on(part)
-            inside = [*inside, inside[-1]] if part == "(" else inside[:-1] or [""] if part == ")" else inside
-            continue
-        command = _filled_in(part, known)
-        words = command.replace('"', "").replace("'", "").split()
-        if not words:
-            continue
-        course.runs(words)
-        if assignment := _ASSIGNMENT.fullmatch(" ".join(words)):
-            known[assignment[1]] = assignment[2] if course.is_plain and len(assignment[2]) <= _VALUE else ""
-        elif "cd" in words:
-            target = next((word for word in _arguments(words, "cd") if word != "--"), "$HOME")
-            inside[-1] = _content(inside[-1], target) if course.is_plain else ""
-        elif course.is_plain:
-            found |= {_content(inside[-1], target) for target in (*_removed(words), *_searched(words))}
-    return found - {""}
-
-
-def _without_lead(words: Sequence[str]) -> list[str]:
-    """A command without `sh -c` before a whole script, and without `then` and its like."""
-    own = list(words)
-    if own and own[0].rpartition("/")[2].endswith("sh"):
-        own = list(dropwhile(lambda word: word.startswith("-") or word == "pipefail", own[1:]))
-    return list(dropwhile(lambda word: word in _LEADS, own))
-
-
-def _plain(script: str, variables: Mapping[str, str]) -> str:
-    """The script without here documents, comments and redirections; escaped parentheses and semicolons are no operators."""
-    bare = _COMMENT.sub("", _without_texts(script.replace("\\\n", " ")))
-    bare = re.sub(r"\\([()])", " -group ", bare.replace("\\;", "+"))
-    bare = _BY_KUBELET.sub(lambda match: variables.get(match[1], "")[:_VALUE] or match[0], bare)
-    return _REDIRECTION.sub(" ", bare)
-
-
-def _without_texts(script: str) -> str:
-    """The script without here documents; what stands behind `<<E` on its line is still a command."""
-    kept = []
-    end = ""
-    for line in script.split("\n"):
-        opened = _HERE_DOCUMENT.search(line)
-        if end:
-            end = "" if line.strip() == end else end
-        elif opened:
-            end = opened[1]
-            kept.append(line.replace(opened[0], "", 1))
+    plain = _OTHERWISE.sub("", _COMMENT.sub("", script[:_SCRIPT].replace("\\\n", " ")))
+    braced = _VARIABLE.sub(lambda match: f"${{{match[4]}}}" if match[4] else match[0], plain)
+    for piece in _SEPARATOR.split(braced):
+        words = _REDIRECTION.sub(" ", _filled_in(piece, known)).replace('"', "").replace("'", "")
+        command = _LOOP.sub("", _SHELL.sub("", words.strip("() \t")))
+        if assignment := _ASSIGNMENT.fullmatch(command):
+            known[assignment[1]] = assignment[2] if len(assignment[2]) <= _VALUE else ""
+        elif change := _CHANGE_FOLDER.fullmatch(command):
+            folder = _whole(folder, change[1])
+        elif _REMOVE.fullmatch(command) or _FIND.fullmatch(command):
+            yield folder, command
+        elif command == "cd" or _DECIDES.match(command) or "<<" in piece or "()" in piece:
+            break
         else:
-            kept.append(line)
-    return "\n".join(kept)
+            yield folder, command
+        folder = "" if ")" in piece else folder  # a subshell's `cd` ends with it
 
 
 def _filled_in(command: str, known: Mapping[str, str]) -> str:
-    """The command with its variables; one that is not known stays as it is written."""
+    """Returns the command with its variables; one that is not known stays as it is written."""
 
     def value(match: re.Match[str]) -> str:
         name = match[1] or match[4]
         if name not in known and match[2] == "-":
             return match[3]
-        return known.get(name, "")[:_VALUE] or match[0]
+        return known.get(name, "") or match[0]
 
-    return _VARIABLE.sub(value, command)
+    return _VARIABLE.sub(value, command) if command.count("$") * _VALUE < _SCRIPT * 4 else ""
 
 
-def _content(folder: str, target: str) -> str:
-    """The folder whose whole content a path means, or which it is; empty where it means a part, or is not known.
+def _whole(folder: str, target: str) -> str:
+    """Returns the folder whose whole content a path means, or which it is; empty if it is a part, or not known.
 
     `P`, `P/*` and `P/{*,.*}` are the whole of P; `P/*.tmp`, `P/.[!.]*` and `P/{cache,tmp}` are not.
     """
@@ -174,64 +119,3 @@ def _content(folder: str, target: str) -> str:
     if not whole.startswith("/") or len(whole) > _PATH or set("$`*?[{") & set(whole):
         return ""
     return clean_path(whole)
-
-
-def _arguments(words: Sequence[str], program: str) -> Iterator[str]:
-    """What follows a program in a command that runs it: not in one that only prints it."""
-    for index, word in enumerate(words):
-        if word.rpartition("/")[2] == program:
-            if not {"echo", "printf"} & set(words[:index]):
-                yield from words[index + 1 :]
-            return
-
-
-def _removed(words: Sequence[str]) -> list[str]:
-    """What `rm -r` removes. It refuses `.` and `..`."""
-    arguments = list(_arguments(words, "rm"))
-    if not any(map(_RECURSIVE.fullmatch, arguments)):
-        return []
-    targets = (word for word in arguments if not word.startswith("-"))
-    return [word for word in targets if word.rstrip("/").rpartition("/")[2] not in {".", ".."}]
-
-
-def _searched(words: Sequence[str]) -> list[str]:
-    """Where `find` deletes everything."""
-    arguments = [word for word in _arguments(words, "find") if word not in {"-H", "-L", "-P"}]
-    roots = list(takewhile(lambda word: word != "!" and not word.startswith("-"), arguments))
-    return (roots or ["."]) if _deletes_everything(arguments[len(roots) :]) else []
-
-
-def _deletes_everything(expression: Sequence[str]) -> bool:
-    """Whether an expression of find spares nothing.
-
-    `-delete` removes files, and folders that are empty by then: not what lies below -maxdepth. `-exec rm -r` removes
-    folders whole.
-    """
-    steps = list(_steps(expression))
-    if not all(_spares_nothing(option, values) for option, values in steps):
-        return False
-    said = dict(steps)
-    types = "".join(said.get("-type", ["f,d"]))
-    folders = any(map(_RECURSIVE.fullmatch, said.get("-exec", ())))
-    files = bool({"-delete", "-exec"} & said.keys()) and "-maxdepth" not in said
-    return (folders and "d" in types) or (files and "f" in types)
-
-
-def _steps(expression: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    """The options of an expression of find, each with its values."""
-    words = iter(expression)
-    for word in words:
-        if word in {"-exec", "-execdir"}:
-            yield "-exec", list(takewhile(lambda inner: inner != "+", words))
-        else:
-            yield word, list(islice(words, _VALUES.get(word, 0)))
-
-
-def _spares_nothing(option: str, values: list[str]) -> bool:
-    if option == "-exec":
-        return values[:1] in (["rm"], ["/bin/rm"])
-    if option == "-mindepth":
-        return values in (["0"], ["1"])
-    if option in {"!", "-not"}:
-        return values[:1] == ["-name"] and set(values[1:]) <= _NO_DATA
-    return option in _SPARE_NOTHING

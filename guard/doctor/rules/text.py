@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from guard.doctor.inventory import Inventory
-from guard.doctor.rule import Finding, Place, Rule, Severity, Verdict
+from guard.doctor.finding import Finding, Rule, Severity, Verdict
+from guard.doctor.index import ObjectIndex
+from guard.doctor.source.document import Place
 
 DUPLICATE_KEY = Rule(
     "VG401", "duplicate-key", Severity.ERROR,
@@ -21,20 +22,22 @@ UNREADABLE = Rule(
 )  # fmt: skip
 
 
-def _duplicate_key(inventory: Inventory) -> Iterator[Verdict]:
-    for repeated in inventory.repeated:
-        duplicate = repeated.duplicate
-        way = ".".join(str(step) for step in duplicate.path)
-        first, second = Place(repeated.source, duplicate.first), Place(repeated.source, duplicate.second)
-        message = f"{way} stands on line {duplicate.first} and again on line {duplicate.second}: the second wins, the first is lost"
-        if duplicate.first == duplicate.second:
-            message = f"{duplicate.path[-1]} stands twice in one object: the second wins, the first is lost"
-        yield Finding(message, second, repeated.kube, also=(first,) if first != second else ())
+def _duplicate_key(index: ObjectIndex) -> Iterator[Verdict]:
+    for key, source, holder in index.duplicate_keys:
+        way = ".".join(str(step) for step in key.path)
+        first, last = Place(source, key.first), Place(source, key.last)
+        message = (
+            f"{way} is set on line {key.first} and again on line {key.last}: the last one wins, the others are lost"
+        )
+        if key.first == key.last:
+            message = f"{key.path[-1]} is set {key.times} times in one object: the last one wins, the others are lost"
+        yield Finding(message, last, holder, also=(first,) if first != last else ())
 
 
-def _unreadable(inventory: Inventory) -> Iterator[Verdict]:
-    for broken in inventory.broken:
-        yield Finding(broken.reason, Place(broken.source, broken.line))
+def _unreadable(index: ObjectIndex) -> Iterator[Verdict]:
+    for error in index.errors:
+        if error.is_text:
+            yield Finding(error.reason, error.place)
 
 
 CHECKS = (

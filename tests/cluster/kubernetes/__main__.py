@@ -6,6 +6,7 @@ status       what runs; status 1 unless all of it does
 reset        down, and forget the state; the cache stays
 load FILE... import image archives into both nodes
 env          lines for a shell: KUBECONFIG and PATH
+helm         build helm, which needs no cluster, and print where it is
 
 Everything stands below VOLUME_GUARD_CACHE (default ~/.cache/volume-guard).
 """
@@ -14,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.cluster.kubernetes import cluster
+from tests.cluster.kubernetes import build, cluster
 from tests.cluster.kubernetes.command import ClusterError
 from tests.cluster.kubernetes.layout import from_environment
 from tests.cluster.waiting import NotInTimeError
@@ -48,6 +49,8 @@ def main(words: list[str]) -> int:
             cluster.load(layout, [Path(first), *map(Path, more)], say)
         case ["env"]:
             answer(f'export KUBECONFIG="{layout.kubeconfig()}" PATH="{cluster.kubectl_folder(layout, say)}:$PATH"')
+        case ["helm"]:
+            answer(str(build.helm(layout, say)))
         case _:
             sys.stderr.write(f"{__doc__}\n")
             return 2

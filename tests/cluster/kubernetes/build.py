@@ -69,13 +69,20 @@ def kube_state_metrics(layout: Layout, say: Callable[[str], None]) -> Path:
     return _go_programs(layout, name, (f"k8s.io/{name}/v2",), say) / name
 
 
-def module_version(module: str) -> str:
-    """The version of a module that go.mod requires: it stands there and nowhere else."""
-    for line in (SOURCES / "go.mod").read_text().splitlines():
-        words = line.split()
+def helm(layout: Layout, say: Callable[[str], None]) -> Path:
+    """Helm, from a Go module of its own; built when it is asked for, the cluster runs without it."""
+    module = "helm.sh/helm/v4"
+    flags = f"-X {module}/internal/version.version={module_version(module, 'helm/go.mod')}"
+    return _go_programs(layout, "helm", (f"{module}/cmd/helm",), say, flags, folder="helm") / "helm"
+
+
+def module_version(module: str, file: str = "go.mod") -> str:
+    """The version of a module that a go.mod requires: it is written there and nowhere else."""
+    for line in (SOURCES / file).read_text().splitlines():
+        words = line.removeprefix("require ").split()
         if words[:1] == [module]:
             return words[1]
-    raise ClusterError(f"src/go.mod does not require {module}")
+    raise ClusterError(f"src/{file} does not require {module}")
 
 
 def _go_programs(
@@ -85,6 +92,7 @@ def _go_programs(
     say: Callable[[str], None],
     flags: str = "",
     names: tuple[str, ...] = (),
+    folder: str = ".",
 ) -> Path:
     """Static binaries whose content depends on their sources only.
 
@@ -95,20 +103,22 @@ def _go_programs(
         say: Takes a line of progress.
         flags: More for the linker.
         names: Links to the one binary, which looks at the name it is called by.
+        folder: Has the go.mod.
     """
 
-    def make(folder: Path) -> None:
+    def make(target: Path) -> None:
         run(
-            "go", "build", "-trimpath", "-ldflags", f"-s -w {flags}", "-o", f"{folder}/", *packages,
+            "go", "build", "-trimpath", "-ldflags", f"-s -w {flags}", "-o", f"{target}/", *packages,
             # Memory for time: a fifth of a compilation is the compiler's own collector.
-            cwd=SOURCES, env={"GOGC": "400", **os.environ, "CGO_ENABLED": "0"},
+            cwd=SOURCES / folder, env={"GOGC": "400", **os.environ, "CGO_ENABLED": "0"},
         )  # fmt: skip
         for link in names:
-            (folder / link).symlink_to(name)
+            (target / link).symlink_to(name)
 
     local = [package.removeprefix("./") for package in packages if package.startswith("./")]
     inputs = [run("go", "version"), *packages, flags, *names]
-    return _cached(layout, name, " ".join(inputs).encode() + _content("go.mod", "go.sum", *local), make, say)
+    modules = [f"{folder}/{file}" for file in ("go.mod", "go.sum")]
+    return _cached(layout, name, " ".join(inputs).encode() + _content(*modules, *local), make, say)
 
 
 def _content(*names: str) -> bytes:

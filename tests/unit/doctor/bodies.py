@@ -2,13 +2,21 @@
 
 import io
 import json
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from guard.doctor.command import Options, run
+from guard.doctor.index import ObjectIndex
+from guard.doctor.objects.k8s_object import K8sObject
+from guard.doctor.objects.loading import load as objects_of
+from guard.doctor.source.document import DuplicateKey, ReadError
+from guard.doctor.source.reader import read
 
 Body = dict[str, Any]
 PATH = "/app/skills"
+ASKED = re.compile(r"# --path (\S+)")
 CLAIM = "claude-skills-storage"
 
 
@@ -124,12 +132,16 @@ def diagnosed(*bodies: Body, logs: tuple[Path, ...] = ()) -> Body:
 
 
 def ignored(*bodies: Body) -> list[str]:
-    return [f"{one['rule']} {one['object']['name']}" for one in diagnosed(*bodies)["ignored"]]
+    return _names(diagnosed(*bodies)["ignored"])
 
 
 def findings(*bodies: Body) -> list[str]:
     """What the doctor finds: `VG101 claude-skills`."""
-    return [f"{one['rule']} {one['object']['name']}" for one in diagnosed(*bodies)["findings"]]
+    return _names(diagnosed(*bodies)["findings"])
+
+
+def _names(found: list[Body]) -> list[str]:
+    return [f"{one['rule']} {obj['name']}" for one in found for obj in (one["object"], *one["alike"])]
 
 
 def unknown(*bodies: Body) -> set[str]:
@@ -140,3 +152,27 @@ def answers(*bodies: Body, logs: tuple[Path, ...] = ()) -> dict[str, str]:
     """The checklist of the only guarded workload."""
     (checklist,) = diagnosed(*bodies, logs=logs)["checklist"]
     return {item["id"]: item["answer"] for item in checklist["items"]}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What was read: objects, and what could not be."""
+
+    objects: list[K8sObject]
+    errors: list[ReadError]
+    skipped: list[str]
+    duplicate_keys: list[tuple[DuplicateKey, str, K8sObject | None]]
+
+
+def load(files: tuple[str, ...], live: tuple[str, ...] = (), stdin: bytes = b"") -> Loaded:
+    given = read(files, live, io.BytesIO(stdin))
+    loaded = objects_of(given.documents)
+    return Loaded(loaded.objects, given.errors, [*given.skipped, *loaded.skipped], loaded.duplicate_keys)
+
+
+def index_of(*files: Path) -> ObjectIndex:
+    """Objects of files, with the path that the first line of one asks for (`# --path /data`)."""
+    loaded = load(tuple(map(str, files)))
+    asked = [ASKED.match(file.read_text()) for file in files if file.is_file()]
+    path = next((match[1] for match in asked if match), "")
+    return ObjectIndex(tuple(loaded.objects), path, tuple(loaded.duplicate_keys), tuple(loaded.errors))

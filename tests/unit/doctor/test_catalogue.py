@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from guard.doctor.catalogue import RULES, THEMES, explain, find_rule, reference_page
-from guard.doctor.index import READ
 from guard.doctor.finding import Rule
+from guard.doctor.index import READ
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs" / "rules.md"
@@ -36,7 +36,7 @@ def test_a_rule_explains_itself_with_its_reference_and_how_to_ignore_it(rule: Ru
 
 def test_every_kind_that_a_check_names_is_among_those_read() -> None:
     code = "".join(path.read_text() for path in (ROOT / "guard/doctor/rules").glob("*.py"))
-    named = set(re.findall(r"(?:inventory\.(?:of|live|every|named|find)\()\"([A-Z][A-Za-z]+)\"", code))
+    named = set(re.findall(r"(?:index\.(?:of|live|every|named|find)\()\"([A-Z][A-Za-z]+)\"", code))
     assert named <= READ
     assert len(named) > 3
 

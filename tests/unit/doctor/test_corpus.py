@@ -1,22 +1,25 @@
-"""The corpus: cases/<rule>/<fail|pass|unknown>-<what>.yaml, each named for its verdict."""
+"""The corpus: cases/<rule>/<fail|pass|unknown>-<what>.yaml, each named for its verdict.
 
-import io
+A comment at the top can also hold what the rule must say, as parts of its text: `# message: claim data`, `# fix: claimName: CLAIM`,
+and `# never: PART` what neither may say.
+"""
+
+import re
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
 from guard.doctor.catalogue import RULES
 from guard.doctor.report.diagnosis import Diagnosis, diagnose
-from guard.doctor.index import ObjectIndex
-from guard.doctor.objects import load
+from tests.unit.doctor.bodies import index_of
 
 CASES = Path(__file__).parent / "cases"
 ALL = sorted(CASES.glob("VG*/*.yaml"))
 
 
 def diagnosis_of(case: Path) -> Diagnosis:
-    loaded = load((str(case),), (), io.BytesIO())
-    return diagnose(ObjectIndex(tuple(loaded.objects), "/app/skills", tuple(loaded.repeated), tuple(loaded.broken)))
+    return diagnose(index_of(case))
 
 
 def name_of(case: Path) -> str:
@@ -31,6 +34,23 @@ def test_a_case_gets_the_verdict_in_its_name(case: Path) -> None:
     unknown = rule in {rule.id for rule, _ in diagnosis.unknown}
     expected = {"fail": (True, False), "pass": (False, False), "unknown": (False, True)}
     assert (failed, unknown) == expected[verdict]
+
+
+def _expected(case: Path) -> list[tuple[str, str]]:
+    head = takewhile(lambda line: line.startswith("#"), case.read_text().splitlines())
+    return [(match[1], match[2]) for line in head if (match := re.match(r"# (message|fix|never): (.+)", line))]
+
+
+@pytest.mark.parametrize("case", [case for case in ALL if _expected(case)], ids=name_of)
+def test_a_finding_says_what_its_case_expects(case: Path) -> None:
+    own = [result for result in diagnosis_of(case).findings if result.rule.id == case.parent.name]
+    fixes = " ".join(result.finding.fix or result.rule.fix for result in own)
+    messages = " ".join(result.finding.message for result in own)
+    for kind, part in _expected(case):
+        if kind == "never":
+            assert part not in f"{messages} {fixes}"
+        else:
+            assert part in {"message": messages, "fix": fixes}[kind]
 
 
 @pytest.mark.parametrize("case", sorted(CASES.glob("clean/*.yaml")), ids=name_of)
@@ -49,8 +69,8 @@ def test_every_rule_has_a_failing_and_a_passing_case(rule: str) -> None:
     assert {"fail", "pass"} <= verdicts
 
 
-def test_the_corpus_holds_at_least_sixty_cases() -> None:
-    assert len(ALL) >= 60
+def test_the_corpus_holds_at_least_400_cases() -> None:
+    assert len(ALL) >= 400
 
 
 @pytest.mark.parametrize("case", sorted(CASES.glob("*/*.yaml")), ids=name_of)

@@ -4,19 +4,21 @@ from typing import Any
 
 import pytest
 
-from guard.doctor.report.checklist import checklists
-from guard.doctor.report.diagnosis import diagnose
+from guard.doctor.finding import Severity
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.k8s_object import K8sObject
+from guard.doctor.report.checklist import checklists
+from guard.doctor.report.diagnosis import diagnose
 from guard.doctor.source.document import Side
-from guard.doctor.finding import Severity
 
 CLAIM = "claude-skills-storage"
 PATH = "/app/skills"
 
 
 def kube(kind: str, name: str, namespace: str, spec: dict[str, Any], side: Side = Side.LIVE) -> K8sObject:
-    return K8sObject({"kind": kind, "metadata": {"name": name, "namespace": namespace}, "spec": spec}, "x.yaml", 1, side)
+    return K8sObject(
+        {"kind": kind, "metadata": {"name": name, "namespace": namespace}, "spec": spec}, "x.yaml", 1, side
+    )
 
 
 def pod(image: str, mounts: dict[str, str]) -> dict[str, Any]:
@@ -83,11 +85,11 @@ class TestUnusedClaim:
         assert guarded(*several, deployment("claude-skills"), claim(CLAIM)) == ["dev/claude-skills"]
 
     def test_two_that_are_as_near_are_both_left_open(self) -> None:
-        assert errors(deployment("skills-api"), deployment("skills-server"), claim(CLAIM)) == []
+        assert errors(deployment("skills-api"), deployment("skills-server"), claim(CLAIM), path="") == []
 
     @pytest.mark.parametrize("name", ["data", "app-data", "storage"])
     def test_a_claim_without_a_telling_word_shows_nothing(self, name: str) -> None:
-        assert errors(NGINX, deployment("app"), claim(name)) == []
+        assert errors(NGINX, deployment("app"), claim(name), path="") == []
 
     def test_a_claim_of_another_namespace_shows_nothing(self) -> None:
         assert guarded(deployment("claude-skills"), claim(CLAIM, "prod"), NGINX) == []
@@ -98,7 +100,7 @@ class TestUnusedClaim:
 
     def test_a_workload_with_a_claim_of_its_own_is_not_taken_for_one_without(self) -> None:
         own = deployment("claude-skills", mounts={"claude-skills-v2": "/srv/skills"})
-        assert errors(own, claim(CLAIM), claim("claude-skills-v2"), NGINX) == []
+        assert errors(own, claim(CLAIM), claim("claude-skills-v2"), NGINX, path="") == []
 
     def test_a_claim_that_only_a_backup_mounts_is_still_the_applications(self) -> None:
         backup = cron_job("claude-skills-backup", {CLAIM: PATH})

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.doctor.command import Options, run
-from guard.doctor.objects import load
 from guard.outcome import Outcome
+from tests.unit.doctor.bodies import load
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*/*.yaml"))
 Way = tuple[str | int, ...]
@@ -40,7 +40,7 @@ SHAPES: tuple[Any, ...] = (
 
 
 def objects_of(case: Path) -> list[dict[str, Any]]:
-    return [dict(kube.body) for kube in load((str(case),), (), io.BytesIO()).objects]
+    return [dict(kube.body) for kube in load((str(case),)).objects]
 
 
 def ways(node: Any, way: Way = ()) -> Iterator[Way]:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from guard.doctor.command import Options, run
-from guard.doctor.objects import load
 from guard.doctor.finding import Severity
+from tests.unit.doctor.bodies import load
 
 K8S = Path(__file__).parents[3] / "k8s"
 BACKUP = K8S / "backup"
@@ -20,7 +20,7 @@ JOBS = [file for file in OWN if "kind: Job" in file.read_text()]
 
 
 def bodies_of(*files: Path) -> list[dict[str, Any]]:
-    loaded = load(tuple(map(str, files)), (), io.BytesIO())
+    loaded = load(tuple(map(str, files)))
     return [copy.deepcopy(dict(kube.body)) for kube in loaded.objects]
 
 

@@ -36,27 +36,28 @@ def report(folder: Path, files: list[dict[str, Any]], live: list[dict[str, Any]]
     return found
 
 
-def rolling(said: dict[str, Any]) -> list[tuple[str, str, int]]:
-    """Namespace, side and further places of each finding of VG221."""
-    found = [one for one in said["findings"] if one["rule"] == "VG221"]
-    return sorted((one["object"]["namespace"], one["object"]["side"], len(one["also"])) for one in found)
+def rolling(said: dict[str, Any]) -> tuple[list[tuple[str, str]], int]:
+    """Namespace and side of each object of VG221, and the number of its places."""
+    (found,) = (one for one in said["findings"] if one["rule"] == "VG221")
+    objects = sorted((one["namespace"], one["side"]) for one in (found["object"], *found["alike"]))
+    return objects, 1 + len(found["also"])
 
 
 def test_a_finding_in_one_namespace_is_not_merged_with_the_file_of_another(tmp_path: Path) -> None:
     live = [*objects("dev", "Recreate", "a"), *objects("prod", "RollingUpdate", "b")]
     said = report(tmp_path, objects("dev", "RollingUpdate"), live)
-    assert rolling(said) == [("dev", "file", 0), ("prod", "live", 0)]
+    assert rolling(said) == ([("dev", "file"), ("prod", "live")], 2)
 
 
 def test_a_finding_in_both_namespaces_is_merged_with_its_own_file(tmp_path: Path) -> None:
     live = [*objects("dev", "RollingUpdate", "a"), *objects("prod", "RollingUpdate", "b")]
     files = [*objects("prod", "RollingUpdate"), *objects("dev", "RollingUpdate")]
-    assert rolling(report(tmp_path, files, live)) == [("dev", "live", 1), ("prod", "live", 1)]
+    assert rolling(report(tmp_path, files, live)) == ([("dev", "live"), ("prod", "live")], 3)
 
 
 def test_a_file_without_a_namespace_goes_with_the_only_one_there_is(tmp_path: Path) -> None:
     said = report(tmp_path, objects("", "RollingUpdate"), objects("dev", "RollingUpdate", "a"))
-    assert rolling(said) == [("dev", "live", 1)]
+    assert rolling(said) == ([("dev", "live")], 2)
     assert [one["subject"] for one in said["checklist"]] == ["Deployment dev/claude-skills"]
 
 

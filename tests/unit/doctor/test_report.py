@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from guard.doctor.command import Options, run
+from guard.doctor.source import yaml_text
 from guard.outcome import Outcome
+from tests.unit.doctor.bodies import claim, deployment, pod_spec, volume
 
 CASES = Path(__file__).parent / "cases"
 DOCS = Path(__file__).parents[3] / "docs" / "rules.md"
@@ -25,12 +27,28 @@ def as_json(case: str) -> dict[str, object]:
 
 
 class TestTable:
-    def test_the_checklist_stands_on_top_and_the_cause_right_below_it(self) -> None:
-        blocks = said(BROKEN).split("\n\n")
-        assert blocks[0].startswith(
-            "Deployment dev/claude-skills, /app/skills\n  yes     the claim names a storage class"
+    def test_the_cause_comes_first_and_the_checklist_behind_the_findings_with_the_path_and_why(self) -> None:
+        blocks = said(BROKEN, width=300).split("\n\n")
+        assert blocks[0].startswith("error   VG101 volume-not-mounted")
+        (checklist,) = (block for block in blocks if block.startswith("Deployment"))
+        assert checklist.startswith(
+            "Deployment dev/claude-skills: /app/skills (the default; claim claude-skills-storage bears its name and nothing "
+            "uses it)\n  yes     the claim names a storage class"
         )
-        assert blocks[1].startswith("error   VG101 volume-not-mounted")
+
+    def test_a_report_on_many_workloads_starts_with_what_is_wrong_and_ends_with_the_missing_guard(self) -> None:
+        right = [deployment(pod_spec(initContainers=[], volumes=[volume(f"c{n}")]), f"app{n}") for n in range(14)]
+        right[9]["spec"]["template"]["spec"]["volumes"] = []
+        claims = [claim(f"c{n}") for n in range(14)]
+        table = run(Options(("-",)), io.BytesIO(json.dumps([*right, *claims]).encode()))[1]
+        assert table.startswith("error   VG101 volume-not-mounted  Deployment dev/app9 (live)")
+        blocks = table.split("\n\n")
+        headings = [block.split()[1] for block in blocks if block.startswith(("error", "warning", "info"))]
+        assert headings.count("VG501") == 1
+        assert headings[-1] == "VG501"
+        assert "The same in 12 more" in table
+        checklists = [block for block in blocks if block.startswith("Deployment")]
+        assert [block.split()[1] for block in checklists] == ["dev/app9:"]
 
     @pytest.mark.parametrize("width", [60, 100, 160])
     def test_no_line_of_words_is_wider_than_the_terminal(self, width: int) -> None:
@@ -82,7 +100,7 @@ class TestTable:
 class TestJson:
     def test_its_top_level_is_the_documented_one(self) -> None:
         assert list(as_json(BROKEN)) == [
-            "schema", "path", "outcome", "read", "checklist", "findings", "ignored", "unknown", "skipped",
+            "schema", "path", "outcome", "read", "checklist", "findings", "ignored", "unknown", "errors", "skipped",
         ]  # fmt: skip
 
     def test_every_field_stands_in_the_reference_page(self) -> None:
@@ -110,13 +128,15 @@ class TestJson:
     def test_a_finding_says_what_where_why_and_what_to_do(self) -> None:
         first = as_json(BROKEN)["findings"][0]  # type: ignore[index]
         assert first["rule"] == "VG101"
-        assert first["object"] == {"kind": "Deployment", "namespace": "dev", "name": "claude-skills", "side": "live"}
+        assert first["object"] == {
+            "kind": "Deployment", "namespace": "dev", "name": "claude-skills", "side": "live", "made_by": "",
+        }  # fmt: skip
         assert first["place"]["line"] > 1
         assert all(first[field] for field in ("message", "why", "fix", "reference", "title", "slug"))
 
     def test_it_is_plain_ascii_whatever_the_objects_hold(self) -> None:
         text = "kind: Deployment\nmetadata: {name: 스킬}\nspec: {template: {spec: {containers: [{name: x}]}}}\n"
-        out = run(Options(("-",), output="json"), io.BytesIO(text.encode()))[1]
+        out = run(Options(("-",), output="json", path="/x"), io.BytesIO(text.encode()))[1]
         assert out.isascii()
         assert json.loads(out)["findings"][0]["object"]["name"] == "스킬"
 
@@ -137,12 +157,12 @@ class TestOutcome:
     def test_nothing_readable_is_a_usage_error_that_says_why(self, content: bytes) -> None:
         outcome, table = run(Options(("-",)), io.BytesIO(content))
         assert outcome is Outcome.USAGE
-        assert "VG402 unreadable" in table
+        assert "unread  -" in table or "VG402 unreadable" in table
 
     def test_a_cluster_s_side_without_anything_does_not_pass_for_one_that_was_compared(self) -> None:
         outcome, table = run(Options((str(CASES / "clean/file.yaml"),), ("-",)), io.BytesIO())
-        assert outcome is Outcome.FINDINGS
-        assert "Nothing in it: the command before the pipe wrote nothing" in table
+        assert outcome is Outcome.USAGE
+        assert "nothing in it: the command before the pipe wrote nothing" in table
 
     def test_something_broken_beside_something_right_is_a_finding(self) -> None:
         text = (CASES / "clean/file.yaml").read_bytes() + b"---\nkind: [\n"
@@ -150,7 +170,7 @@ class TestOutcome:
 
     def test_a_log_that_cannot_be_read_is_said(self) -> None:
         outcome, table = run(Options((str(CASES / "clean/file.yaml"),), logs=("/nowhere/gate.log",)), io.BytesIO())
-        assert outcome is Outcome.FINDINGS
+        assert outcome is Outcome.USAGE
         assert "/nowhere/gate.log" in table
 
 
@@ -180,3 +200,52 @@ class TestIgnore:
         _, out = run(Options(("-",), output="json"), io.BytesIO(self.ignoring("VG223", "object")))
         (ignored,) = json.loads(out)["ignored"]
         assert (ignored["rule"], ignored["reason"]) == ("VG223", "scratch, rebuilt in a minute")
+
+
+class TestTemplates:
+    def test_a_template_that_was_not_rendered_is_left_out_with_what_to_run(self) -> None:
+        outcome, table = run(Options((str(CASES / "template.yaml"),), width=300), io.BytesIO())
+        assert outcome is Outcome.USAGE
+        assert "helm template" in table
+        assert "VG402" not in table
+
+    def test_a_json_file_of_a_folder_that_is_no_manifest_is_left_out(self, tmp_path: Path) -> None:
+        (tmp_path / "tsconfig.json").write_text('{\n  // strict\n  "compilerOptions": {"strict": true,},\n}\n')
+        (tmp_path / "a.yaml").write_text((CASES / "clean/file.yaml").read_text())
+        outcome, table = run(Options((str(tmp_path),)), io.BytesIO())
+        assert outcome is Outcome.OK
+        assert "tsconfig.json" in table
+
+    def test_a_yaml_file_without_the_library_names_the_extra(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(yaml_text, "yaml", None)
+        outcome, table = run(Options((str(CASES / "clean/file.yaml"),), width=300), io.BytesIO())
+        assert outcome is Outcome.USAGE
+        assert "pip install 'volume-guard[doctor]'" in table
+
+
+class TestNothingToJudge:
+    def ended(self, *bodies: object) -> tuple[Outcome, str]:
+        return run(Options(("-",), width=300), io.BytesIO(json.dumps(bodies).encode()))
+
+    @pytest.mark.parametrize(
+        ("version", "kind", "command"),
+        [
+            ("helm.toolkit.fluxcd.io/v2", "HelmRelease", "helm get manifest"),
+            ("argoproj.io/v1alpha1", "Application", "argocd app manifests"),
+            ("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "kubectl kustomize"),
+            ("acid.zalan.do/v1", "postgresql", "kubectl get deploy,sts"),
+        ],
+    )
+    def test_what_stands_for_workloads_is_no_clean_bill(self, version: str, kind: str, command: str) -> None:
+        outcome, table = self.ended({"apiVersion": version, "kind": kind, "metadata": {"name": "a"}})
+        assert outcome is Outcome.USAGE
+        assert "no workload was judged" in table
+        assert command in table
+        assert "0 error" not in table
+
+    def test_claims_alone_are_judged_and_the_sum_says_that_no_workload_was(self) -> None:
+        body = claim()
+        del body["spec"]["storageClassName"], body["spec"]["volumeName"]
+        outcome, table = self.ended(body)
+        assert outcome is Outcome.OK
+        assert "0 error, 1 warning, 0 info, but no workload was judged" in table

@@ -140,15 +140,14 @@ class TestOperators:
 
     def test_what_an_operator_made_is_judged_also_where_the_operators_object_was_given(self) -> None:
         own = made("SkillServer", "claude", {"template": {"spec": bare()}})
-        other = claim("other")
-        assert "VG101 claude-skills" in findings(self.OWNED, other)
-        assert "VG101 claude-skills" in findings(self.OWNED, other, own)
+        assert "VG101 claude-skills" in findings(self.OWNED, claim())
+        assert "VG101 claude-skills" in findings(self.OWNED, claim(), own)
 
-    def test_a_kind_that_is_not_judged_uses_its_claims_and_keeps_another_from_being_the_only_workload(self) -> None:
+    def test_any_kind_with_a_pod_template_is_a_workload(self) -> None:
         rollout = made("Rollout", "claude-skills", {"template": {"spec": pod_spec()}})
-        given = (rollout, claim(), deployment(bare(), "web"))
-        assert findings(*given) == []
-        assert "VG101" in unknown(*given)
+        assert findings(rollout, claim(), deployment(bare(), "web")) == []
+        without = made("Rollout", "claude-skills", {"template": {"spec": bare()}})
+        assert "VG101 claude-skills" in findings(without, claim(), deployment(bare(), "web"))
 
 
 class TestEphemeralVolumes:

@@ -20,16 +20,7 @@ P = "/app/skills"
         "rm -rf /app/skills/*/",
         "rm -rf '/app/skills'/* 2>/dev/null",
         "sh -c rm -rf /app/skills/* /app/skills/.[!.]* || true",
-        "if [ -n x ]; then echo x; fi; /bin/rm -rf /app/skills/*",
         "set -eu; mkdir -p /app && chmod 700 /app && rm -rf /app/skills/*",
-        "test -d /app/skills || exit 1; rm -rf /app/skills/*",
-        "[ -f /app/x ] && echo x\nrm -rf /app/skills/*",
-        "cat <<E > /tmp/x\nif\nE\nrm -rf /app/skills/*",
-        "cat <<'E'\nE\nrm -rf /app/skills/*",
-        "cat <<< x; rm -rf /app/skills/*",
-        "(test -f x && exit 1); rm -rf /app/skills/*",
-        "init() { app init; }; init; rm -rf /app/skills/*",
-        "case $1 in a) echo;; b) echo;; esac; rm -rf /app/skills/*",
         "/bin/bash -euo pipefail -c rm -rf /app/skills/*",
         "cd /app/skills && rm -rf *",
         "cd /app && cd skills && rm -rf ./*",
@@ -54,7 +45,7 @@ P = "/app/skills"
         "cd /app/skills; find -mindepth 1 -delete",
     ],
 )
-def test_a_script_that_deletes_everything_is_known(script: str) -> None:
+def test_a_script_that_deletes_everything_before_it_decides_anything_is_known(script: str) -> None:
     assert P in emptied(script, "", {"HERE": P})
 
 

@@ -23,12 +23,10 @@ def watched(volume: Volume | None = None, *, entries: int = 6, files: int = 30) 
 @given(
     folders=st.lists(st.sampled_from(["lib", "core", "t0/skill", "t1/skill", "x/y/z"]), min_size=1, unique=True),
     files=st.integers(0, 150),
-    size=st.integers(0, 10_000).filter(lambda size: not 20 <= size),
+    size=st.integers(0, 10_000).filter(lambda size: not size >= 20),
     wait=st.sampled_from([0.0, 0.5, 3.0, 30.0, 120.0]),
 )
-def test_no_refill_lowers_a_verdict_or_ends_an_incident(
-    folders: list[str], files: int, size: int, wait: float
-) -> None:
+def test_no_refill_lowers_a_verdict_or_ends_an_incident(folders: list[str], files: int, size: int, wait: float) -> None:
     simulation = watched()
     simulation.remove()
     simulation.run(wait)
@@ -147,7 +145,7 @@ def test_an_update_by_rmtree_and_copytree_is_silent(seconds: float, order: str) 
 @given(at=st.floats(0.0, 30.0), after=st.floats(0.0, 20.0))
 def test_a_crash_at_any_moment_leaves_a_gate_that_agrees(at: float, after: float) -> None:
     simulation = watched()
-    simulation.after(at, lambda: simulation.remove())
+    simulation.after(at, simulation.remove)
     simulation.run(at + after)
     simulation.kill()
     assert simulation.gate().outcome is Outcome.DATA_LOST

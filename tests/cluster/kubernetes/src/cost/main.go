@@ -1,6 +1,6 @@
 // Command cost evaluates one admission policy with the API server's own code, and prints what its expressions cost.
-// Read from standard input, a JSON object: policy, params, object (null: deleted), oldObject (null: new), and since, the
-// Kubernetes version whose expressions are to be had: what came later does not compile. Nothing is admitted or changed.
+// Read from standard input, a JSON object: policy, params (null: none), object (null: deleted), oldObject (null: new), and
+// since, the Kubernetes version whose expressions are to be had: what came later does not compile. Nothing is admitted or changed.
 package main
 
 import (
@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	admissionregistration "k8s.io/api/admissionregistration/v1"
+	core "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -69,6 +70,11 @@ type bench struct {
 	attributes *admission.VersionedAttributes
 }
 
+// protected is the namespace of every request.
+var protected = &core.Namespace{ObjectMeta: metav1.ObjectMeta{
+	Name: "dev", Labels: map[string]string{"volume-guard/protected": "true"},
+}}
+
 func main() {
 	if err := run(os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -107,7 +113,7 @@ func newBench(policy spec, asked question) (*bench, error) {
 	}
 	b := &bench{compiler: compiler, attributes: attributes(asked)}
 	b.declared.HasParams = policy.Spec.ParamKind != nil
-	if b.declared.HasParams {
+	if b.declared.HasParams && asked.Params != nil {
 		b.bound.VersionedParams = &unstructured.Unstructured{Object: asked.Params}
 	}
 	for _, one := range policy.Spec.Variables {
@@ -206,7 +212,7 @@ func (b *bench) conditions(expressions []cel.ExpressionAccessor, failed *[]strin
 		b.attributes.Attributes, metav1.GroupVersionResource(b.attributes.GetResource()),
 		metav1.GroupVersionKind(b.attributes.VersionedKind))
 	results, left, err := compiled.ForInput(
-		context.Background(), b.attributes, request, b.bound, nil, limits.RuntimeCELCostBudget)
+		context.Background(), b.attributes, request, b.bound, protected, limits.RuntimeCELCostBudget)
 	if err != nil {
 		return 0, err
 	}
@@ -234,7 +240,7 @@ func (b *bench) mutation(expression string) (int64, error) {
 		metav1.GroupVersionKind(b.attributes.VersionedKind))
 	// The policy's variables come with this context; a condition's evaluator makes it by itself.
 	result, left, err := compiled.ForInput(
-		b.compiler.CreateContext(context.Background()), b.attributes, request, b.bound, nil, limits.RuntimeCELCostBudget)
+		b.compiler.CreateContext(context.Background()), b.attributes, request, b.bound, protected, limits.RuntimeCELCostBudget)
 	if err != nil {
 		return 0, err
 	}

@@ -1,0 +1,352 @@
+"""Everything that was given, indexed for the rules: which object is which, who uses what, which claim is whose. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from typing import TypeVar
+
+from guard.doctor.objects.guard_containers import DEFAULT_PATH, application, applications
+from guard.doctor.objects.k8s_object import K8sObject, same_namespace
+from guard.doctor.objects.workload import ORDINAL, POD_PATHS, Workload, as_workload
+from guard.doctor.source.document import DuplicateKey, ReadError, Side
+from guard.doctor.target import Target, TargetResolver
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+_PVC = "PersistentVolumeClaim"
+#: Kinds that some rule reads; of all others only the text is checked.
+READ = frozenset({
+    *POD_PATHS, _PVC, "PersistentVolume", "StorageClass", "Node", "Event", "HorizontalPodAutoscaler",
+    "ConfigMap", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "VolumeSnapshot", "ReplicationSource", "Schedule",
+    "BackupPlan", "RecurringJob", "Application", "Namespace", "Kustomization", "HelmRelease",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class EventNote:
+    """What an event about an object reports."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectIndex:
+    """All that was read, and what is asked.
+
+    Attributes:
+        objects: Every object, in the order given.
+        path: The path that was given; empty if none was.
+        duplicate_keys: Each with its source and the object in which it is set, if any.
+        errors: What could not be read.
+    """
+
+    objects: tuple[K8sObject, ...]
+    path: str
+    duplicate_keys: tuple[tuple[DuplicateKey, str, K8sObject | None], ...] = ()
+    errors: tuple[ReadError, ...] = ()
+
+    @cached_property
+    def by_kind(self) -> Mapping[str, Sequence[K8sObject]]:
+        """Objects of each kind."""
+        return _grouped((obj.kind, obj) for obj in self.objects)
+
+    @cached_property
+    def unread(self) -> tuple[str, ...]:
+        """Kinds that no rule reads, each once with its first place, as sentences."""
+        kinds = (
+            (kind, members)
+            for kind, members in self.by_kind.items()
+            if kind not in READ and id(members[0]) not in self._workload_of
+        )
+        return tuple(
+            f"{kind}: no rule reads this kind ({members[0].place()}"
+            + (f" and {len(members) - 1} more)" if members[1:] else ")")
+            for kind, members in kinds
+        )
+
+    @cached_property
+    def custom_kinds(self) -> frozenset[str]:
+        """Kinds that are not Kubernetes' own: what runs the pods may be behind them."""
+        return frozenset(
+            kind
+            for kind, members in self.by_kind.items()
+            if (group := members[0].text("apiVersion").partition("/")[0]).count(".") and not group.endswith(".k8s.io")
+        )
+
+    def of(self, *kinds: str) -> Iterator[K8sObject]:
+        """Yields objects of the kinds."""
+        for kind in kinds:
+            yield from self.by_kind.get(kind, ())
+
+    def live(self, kind: str) -> tuple[K8sObject, ...]:
+        """Returns objects of a kind that the cluster has."""
+        return tuple(obj for obj in self.of(kind) if obj.side is Side.LIVE)
+
+    @cached_property
+    def _by_name(self) -> Mapping[tuple[str, str], Mapping[str, Sequence[K8sObject]]]:
+        by_name = _grouped(((obj.kind, obj.name), obj) for obj in self.objects)
+        return {key: _grouped((obj.namespace, obj) for obj in alike) for key, alike in by_name.items()}
+
+    def named(self, kind: str, namespace: str, name: str) -> tuple[K8sObject, ...]:
+        """Returns objects of that name on both sides; an object without a namespace may be in any."""
+        alike = self._by_name.get((kind, name), {})
+        if not namespace:
+            return tuple(chain.from_iterable(alike.values()))
+        return (*alike.get(namespace, ()), *alike.get("", ()))
+
+    def every(self, kind: str, name: str) -> tuple[K8sObject, ...]:
+        """Returns objects of that name in any namespace."""
+        return self.named(kind, "", name)
+
+    def find(self, kind: str, namespace: str, name: str, side: Side) -> K8sObject | None:
+        """Returns the object of that name, of `side` first; of the other side if that has none."""
+        alike = self.named(kind, namespace, name)
+        return next((obj for obj in alike if obj.side is side), alike[0] if alike else None)
+
+    def counterpart(self, obj: K8sObject) -> K8sObject | None:
+        """Returns the same object on the other side."""
+        alike = self.named(obj.kind, obj.namespace, obj.name)
+        return next((other for other in alike if other.side is not obj.side), None)
+
+    def other_side(self, workload: Workload) -> Workload | None:
+        """Returns the same workload on the other side."""
+        obj = self.counterpart(workload.object)
+        return self._workload_of.get(id(obj)) if obj else None
+
+    @cached_property
+    def _workload_of(self) -> Mapping[int, Workload]:
+        """Everything that runs pods, by the identity of its object."""
+        return {id(obj): workload for obj in self.objects if (workload := as_workload(obj))}
+
+    def workload_of(self, obj: K8sObject) -> Workload | None:
+        """Returns an object that was given as the workload that it is."""
+        return self._workload_of.get(id(obj))
+
+    @cached_property
+    def workloads(self) -> tuple[Workload, ...]:
+        """Everything that runs pods by its own right: what a controller made (a Deployment's pods) is left out."""
+        makers = {
+            (*workload.object.controller, workload.object.namespace)
+            for workload in self._workload_of.values()
+            if workload.object.kind not in {"Pod", "ReplicaSet"}
+        }
+        return tuple(
+            workload
+            for workload in self._workload_of.values()
+            if not self._is_made(workload.object)
+            and not workload.is_past
+            # What an operator made of its own kind's template is judged in that one's place.
+            and (workload.object.kind in POD_PATHS or self._key(workload.object) not in makers)
+        )
+
+    @staticmethod
+    def _key(obj: K8sObject) -> tuple[str, str, str]:
+        return obj.kind, obj.name, obj.namespace
+
+    def _is_made(self, obj: K8sObject) -> bool:
+        """Whether a controller that was given as well made it, and is judged in its place."""
+        kinds = None if obj.kind in {"Pod", "ReplicaSet"} else POD_PATHS
+        return any(
+            name
+            and (kinds is None or kind in kinds)
+            and any(id(maker) in self._workload_of for maker in self.named(kind, obj.namespace, name))
+            for kind, name in (obj.controller, obj.deployment)
+        )
+
+    @cached_property
+    def _pods(self) -> Mapping[tuple[str, str], Sequence[Workload]]:
+        """Pods with a controller, by the kind and name of the workload behind them."""
+        pods = (self._workload_of[id(obj)] for obj in self.of("Pod"))
+        return _grouped((pod.object.author, pod) for pod in pods if pod.object.author[0] and not pod.is_past)
+
+    def pods_of(self, owner: Workload) -> tuple[Workload, ...]:
+        """Returns the pods given that belong to a workload and have not ended."""
+        pods = self._pods.get((owner.object.kind, owner.object.name), ())
+        return tuple(pod for pod in pods if same_namespace(pod.object.namespace, owner.object.namespace))
+
+    @cached_property
+    def users(self) -> Mapping[str, Sequence[Workload]]:
+        """Workloads, and pods of any kind, by the name of the claims that they use; what has ended uses none."""
+        running = [workload for workload in self._workload_of.values() if not workload.is_past]
+        return _grouped(
+            (claim, workload)
+            for workload in running
+            for claim in (
+                *workload.claims,
+                *(_numbered(template, workload.object.name) for template in workload.claim_templates),
+            )
+        )
+
+    def users_of(self, claim: K8sObject) -> tuple[Workload, ...]:
+        """Returns what uses a claim; the cluster's is used by what runs there, if that was given, not by a file."""
+        users = self._all_users_of(claim)
+        if claim.side is Side.LIVE and claim.namespace in self._live_namespaces:
+            return tuple(user for user in users if user.object.side is Side.LIVE)
+        return users
+
+    @cached_property
+    def _live_namespaces(self) -> frozenset[str]:
+        objects = (workload.object for workload in self._workload_of.values())
+        return frozenset(obj.namespace for obj in objects if obj.side is Side.LIVE)
+
+    def _all_users_of(self, claim: K8sObject) -> tuple[Workload, ...]:
+        numbered = ORDINAL.sub("-N", claim.name)
+        users = (*self.users.get(claim.name, ()), *(self.users.get(numbered, ()) if numbered != claim.name else ()))
+        return tuple(user for user in users if same_namespace(user.object.namespace, claim.namespace))
+
+    @cached_property
+    def claims_in(self) -> Mapping[str, Sequence[K8sObject]]:
+        """Claims by namespace."""
+        return _grouped((claim.namespace, claim) for claim in self.of(_PVC))
+
+    @cached_property
+    def unused_in(self) -> Mapping[str, Sequence[K8sObject]]:
+        """Unused claims by namespace."""
+        return _grouped((claim.namespace, claim) for claim in self.unused_claims)
+
+    @cached_property
+    def workloads_in(self) -> Mapping[str, Sequence[K8sObject]]:
+        """Objects that run pods by their own right, by namespace."""
+        return _grouped((workload.object.namespace, workload.object) for workload in self.workloads)
+
+    @cached_property
+    def unused_claims(self) -> tuple[K8sObject, ...]:
+        """Claims that no workload and no pod given uses."""
+        return tuple(claim for claim in self._own_claims if not self.users_of(claim))
+
+    @cached_property
+    def _own_claims(self) -> tuple[K8sObject, ...]:
+        """Claims but those that the cluster made for one pod (ephemeral volumes): they come and go with it."""
+        return tuple(claim for claim in self.of(_PVC) if claim.controller[0] != "Pod")
+
+    def workloads_with(self, claim: K8sObject) -> tuple[Workload, ...]:
+        """Returns what uses a claim by its own right, on the claim's own side, or on the other if its side has none."""
+        users = [user for user in self._all_users_of(claim) if not self._is_made(user.object)]
+        return tuple(user for user in users if user.object.side is claim.side) or tuple(users)
+
+    def claim(self, user: Workload, name: str) -> K8sObject | None:
+        """Returns the claim that a workload names."""
+        return self.find(_PVC, user.object.namespace, name, user.object.side)
+
+    @cached_property
+    def claimants(self) -> tuple[tuple[Workload, K8sObject], ...]:
+        """Every workload with every claim that it uses and that was given."""
+        pairs = ((user, self.claim(user, name)) for user in self.workloads for name in dict.fromkeys(user.claims))
+        return tuple((user, claim) for user, claim in pairs if claim is not None)
+
+    @cached_property
+    def guarded(self) -> tuple[Workload, ...]:
+        """The workloads that keep data at a path that is known, in the order given."""
+        return tuple(workload for workload in self.workloads if id(workload) in self._targets.targets)
+
+    def target_of(self, workload: Workload) -> Target | None:
+        """Returns where a workload keeps its data, and how sure that is; None if nothing shows it."""
+        return self._targets.targets.get(id(workload))
+
+    def is_sure(self, workload: Workload) -> bool:
+        """Whether the path of a workload is a fact: given, or its guard's, its claim's or its namesake's own."""
+        target = self.target_of(workload)
+        return target is not None and target.is_fact
+
+    def path_of(self, workload: Workload) -> str:
+        """Returns the path at which a workload keeps its data; the one that was given, or the default, if it shows none."""
+        target = self.target_of(workload)
+        return target.path if target else self.path or DEFAULT_PATH
+
+    @cached_property
+    def _targets(self) -> TargetResolver:
+        serving = tuple(workload for workload in self.workloads if not workload.runs_to_end)
+        # A finished job still bears its name: a claim that is named after it is no other workload's.
+        ends = (
+            workload
+            for workload in self._workload_of.values()
+            if workload.runs_to_end and not self._is_made(workload.object)
+        )
+        return TargetResolver(
+            given=self.path,
+            serving=tuple(workload for workload in serving if applications(workload)),
+            others=(*ends, *(workload for workload in serving if not applications(workload))),
+            claims=tuple(claim for claim in self._own_claims if all(user.runs_to_end for user in self.users_of(claim))),
+        )
+
+    @cached_property
+    def guarded_claims(self) -> tuple[tuple[Workload, K8sObject], ...]:
+        """The guarded workloads with the claims that are meant at the path, where both were given."""
+        pairs = ((user, self.claim(user, name)) for user in self.guarded for name in self.claims_meant(user))
+        return tuple((user, claim) for user, claim in pairs if claim is not None)
+
+    def claims_meant(self, workload: Workload) -> tuple[str, ...]:
+        """Returns names of the claims that hold a workload's data, or should: those in force at the path come first.
+
+        If none is: those in force on the other side, the unused one that bears its name, its only one, or the only
+        one of the namespace that nobody uses.
+        """
+        path = self.path_of(workload)
+        for side in (workload, self.other_side(workload)):
+            in_force = self._in_force(side, path) if side else ()
+            if in_force:
+                return in_force
+        named = self._targets.names.best(workload)
+        if named:
+            return (named,)
+        unused = {claim.name for claim in self.unused_in.get(workload.object.namespace, ())}
+        names = {*unused, *workload.claims, *workload.claim_templates}
+        if len(names) != 1:
+            return ()
+        return self.made_from(workload, names.pop()) if workload.claim_templates else tuple(names)
+
+    def _in_force(self, workload: Workload, path: str) -> tuple[str, ...]:
+        """Returns names of the claims in force at the path, those made from a template of a StatefulSet among them."""
+        volumes = (workload.pod.volume_at(container, path) for container in application(workload, path))
+        persistent = {volume.name: volume for volume in volumes if volume is not None and volume.is_persistent}
+        names = [
+            (volume.claim,) if volume.claim else self.made_from(workload, name) for name, volume in persistent.items()
+        ]
+        return tuple(dict.fromkeys(chain.from_iterable(names)))
+
+    def made_from(self, workload: Workload, template: str) -> tuple[str, ...]:
+        """Returns names of the claims given that a StatefulSet made from a template."""
+        made = self._numbered.get(_numbered(template, workload.object.name), ())
+        return tuple(
+            dict.fromkeys(claim.name for claim in made if same_namespace(claim.namespace, workload.object.namespace))
+        )
+
+    @cached_property
+    def _numbered(self) -> Mapping[str, Sequence[K8sObject]]:
+        """Claims whose names end in a number, by their names with an N in its place."""
+        numbered = (claim for claim in self.of(_PVC) if ORDINAL.search(claim.name))
+        return _grouped((ORDINAL.sub("-N", claim.name), claim) for claim in numbered)
+
+    def events_about(self, kind: str, namespace: str, name: str) -> Sequence[EventNote]:
+        """Returns what the given events report about an object, in the order given."""
+        return self._events.get((kind, namespace, name), ())
+
+    @cached_property
+    def _events(self) -> Mapping[tuple[str, str, str], Sequence[EventNote]]:
+        return _grouped(map(_note, self.of("Event")))
+
+
+def _note(event: K8sObject) -> tuple[tuple[str, str, str], EventNote]:
+    field = "involvedObject" if event.get("involvedObject") else "regarding"  # v1, events.k8s.io/v1
+    about = event.text(field, "kind"), event.text(field, "namespace"), event.text(field, "name")
+    return about, EventNote(event.text("reason"), event.text("message") or event.text("note"))
+
+
+def unique(objects: Iterable[K8sObject]) -> Sequence[K8sObject]:
+    """Returns objects once each, by identity, in order."""
+    return list({id(obj): obj for obj in objects}.values())
+
+
+def _numbered(template: str, statefulset: str) -> str:
+    """Returns the name of each claim that a StatefulSet makes: <template>-<statefulset>-<ordinal>."""
+    return f"{template}-{statefulset}-N"
+
+
+def _grouped(pairs: Iterable[tuple[_K, _V]]) -> Mapping[_K, Sequence[_V]]:
+    groups: dict[_K, list[_V]] = defaultdict(list)
+    for key, member in pairs:
+        groups[key].append(member)
+    return groups

@@ -1,0 +1,1 @@
+"""Runs the rules and writes what they find: table, JSON, SARIF, workflow commands. Pure."""

@@ -1,0 +1,29 @@
+"""Parts of a fix with real names filled in. Pure."""
+
+from guard.doctor.index import ObjectIndex
+from guard.doctor.objects.guard_containers import applications
+from guard.doctor.objects.k8s_object import K8sObject
+from guard.doctor.objects.workload import Workload
+
+
+def namespace(obj: K8sObject) -> str:
+    """The namespace for a command; a word in capitals if the file leaves it to kubectl."""
+    return obj.namespace or "NAMESPACE"
+
+
+def reference(obj: K8sObject) -> str:
+    """An object as kubectl names it: `statefulset/db -n dev`."""
+    return f"{obj.kind.lower()}/{obj.name} -n {namespace(obj)}"
+
+
+def save_first(workload: Workload, path: str, container: str = "") -> str:
+    """What to do before a new pod starts on another volume: the old one's data goes with it."""
+    container = container or next((one.name for one in applications(workload)), "CONTAINER")
+    return (
+        f"Save the running pod's data first: kubectl cp {namespace(workload.object)}/POD:{path} ./saved -c {container}."
+    )
+
+
+def unused_claims(index: ObjectIndex, workload: Workload) -> list[str]:
+    """Names of the claims of its namespace that nothing uses."""
+    return list(dict.fromkeys(claim.name for claim in index.unused_in.get(workload.object.namespace, ())))

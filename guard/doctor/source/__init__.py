@@ -1,0 +1,1 @@
+"""Reads files, folders and standard input as documents with line numbers. Only `reader` opens anything."""

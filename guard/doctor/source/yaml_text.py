@@ -1,0 +1,171 @@
+"""Reads YAML text as trees with line numbers. Pure: one text in, documents out.
+
+Built on `yaml.compose` with libyaml behind it. Its nodes keep lines, duplicate keys and aliases apart; the library
+comes with the extra `volume-guard[doctor]`, and JSON is read without it.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from guard.doctor.source.document import MAX_NOTES, Document, DuplicateKey, TextError
+from guard.doctor.source.tree import MAX_DEPTH, LinedList, LinedMap, Path
+
+try:
+    import yaml
+except ImportError:  # the extra is not installed
+    yaml = None  # type: ignore[assignment]
+
+#: Nodes that aliases may stand for in one document. A bomb of nine lines stands for 10^9.
+MAX_ALIASED = 200_000
+MISSING = "YAML needs the extra: pip install 'volume-guard[doctor]'. JSON is read without it: kubectl get ... -o json"
+
+_DOCUMENT = re.compile(r"^---(?=\s|$)", re.MULTILINE)
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_NUMBER_STARTS = frozenset("+-.0123456789")
+_INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
+_FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]{1,3})?")
+_STRING_TAG = "tag:yaml.org,2002:str"
+
+
+def read_yaml(text: str) -> Iterator[Document | TextError]:
+    """Yields all documents of a text; one that is broken does not spoil the others.
+
+    A line that starts with `---` always starts a document (YAML 1.2, 9.1.2), even inside what looks like a string, so
+    a text with a fault can be cut there.
+    """
+    if yaml is None:
+        yield TextError(None, MISSING)
+        return
+    try:
+        yield from list(_documents(text, 1))
+    except TextError as whole:
+        cuts = [match.start() for match in _DOCUMENT.finditer(text)]
+        if not cuts:
+            yield whole
+            return
+        line = start = 0
+        for end in [*cuts, len(text)]:
+            part = text[start:end]
+            try:
+                yield from list(_documents(part, line + 1))
+            except TextError as error:
+                yield error
+            line += part.count("\n")
+            start = end
+
+
+def _documents(part: str, line: int) -> Iterator[Document]:
+    try:
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(part)
+        while loader.check_node():
+            node = loader.get_node()
+            yield _Builder(line).document(node)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error).partition("\n")[0]
+        context = getattr(error, "context", None)
+        if "nesting" in str(problem):
+            problem, context = f"nested deeper than {MAX_DEPTH} levels: no Kubernetes object is", None
+        sentence = f"{context}, {problem}" if context else problem
+        raise TextError(line + mark.line if mark else line, f"not YAML: {sentence}") from None
+    except RecursionError:  # without libyaml
+        raise TextError(line, f"nested deeper than {MAX_DEPTH} levels: no Kubernetes object is") from None
+
+
+class _Builder:
+    """Makes the tree of one document from its nodes; what aliases stand for is shared, and counted."""
+
+    def __init__(self, line: int) -> None:
+        self._line = line
+        self._built: dict[int, tuple[Any, int]] = {}
+        self._open: set[int] = set()
+        self._count = 0
+        self._aliased = 0
+        self._path: list[str | int] = []
+        self._duplicate_keys: list[DuplicateKey] = []
+
+    def document(self, node: Any) -> Document:
+        """Returns the document of a root node."""
+        line = self._line + node.start_mark.line
+        return Document(line, self._value(node), tuple(self._duplicate_keys))
+
+    def _value(self, node: Any) -> Any:
+        if type(node) is yaml.ScalarNode:
+            self._count += 1
+            is_text = node.style or node.tag == _STRING_TAG
+            return node.value if is_text else _scalar(node.value)
+        line = self._line + node.start_mark.line
+        if id(node) in self._built:
+            return self._alias(*self._built[id(node)], line)
+        if id(node) in self._open:
+            raise TextError(line, "an alias stands inside what it repeats")
+        if len(self._path) >= MAX_DEPTH:
+            raise TextError(line, f"nested deeper than {MAX_DEPTH} levels: no Kubernetes object is")
+        before = self._count
+        self._count += 1
+        self._open.add(id(node))
+        value = self._mapping(node) if type(node) is yaml.MappingNode else self._sequence(node)
+        self._open.discard(id(node))
+        self._built[id(node)] = value, self._count - before
+        return value
+
+    def _alias(self, value: Any, size: int, line: int) -> Any:
+        self._count += size
+        self._aliased += size
+        if self._aliased > MAX_ALIASED:
+            raise TextError(line, f"aliases stand for more than {MAX_ALIASED:,} values: an alias bomb is not read")
+        return value
+
+    def _sequence(self, node: Any) -> LinedList:
+        items = LinedList()
+        for index, item in enumerate(node.value):
+            self._path.append(index)
+            items.lines.append(self._line + item.start_mark.line)
+            items.append(self._value(item))
+            self._path.pop()
+        return items
+
+    def _mapping(self, node: Any) -> LinedMap:
+        members = LinedMap()
+        merged: list[Any] = []
+        duplicates: dict[str, DuplicateKey] = {}
+        for key_node, value_node in node.value:
+            key, line = key_node.value, self._line + key_node.start_mark.line
+            if type(key_node) is not yaml.ScalarNode:
+                raise TextError(line, "a key that is not a plain word: Kubernetes objects have none")
+            self._path.append(key)
+            value = self._value(value_node)
+            if key == "<<" and not key_node.style:
+                merged.extend(value if isinstance(value, list) else [value])
+            else:
+                if key in members:
+                    known = duplicates.get(key)
+                    first, times = (known.first, known.times) if known else (members.lines[key], 1)
+                    duplicates[key] = DuplicateKey(self._way(), first, line, times + 1)
+                members[key] = value
+                members.lines[key] = line
+            self._path.pop()
+        for other in merged:
+            for key, value in other.items() if isinstance(other, dict) else ():
+                members.setdefault(key, value)
+        self._duplicate_keys.extend([*duplicates.values()][: max(MAX_NOTES - len(self._duplicate_keys), 0)])
+        return members
+
+    def _way(self) -> Path:
+        return tuple(self._path)
+
+
+def _scalar(value: str) -> Any:
+    """Returns a plain scalar as the API server reads it: null, boolean, number, or the text itself."""
+    if value in _NULLS:
+        return None
+    if value in _BOOLEANS:
+        return _BOOLEANS[value]
+    if value[0] in _NUMBER_STARTS:
+        if _INTEGER.fullmatch(value):
+            return int(value)
+        if _FLOAT.fullmatch(value):
+            return float(value)
+    return value
