@@ -276,7 +276,7 @@ def _unreadable(inspection: Inspection) -> str:
         what = f"{count.unreadable_folders} folders cannot be read {who}"
     else:
         return f"some known files cannot be read {who}: a loss of them is not noticed"
-    return f"{what} ({named(count.unreadable)}): a loss in them is not noticed"
+    return f"{what} ({named(tuple(sorted(count.unreadable)))}): a loss in them is not noticed"
 
 
 def nested_mounts(look: Look) -> list[str]:
