@@ -54,7 +54,7 @@ class Root:
         self._copied.add(path)
         if path.is_symlink():
             self._link(path)
-            self.add(path.parent / path.readlink())
+            self.add(Path(os.path.normpath(path.parent / path.readlink())))
             return
         inside = self._inside(path)
         shutil.copyfile(path, inside)
