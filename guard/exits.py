@@ -12,8 +12,8 @@ from guard.event import Event, EventRecord
 from guard.messages import CommandResult
 from guard.outcome import Outcome, Severity
 from guard.report import termination
-from guard.report.log import Format, Log
-from guard.report.text import truncate
+from guard.report.log import Log
+from guard.report.text import Format, truncate
 
 if TYPE_CHECKING:
     from guard.settings import Reporting

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from guard.outcome import Severity
 from guard.pod import PodInfo
-from guard.report.log import Format
+from guard.report.text import Format
 from guard.volume.verdict import Expectation
 
 

@@ -42,7 +42,11 @@ def _reset(kubectl: Kubectl, pod: str) -> float:
     """Removes everything, and fills the volume with as many default files; when it was over."""
     defaults = "for file in $(seq 100); do echo default > $file; done"
     _inside(
-        kubectl, pod, "sh", "-c", f"rm -rf {objects.PATH}/*; mkdir {objects.PATH}/defaults; cd {objects.PATH}/defaults; {defaults}"
+        kubectl,
+        pod,
+        "sh",
+        "-c",
+        f"rm -rf {objects.PATH}/*; mkdir {objects.PATH}/defaults; cd {objects.PATH}/defaults; {defaults}",
     )
     return time.time()
 
