@@ -19,7 +19,7 @@ from guard.backup.restic import Restic
 from guard.backup.result import Failed, Result
 from guard.backup.retention import Policy
 from guard.backup.snapshot import Snapshot
-from guard.messages import ENTRIES
+from guard.fields import ENTRIES
 from guard.outcome import Outcome, Severity
 from guard.stop_signal import StopSignal, milliseconds
 from guard.volume.loss import Loss, Verdict
