@@ -24,8 +24,8 @@ from guard.backup.restic import Restic
 from guard.backup.restore import Restore
 from guard.backup.result import Failed, Result
 from guard.backup.retention import Policy, share
-from guard.messages import PodInfo
 from guard.outcome import TERMINATED, Outcome
+from guard.pod import PodInfo
 from guard.report import termination
 from guard.report.log import Log
 from guard.settings import CheckSettings, Reporting, load, reporting

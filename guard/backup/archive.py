@@ -19,7 +19,7 @@ from guard.backup.restic import Restic
 from guard.backup.result import Failed, Result
 from guard.backup.retention import Policy
 from guard.backup.snapshot import Snapshot
-from guard.messages import ENTRIES
+from guard.fields import loss_facts
 from guard.outcome import Outcome, Severity
 from guard.stop_signal import StopSignal, milliseconds
 from guard.volume.loss import Loss, Verdict
@@ -133,14 +133,7 @@ class ArchiveJob:
             found += ", other files took their place"
         if loss.min_files:
             found = f"{loss.after} files are fewer than GUARD_MIN_FILES={loss.min_files}"
-        fields = {
-            "files": loss.after,
-            "files_before": loss.before,
-            "known": loss.known,
-            "known_lost": loss.known_lost,
-            "replaced": loss.replaced,
-            "entries": {entry.name: [entry.before, entry.after] for entry in loss.entries[:ENTRIES]},
-        }
+        fields = {"files": loss.after, **loss_facts(loss)}
         if loss.verdict is Verdict.WIPED:
             # At once: whatever comes next, no restore takes it by itself.
             new = self.restic.set_tag(new, retention.WIPED)

@@ -8,8 +8,9 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from guard.event import Event, EventRecord
-from guard.messages import EventSink, PodInfo
+from guard.messages import EventSink
 from guard.outcome import Severity
+from guard.pod import PodInfo
 
 
 class BackupEvent(Enum):
