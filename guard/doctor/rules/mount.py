@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from guard.doctor.finding import Finding, Rule, Severity, Unknown, Verdict
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.guard_containers import application, applications, guarded_path, kinds, knows_the_guard
-from guard.doctor.objects.names import shared
 from guard.doctor.objects.ownership import owner_of
 from guard.doctor.objects.workload import TEMPLATE, Container, Volume, Workload
 from guard.doctor.rules.advice import namespace, reference, save_first
@@ -271,10 +270,9 @@ def _empty_dir_for_claim(index: ObjectIndex) -> Iterator[Verdict]:
         for volume in workload.pod.volumes.values():
             if volume.kind not in {"", "emptyDir"} or volume.name in here:
                 continue
-            for claim in _unused_claims(index, workload):
-                if shared(volume.name, claim):
-                    message = f"volume {volume.name} is an emptyDir, while claim {claim} exists and nothing uses it"
-                    yield Finding(message, workload.object.place(*volume.at), workload.object)
+            for claim in index.unused_like(workload.object.namespace, volume.name):
+                message = f"volume {volume.name} is an emptyDir, while claim {claim} exists and nothing uses it"
+                yield Finding(message, workload.object.place(*volume.at), workload.object)
 
 
 def _is_covered(workload: Workload, path: str) -> bool:
@@ -292,14 +290,8 @@ def _claims_elsewhere(workload: Workload) -> list[tuple[Container, Volume, str]]
 
 def _claims_for(index: ObjectIndex, workload: Workload) -> list[str]:
     """The one unused claim that shares a telling word with the workload; another application's is never offered."""
-    names = [
-        name for name in _unused_claims(index, workload) if shared(name, workload.object.name, index.path_of(workload))
-    ]
+    names = index.unused_like(workload.object.namespace, workload.object.name, index.path_of(workload))
     return names if len(names) == 1 else []
-
-
-def _unused_claims(index: ObjectIndex, workload: Workload) -> list[str]:
-    return list(dict.fromkeys(claim.name for claim in index.unused_in.get(workload.object.namespace, ())))
 
 
 CHECKS = (
