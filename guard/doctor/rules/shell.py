@@ -16,7 +16,7 @@ _REDIRECTION = re.compile(r"\d?[<>]{1,2}&?\s*[^\s;&|()]+")
 _OTHERWISE = re.compile(r"\|\|\s*(?:true|:|exit(?:\s+\d+)?)(?=\s*(?:[;\n)]|$))")
 _SEPARATOR = re.compile(r"&&|[;\n]")
 #: `sh -c` before a whole script.
-_SHELL = re.compile(r"\S*sh(?:\s+(?:-\S+|pipefail))+\s+")
+_SHELL = re.compile(r"^\S*sh(?:\s+(?:-\S+|pipefail))+\s+")
 #: What decides over the commands behind it, or hands over to another program.
 _DECIDES = re.compile(
     r"(?:if|case|for|while|until|select|function|\[{1,2}|test|grep|exec|exit|return|\{)(?:\s|$)|.*[|&{]|.*<<", re.DOTALL
