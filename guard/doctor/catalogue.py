@@ -23,11 +23,12 @@ from guard.doctor.rules import (
     shadowing,
     sharing,
     text,
+    unmounted,
 )
 
 _THEMES = (
-    mount, node_disk, path, shadowing, keeping, deleting, claim, claim_loss, classes, binding, replacing, attaching, sharing, drift, presence, text, guard_presence,
-    policies, backups,
+    mount, unmounted, node_disk, path, shadowing, keeping, deleting, claim, claim_loss, classes, binding, replacing, attaching, sharing,
+    drift, presence, text, guard_presence, policies, backups,
 )  # fmt: skip
 
 #: Every rule with its check, by id. The order is that of the reference page, and of findings of one severity.
@@ -94,7 +95,8 @@ _HEAD = """\
 
 `guard doctor` reads Kubernetes objects and says why a volume would be lost or reset. An *error* would lose or reset the
 volume or never mount it, a *warning* will bite, an *info* is advice. What the input does not show is *unknown*, never a
-finding. `guard explain VG101` (or `guard explain volume-not-mounted`) prints one rule.
+finding. `guard explain VG101` (or `guard explain volume-not-mounted`) prints one rule. Three worked cases, with files and
+output: [doctor.md](doctor.md).
 
 To ignore a rule for one object, annotate it (or its pod template); the reason is printed:
 `volume-guard/ignore-VG223: "scratch data, rebuilt in a minute"`. A claim's counts for its volume too, that of a

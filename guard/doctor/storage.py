@@ -77,6 +77,11 @@ def volume_of(index: ObjectIndex, claim: K8sObject) -> K8sObject | None:
     return _fitting(index, class_name(claim) or "", frozenset(texts(claim.body, "spec", "accessModes")))
 
 
+def reserved_for(index: ObjectIndex, claim: K8sObject) -> Sequence[K8sObject]:
+    """Returns the volumes whose claimRef has a claim's name, whatever uid it has."""
+    return _reserved(index).get((claim.namespace, claim.name), ())
+
+
 def is_bound(index: ObjectIndex, claim: K8sObject) -> bool:
     """Whether a claim has its volume, by its own status or that of its other side: classes no longer matter to it."""
     return any(side.text("status", "phase") == "Bound" for side in (claim, index.counterpart(claim)) if side)

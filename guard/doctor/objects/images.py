@@ -25,6 +25,7 @@ class KnownImage:
         is_volume: Whether the image declares the folder as a VOLUME: a mount above it is then hidden.
         mount: Where the volume belongs.
         is_newest: Whether only the missing tag says which version it is.
+        has_parts: Whether folders below it can be volumes of their own, without one for the whole: applications made of files.
     """
 
     name: str
@@ -33,10 +34,11 @@ class KnownImage:
     is_volume: bool
     mount: str
     is_newest: bool
+    has_parts: bool
 
 
-#: Publisher and name (no publisher: Docker's official images), first major version, data folder, whether it is a VOLUME, and
-#: whether it keeps data always. `path>mount` where the volume belongs above the data folder. Without a tag it is the last
+#: Publisher and name (no publisher: Docker's official images), first major version, data folder, whether it is a VOLUME,
+#: whether it keeps data always, and whether folders of it can be mounted one by one. `path>mount` where the volume belongs above the data folder. Without a tag it is the last
 #: version listed, or one of those with a star.
 _TABLE = """
 postgres                              0 /var/lib/postgresql/data                           volume always
@@ -60,22 +62,22 @@ valkey/valkey                         0 /data                                   
 redis/redis-stack-server              0 /data                                              -      if-asked
 redis/redis-stack                     0 /data                                              -      if-asked
 eqalpha/keydb                         0 /data                                              volume if-asked
-rabbitmq                              0 /var/lib/rabbitmq                                  volume always
+rabbitmq                              0 /var/lib/rabbitmq                                  volume always parts
 influxdb                              0 /var/lib/influxdb                                  volume always
 influxdb                             2* /var/lib/influxdb2                                 volume always
 influxdb                             3* /var/lib/influxdb3                                 -      always
 elasticsearch                         0 /usr/share/elasticsearch/data                      -      always
 elasticsearch/elasticsearch           0 /usr/share/elasticsearch/data                      -      always
 opensearchproject/opensearch          0 /usr/share/opensearch/data                         -      always
-solr                                  0 /var/solr                                          volume always
+solr                                  0 /var/solr                                          volume always parts
 couchdb                               0 /opt/couchdb/data                                  volume always
-couchbase                             0 /opt/couchbase/var                                 volume always
-cassandra                             0 /var/lib/cassandra                                 volume always
-scylladb/scylla                       0 /var/lib/scylla                                    volume always
-clickhouse/clickhouse-server          0 /var/lib/clickhouse                                volume always
-yandex/clickhouse-server              0 /var/lib/clickhouse                                volume always
-clickhouse                            0 /var/lib/clickhouse                                volume always
-neo4j                                 0 /data                                              volume always
+couchbase                             0 /opt/couchbase/var                                 volume always parts
+cassandra                             0 /var/lib/cassandra                                 volume always parts
+scylladb/scylla                       0 /var/lib/scylla                                    volume always parts
+clickhouse/clickhouse-server          0 /var/lib/clickhouse                                volume always parts
+yandex/clickhouse-server              0 /var/lib/clickhouse                                volume always parts
+clickhouse                            0 /var/lib/clickhouse                                volume always parts
+neo4j                                 0 /data                                              volume always parts
 arangodb                              0 /var/lib/arangodb3                                 volume always
 arangodb/arangodb                     0 /var/lib/arangodb3                                 volume always
 cockroachdb/cockroach                 0 /cockroach/cockroach-data                          -      always
@@ -90,51 +92,61 @@ milvusdb/milvus                       0 /var/lib/milvus                         
 victoriametrics/victoria-metrics      0 /victoria-metrics-data                             -      always
 prom/prometheus                       0 /prometheus                                        volume if-asked
 prometheus/prometheus                 0 /prometheus                                        volume if-asked
-questdb/questdb                       0 /var/lib/questdb                                   -      always
-minio/minio                           0 /data                                              volume if-asked
+questdb/questdb                       0 /var/lib/questdb                                   -      always parts
+minio/minio                           0 /data                                              volume if-asked parts
 grafana/grafana                       0 /var/lib/grafana                                   -      always
 grafana/grafana-oss                   0 /var/lib/grafana                                   -      always
 grafana/grafana-enterprise            0 /var/lib/grafana                                   -      always
-nextcloud                             0 /var/www/html                                      volume always
-owncloud/server                       0 /mnt/data                                          volume always
+nextcloud                             0 /var/www/html                                      volume always parts
+owncloud/server                       0 /mnt/data                                          volume always parts
 vaultwarden/server                    0 /data                                              volume always
 bitwardenrs/server                    0 /data                                              volume always
 dani-garcia/vaultwarden               0 /data                                              volume always
-gitea/gitea                           0 /data                                              volume always
-gitea/gitea-rootless                  0 /var/lib/gitea                                     volume always
-forgejo/forgejo                       0 /data                                              volume always
-forgejo/forgejo-rootless              0 /var/lib/gitea                                     volume always
-gogs/gogs                             0 /data                                              volume always
-gitlab/gitlab-ce                      0 /var/opt/gitlab                                    volume always
-gitlab/gitlab-ee                      0 /var/opt/gitlab                                    volume always
-wordpress                             0 /var/www/html                                      volume always
-ghost                                 0 /var/lib/ghost/content                             volume always
-joomla                                0 /var/www/html                                      volume always
-matomo                                0 /var/www/html                                      volume if-asked
-odoo                                  0 /var/lib/odoo                                      volume always
-jenkins/jenkins                       0 /var/jenkins_home                                  volume always
-jenkinsci/blueocean                   0 /var/jenkins_home                                  volume always
+gitea/gitea                           0 /data                                              volume always parts
+gitea/gitea-rootless                  0 /var/lib/gitea                                     volume always parts
+forgejo/forgejo                       0 /data                                              volume always parts
+forgejo/forgejo-rootless              0 /var/lib/gitea                                     volume always parts
+gogs/gogs                             0 /data                                              volume always parts
+gitlab/gitlab-ce                      0 /var/opt/gitlab                                    volume always parts
+gitlab/gitlab-ee                      0 /var/opt/gitlab                                    volume always parts
+wordpress                             0 /var/www/html                                      volume always parts
+ghost                                 0 /var/lib/ghost/content                             volume always parts
+joomla                                0 /var/www/html                                      volume always parts
+mssql/server                          0 /var/opt/mssql                                     -      always
+gvenzl/oracle-xe                      0 /opt/oracle/oradata                                -      always
+gvenzl/oracle-free                    0 /opt/oracle/oradata                                -      always
+yugabytedb/yugabyte                   0 /home/yugabyte/yb_data                             -      if-asked
+dgraph/dgraph                         0 /dgraph                                            -      always
+emqx/emqx                             0 /opt/emqx/data                                     volume always
+supabase/postgres                     0 /var/lib/postgresql/data                           volume always
+immich-app/postgres                   0 /var/lib/postgresql/data                           volume always
+tensorchord/pgvecto-rs                0 /var/lib/postgresql/data                           volume always
+ankane/pgvector                       0 /var/lib/postgresql/data                           volume always
+matomo                                0 /var/www/html                                      volume if-asked parts
+odoo                                  0 /var/lib/odoo                                      volume always parts
+jenkins/jenkins                       0 /var/jenkins_home                                  volume always parts
+jenkinsci/blueocean                   0 /var/jenkins_home                                  volume always parts
 sonatype/nexus3                       0 /nexus-data                                        volume always
-sonarqube                             0 /opt/sonarqube/data                                -      if-asked
-registry                              0 /var/lib/registry                                  volume if-asked
+sonarqube                             0 /opt/sonarqube/data                                -      if-asked parts
+registry                              0 /var/lib/registry                                  volume if-asked parts
 verdaccio/verdaccio                   0 /verdaccio/storage                                 volume always
-mattermost/mattermost-team-edition    0 /mattermost/data                                   volume if-asked
+mattermost/mattermost-team-edition    0 /mattermost/data                                   volume if-asked parts
 matrixdotorg/synapse                  0 /data                                              volume always
-home-assistant/home-assistant         0 /config                                            -      always
-homeassistant/home-assistant          0 /config                                            -      always
+home-assistant/home-assistant         0 /config                                            -      always parts
+homeassistant/home-assistant          0 /config                                            -      always parts
 nodered/node-red                      0 /data                                              volume always
 eclipse-mosquitto                     0 /mosquitto/data                                    volume if-asked
 n8nio/n8n                             0 /home/node/.n8n                                    -      always
 louislam/uptime-kuma                  0 /app/data                                          volume always
 portainer/portainer-ce                0 /data                                              volume always
-jellyfin/jellyfin                     0 /config                                            volume always
-plexinc/pms-docker                    0 /config                                            volume always
-paperless-ngx/paperless-ngx           0 /usr/src/paperless/data                            volume always
-photoprism/photoprism                 0 /photoprism/storage                                -      always
-freshrss/freshrss                     0 /var/www/FreshRSS/data                             volume always
+jellyfin/jellyfin                     0 /config                                            volume always parts
+plexinc/pms-docker                    0 /config                                            volume always parts
+paperless-ngx/paperless-ngx           0 /usr/src/paperless/data                            volume always parts
+photoprism/photoprism                 0 /photoprism/storage                                -      always parts
+freshrss/freshrss                     0 /var/www/FreshRSS/data                             volume always parts
 pihole/pihole                         0 /etc/pihole                                        -      always
 adguard/adguardhome                   0 /opt/adguardhome/work                              volume always
-open-webui/open-webui                 0 /app/backend/data                                  -      always
+open-webui/open-webui                 0 /app/backend/data                                  -      always parts
 actualbudget/actual-server            0 /data                                              -      always
 datalust/seq                          0 /data                                              volume always
 mealie-recipes/mealie                 0 /app/data                                          volume always
@@ -156,9 +168,9 @@ bitnami/elasticsearch                 0 /bitnami/elasticsearch/data             
 bitnami/kafka                         0 /bitnami/kafka/data>/bitnami/kafka                 -      if-asked
 bitnami/influxdb                      0 /bitnami/influxdb                                  -      always
 bitnami/minio                         0 /bitnami/minio/data                                -      if-asked
-bitnami/wordpress                     0 /bitnami/wordpress                                 volume always
-bitnami/wordpress                     5 /bitnami/wordpress                                 -      always
-bitnami/ghost                         0 /bitnami/ghost                                     -      always
+bitnami/wordpress                     0 /bitnami/wordpress                                 volume always parts
+bitnami/wordpress                     5 /bitnami/wordpress                                 -      always parts
+bitnami/ghost                         0 /bitnami/ghost                                     -      always parts
 bitnami/grafana                       0 /opt/bitnami/grafana/data                          -      always
 """
 #: Publishers under whose name the same images were moved or built again.
@@ -182,16 +194,17 @@ class _Row:
     mount: str
     is_volume: bool
     keeps: Keeps
+    has_parts: bool
 
 
 def _rows() -> Mapping[tuple[str, str], tuple[_Row, ...]]:
     rows: dict[tuple[str, str], list[_Row]] = defaultdict(list)
     for line in _TABLE.strip().splitlines():
-        image, since, place, volume, keeps = line.split()
+        image, since, place, volume, keeps, *parts = line.split()
         publisher, _, name = image.rpartition("/")
         path, _, mount = place.partition(">")
         starred = since.endswith("*")
-        row = _Row(int(since.rstrip("*")), starred, path, mount or path, volume == "volume", Keeps(keeps))
+        row = _Row(int(since.rstrip("*")), starred, path, mount or path, volume == "volume", Keeps(keeps), bool(parts))
         rows[publisher, name].append(row)
     return {key: tuple(found) for key, found in rows.items()}
 
@@ -208,6 +221,9 @@ def known_image(image: str) -> KnownImage | None:
     name, _, tag = last.partition(":")
     if "rootless" in tag:
         name += "-rootless"
+    if name.startswith("mirrored-"):  # Rancher's: mirrored-grafana-grafana, mirrored-library-redis
+        publisher, _, name = name.removeprefix("mirrored-").partition("-")
+        folder += f"/{publisher}"
     key = _key(folder, name)
     if key is None:
         return _of_linuxserver(folder, name)
@@ -220,7 +236,9 @@ def known_image(image: str) -> KnownImage | None:
     newest = rows[-1]
     paths = tuple(row.path.replace("MAJOR", major[1] if major else str(row.since)) for row in rows)
     is_newest = not major and len(rows) < len(_ROWS[key])
-    return KnownImage(name, paths, newest.keeps, all(row.is_volume for row in rows), newest.mount, is_newest)
+    return KnownImage(
+        name, paths, newest.keeps, all(row.is_volume for row in rows), newest.mount, is_newest, newest.has_parts
+    )
 
 
 def _key(folder: str, name: str) -> tuple[str, str] | None:
@@ -240,4 +258,6 @@ def _of_linuxserver(folder: str, name: str) -> KnownImage | None:
     """The images of linuxserver.io all keep their data in /config."""
     if folder.rpartition("/")[2] != "linuxserver":
         return None
-    return KnownImage(name, ("/config",), Keeps.ALWAYS, is_volume=True, mount="/config", is_newest=False)
+    return KnownImage(
+        name, ("/config",), Keeps.ALWAYS, is_volume=True, mount="/config", is_newest=False, has_parts=True
+    )

@@ -183,7 +183,10 @@ def _is_mounted(index: ObjectIndex, workload: Workload, path: str) -> Item:
 
 def _survives(workload: Workload, result: GateResult | None) -> Item:
     question = "the data survives a restart"
-    name = next((container.name for container in workload.pod.all_containers if part(container) is Part.GATE), "GATE")
+    name = next((container.name for container in workload.pod.all_containers if part(container) is Part.GATE), "")
+    if result is None and not name:
+        why = "it has no gate that compares the data at each start"
+        return Item("survives", question, Answer.UNKNOWN, why, "guard explain VG501")
     gate = f"kubectl logs {workload.object.kind.lower()}/{workload.object.name} -n {_namespace(workload)} -c {name}"
     if result is None:
         return Item(

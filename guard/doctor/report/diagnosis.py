@@ -12,6 +12,7 @@ from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.k8s_object import K8sObject
 from guard.doctor.objects.ownership import owner_of
 from guard.doctor.objects.workload import POD_PATHS
+from guard.doctor.rules.claim_loss import PRUNABLE
 from guard.doctor.rules.drift import UNDONE
 from guard.doctor.rules.guard_presence import MISSING
 from guard.doctor.source.document import MAX_NOTES, Side
@@ -101,11 +102,14 @@ def diagnose(index: ObjectIndex) -> Diagnosis:
     )
 
 
-def _urgency(result: Result) -> tuple[bool, int, bool, str]:
-    """The missing guard comes last, whatever else is found: first the volume, then what guards it."""
+def _urgency(result: Result) -> tuple[bool, int, bool, bool, str]:
+    """The missing guard comes last, whatever else is found: first the volume, then what guards it.
+
+    Of one severity, what happened comes before what could: an owner that can delete a claim is no cause yet.
+    """
     subject = result.finding.subject
     is_file = subject is None or subject.side is Side.FILE
-    return result.rule is MISSING, result.severity.rank, is_file, result.rule.id
+    return result.rule is MISSING, result.severity.rank, result.rule is PRUNABLE, is_file, result.rule.id
 
 
 def _result(rule: Rule, finding: Finding, index: ObjectIndex) -> Result:

@@ -30,10 +30,11 @@ UNHEALTHY = Rule(
 )  # fmt: skip
 NODE_GONE = Rule(
     "VG229", "node-of-volume-gone", Severity.ERROR,
-    "The volume is on the disk of a node that the cluster no longer has.",
-    "A local volume is bound to its node by nodeAffinity. Without the node its pods stay Pending (volume node affinity conflict), "
-    "and the data is on that node's disk alone.",
-    "Bring the node back under its name, or restore a backup into a new claim. Delete neither claim nor volume before the data is safe.",
+    "The volume is on a node, or in a zone, that the cluster no longer has.",
+    "A local volume is bound to its node by nodeAffinity, a disk to its zone. Without it the pods stay Pending (volume node affinity "
+    "conflict); a local volume's data is on that node's disk alone.",
+    "Bring the node back under its name, or add a node in that zone; else restore a backup into a new claim. Delete neither claim nor "
+    "volume before the data is safe.",
     "https://kubernetes.io/docs/concepts/storage/volumes/#local",
 )  # fmt: skip
 DEGRADED = Rule(
@@ -54,6 +55,10 @@ _EVENTS: Mapping[str, str] = {
     r"MountVolume|Unable to attach or mount volumes|AttachVolume\.Attach failed": "The message names the cause at the node or in the "
     "storage system. Do not delete the claim.",
 }
+#: Names in a sentence.
+_NAMES = 5
+#: Kinds whose events count.
+_ABOUT = frozenset({"Pod", "PersistentVolumeClaim"})
 #: Characters of an event in a message.
 _SHOWN = 240
 _SERIOUS = frozenset({"DataLoss", "Inaccessible"})
@@ -62,15 +67,16 @@ _VSPHERE = "volumehealth.storage.kubernetes.io/messages"
 
 def _not_attached(index: ObjectIndex) -> Iterator[Verdict]:
     seen: set[tuple[str, str]] = set()
+    given = {kind for kind in _ABOUT if any(index.live(kind))}
     for event in index.of("Event"):
-        said = event.text("message") or event.text("note")
+        report = event.text("message") or event.text("note")
         field = "involvedObject" if event.get("involvedObject") else "regarding"
         kind, namespace, name = (event.text(field, part) for part in ("kind", "namespace", "name"))
-        sign, fix = next(((sign, fix) for sign, fix in _EVENTS.items() if re.search(sign, said)), ("", ""))
-        if not sign or kind not in {"Pod", "PersistentVolumeClaim"} or event.text("type") == "Normal":
+        sign, fix = next(((sign, fix) for sign, fix in _EVENTS.items() if re.search(sign, report)), ("", ""))
+        if not sign or kind not in _ABOUT or event.text("type") == "Normal":
             continue
         about = index.find(kind, namespace, name, Side.LIVE)
-        if about is None and any(index.live(kind)):
+        if about is None and kind in given:
             continue  # it is gone
         if about is not None and kind == "Pod" and _runs(about):
             continue
@@ -78,7 +84,7 @@ def _not_attached(index: ObjectIndex) -> Iterator[Verdict]:
         if key not in seen:
             seen.add(key)
             subject = about or event
-            message = f"{event.text('reason') or 'event'} of {kind} {name}: {' '.join(said.split())[:_SHOWN]}"
+            message = f"{event.text('reason') or 'event'} of {kind} {name}: {' '.join(report.split())[:_SHOWN]}"
             yield Finding(message, event.place(), subject, fix=fix)
 
 
@@ -91,7 +97,7 @@ def _conditions(index: ObjectIndex) -> Iterator[tuple[K8sObject, tuple[str, ...]
     """Each adverse condition: the object, where it is, whose it is, its status, and reason with message."""
     for claim in index.of("PersistentVolumeClaim"):
         for _, one in mappings(claim.body, "status", "healthStatus", "healthConditions"):
-            yield claim, ("status", "healthStatus"), f"claim {claim.name}", text(one, "status"), _told(one)
+            yield claim, ("status", "healthStatus"), f"claim {claim.name}", text(one, "status"), _reason(one)
         if text(claim.annotations, _VSPHERE) == "inaccessible":
             yield claim, ("metadata", "annotations"), f"claim {claim.name}", "Inaccessible", f"annotation {_VSPHERE}"
     for pod in index.of("Pod"):
@@ -102,47 +108,64 @@ def _conditions(index: ObjectIndex) -> Iterator[tuple[K8sObject, tuple[str, ...]
                     ("status", "volumeHealth"),
                     f"volume {text(health, 'name')} of the pod",
                     text(one, "status"),
-                    _told(one),
+                    _reason(one),
                 )
 
 
-def _told(condition: object) -> str:
+def _reason(condition: object) -> str:
     return ": ".join(filter(None, (text(condition, "reason"), text(condition, "message")[:_SHOWN])))
 
 
 def _unhealthy(index: ObjectIndex) -> Iterator[Verdict]:
-    for obj, at, what, status, told in _conditions(index):
+    for obj, at, what, status, reason in _conditions(index):
         if status in _SERIOUS:
-            yield Finding(f"{what} is reported {status} ({told})", obj.place(*at), obj)
+            yield Finding(f"{what} is reported {status} ({reason})", obj.place(*at), obj)
 
 
 def _degraded(index: ObjectIndex) -> Iterator[Verdict]:
-    for obj, at, what, status, told in _conditions(index):
+    for event in index.of("Event"):
+        if event.text("reason") == "VolumeConditionAbnormal":
+            kind, name = (event.text("involvedObject", part) for part in ("kind", "name"))
+            yield Finding(f"event of {kind} {name}: {event.text('message')[:_SHOWN]}", event.place(), event)
+    for obj, at, what, status, reason in _conditions(index):
         if status not in _SERIOUS:
-            yield Finding(f"{what} is reported {status} ({told})", obj.place(*at), obj)
+            yield Finding(f"{what} is reported {status} ({reason})", obj.place(*at), obj)
 
 
 def _node_gone(index: ObjectIndex) -> Iterator[Verdict]:
     nodes = index.live("Node")
-    there = {name for node in nodes for name in (node.name, text(node.labels, HOSTNAME))}
-    for volume in index.live("PersistentVolume") if nodes else ():
-        bound = set(nodes_of(volume))
-        if bound and not bound & there and volume.text("status", "phase") not in {"Available", "Released"}:
-            claim = volume.text("spec", "claimRef", "name") or "none"
-            message = f"volume {volume.name} (claim {claim}) is on node {', '.join(sorted(bound))}; the cluster has {', '.join(sorted(node.name for node in nodes)[:5])}"
+    for volume in index.of("PersistentVolume"):
+        where = _places(volume)
+        if not where or volume.text("status", "phase") in {"Available", "Released"}:
+            continue
+        claim = volume.text("spec", "claimRef", "name") or "none"
+        if nodes and volume.side is Side.LIVE and not any(_has(node, where) for node in nodes):
+            names = ", ".join(sorted(node.name for node in nodes)[:_NAMES])
+            message = f"volume {volume.name} (claim {claim}) is on {_described(where)}; the cluster has {names}"
             yield Finding(message, volume.place("spec", "nodeAffinity"), volume)
 
 
-def nodes_of(volume: K8sObject) -> tuple[str, ...]:
-    """The nodes to which a volume's nodeAffinity binds it by name."""
+def _places(volume: K8sObject) -> Mapping[str, frozenset[str]]:
+    """The node label that shows where a volume is, with the values that its nodeAffinity allows."""
     terms = mappings(volume.body, "spec", "nodeAffinity", "required", "nodeSelectorTerms")
-    expressions = (one for _, term in terms for _, one in mappings(term, "matchExpressions"))
-    return tuple(
-        name
-        for one in expressions
-        if text(one, "key") == HOSTNAME and text(one, "operator") == "In"
-        for name in texts(one, "values")
-    )
+    expressions = [
+        one for _, term in terms for _, one in mappings(term, "matchExpressions") if text(one, "operator") == "In"
+    ]
+    places: dict[str, frozenset[str]] = {}
+    for key in (HOSTNAME, "topology.kubernetes.io/zone"):
+        values = frozenset(name for one in expressions if text(one, "key") == key for name in texts(one, "values"))
+        if values:
+            places[key] = values
+    return places
+
+
+def _has(node: K8sObject, where: Mapping[str, frozenset[str]]) -> bool:
+    return any({text(node.labels, key), node.name if key == HOSTNAME else ""} & values for key, values in where.items())
+
+
+def _described(where: Mapping[str, frozenset[str]]) -> str:
+    key, values = next(iter(where.items()))
+    return f"{'node' if key == HOSTNAME else 'zone'} {', '.join(sorted(values))}"
 
 
 CHECKS = (

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+from typing import Any
 
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.configured_paths import DataPath, set_paths
@@ -68,7 +69,13 @@ class DataPlace:
     @property
     def save(self) -> str:
         """What to do before a new pod starts."""
-        return save_first(self.workload, self.data.path, self.container.name)
+        copy = save_first(self.workload, self.data.path, self.container.name)
+        is_database = self.image is not None and not self.image.has_parts
+        return (
+            f"{copy} A dump (pg_dumpall, mysqldump, mongodump) is the safe copy of a running database."
+            if is_database
+            else copy
+        )
 
     def at(self, path: Path) -> Place:
         """Returns where `path` of the workload is written."""
@@ -88,11 +95,11 @@ def data_places(index: ObjectIndex) -> tuple[DataPlace, ...]:
 
 
 def _places(index: ObjectIndex, workload: Workload, container: Container) -> Iterator[DataPlace]:
-    """Yields the data paths of a container: those that it is told, or else its image's."""
-    told = set_paths(container, configurations(index, workload, container))
-    image = known_image(container.image) if _serves(container) else None
-    if told:
-        for data in told:
+    """Yields the data paths of a container: those that its settings name, or else its image's."""
+    named = set_paths(container, configurations(index, workload, container))
+    image = known_image(container.image) if _serves(container) and not _names_hosts(container) else None
+    if named:
+        for data in named:
             yield _place(workload, container, data, None, "")
     elif image is not None and not _points_elsewhere(workload, container):
         missing = _missing(index, workload, container)
@@ -110,7 +117,9 @@ def _place(
     if mount is not None and image is not None and image.is_volume and mount.path != data.path:
         mount = None  # the runtime mounts an anonymous folder over it
     volume = workload.pod.volumes.get(mount.volume) if mount else None
-    parts = any(below(one.path, data.path) and _lasts(workload, one) for one in container.mounts)
+    parts = (image is None or image.has_parts) and any(
+        below(one.path, data.path) and _lasts(workload, one) for one in container.mounts
+    )
     if mount is None:
         state = State.KEPT if parts else State.NOTHING
     else:
@@ -135,6 +144,11 @@ def _serves(container: Container) -> bool:
     return any(word in _SERVERS or _ENTRYPOINT.search(word) for word in commands)
 
 
+def _names_hosts(container: Container) -> bool:
+    """Whether it is a minio of several hosts, whose folders are parts of addresses."""
+    return "server" in container.words and any("://" in word for word in container.words)
+
+
 def _points_elsewhere(workload: Workload, container: Container) -> bool:
     """Whether a variable or argument names a path on a mount, so that the image's own path may not be in use."""
     named = [*container.env.values(), *(piece for word in container.words for piece in re.split(r"[=\s]", word))]
@@ -149,10 +163,10 @@ def configurations(index: ObjectIndex, workload: Workload, container: Container)
     texts: dict[str, str] = {}
     for mount in container.mounts:
         volume = workload.pod.volumes.get(mount.volume)
-        name = text(volume.body, "configMap", "name") if volume else ""
-        for key, content in _data(index, workload, name).items():
-            if isinstance(content, str) and (not mount.sub_path or mount.sub_path == key):
-                texts[f"{key} of ConfigMap {name}"] = content
+        for name in _config_maps(volume.body) if volume else ():
+            for key, content in _data(index, workload, name).items():
+                if isinstance(content, str) and (not mount.sub_path or mount.sub_path == key):
+                    texts[f"{key} of ConfigMap {name}"] = content
     for _, source in mappings(body, "envFrom"):
         name = text(source, "configMapRef", "name")
         lines = [f"{key}: {value}" for key, value in _data(index, workload, name).items()]
@@ -163,6 +177,12 @@ def configurations(index: ObjectIndex, workload: Workload, container: Container)
         if isinstance(value, str):
             texts[f"ConfigMap {text(reference, 'name')}"] = f"{text(entry, 'name')}: {value}"
     return texts
+
+
+def _config_maps(volume: Mapping[str, Any]) -> Iterator[str]:
+    yield text(volume, "configMap", "name")
+    for _, source in mappings(volume, "projected", "sources"):
+        yield text(source, "configMap", "name")
 
 
 def _missing(index: ObjectIndex, workload: Workload, container: Container) -> str:

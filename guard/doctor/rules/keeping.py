@@ -7,7 +7,7 @@ from guard.doctor.finding import Finding, Rule, Severity, Unknown, Verdict
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.images import Keeps
 from guard.doctor.rules.data_places import DataPlace, State, data_places
-from guard.doctor.source.tree import dig
+from guard.doctor.source.tree import dig, texts
 
 _STORAGE = "https://kubernetes.io/docs/tasks/configure-pod-container/configure-persistent-volume-storage/"
 
@@ -45,7 +45,7 @@ READ_ONLY = Rule(
     _STORAGE,
 )  # fmt: skip
 
-#: Words of a cache that was told to keep its data.
+#: Words by which a cache keeps its data.
 _ASKED = re.compile(r"--(?:appendonly[= ]yes|save[= ]\"?[1-9])")
 #: Variables with which an application keeps its data in another database.
 _ELSEWHERE = re.compile(r"(?:GF_DATABASE_(?:TYPE|URL|HOST)|DB_TYPE|DATABASE_URL)$")
@@ -54,7 +54,7 @@ _ELSEWHERE = re.compile(r"(?:GF_DATABASE_(?:TYPE|URL|HOST)|DB_TYPE|DATABASE_URL)
 def _image_volume(index: ObjectIndex) -> Iterator[Verdict]:
     for place in data_places(index):
         mounts, image, container = place.claim_mounts, place.image, place.container
-        if place.state is not State.NOTHING or image is None or not mounts:
+        if place.state is not State.NOTHING or image is None or not mounts or _keeps_elsewhere(place):
             continue
         above = container.mount_at(place.data.path)
         if above is not None and above not in mounts:
@@ -72,7 +72,7 @@ def _image_volume(index: ObjectIndex) -> Iterator[Verdict]:
         if above is not None:
             message = f"the VOLUME {place.data.path} of {named} hides the claim mounted above it at {mount.path}"
         fix = f"{place.save} Then mountPath: {image.mount}"
-        yield Finding(message, place.at(mount.at), place.workload.object, fix=fix)
+        yield Finding(message, place.at(mount.at), place.workload.object, fix=fix, is_guess=not keeps(place))
 
 
 def _beside_claim(index: ObjectIndex) -> Iterator[Verdict]:
@@ -82,7 +82,7 @@ def _beside_claim(index: ObjectIndex) -> Iterator[Verdict]:
             continue
         claim = place.workload.pod.volumes[place.claim_mounts[0].volume]
         message = (
-            f"{path} in container {place.container.name} ({place.data.said_by}) is volume {volume.name} ({volume.kind or 'emptyDir'}), "
+            f"{path} in container {place.container.name} ({place.data.source}) is volume {volume.name} ({volume.kind or 'emptyDir'}), "
             f"new and empty for each pod; claim {claim.claim or claim.name} is mounted at {place.claim_mounts[0].path}"
         )
         fix = f"{place.save} Then mount volume {claim.name} at {path} in place of {volume.name}."
@@ -91,26 +91,33 @@ def _beside_claim(index: ObjectIndex) -> Iterator[Verdict]:
 
 def _not_kept(index: ObjectIndex) -> Iterator[Verdict]:
     for place in data_places(index):
-        if place.state is State.KEPT or place.claim_mounts or not _keeps(place):
+        if place.state is State.KEPT or place.claim_mounts or not keeps(place):
             continue
         volume, obj = place.volume, place.workload.object
         where = f"on volume {volume.name} ({volume.kind or 'emptyDir'})" if volume else "on no volume"
         unused = index.unused_like(obj.namespace, obj.name)
         claim = unused[0] if len(unused) == 1 else "CLAIM"
         hint = f". Claim {claim} is used by nothing" if len(unused) == 1 else ""
-        message = f"container {place.container.name} keeps its data in {place.data.path} ({place.data.said_by}), {where}{hint}"
+        message = (
+            f"container {place.container.name} keeps its data in {place.data.path} ({place.data.source}), {where}{hint}"
+        )
         path = place.image.mount if place.image else place.data.path
         fix = f"{place.save} Then mount a claim there: persistentVolumeClaim: {{claimName: {claim}}}, mountPath: {path}"
         yield Finding(message, place.at(volume.at if volume else place.container.at), obj, fix=fix)
 
 
-def _keeps(place: DataPlace) -> bool:
-    """Whether it keeps data without doubt: told where, or an image that always does."""
+def keeps(place: DataPlace) -> bool:
+    """Whether a program keeps data without doubt: a setting names the place, or its image always does."""
     if place.image is None:
         return True
-    if any(map(_ELSEWHERE.match, place.container.env)):
+    if _keeps_elsewhere(place):
         return False
     return place.image.keeps is Keeps.ALWAYS or bool(_ASKED.search(" ".join(place.container.words)))
+
+
+def _keeps_elsewhere(place: DataPlace) -> bool:
+    """Whether a variable points the application to another database."""
+    return any(map(_ELSEWHERE.match, place.container.env))
 
 
 def _read_only(index: ObjectIndex) -> Iterator[Verdict]:
@@ -118,12 +125,18 @@ def _read_only(index: ObjectIndex) -> Iterator[Verdict]:
         volume, mount = place.volume, place.mount
         if place.state is not State.KEPT or volume is None or mount is None or not volume.is_persistent:
             continue
-        if mount.read_only or dig(volume.body, volume.kind, "readOnly") is True:
+        if mount.read_only or dig(volume.body, volume.kind, "readOnly") is True or _is_read_only(index, place):
             path = place.data.path
             message = (
-                f"container {place.container.name} keeps its data in {path} ({place.data.said_by}), mounted read-only"
+                f"container {place.container.name} keeps its data in {path} ({place.data.source}), mounted read-only"
             )
             yield Finding(message, place.at(mount.at), place.workload.object)
+
+
+def _is_read_only(index: ObjectIndex, place: DataPlace) -> bool:
+    """Whether the claim can only be read."""
+    claim = index.claim(place.workload, place.volume.claim) if place.volume and place.volume.claim else None
+    return claim is not None and set(texts(claim.body, "spec", "accessModes")) == {"ReadOnlyMany"}
 
 
 CHECKS = (

@@ -1,14 +1,16 @@
-"""VG101 to VG103, VG106 and VG107: what stands at the guarded path, or does not. Pure."""
+"""VG101, VG102 and VG106: what is mounted at the path of the data, or is not. Pure."""
 
 from collections.abc import Iterator
 
 from guard.doctor.finding import Finding, Rule, Severity, Unknown, Verdict
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.guard_containers import application, applications, guarded_path, kinds, knows_the_guard
+from guard.doctor.objects.names import shared
 from guard.doctor.objects.ownership import owner_of
-from guard.doctor.objects.workload import TEMPLATE, Container, Volume, Workload
+from guard.doctor.objects.workload import Container, Volume, Workload
 from guard.doctor.rules.advice import namespace, reference, save_first
 from guard.doctor.rules.data_places import data_places
+from guard.doctor.rules.keeping import keeps
 from guard.doctor.source.document import Side
 from guard.doctor.source.tree import mapping
 
@@ -30,14 +32,7 @@ PATH_MISMATCH = Rule(
     "VG102", "mount-path-mismatch", Severity.ERROR,
     "The claim is mounted, but not at the path where the application keeps its data.",
     "The mount is healthy and stays empty, while the application writes beside it into the container's own layer.",
-    "Make mountPath and the application's path equal. If the guarded path itself is wrong, say the right one: --path.",
-    _CLAIMS_AS_VOLUMES,
-)  # fmt: skip
-NOT_USED_BY_CONTAINER = Rule(
-    "VG103", "claim-volume-not-mounted", Severity.WARNING,
-    "A pod lists a volume of a claim, but no container mounts it.",
-    "`volumes` only makes the disk follow the pod; without a volumeMount no process sees it.",
-    "Add a volumeMount with this volume's name to the container, or remove the volume.",
+    "Make mountPath and the application's path equal. If the path itself is wrong, give the right one: --path.",
     _CLAIMS_AS_VOLUMES,
 )  # fmt: skip
 EPHEMERAL = Rule(
@@ -48,15 +43,10 @@ EPHEMERAL = Rule(
     "Use a persistentVolumeClaim volume. If this kind is meant, list it in GUARD_KINDS.",
     _VOLUMES + "#emptydir",
 )  # fmt: skip
-EMPTY_DIR_FOR_CLAIM = Rule(
-    "VG107", "emptydir-though-claim-exists", Severity.WARNING,
-    "An emptyDir is mounted under the name of a claim that nothing uses.",
-    "A default of a chart, or a volume that was never switched to the claim: the data is gone with each pod.",
-    "Replace emptyDir by persistentVolumeClaim with this claim, or delete neither before you looked at both.",
-    _VOLUMES + "#emptydir",
-)  # fmt: skip
 #: Names in a sentence.
 _NAMES = 3
+#: How the reason of a path starts that nothing but the default names.
+DEFAULT_REASON = "the default;"
 #: Volume fields that end with the pod, and the kind in GUARD_KINDS that waives them. An empty field is emptyDir.
 _EPHEMERAL = {
     "": "empty-dir", "emptyDir": "empty-dir", "configMap": "config", "downwardAPI": "config", "secret": "memory",
@@ -68,7 +58,7 @@ _GIVEN = frozenset({"configMap", "downwardAPI", "secret", "projected", "image"})
 
 def _not_mounted(index: ObjectIndex) -> Iterator[Verdict]:
     serving = [workload for workload in index.workloads if not workload.runs_to_end and applications(workload)]
-    known = {id(place.workload) for place in data_places(index)}
+    known = {id(place.workload) for place in data_places(index) if keeps(place)}
     if serving and not index.guarded and (index.path or not all(id(workload) in known for workload in serving)):
         yield _nowhere(index, serving)
     for workload in index.guarded:
@@ -100,12 +90,13 @@ def _nowhere(index: ObjectIndex, serving: list[Workload]) -> Verdict:
 
 def _nothing_there(index: ObjectIndex, workload: Workload, path: str) -> Finding:
     names = ", ".join(container.name for container in applications(workload))
-    message = (
-        f"nothing is mounted at {path} in {'the applied object' if workload.object.side is Side.LIVE else 'this file'}"
-    )
+    side = "the applied object" if workload.object.side is Side.LIVE else "this file"
     target = index.target_of(workload)
     why = f", {target.reason}" if target and target.reason != "--path" else ""
-    message += f" (container {names}{why}): what is written there is lost with the container"
+    message = f"nothing is mounted at {path} in {side} (container {names}{why}): what is written there is lost with the container"
+    if _is_only_default(index, workload):
+        why = why.removeprefix(f", {DEFAULT_REASON}")
+        message = f"no volume that lasts is mounted in {side} (container {names};{why}): what it writes is lost with the container"
     dangling = [
         mount
         for container in applications(workload)
@@ -134,12 +125,34 @@ def _nothing_there(index: ObjectIndex, workload: Workload, path: str) -> Finding
     return Finding(message + also[0], workload.object.place(*at), workload.object, fix=fix, is_guess=is_guess)
 
 
+def _unmounted(workload: Workload) -> list[Volume]:
+    """Its volumes that last and that no container gets."""
+    mounted = {name for container in workload.pod.all_containers for name in container.volume_names}
+    return [volume for volume in workload.pod.volumes.values() if volume.is_persistent and volume.name not in mounted]
+
+
+def _is_only_default(index: ObjectIndex, workload: Workload) -> bool:
+    """Whether the path is the default, and no name of the workload or its volumes has to do with it."""
+    target = index.target_of(workload)
+    if target is None or not target.reason.startswith(DEFAULT_REASON):
+        return False
+    names = (workload.object.name, *workload.pod.volumes, *workload.claims)
+    return not shared(target.path, *names) and not index.unused_like(workload.object.namespace, target.path)
+
+
 def _mount_it(index: ObjectIndex, workload: Workload, path: str) -> str:
     """The general fix with this workload's names."""
     container = next((container.name for container in applications(workload)), "CONTAINER")
     own = [volume.claim for volume in workload.pod.volumes.values() if volume.claim]
     claim = next(iter((*own, *_claims_for(index, workload))), "CLAIM")
     pod = ".".join(map(str, workload.pod.at))
+    path = "PATH" if _is_only_default(index, workload) else path
+    unmounted = [volume.name for volume in _unmounted(workload)]
+    if unmounted:
+        return (
+            f"{save_first(workload, path)} Then, in the source that is really applied, a volumeMount of volume {unmounted[0]} in "
+            f"container {container} with mountPath: {path}. Compare afterwards: kubectl get {reference(workload.object)} -o yaml."
+        )
     return (
         f"{save_first(workload, path)} Then, in the source that is really applied: {pod}.volumes with "
         f"persistentVolumeClaim: {{claimName: {claim}}}, and a volumeMount of it in container {container} with mountPath: {path}. "
@@ -213,15 +226,6 @@ def _is_by_reference(workload: Workload) -> bool:
     return any(knows_the_guard(container) and not guarded_path(container) for container in workload.pod.all_containers)
 
 
-def _unused_volume(index: ObjectIndex) -> Iterator[Verdict]:
-    for workload in index.workloads:
-        mounted = {name for container in workload.pod.all_containers for name in container.volume_names}
-        for volume in workload.pod.volumes.values():
-            if volume.is_persistent and volume.name not in mounted:
-                what = f"volume {volume.name} (claim {volume.claim})" if volume.claim else f"{TEMPLATE} {volume.name}"
-                yield Finding(f"{what} is mounted by no container", workload.object.place(*volume.at), workload.object)
-
-
 def _ephemeral(index: ObjectIndex) -> Iterator[Verdict]:
     for workload in index.guarded:
         path = index.path_of(workload)
@@ -260,21 +264,6 @@ def _kind(volume: Volume) -> str:
     return "memory" if mapping(volume.body, "emptyDir").get("medium") == "Memory" else _EPHEMERAL[volume.kind]
 
 
-def _empty_dir_for_claim(index: ObjectIndex) -> Iterator[Verdict]:
-    for workload in index.workloads:
-        here = {
-            volume.name
-            for container in application(workload, index.path_of(workload))
-            if (volume := workload.pod.volume_at(container, index.path_of(workload)))
-        }
-        for volume in workload.pod.volumes.values():
-            if volume.kind not in {"", "emptyDir"} or volume.name in here:
-                continue
-            for claim in index.unused_like(workload.object.namespace, volume.name):
-                message = f"volume {volume.name} is an emptyDir, while claim {claim} exists and nothing uses it"
-                yield Finding(message, workload.object.place(*volume.at), workload.object)
-
-
 def _is_covered(workload: Workload, path: str) -> bool:
     return any(workload.pod.volume_at(container, path) for container in applications(workload))
 
@@ -297,7 +286,5 @@ def _claims_for(index: ObjectIndex, workload: Workload) -> list[str]:
 CHECKS = (
     (NOT_MOUNTED, _not_mounted),
     (PATH_MISMATCH, _path_mismatch),
-    (NOT_USED_BY_CONTAINER, _unused_volume),
     (EPHEMERAL, _ephemeral),
-    (EMPTY_DIR_FOR_CLAIM, _empty_dir_for_claim),
 )

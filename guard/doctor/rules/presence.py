@@ -7,6 +7,7 @@ from guard.doctor.finding import Finding, Rule, Severity, Verdict
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.k8s_object import K8sObject, same_namespace
 from guard.doctor.objects.ownership import owner_of
+from guard.doctor.objects.workload import Workload
 from guard.doctor.rules.advice import namespace
 from guard.doctor.rules.claim_loss import is_dropped, is_protected
 from guard.doctor.source.document import Side
@@ -41,7 +42,7 @@ KIND = Rule(
     "https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#stable-storage",
 )  # fmt: skip
 
-#: Kinds whose absence in the cluster tells something.
+#: Kinds whose absence in the cluster matters.
 _COMPARED = (
     "Deployment",
     "StatefulSet",
@@ -97,41 +98,40 @@ def _is_live(index: ObjectIndex, obj: K8sObject, claim: str) -> bool:
 
 
 def _removed(index: ObjectIndex) -> Iterator[Verdict]:
-    for claim in index.live(_PVC):
-        owner = owner_of(claim)
-        if owner is not None and is_dropped(index, claim) and not is_protected(claim, owner.tool):
+    for obj in (*index.live(_PVC), *index.live("Namespace")):
+        owner = owner_of(obj)
+        if owner is not None and is_dropped(index, obj) and not is_protected(obj, owner.tool):
+            what = "claim" if obj.kind == _PVC else "namespace, with all its claims,"
             when = "sync, where it prunes," if owner.reconciles else "upgrade"
-            message = f"{owner.tool} {owner.unit} owns this claim and the files given no longer have it: the next {when} deletes it"
-            yield Finding(message, claim.place("metadata"), claim)
+            message = f"{owner.tool} {owner.unit} owns this {what} and the files given no longer have it: the next {when} deletes it"
+            # A file that still mounts the claim may only not hold it; the namespace is often in no file.
+            is_guess = obj.kind != _PVC or any(user.object.side is Side.FILE for user in index.all_users_of(obj))
+            yield Finding(message, obj.place("metadata"), obj, is_guess=is_guess)
 
 
 def _kind_changed(index: ObjectIndex) -> Iterator[Verdict]:
-    files = {
-        (workload.object.name, workload.object.kind): workload
-        for workload in index.workloads
-        if workload.object.side is Side.FILE
-    }
-    for live in index.workloads:
-        if live.object.side is not Side.LIVE or index.counterpart(live.object) or live.runs_to_end:
-            continue
-        for (name, kind), file in files.items():
-            is_it = name == live.object.name and kind != live.object.kind and not file.runs_to_end
-            if (
-                not is_it
-                or not same_namespace(file.object.namespace, live.object.namespace)
-                or index.counterpart(file.object)
-            ):
-                continue
-            kept = [
-                *live.claims,
-                *(made for template in live.claim_templates for made in index.made_from(live, template)),
-            ]
-            wanted = (*file.claims, *(f"{template}-{name}-0" for template in file.claim_templates))
-            left = [claim for claim in kept if claim not in wanted]
-            if left:
-                uses = ", ".join(wanted) or "no claim"
-                message = f"the cluster runs {live.object} on claim {', '.join(left)}; the file has {file.object}, which uses {uses}"
-                yield Finding(message, live.object.place(), live.object, also=(file.object.place(),))
+    alone = [one for one in index.workloads if not one.runs_to_end and index.counterpart(one.object) is None]
+    files: dict[str, list[Workload]] = defaultdict(list)
+    for workload in alone:
+        if workload.object.side is Side.FILE:
+            files[workload.object.name].append(workload)
+    for live in alone:
+        for file in files.get(live.object.name, ()) if live.object.side is Side.LIVE else ():
+            is_near = same_namespace(file.object.namespace, live.object.namespace)
+            if file.object.kind != live.object.kind and is_near:
+                yield from _left_behind(index, live, file)
+
+
+def _left_behind(index: ObjectIndex, live: Workload, file: Workload) -> Iterator[Verdict]:
+    made = (name for template in live.claim_templates for name in index.made_from(live, template))
+    wanted = (*file.claims, *(f"{template}-{file.object.name}-0" for template in file.claim_templates))
+    left = [claim for claim in (*live.claims, *made) if claim not in wanted]
+    if left:
+        uses = ", ".join(wanted) or "no claim"
+        message = (
+            f"the cluster runs {live.object} on claim {', '.join(left)}; the file has {file.object}, which uses {uses}"
+        )
+        yield Finding(message, live.object.place(), live.object, also=(file.object.place(),))
 
 
 CHECKS = (

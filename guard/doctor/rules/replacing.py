@@ -1,6 +1,6 @@
 """VG215, VG218 and VG219: what made a claim again, or does at each upgrade or sync. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from guard.doctor.finding import Finding, Rule, Severity, Verdict
@@ -9,7 +9,8 @@ from guard.doctor.objects.claim_names import image_names
 from guard.doctor.objects.k8s_object import K8sObject, same_namespace
 from guard.doctor.objects.workload import ORDINAL, Workload
 from guard.doctor.source.document import Side
-from guard.doctor.source.tree import mapping, text, texts
+from guard.doctor.source.tree import Path, mapping, text, texts
+from guard.doctor.storage import reserved_for, volume_of
 
 _PVC = "PersistentVolumeClaim"
 
@@ -43,6 +44,12 @@ TEMPLATES = Rule(
 )  # fmt: skip
 #: A claim and its workload are made within this time of each other when they belong to one installation.
 _TOGETHER = timedelta(hours=1)
+#: Where Flux is set to delete and create what it cannot change in place.
+_FORCE: Mapping[str, Path] = {
+    "kustomize.toolkit.fluxcd.io": ("spec", "force"),
+    "helm.toolkit.fluxcd.io": ("spec", "upgrade", "force"),
+}
+_FLUX_FORCE = "kustomize.toolkit.fluxcd.io/force"
 _UPGRADES = frozenset({"pre-upgrade", "post-upgrade", "pre-rollback", "post-rollback"})
 _INSTALLS = frozenset({"pre-install", "post-install"})
 
@@ -52,11 +59,25 @@ def _hook(index: ObjectIndex) -> Iterator[Verdict]:
         problem, key = _made_again(obj)
         if problem:
             yield Finding(problem, obj.place("metadata", "annotations", key), obj)
-    for obj in index.of("Application"):
-        options = _words(",".join(texts(obj.body, "spec", "syncPolicy", "syncOptions")))
-        if {"Replace=true", "Force=true"} <= options and obj.text("apiVersion").startswith("argoproj.io/"):
-            message = "syncOptions Replace=true and Force=true hold for all objects of this Application, its claims too"
-            yield Finding(message, obj.place("spec", "syncPolicy", "syncOptions"), obj)
+    for obj in index.of("Application", "Kustomization", "HelmRelease"):
+        problem, way = _replaces_all(obj)
+        if problem:
+            yield Finding(f"{problem} for all its objects, the claims too", obj.place(*way), obj)
+
+
+def _replaces_all(obj: K8sObject) -> tuple[str, Path]:
+    """What makes a tool delete and create all objects of a unit again, and where that is written."""
+    group = obj.text("apiVersion").partition("/")[0]
+    way: Path = ("spec", "syncPolicy", "syncOptions")
+    if group == "argoproj.io" and {"Replace=true", "Force=true"} <= set(texts(obj.body, *way)):
+        return "syncOptions Replace=true and Force=true hold", way
+    for owner, path in _FORCE.items():
+        if group == owner and obj.get(*path) is True:
+            return (
+                f"{'.'.join(map(str, path))} is true: what cannot be changed in place is deleted and created again, and that holds",
+                path,
+            )
+    return "", ()
 
 
 def _words(value: str) -> frozenset[str]:
@@ -64,32 +85,34 @@ def _words(value: str) -> frozenset[str]:
 
 
 def _made_again(obj: K8sObject) -> tuple[str, str]:
-    """What deletes it, and the annotation that says so; empty where nothing does."""
+    """What deletes it, and the annotation that does it; empty where nothing does."""
     notes = obj.annotations
     helm, policy = _words(text(notes, "helm.sh/hook")), _words(text(notes, "helm.sh/hook-delete-policy"))
     again = "before-hook-creation" in policy or not policy
-    said = f"helm.sh/hook: {text(notes, 'helm.sh/hook')}" + (
+    named = f"helm.sh/hook: {text(notes, 'helm.sh/hook')}" + (
         "" if policy else " (delete policy before-hook-creation is the default)"
     )
     if helm & _UPGRADES and again:
-        return f"{said}: Helm deletes it and makes it anew at each upgrade", "helm.sh/hook"
+        return f"{named}: Helm deletes it and creates it again at each upgrade", "helm.sh/hook"
     if helm & (_UPGRADES | _INSTALLS) and "hook-succeeded" in policy:
-        return f"{said}, hook-succeeded: Helm deletes it as soon as it was made", "helm.sh/hook-delete-policy"
+        return f"{named}, hook-succeeded: Helm deletes it as soon as it was made", "helm.sh/hook-delete-policy"
     if helm & _INSTALLS and again:
         when = "when the release is installed again, and Argo CD, which takes Helm's hooks for its own, at each sync"
-        return f"{said}: it is deleted and made anew {when}", "helm.sh/hook"
+        return f"{named}: it is deleted and created again {when}", "helm.sh/hook"
     argo, policy = text(notes, "argocd.argoproj.io/hook"), _words(text(notes, "argocd.argoproj.io/hook-delete-policy"))
     if argo and argo != "Skip" and (not policy or policy & {"BeforeHookCreation", "HookSucceeded"}):
         return (
-            f"argocd.argoproj.io/hook: {argo}: Argo CD deletes it and makes it anew at each sync",
+            f"argocd.argoproj.io/hook: {argo}: Argo CD deletes it and creates it again at each sync",
             "argocd.argoproj.io/hook",
         )
+    if text(notes, _FLUX_FORCE) == "enabled":
+        return "Flux deletes it and creates it again where a field that cannot be changed differs", _FLUX_FORCE
     options = _words(text(notes, "argocd.argoproj.io/sync-options"))
     if "Replace=true" in options:
         how = (
-            "deletes it and makes it anew"
+            "deletes it and creates it again"
             if "Force=true" in options
-            else "replaces it whole, and makes it anew where that is refused,"
+            else "replaces it whole, and creates it again if that is refused,"
         )
         return f"sync-options Replace=true: Argo CD {how} at each sync", "argocd.argoproj.io/sync-options"
     return "", ""
@@ -123,48 +146,33 @@ def _time(obj: K8sObject) -> datetime | None:
 
 
 def _is_known(index: ObjectIndex, claim: K8sObject, since: datetime) -> bool:
-    """Whether its volume says it better: it is as old as the workload (bound again), or claim-replaced reports the old one."""
-    for volume in index.of("PersistentVolume"):
-        made = _time(volume)
-        if volume.name == claim.text("spec", "volumeName") and made and made - since < _TOGETHER:
-            return True
-        uid = volume.text("spec", "claimRef", "uid")
-        is_of = (
-            volume.text("spec", "claimRef", "name") == claim.name
-            and volume.text("spec", "claimRef", "namespace") == claim.namespace
-        )
-        if is_of and uid and uid != claim.uid:
-            return True
-    return False
+    """Whether its volume shows it better: it is as old as the workload (bound again), or claim-replaced reports the old one."""
+    volume = volume_of(index, claim)
+    made = _time(volume) if volume else None
+    uids = {volume.text("spec", "claimRef", "uid") for volume in reserved_for(index, claim)}
+    return (made is not None and made - since < _TOGETHER) or bool(uids - {"", claim.uid})
 
 
 def _templates(index: ObjectIndex) -> Iterator[Verdict]:
-    for workload in index.workloads:
-        if workload.object.kind != "StatefulSet":
-            continue
+    sets = [workload for workload in index.workloads if workload.object.kind == "StatefulSet"]
+    numbered = [claim for claim in index.unused_claims if claim.side is Side.LIVE and ORDINAL.search(claim.name)]
+    gone = [one for one in sets if one.object.side is Side.LIVE and index.counterpart(one.object) is None]
+    for workload in sets:
         other = index.other_side(workload)
         if workload.object.side is Side.LIVE and other is not None:
             yield from _changed(workload, other)
         if workload.object.side is Side.LIVE or other is None:
-            yield from _orphans(index, workload)
+            yield from _orphans(index, workload, numbered)
         if workload.object.side is Side.FILE and other is None:
-            yield from _renamed(index, workload)
+            yield from _renamed(workload, gone)
 
 
-def _renamed(index: ObjectIndex, file: Workload) -> Iterator[Verdict]:
+def _renamed(file: Workload, gone: list[Workload]) -> Iterator[Verdict]:
     """A StatefulSet of the cluster that has the same templates and images under another name, which the files no longer have."""
-    for live in index.workloads:
-        is_it = (
-            live.object.kind == "StatefulSet"
-            and live.object.side is Side.LIVE
-            and live.claim_templates == file.claim_templates
-        )
-        if (
-            not is_it
-            or not file.claim_templates
-            or index.counterpart(live.object)
-            or image_names(live) != image_names(file)
-        ):
+    for live in gone:
+        if not file.claim_templates or live.claim_templates != file.claim_templates:
+            continue
+        if image_names(live) != image_names(file):
             continue
         if same_namespace(live.object.namespace, file.object.namespace):
             template, old, new = file.claim_templates[0], live.object.name, file.object.name
@@ -211,13 +219,13 @@ def _changed(live: Workload, file: Workload) -> Iterator[Verdict]:
             )
 
 
-def _orphans(index: ObjectIndex, workload: Workload) -> Iterator[Verdict]:
+def _orphans(index: ObjectIndex, workload: Workload, numbered: list[K8sObject]) -> Iterator[Verdict]:
     """Claims that bear a StatefulSet's labels and are used by nothing: made under an earlier name of it or of a template."""
     labels = mapping(workload.object.body, "spec", "selector", "matchLabels")
     own = {name for template in workload.claim_templates for name in index.made_from(workload, template)}
-    for claim in index.unused_in.get(workload.object.namespace, ()):
-        is_live = claim.side is Side.LIVE and ORDINAL.search(claim.name)
-        if is_live and labels and claim.name not in own and labels.items() <= claim.labels.items():
+    for claim in numbered if labels else ():
+        is_near = same_namespace(claim.namespace, workload.object.namespace)
+        if is_near and claim.name not in own and labels.items() <= claim.labels.items():
             names = ", ".join(f"{name}-{workload.object.name}-N" for name in workload.claim_templates) or "otherwise"
             message = (
                 f"claim {claim.name} bears the labels of {workload.object}, whose claims are named {names}: it is from an earlier "

@@ -17,6 +17,8 @@ _OTHERWISE = re.compile(r"\|\|\s*(?:true|:|exit(?:\s+\d+)?)(?=\s*(?:[;\n)]|$))")
 _SEPARATOR = re.compile(r"&&|[;\n]")
 #: `sh -c` before a whole script.
 _SHELL = re.compile(r"^\S*sh(?:\s+(?:-\S+|pipefail))+\s+")
+#: `while true; do`: what is in a loop without an end runs.
+_LOOP = re.compile(r"^(?:while\s+(?:true|:|sleep\s+\S+)$|do\s+)")
 #: What decides over the commands behind it, or hands over to another program.
 _DECIDES = re.compile(
     r"(?:if|case|for|while|until|select|function|\[{1,2}|test|grep|exec|exit|return|\{)(?:\s|$)|.*[|&{]|.*<<", re.DOTALL
@@ -78,7 +80,7 @@ def _plain_commands(script: str, folder: str, variables: Mapping[str, str]) -> I
     braced = _VARIABLE.sub(lambda match: f"${{{match[4]}}}" if match[4] else match[0], plain)
     for piece in _SEPARATOR.split(braced):
         words = _REDIRECTION.sub(" ", _filled_in(piece, known)).replace('"', "").replace("'", "")
-        command = _SHELL.sub("", words.strip("() \t"))
+        command = _LOOP.sub("", _SHELL.sub("", words.strip("() \t")))
         if assignment := _ASSIGNMENT.fullmatch(command):
             known[assignment[1]] = assignment[2] if len(assignment[2]) <= _VALUE else ""
         elif change := _CHANGE_FOLDER.fullmatch(command):

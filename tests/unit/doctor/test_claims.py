@@ -108,3 +108,9 @@ class TestAnnotations:
         both = stateful_set(meant, template("more", None))
         assert ignored(both) == ["VG207 skills"]
         assert "VG207 skills" in findings(both)
+
+
+def test_a_volume_that_is_deleted_with_its_claim_is_reported_once_for_file_and_cluster() -> None:
+    both = (as_file(deployment()), deployment(), as_file(claim()), claim())
+    assert findings(*both, persistent_volume(policy="Delete")).count(f"VG211 pv-{CLAIM}") == 1
+    assert findings(*both, storage_class(reclaimPolicy="Delete")).count(f"VG211 {CLAIM}") == 1
