@@ -271,7 +271,9 @@ class ObjectIndex:
 
     @cached_property
     def _targets(self) -> TargetResolver:
-        serving = tuple(workload for workload in self.workloads if not workload.runs_to_end)
+        serving = tuple(
+            workload for workload in self.workloads if not workload.runs_to_end and not workload.has_raw_device_only
+        )
         # A finished job still bears its name: a claim that is named after it is no other workload's.
         ends = (
             workload
