@@ -8,7 +8,8 @@ from itertools import chain
 from typing import TypeVar
 
 from guard.doctor.objects.guard_containers import DEFAULT_PATH, application, applications
-from guard.doctor.objects.k8s_object import K8sObject, same_namespace
+from guard.doctor.objects.k8s_object import K8sObject
+from guard.doctor.objects.names import words
 from guard.doctor.objects.workload import ORDINAL, POD_PATHS, Workload, as_workload
 from guard.doctor.source.document import DuplicateKey, ReadError, Side
 from guard.doctor.target import Target, TargetResolver
@@ -92,10 +93,7 @@ class ObjectIndex:
 
     def named(self, kind: str, namespace: str, name: str) -> tuple[K8sObject, ...]:
         """Returns objects of that name on both sides; an object without a namespace may be in any."""
-        alike = self._by_name.get((kind, name), {})
-        if not namespace:
-            return tuple(chain.from_iterable(alike.values()))
-        return (*alike.get(namespace, ()), *alike.get("", ()))
+        return _within(self._by_name.get((kind, name), {}), namespace)
 
     def every(self, kind: str, name: str) -> tuple[K8sObject, ...]:
         """Returns objects of that name in any namespace."""
@@ -157,28 +155,30 @@ class ObjectIndex:
         )
 
     @cached_property
-    def _pods(self) -> Mapping[tuple[str, str], Sequence[Workload]]:
-        """Pods with a controller, by the kind and name of the workload behind them."""
+    def _pods(self) -> Mapping[tuple[str, str], Mapping[str, Sequence[Workload]]]:
+        """Pods with a controller, by the kind and name of the workload behind them, and by namespace."""
         pods = (self._workload_of[id(obj)] for obj in self.of("Pod"))
-        return _grouped((pod.object.author, pod) for pod in pods if pod.object.author[0] and not pod.is_past)
+        own = ((pod.object.author, pod) for pod in pods if pod.object.author[0] and not pod.is_past)
+        return {key: _grouped((pod.object.namespace, pod) for pod in alike) for key, alike in _grouped(own).items()}
 
     def pods_of(self, owner: Workload) -> tuple[Workload, ...]:
         """Returns the pods given that belong to a workload and have not ended."""
-        pods = self._pods.get((owner.object.kind, owner.object.name), ())
-        return tuple(pod for pod in pods if same_namespace(pod.object.namespace, owner.object.namespace))
+        return _within(self._pods.get((owner.object.kind, owner.object.name), {}), owner.object.namespace)
 
     @cached_property
-    def users(self) -> Mapping[str, Sequence[Workload]]:
-        """Workloads, and pods of any kind, by the name of the claims that they use; what has ended uses none."""
-        running = [workload for workload in self._workload_of.values() if not workload.is_past]
-        return _grouped(
+    def _users(self) -> Mapping[str, Mapping[str, Sequence[Workload]]]:
+        """What runs, by the name of the claims that it uses and by namespace; what has ended uses none."""
+        pairs = (
             (claim, workload)
-            for workload in running
+            for workload in self._workload_of.values()
+            if not workload.is_past
             for claim in (
                 *workload.claims,
                 *(_numbered(template, workload.object.name) for template in workload.claim_templates),
             )
         )
+        by_claim = _grouped(pairs).items()
+        return {claim: _grouped((user.object.namespace, user) for user in users) for claim, users in by_claim}
 
     def users_of(self, claim: K8sObject) -> tuple[Workload, ...]:
         """Returns what uses a claim; the cluster's is used by what runs there, if that was given, not by a file."""
@@ -193,9 +193,8 @@ class ObjectIndex:
         return frozenset(obj.namespace for obj in objects if obj.side is Side.LIVE)
 
     def _all_users_of(self, claim: K8sObject) -> tuple[Workload, ...]:
-        numbered = ORDINAL.sub("-N", claim.name)
-        users = (*self.users.get(claim.name, ()), *(self.users.get(numbered, ()) if numbered != claim.name else ()))
-        return tuple(user for user in users if same_namespace(user.object.namespace, claim.namespace))
+        names = dict.fromkeys((claim.name, ORDINAL.sub("-N", claim.name)))
+        return tuple(user for name in names for user in _within(self._users.get(name, {}), claim.namespace))
 
     @cached_property
     def claims_in(self) -> Mapping[str, Sequence[K8sObject]]:
@@ -206,6 +205,19 @@ class ObjectIndex:
     def unused_in(self) -> Mapping[str, Sequence[K8sObject]]:
         """Unused claims by namespace."""
         return _grouped((claim.namespace, claim) for claim in self.unused_claims)
+
+    def unused_like(self, namespace: str, *names: str) -> list[str]:
+        """Returns the names of unused claims of a namespace that share a telling word with one of some names."""
+        own = {word for name in names for word in words(name)}
+        return list(
+            dict.fromkeys(claim for word in sorted(own) for claim in self._unused_by_word.get((namespace, word), ()))
+        )
+
+    @cached_property
+    def _unused_by_word(self) -> Mapping[tuple[str, str], Sequence[str]]:
+        return _grouped(
+            ((claim.namespace, word), claim.name) for claim in self.unused_claims for word in words(claim.name)
+        )
 
     @cached_property
     def workloads_in(self) -> Mapping[str, Sequence[K8sObject]]:
@@ -292,8 +304,10 @@ class ObjectIndex:
         named = self._targets.names.best(workload)
         if named:
             return (named,)
-        unused = {claim.name for claim in self.unused_in.get(workload.object.namespace, ())}
-        names = {*unused, *workload.claims, *workload.claim_templates}
+        unused = self.unused_in.get(workload.object.namespace, ())
+        if unused and any(claim.name != unused[0].name for claim in unused):
+            return ()
+        names = {*(claim.name for claim in unused), *workload.claims, *workload.claim_templates}
         if len(names) != 1:
             return ()
         return self.made_from(workload, names.pop()) if workload.claim_templates else tuple(names)
@@ -309,16 +323,15 @@ class ObjectIndex:
 
     def made_from(self, workload: Workload, template: str) -> tuple[str, ...]:
         """Returns names of the claims given that a StatefulSet made from a template."""
-        made = self._numbered.get(_numbered(template, workload.object.name), ())
-        return tuple(
-            dict.fromkeys(claim.name for claim in made if same_namespace(claim.namespace, workload.object.namespace))
-        )
+        made = self._numbered.get(_numbered(template, workload.object.name), {})
+        return tuple(dict.fromkeys(claim.name for claim in _within(made, workload.object.namespace)))
 
     @cached_property
-    def _numbered(self) -> Mapping[str, Sequence[K8sObject]]:
-        """Claims whose names end in a number, by their names with an N in its place."""
+    def _numbered(self) -> Mapping[str, Mapping[str, Sequence[K8sObject]]]:
+        """Claims whose names end in a number, by their names with an N in its place, and by namespace."""
         numbered = (claim for claim in self.of(_PVC) if ORDINAL.search(claim.name))
-        return _grouped((ORDINAL.sub("-N", claim.name), claim) for claim in numbered)
+        by_name = _grouped((ORDINAL.sub("-N", claim.name), claim) for claim in numbered).items()
+        return {name: _grouped((claim.namespace, claim) for claim in claims) for name, claims in by_name}
 
     def events_about(self, kind: str, namespace: str, name: str) -> Sequence[EventNote]:
         """Returns what the given events report about an object, in the order given."""
@@ -350,3 +363,10 @@ def _grouped(pairs: Iterable[tuple[_K, _V]]) -> Mapping[_K, Sequence[_V]]:
     for key, member in pairs:
         groups[key].append(member)
     return groups
+
+
+def _within(by_namespace: Mapping[str, Sequence[_V]], namespace: str) -> tuple[_V, ...]:
+    """Returns what can be in a namespace: a file may leave its own to kubectl."""
+    if not namespace:
+        return tuple(chain.from_iterable(by_namespace.values()))
+    return (*by_namespace.get(namespace, ()), *by_namespace.get("", ()))

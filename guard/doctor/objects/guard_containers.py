@@ -2,6 +2,7 @@
 
 import re
 from enum import Enum
+from functools import lru_cache
 from itertools import takewhile
 
 from guard.doctor.objects.workload import Container, Workload, clean_path, covers, filled_in
@@ -29,6 +30,7 @@ class Part(Enum):
     COMMAND = "another command"
 
 
+@lru_cache(maxsize=4096)
 def part(container: Container) -> Part | None:
     """The guard's part in a container; None for containers that are not the guard's.
 

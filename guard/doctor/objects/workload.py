@@ -41,7 +41,7 @@ class Mount:
     at: Path
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Container:
     """One container.
 
