@@ -52,20 +52,35 @@ def helm(cluster: Cluster, kubectl: Kubectl) -> Iterator[Helm]:
 
 
 def _another_binding() -> list[Object]:
-    """Keeps the API server from forgetting ConfigMaps as parameters while the chart is out: see `admission_policies`."""
-    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CONNECT"], "resources": ["pods/attach"]}
-    spec: Object = {
+    """Keeps the API server from forgetting ConfigMaps as parameters while the chart is out: see `admission_policies`.
+
+    Both kinds of policy share one watch, which ends with the bindings of the kind that began it.
+    """
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["bindings"]}
+    common: Object = {
         "paramKind": {"apiVersion": "v1", "kind": "ConfigMap"},
         "matchConstraints": {"resourceRules": [rule]},
-        "validations": [{"expression": "true"}],
+        "failurePolicy": "Ignore",
+        "matchConditions": [{"name": "never", "expression": "false"}],
     }
-    reference = {"selector": {"matchLabels": {"none": "none"}}, "parameterNotFoundAction": "Allow"}
-    bound = {"policyName": "zz-another", "validationActions": ["Audit"], "paramRef": reference}
-    kind, version = "ValidatingAdmissionPolicy", "admissionregistration.k8s.io/v1"
-    name = {"name": "zz-another"}
+    patch = {
+        "patchType": "JSONPatch",
+        "jsonPatch": {"expression": "[JSONPatch{op: 'test', path: '/kind', value: 'Never'}]"},
+    }
+    bound = {
+        "policyName": "zz-another",
+        "paramRef": {"selector": {"matchLabels": {"none": "none"}}, "parameterNotFoundAction": "Allow"},
+    }
+    specs: dict[str, Object] = {
+        "ValidatingAdmissionPolicy": {**common, "validations": [{"expression": "true"}]},
+        "ValidatingAdmissionPolicyBinding": {**bound, "validationActions": ["Audit"]},
+        "MutatingAdmissionPolicy": {**common, "reinvocationPolicy": "Never", "mutations": [patch]},
+        "MutatingAdmissionPolicyBinding": bound,
+    }
+    version = "admissionregistration.k8s.io/v1"
     return [
-        {"apiVersion": version, "kind": kind, "metadata": name, "spec": spec},
-        {"apiVersion": version, "kind": f"{kind}Binding", "metadata": name, "spec": bound},
+        {"apiVersion": version, "kind": kind, "metadata": {"name": "zz-another"}, "spec": spec}
+        for kind, spec in specs.items()
     ]
 
 
