@@ -54,6 +54,7 @@ def loss_facts(loss: Loss) -> dict[str, Any]:
         "before": loss.before,
         "known": loss.known,
         "known_lost": loss.known_lost,
+        "lost_files": loss.lost,
         "replaced": loss.replaced,
         "entries": {entry.name: [entry.before, entry.after] for entry in loss.entries[:ENTRIES]},
     }

@@ -233,7 +233,7 @@ def _content(inspection: Inspection) -> str:
     text = f'{truncate(look.path)} is "{truncate(inspection.volume)}"'
     text += f" ({look.kind.value}, {look.mount.fstype}, {look.mount.device})"
     if count is not None and count.exact:
-        text += f" with {count.files} files"
+        text += f" with {count.files} {'readable ' if count.unreadable_folders else ''}files"
     elif ledger is not None:
         text += f" with {ledger.reference.files} files at the last count ({ledger.reference.counted})"
     if loss is not None and loss.checked:
@@ -276,7 +276,7 @@ def _unreadable(inspection: Inspection) -> str:
         what = f"{count.unreadable_folders} folders cannot be read {who}"
     else:
         return f"some known files cannot be read {who}: a loss of them is not noticed"
-    return f"{what} ({named(count.unreadable)}): a loss in them is not noticed"
+    return f"{what} ({named(tuple(sorted(count.unreadable)))}): a loss in them is not noticed"
 
 
 def nested_mounts(look: Look) -> list[str]:

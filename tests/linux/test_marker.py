@@ -57,8 +57,7 @@ def _invalid(volume: Sandbox, script: str) -> None:
     os.mkdir(f"{volume.work}/elsewhere")
     volume.sh("mkdir $P/.volume-guard; cd $P/.volume-guard; " + script)
     ended = volume.guard("check", GUARD_PROBE_TIMEOUT="5s")
-    assert ended.status == 22, ended.stderr
-    assert ended.seconds < 5
+    assert ended.status == 22, ended.stderr  # 15 if reading it had hung
 
 
 @pytest.mark.parametrize("script", INVALID.values(), ids=INVALID)

@@ -40,7 +40,7 @@ def test_the_events_of_the_readme_are_those_of_the_code_with_their_severity() ->
     assert said == {event: by_name[event] for event in said}
     unsaid = {event for event in by_name if event not in said}
     assert unsaid == {
-        "volume.ok", "volume.waiting", "volume.refused", "volume.adopted", "watch.started", "watch.stopped",
+        "volume.ok", "volume.waiting", "volume.refused", "volume.adopted", "watch.started", "watch.stopped", "watch.listening",
         "usage", "internal.error",
     }  # fmt: skip
 
