@@ -182,7 +182,7 @@ class ObjectIndex:
 
     def users_of(self, claim: K8sObject) -> tuple[Workload, ...]:
         """Returns what uses a claim; the cluster's is used by what runs there, if that was given, not by a file."""
-        users = self._all_users_of(claim)
+        users = self.all_users_of(claim)
         if claim.side is Side.LIVE and claim.namespace in self._live_namespaces:
             return tuple(user for user in users if user.object.side is Side.LIVE)
         return users
@@ -192,7 +192,8 @@ class ObjectIndex:
         objects = (workload.object for workload in self._workload_of.values())
         return frozenset(obj.namespace for obj in objects if obj.side is Side.LIVE)
 
-    def _all_users_of(self, claim: K8sObject) -> tuple[Workload, ...]:
+    def all_users_of(self, claim: K8sObject) -> tuple[Workload, ...]:
+        """Returns what uses a claim of this name on either side."""
         names = dict.fromkeys((claim.name, ORDINAL.sub("-N", claim.name)))
         return tuple(user for name in names for user in _within(self._users.get(name, {}), claim.namespace))
 
@@ -236,7 +237,7 @@ class ObjectIndex:
 
     def workloads_with(self, claim: K8sObject) -> tuple[Workload, ...]:
         """Returns what uses a claim by its own right, on the claim's own side, or on the other if its side has none."""
-        users = [user for user in self._all_users_of(claim) if not self._is_made(user.object)]
+        users = [user for user in self.all_users_of(claim) if not self._is_made(user.object)]
         return tuple(user for user in users if user.object.side is claim.side) or tuple(users)
 
     def claim(self, user: Workload, name: str) -> K8sObject | None:
@@ -270,7 +271,9 @@ class ObjectIndex:
 
     @cached_property
     def _targets(self) -> TargetResolver:
-        serving = tuple(workload for workload in self.workloads if not workload.runs_to_end)
+        serving = tuple(
+            workload for workload in self.workloads if not workload.runs_to_end and not workload.has_raw_device_only
+        )
         # A finished job still bears its name: a claim that is named after it is no other workload's.
         ends = (
             workload

@@ -174,6 +174,13 @@ class Workload:
         return not waits and not self.is_past and self.replicas > 0
 
     @cached_property
+    def has_raw_device_only(self) -> bool:
+        """Whether its volumes that last are attached as raw block devices, and none is mounted: it has no path to judge."""
+        names = {name for container in self.pod.containers for name in container.devices}
+        attached = any(name in names for name, volume in self.pod.volumes.items() if volume.is_persistent)
+        return attached and not any(map(self.pod.claim_mounts, self.pod.containers))
+
+    @cached_property
     def claims(self) -> tuple[str, ...]:
         """Names of the claims that its pods use, without those that a StatefulSet makes from templates."""
         return tuple(volume.claim for volume in self.pod.volumes.values() if volume.claim)

@@ -232,7 +232,8 @@ def total(report: Report) -> str:
     given = f"{report.objects} objects ({report.live} of the cluster)"
     if not report.judged:
         found = f"{', '.join(counts)}, but " if results else ""
-        return f"{found}{report.advice} In {given}"
+        what, _, advice = report.advice.partition(": ")
+        return f"{found}{what} in {given}: {advice}"
     sentence = f"{', '.join(counts)}, {len(report.diagnosis.unknown)} unknown in {given}"
     return sentence + (f". More: guard explain {results[0].rule.id}" if results else "")
 
@@ -250,11 +251,11 @@ _RENDERED = {
 def what_is_missing(workloads: int, custom_kinds: Collection[str]) -> str:
     """Returns why no volume was judged, and what to run."""
     if workloads:
-        return "no volume was judged: nothing shows where data is kept. Give the path: guard doctor --path PATH ..."
+        return "no volume was judged: nothing shows at which path data is kept. Give it: guard doctor --path PATH ..."
     commands = dict.fromkeys(command for kind, command in _RENDERED.items() if kind in custom_kinds)
     live = f"kubectl get {EVERYTHING} -o json | guard doctor -"
-    operators = " (what an operator made of a custom resource is there too)" if custom_kinds else ""
-    return f"no workload was judged. Give what runs the pods: {'; '.join((*commands, live))}{operators}."
+    operators = " (there is also what an operator made of a custom resource)" if custom_kinds else ""
+    return f"no workload was judged: give what runs the pods: {'; '.join((*commands, live))}{operators}."
 
 
 def _wrap(report: Report, sentence: str, first: str, indent: int) -> list[str]:

@@ -57,7 +57,11 @@ _GIVEN = frozenset({"configMap", "downwardAPI", "secret", "projected", "image"})
 
 
 def _not_mounted(index: ObjectIndex) -> Iterator[Verdict]:
-    serving = [workload for workload in index.workloads if not workload.runs_to_end and applications(workload)]
+    serving = [
+        workload
+        for workload in index.workloads
+        if not (workload.runs_to_end or workload.has_raw_device_only) and applications(workload)
+    ]
     known = {id(place.workload) for place in data_places(index) if keeps(place)}
     if serving and not index.guarded and (index.path or not all(id(workload) in known for workload in serving)):
         yield _nowhere(index, serving)
@@ -116,7 +120,7 @@ def _nothing_there(index: ObjectIndex, workload: Workload, path: str) -> Finding
         place = other.object.place(*(mount.at if mount else ()))
         what = f"claim {volume.claim}" if volume and volume.claim else "a volume"
         also = (
-            f". {place} mounts {what} there: the {other.object.side.value} has it, the {_side(workload)} does not",
+            f". {place} mounts {what} there: the {_side(other)} has it, the {_side(workload)} does not",
             _apply(workload, other, path),
         )
     at = dangling[0].at if dangling else (*workload.pod.at, "containers")
