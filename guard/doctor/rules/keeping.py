@@ -72,7 +72,9 @@ def _image_volume(index: ObjectIndex) -> Iterator[Verdict]:
         if above is not None:
             message = f"the VOLUME {place.data.path} of {named} hides the claim mounted above it at {mount.path}"
         fix = f"{place.save} Then mountPath: {image.mount}"
-        yield Finding(message, place.at(mount.at), place.workload.object, fix=fix, is_guess=not keeps(place))
+        yield Finding(
+            message, place.at(mount.at), place.workload.object, fix=fix, is_guess=image.is_newest or not keeps(place)
+        )
 
 
 def _beside_claim(index: ObjectIndex) -> Iterator[Verdict]:
