@@ -83,6 +83,7 @@ def to_json(report: Report) -> str:
             "live": report.live,
             "workloads": report.judged,
         },
+        "advice": "" if report.judged else report.advice,
         "checklist": [_checklist_json(checklist) for checklist in report.checklists],
         "findings": [_result_json(result) for result in diagnosis.findings],
         "ignored": [{**_result_json(result), "reason": result.ignored} for result in diagnosis.ignored],
@@ -255,7 +256,7 @@ def what_is_missing(workloads: int, custom_kinds: Collection[str]) -> str:
     commands = dict.fromkeys(command for kind, command in _RENDERED.items() if kind in custom_kinds)
     live = f"kubectl get {EVERYTHING} -o json | guard doctor -"
     operators = " (there is also what an operator made of a custom resource)" if custom_kinds else ""
-    return f"no workload was judged: give what runs the pods: {'; '.join((*commands, live))}{operators}."
+    return f"no workload was judged: give what runs the pods: {'; '.join((*commands, live))}{operators}"
 
 
 def _wrap(report: Report, sentence: str, first: str, indent: int) -> list[str]:
