@@ -129,6 +129,7 @@ jenkinsci/blueocean                   0 /var/jenkins_home                       
 sonatype/nexus3                       0 /nexus-data                                        volume always
 sonarqube                             0 /opt/sonarqube/data                                -      if-asked parts
 registry                              0 /var/lib/registry                                  volume if-asked parts
+registry                              3 /var/lib/registry                                  -      if-asked parts
 verdaccio/verdaccio                   0 /verdaccio/storage                                 volume always
 mattermost/mattermost-team-edition    0 /mattermost/data                                   volume if-asked parts
 matrixdotorg/synapse                  0 /data                                              volume always
@@ -143,7 +144,7 @@ jellyfin/jellyfin                     0 /config                                 
 plexinc/pms-docker                    0 /config                                            volume always parts
 paperless-ngx/paperless-ngx           0 /usr/src/paperless/data                            volume always parts
 photoprism/photoprism                 0 /photoprism/storage                                -      always parts
-freshrss/freshrss                     0 /var/www/FreshRSS/data                             volume always parts
+freshrss/freshrss                     0 /var/www/FreshRSS/data                             -      always parts
 pihole/pihole                         0 /etc/pihole                                        -      always
 adguard/adguardhome                   0 /opt/adguardhome/work                              volume always
 open-webui/open-webui                 0 /app/backend/data                                  -      always parts
@@ -183,6 +184,8 @@ _PUBLIC = frozenset({
 #: Last names that say no program.
 _SAY_NOTHING = frozenset({"server", "chroma"})
 _MIRRORS = re.compile(r"docker|hub|mirror|proxy|cache|library|official")
+#: Tags of the newest version: none, `latest`, and those that name only the system of the image.
+_NEWEST = re.compile(r"|latest|(?:alpine|bookworm|bullseye|trixie|jammy|noble|focal|slim)[\w.-]*")
 _MAJOR = re.compile(r"(?:.*pg|v?)(\d{1,4})(?![0-9a-f]{5})")
 
 
@@ -231,7 +234,7 @@ def known_image(image: str) -> KnownImage | None:
     major = _MAJOR.match(tag)
     if major:
         rows = tuple(row for row in rows if row.since <= int(major[1]))[-1:]
-    elif not (digest and not tag) and "$" not in tag:
+    elif _NEWEST.fullmatch(tag) and not (digest and not tag):
         rows = tuple(row for row in rows if row.is_latest) or rows[-1:]
     newest = rows[-1]
     paths = tuple(row.path.replace("MAJOR", major[1] if major else str(row.since)) for row in rows)

@@ -66,13 +66,14 @@ def _image_volume(index: ObjectIndex) -> Iterator[Verdict]:
             continue
         mount = above or mounts[0]
         named = f"image {container.image}" + (" (no version tag: the newest version)" if image.is_newest else "")
-        message = (
-            f"{named} keeps its data in {place.data.path}; the claim is mounted at {mount.path}, which stays empty"
-        )
+        paths = " or ".join(image.paths)
+        message = f"{named} keeps its data in {paths}; the claim is mounted at {mount.path}, which stays empty"
         if above is not None:
             message = f"the VOLUME {place.data.path} of {named} hides the claim mounted above it at {mount.path}"
         fix = f"{place.save} Then mountPath: {image.mount}"
-        yield Finding(message, place.at(mount.at), place.workload.object, fix=fix, is_guess=not keeps(place))
+        yield Finding(
+            message, place.at(mount.at), place.workload.object, fix=fix, is_guess=image.is_newest or not keeps(place)
+        )
 
 
 def _beside_claim(index: ObjectIndex) -> Iterator[Verdict]:
