@@ -5,17 +5,21 @@ import os
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from guard import messages
 from guard.event import Event, EventRecord
-from guard.messages import CommandResult, EventSink, PodInfo
+from guard.fields import facts
+from guard.messages import CommandResult, EventSink, Messages
 from guard.outcome import Outcome, Severity
 from guard.probe.client import NoProgress
 from guard.probe.inspector import Inspector, is_same_mount
+from guard.probe.requests import PinRequest
 from guard.probe.writes import Accept, Adopt, Conflict, MountRef, Release, WriteHold, WriteLedger, Written, name_of
+from guard.volume.cause import Cause
 from guard.volume.hold import REASON_LIMIT, Hold
 from guard.volume.json_document import NAME_LIMIT
 from guard.volume.ledger import Ledger
@@ -35,12 +39,12 @@ class MarkerCommands:
 
     Attributes:
         inspector: Inspects the volume.
-        pod: This pod.
+        messages: Makes the log lines.
         emit: Receives the log lines.
     """
 
     inspector: Inspector
-    pod: PodInfo
+    messages: Messages
     emit: EventSink
 
     def adopt(self, replacing: str | None) -> CommandResult:
@@ -65,6 +69,8 @@ class MarkerCommands:
 
     def _attempt(self, command: Callable[[], CommandResult | None]) -> CommandResult:
         for _ in range(_ATTEMPTS):
+            with suppress(NoProgress):
+                self.inspector.ask(PinRequest(self.inspector.expected.path))
             result = command()
             if result is not None:
                 return result
@@ -101,7 +107,7 @@ class MarkerCommands:
 
             return self._declare(inspection, Event.VOLUME_ADOPTED, marker.marker_id, None, request)
         lost = _has(inspection, Outcome.DATA_LOST)
-        message = messages.adopted_already(inspection)
+        message = self.messages.adopted_already(inspection)
         return self._done(Event.VOLUME_ADOPTED, inspection, message, {}, Severity.WARNING if lost else None)
 
     def _accept(self) -> CommandResult | None:
@@ -183,7 +189,7 @@ class MarkerCommands:
             return self._refused(inspection)
         if _is_marker_only(inspection):
             return self._failed(inspection, _NO_RENAME)
-        by = self.pod.pod or f"{os.uname().nodename} (uid {os.geteuid()})"
+        by = self.messages.pod.pod or f"{os.uname().nodename} (uid {os.geteuid()})"
         hold = Hold(by[:NAME_LIMIT], _now().text, reason[:REASON_LIMIT])
         assert look.mount is not None
         written = self._write(WriteHold(MountRef(look.path, look.mount.mount_id, look.root_inode), hold, over))
@@ -210,8 +216,8 @@ class MarkerCommands:
             generation=last.generation + 1 if last else 1,
             reference=declared_reference(count, now),
             written=now.text,
-            pod=self.pod.pod,
-            node=self.pod.node,
+            pod=self.messages.pod.pod,
+            node=self.messages.pod.node,
         )
 
     def _failed(self, inspection: Inspection, fault: ProbeFault) -> CommandResult:
@@ -229,13 +235,13 @@ class MarkerCommands:
         fields: dict[str, Any],
         severity: Severity | None = None,
     ) -> CommandResult:
-        every = {**messages.facts(inspection), **fields, **self.pod.fields()}
+        every = {**facts(inspection), **fields, **self.messages.pod.fields()}
         operation = os.urandom(8).hex()
         self.emit(EventRecord(event, message, severity or event.severity, every, operation, first=True, last=True))
         return CommandResult(Outcome.OK, f"ok: {message}\n")
 
     def _refused(self, inspection: Inspection) -> CommandResult:
-        record, result = messages.refusal(_to_be_written(inspection), self.pod, datetime.now(UTC))
+        record, result = self.messages.refusal(_to_be_written(inspection), datetime.now(UTC))
         self.emit(replace(record, operation=os.urandom(8).hex(), first=True))
         return result
 
@@ -246,10 +252,6 @@ _UNMARKED = frozenset({Outcome.MARKER_MISSING, Outcome.MARKER_INVALID})
 #: A wipe is not laundered, and nothing is written on what refuses every write.
 _NO_RENAME = ProbeFault(errno.ENOSYS, "renaming .volume-guard/ledger.json", writing=True)
 _BLOCKING = (Outcome.READ_ONLY, Outcome.DATA_LOST)
-_MAKE_WRITABLE = (
-    "Run it where the volume is mounted writable, or check the disk (a file system turns read-only after errors: dmesg on "
-    "the node)."
-)
 #: The shortest start of a broken marker's SHA-256 that names it.
 _SHORTEST_PREFIX = 6
 
@@ -257,7 +259,7 @@ _SHORTEST_PREFIX = 6
 def _to_be_written(inspection: Inspection) -> Inspection:
     """The inspection for a command that writes: reading is never enough for it."""
     findings = tuple(
-        replace(one, instead=_MAKE_WRITABLE) if one.outcome is Outcome.READ_ONLY else one
+        replace(one, cause=Cause.READ_ONLY_FOR_COMMAND) if one.cause is Cause.READ_ONLY else one
         for one in inspection.judgement.findings
     )
     return replace(inspection, judgement=replace(inspection.judgement, findings=findings))

@@ -14,8 +14,9 @@ from guard.arguments import Arguments
 from guard.check import Gate
 from guard.event import EventRecord
 from guard.exits import ExecApp
-from guard.messages import CommandResult, PodInfo
+from guard.messages import CommandResult, Messages
 from guard.outcome import Outcome
+from guard.pod import PodInfo
 from guard.probe.client import ProbeClient, ProberFailed
 from guard.probe.inspector import Inspector
 from guard.probe.process import Prober
@@ -232,10 +233,14 @@ class VolumeCommand:
     def _execute(self, found: VolumeSettings, line: _CommandLine, inspector: Inspector) -> CommandResult:
         pod, extras = PodInfo(found.pod, found.node, found.namespace), line.arguments.extras
         if isinstance(found, CheckSettings):
-            return Gate(inspector, found.wait, found.enforce, pod, self._emit, line.warnings).run()
+            if not found.enforce and not line.app:
+                # This container ends at once: commands are run in the watcher's.
+                pod = replace(pod, container="volume-guard-watch")
+            messages = Messages(inspector.expected, pod)
+            return Gate(inspector, found.wait, found.enforce, messages, self._emit, line.warnings).run()
         from guard.adopt import MarkerCommands  # noqa: PLC0415 - the gate needs none of it
 
-        commands = MarkerCommands(inspector, pod, self._emit)
+        commands = MarkerCommands(inspector, Messages(inspector.expected, pod), self._emit)
         if self._command == "adopt":
             return commands.adopt(extras.get("replace"))
         if self._command == "hold":

@@ -5,9 +5,7 @@ import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from guard import messages
-from guard.event import EventRecord
-from guard.messages import CommandResult, EventSink, PodInfo
+from guard.messages import UNWATCHED, CommandResult, EventSink, Messages, ledger_not_renewed
 from guard.outcome import Outcome
 from guard.probe.client import NoProgress
 from guard.probe.inspector import Inspector
@@ -38,7 +36,7 @@ class Gate:
         inspector: Inspects the volume.
         wait: GUARD_WAIT, in seconds.
         enforce: GUARD_ENFORCE; where it is off, nothing is waited for, and the application starts anyway.
-        pod: This pod.
+        messages: Makes the log lines.
         emit: Receives the log lines.
         warnings: What the settings gave reason to report, as clauses.
     """
@@ -46,7 +44,7 @@ class Gate:
     inspector: Inspector
     wait: float
     enforce: bool
-    pod: PodInfo
+    messages: Messages
     emit: EventSink
     warnings: tuple[str, ...] = ()
 
@@ -59,18 +57,19 @@ class Gate:
         """
         operation = os.urandom(8).hex()
         inspection, first = self._wait(operation)
-        broken = messages.ledger_invalid(inspection, self.pod, operation, first=first)
+        broken = self.messages.ledger_invalid(inspection.look)
         if broken is not None:
-            self.emit(broken)
+            self.emit(replace(broken, operation=operation, first=first))
             first = False
-        if inspection.judgement.outcome is Outcome.OK:
-            now = datetime.now(UTC)
-            warnings = (*self._renew(inspection, now), *self.warnings)
-            passed = messages.passed(inspection, self.pod, now, warnings)
-            self.emit(replace(passed, operation=operation, first=first))
-            return CommandResult(Outcome.OK, f"ok: {passed.message}\n")
         now = datetime.now(UTC)
-        record, result = messages.refusal(inspection, self.pod, now, enforced=self.enforce, warnings=self.warnings)
+        if inspection.judgement.outcome is Outcome.OK:
+            warnings = (*self._renew(inspection, now), *self.warnings)
+            record = self.messages.passed(inspection, now, warnings)
+            result = CommandResult(Outcome.OK, f"ok: {record.message}\n")
+        else:
+            record, result = self.messages.refusal(
+                inspection, now, "this start", enforced=self.enforce, warnings=self.warnings
+            )
         self.emit(replace(record, operation=operation, first=first))
         return result
 
@@ -93,15 +92,12 @@ class Gate:
             if not judgement.may_recover(inspection.look) or now >= until:
                 break
             if judgement.outcome not in waited_for:  # once for each: what fixes the one does not fix the other
-                self.emit(self._waiting(inspection, until - now, operation, first=not waited_for))
+                record = self.messages.waiting(inspection, until - now)
+                self.emit(replace(record, operation=operation, first=not waited_for))
                 waited_for.add(judgement.outcome)
             pause = min(_LONGEST_PAUSE, max(_PAUSE, _BUSY_SHARE * (now - began)))
             self.inspector.pause(min(pause, until - now))
         return inspection, not waited_for
-
-    def _waiting(self, inspection: Inspection, left: float, operation: str, *, first: bool) -> EventRecord:
-        record = messages.waiting(inspection, self.pod, datetime.now(UTC), left)
-        return replace(record, operation=operation, first=first)
 
     def _renew(self, inspection: Inspection, now: datetime) -> tuple[str, ...]:
         """Writes the ledger where no watcher does and the count was exact; returns why that failed, as a clause."""
@@ -110,7 +106,7 @@ class Gate:
             return ()
         if not isinstance(look.marker, Marker) or (look.ledger is not None and last is None):
             return ()
-        if last and (last.incident or now.timestamp() - seconds_of(last.written) < messages.UNWATCHED):
+        if last and (last.incident or now.timestamp() - seconds_of(last.written) < UNWATCHED):
             return ()
         reference, checks = last.reference if last else None, inspection.checked.checks if inspection.checked else {}
         rule = self.inspector.expected.loss
@@ -122,12 +118,12 @@ class Gate:
             generation=generation,
             reference=new_reference(reference, count, at, states),
             written=at.text,
-            pod=self.pod.pod,
-            node=self.pod.node,
+            pod=self.messages.pod.pod,
+            node=self.messages.pod.node,
         )
         mount = MountRef(look.path, count.mount_id, count.root_inode)
         try:
             written = self.inspector.ask(WriteLedger(mount, ledger, generation))
         except NoProgress:
             written = ProbeFault(0, "writing its ledger")
-        return messages.ledger_not_renewed(written) if isinstance(written, ProbeFault) else ()
+        return ledger_not_renewed(written) if isinstance(written, ProbeFault) else ()

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from guard import messages
 from guard.event import Event, EventRecord
-from guard.messages import CommandResult, more
+from guard.messages import CommandResult
 from guard.outcome import Outcome, Severity
 from guard.report import termination
-from guard.report.log import Format, Log
-from guard.report.text import truncate
+from guard.report.log import Log
+from guard.report.text import Format, truncate
 
 if TYPE_CHECKING:
     from guard.settings import Reporting
@@ -44,10 +45,10 @@ def report_usage(problems: Sequence[str], reporter: "Reporting | ReportTo") -> i
         EventRecord(Event.USAGE, message, outcome.severity, fields, run_id(), first=True, last=True)
     )
     many = f"{len(problems)} settings or arguments are wrong." if len(problems) > 1 else f"{problems[0]}."
-    lines = [f"volume-guard cannot run (exit {outcome.status}, {outcome.label}): {many}"]
-    lines += [f"  {number}. {problem}" for number, problem in enumerate(problems, start=1) if len(problems) > 1]
-    lines += [f"  what to do: {outcome.value.remedy}", f"  {more(outcome)}"]
-    termination.write(reporter.termination_log, "\n".join(lines) + "\n")
+    first = f"volume-guard cannot run (exit {outcome.status}, {outcome.label}): {many}"
+    lines = [f"{number}. {problem}" for number, problem in enumerate(problems, start=1) if len(problems) > 1]
+    lines.append(f"what to do: {outcome.value.remedy}")
+    termination.write(reporter.termination_log, messages.termination(first, lines, outcome))
     return outcome.status
 
 
@@ -70,7 +71,8 @@ def report_bug(trace: str, reporter: "Reporting | ReportTo", last: EventRecord |
         EventRecord(Event.INTERNAL_ERROR, message, outcome.severity, fields, operation, first=not goes_on, last=True)
     )
     first = f"volume-guard failed (exit {outcome.status}, {outcome.label}): {truncate(found, 1024)}."
-    result = CommandResult(outcome, f"{first}\n  what to do: {outcome.value.remedy}\n  {more(outcome)}\n")
+    lines = [f"what to do: {outcome.value.remedy}"]
+    result = CommandResult(outcome, messages.termination(first, lines, outcome))
     termination.write(reporter.termination_log, result.message)
     return result
 

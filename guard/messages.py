@@ -1,27 +1,32 @@
-"""Words for a judgement: the sentence of a refusal, the text of a termination message, the fields of a line."""
+"""Every sentence of the gate and the commands: log lines and termination messages. Pure; what causes mean is in `advice`."""
 
 import errno
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from guard.advice.case import Advice, entries_lost, holder, named, who_looked
+from guard.advice.table import advise
 from guard.event import Event, EventRecord
+from guard.fields import facts
 from guard.outcome import Outcome, Severity
-from guard.report.text import printable, truncate
+from guard.pod import PodInfo
+from guard.report.text import truncate
 from guard.volume.hold import Hold
 from guard.volume.ledger import Ledger
-from guard.volume.loss import Loss, Verdict
 from guard.volume.marker import Marker
-from guard.volume.observation import FileCount, Identity, InvalidDocument, Look, ProbeFault
+from guard.volume.observation import FileCount, InvalidDocument, Look, ProbeFault
 from guard.volume.timestamp import lasted, seconds_of
-from guard.volume.verdict import Inspection, ledger_warning, usable_ledger
+from guard.volume.verdict import Concern, Expectation, Inspection, hidden_by, ledger_warning, usable_ledger
 
-#: Entries that are named in a line, and in a sentence.
-ENTRIES = 20
-_LARGEST = 4
 #: Seconds after which a ledger shows that no watcher runs: one writes it at least every 15 minutes.
 UNWATCHED = 16 * 60
+#: Bytes of a termination message that the kubelet keeps, and the longest line of one, in characters.
+_TERMINATION_LIMIT = 4096
+_LINE_LIMIT = 700
+#: `kubectl describe pod` prints the fields of a container six columns in: what follows the first line is deeper.
+_INDENT = " " * 8
 
 NEVER_SEEN = "This watcher has not seen its volume yet."
 MARKER_GONE = (
@@ -33,19 +38,7 @@ CHECK_REPLACED = (
     "Check claimName in the applied object, and the node's mount. Only if this volume is meant to be here from now on: "
     "guard accept."
 )
-
-
-@dataclass(frozen=True)
-class PodInfo:
-    """Where this guard runs, from the downward API; None where it is not told."""
-
-    pod: str | None = None
-    node: str | None = None
-    namespace: str | None = None
-
-    def fields(self) -> dict[str, Any]:
-        """For every log line."""
-        return {"pod": self.pod, "node": self.node, "namespace": self.namespace}
+_OBSERVE_ONLY = "observe only: the application starts anyway. With enforcement this pod would not start"
 
 
 @dataclass(frozen=True)
@@ -61,98 +54,168 @@ class CommandResult:
     message: str
 
 
-#: Takes happenings: the log, and whoever else listens.
+#: Receives log lines.
 EventSink = Callable[[EventRecord], None]
 
 
-def refusal(
-    inspection: Inspection, pod: PodInfo, now: datetime, *, enforced: bool = True, warnings: tuple[str, ...] = ()
-) -> tuple[EventRecord, CommandResult]:
-    """Returns a refusal for the log and for `kubectl describe pod`.
+@dataclass(frozen=True)
+class Messages:
+    """What the gate and the commands report of one volume.
 
-    Args:
-        inspection: What was judged.
+    Attributes:
+        expected: What the settings ask of the volume.
         pod: This pod.
-        now: The time.
-        enforced: Whether the application does not start; otherwise the guard only observes.
-        warnings: What the settings gave reason to report, as clauses.
     """
-    commands, outcome = remedies(inspection, pod), inspection.judgement.outcome
-    message = sentence(inspection) + advice(commands)
-    unwatched = _unwatched(inspection, now)
-    if unwatched and outcome is Outcome.DATA_LOST:
-        message = f"{message} {unwatched[0].upper()}{unwatched[1:]}."
-    fields = judged(inspection, pod)
-    severity = outcome.severity
-    if not enforced:
-        severity = Severity.WARNING
-        message = f"Observe only: the application starts anyway. With enforcement this pod would not start. {message}"
-        fields |= {"enforced": False}
-    if warnings:
-        message += f" Also, {'; '.join(warnings)}."
-        fields |= {"warnings": list(warnings)}
-    record = EventRecord(Event.VOLUME_REFUSED, message, severity, fields, last=True)
-    return record, CommandResult(outcome, termination(inspection, commands))
 
+    expected: Expectation
+    pod: PodInfo
 
-def waiting(inspection: Inspection, pod: PodInfo, now: datetime, left: float) -> EventRecord:
-    """Returns the line of a gate that waits for the volume to recover."""
-    del now
-    message = f"Waiting up to {left:.0f} s: {sentence(inspection)}{advice(remedies(inspection, pod))}"
-    return EventRecord(Event.VOLUME_WAITING, message, Severity.INFO, judged(inspection, pod))
+    def refusal(
+        self,
+        inspection: Inspection,
+        now: datetime,
+        refused: str = "this command",
+        *,
+        enforced: bool = True,
+        warnings: tuple[str, ...] = (),
+    ) -> tuple[EventRecord, CommandResult]:
+        """Returns a refusal for the log and for `kubectl describe pod`.
 
+        Args:
+            inspection: What was judged.
+            now: The time.
+            refused: What is refused.
+            enforced: Whether it really is; otherwise the guard only observes.
+            warnings: What the settings gave reason to report, as clauses.
+        """
+        every = self._advice(inspection)
+        outcome, unwatched = every[0].outcome, _unwatched(inspection, now)
+        extra = [unwatched] if unwatched and outcome is Outcome.DATA_LOST else []
+        extra += warnings
+        message = _sentence(every, extra)
+        fields = self._fields(inspection, every)
+        if not enforced:
+            message = f"{_OBSERVE_ONLY[0].upper()}{_OBSERVE_ONLY[1:]}. {message}"
+            fields |= {"enforced": False}
+            extra.append(_OBSERVE_ONLY)
+        if warnings:
+            fields |= {"warnings": list(warnings)}
+        severity = outcome.severity if enforced else Severity.WARNING
+        record = EventRecord(Event.VOLUME_REFUSED, message, severity, fields, last=True)
+        verb = "refused" if enforced else "would refuse"
+        first = f"volume-guard {verb} {refused} (exit {outcome.status}, {outcome.label}): {every[0].headline}."
+        return record, CommandResult(outcome, termination(first, _lines(inspection.look, every, extra), outcome))
 
-def ledger_invalid(inspection: Inspection, pod: PodInfo, operation: str, *, first: bool) -> EventRecord | None:
-    """Returns the line of a ledger that can't be used; None where there is none or it can."""
-    broken, path = ledger_warning(inspection.look), inspection.look.path
-    if not broken:
-        return None
-    message = (
-        f"The ledger of {path} is not used: {truncate(broken, 512)}. What the volume held before is not known, so only "
-        "GUARD_MIN_FILES protects it until the watcher or guard accept writes a new ledger."
-    )
-    fields = {"path": path, "reason": broken, **pod.fields()}
-    return EventRecord(Event.LEDGER_INVALID, message, Event.LEDGER_INVALID.severity, fields, operation, first=first)
+    def waiting(self, inspection: Inspection, left: float) -> EventRecord:
+        """Returns the line of a gate that waits for the volume to recover."""
+        every = self._advice(inspection)
+        message = f"Waiting up to {left:.0f} s: {_sentence(every, [])}"
+        return EventRecord(Event.VOLUME_WAITING, message, Severity.INFO, self._fields(inspection, every))
 
+    def ledger_invalid(self, look: Look) -> EventRecord | None:
+        """Returns the line of a ledger that can't be used; None where there is none or it can."""
+        broken = ledger_warning(look)
+        if not broken:
+            return None
+        message = (
+            f"The ledger of {truncate(look.path)} is not used: {truncate(broken, 512)}. What the volume held before is not "
+            "known: only GUARD_MIN_FILES protects it until the watcher or guard accept writes a new ledger."
+        )
+        fields = {"path": look.path, "reason": broken, **self.pod.fields()}
+        return EventRecord(Event.LEDGER_INVALID, message, Event.LEDGER_INVALID.severity, fields)
 
-def passed(inspection: Inspection, pod: PodInfo, now: datetime, warnings: tuple[str, ...]) -> EventRecord:
-    """Returns the line that answers "did my data survive the restart?"."""
-    look, count, loss = inspection.look, inspection.count, inspection.judgement.loss
-    assert look.mount is not None
-    ledger = usable_ledger(look)
-    parts = [
-        f'{look.path} is "{truncate(inspection.volume)}" ({look.kind.value}, {look.mount.fstype}, {look.mount.device})'
-    ]
-    fields = {**facts(inspection), **pod.fields(), "outcome": Outcome.OK.label, "status": Outcome.OK.status}
-    if count is not None and count.exact:
-        parts[0] += f" with {count.files} files"
-    elif ledger is not None:
-        parts[0] += f" with {ledger.reference.files} files at the last count, {ledger.reference.counted}"
-    if loss is not None and loss.checked:
-        parts.append(f"{loss.kept} of {loss.checked} known files that were checked are there")
-    if ledger is None or not ledger.reference.files:
-        parts.append("nothing is protected yet: files are protected once they are there and counted")
-    if ledger is not None:
-        seen = f"last seen {ledger.written} by {truncate(ledger.pod or 'a guard')}"
-        if ledger.node:
-            seen += f" on {truncate(ledger.node)}"
-        if ledger.node and pod.node:
-            fields["node_changed"] = ledger.node != pod.node
-            seen += f", now on {truncate(pod.node)}" if fields["node_changed"] else ", the same node"
-        parts.append(seen)
+    def passed(self, inspection: Inspection, now: datetime, warnings: tuple[str, ...]) -> EventRecord:
+        """Returns the line that answers "did my data survive the restart?"."""
+        ledger = usable_ledger(inspection.look)
+        fields = {**facts(inspection), **self.pod.fields(), "outcome": Outcome.OK.label, "status": Outcome.OK.status}
+        parts = [_content(inspection)]
+        if ledger is None or not ledger.reference.files:
+            parts.append("nothing is protected yet: files are protected as soon as they were counted")
+        if ledger is not None:
+            seen = f"last seen {ledger.written} by {truncate(ledger.pod or 'a guard')}"
+            seen += f" on {truncate(ledger.node)}" if ledger.node else ""
+            if ledger.node and self.pod.node:
+                fields["node_changed"] = ledger.node != self.pod.node
+                seen += f", now on {truncate(self.pod.node)}" if fields["node_changed"] else ", the same node"
+            parts.append(seen)
         unwatched = _unwatched(inspection, now)
         parts += [unwatched] if unwatched else []
-    parts += nested_mounts(look)
-    every = [*inspection.judgement.warnings, *warnings]
-    if loss is not None and inspection.judgement.shrunk:
-        named = entries_lost(loss)
-        after = f", {loss.after} are there now" if loss.after is not None else ""
-        shrink = f"{loss.known_lost} of {loss.known} known files are gone (it had {loss.before} files{after})"
-        every.insert(0, shrink + (f": {named}" if named else ""))
-    if every:
-        fields["warnings"] = every
-    severity = Severity.WARNING if every else Severity.INFO
-    return EventRecord(Event.VOLUME_OK, "; ".join([*parts, *every]) + ".", severity, fields, last=True)
+        parts += nested_mounts(inspection.look)
+        every = [*concerns(inspection), *warnings]
+        if every:
+            fields["warnings"] = every
+        severity = Severity.WARNING if every else Severity.INFO
+        return EventRecord(Event.VOLUME_OK, "; ".join([*parts, *every]) + ".", severity, fields, last=True)
+
+    def adopted_already(self, inspection: Inspection) -> str:
+        """Returns the sentence of a volume that `adopt` leaves as it is."""
+        path, outcome = truncate(inspection.look.path), inspection.judgement.outcome
+        done = f"{path} is adopted already; nothing was written."
+        if outcome is Outcome.OK:
+            return done
+        return (
+            f"{done} But guard check refuses it with exit {outcome.status}: {_sentence(self._advice(inspection), [])}"
+        )
+
+    def _advice(self, inspection: Inspection) -> tuple[Advice, ...]:
+        findings = inspection.judgement.findings
+        return tuple(advise(self.expected, inspection.look, one, self.pod, inspection.count) for one in findings)
+
+    def _fields(self, inspection: Inspection, every: tuple[Advice, ...]) -> dict[str, Any]:
+        first, *rest = every
+        return {
+            **facts(inspection),
+            **self.pod.fields(),
+            "outcome": first.outcome.label,
+            "status": first.outcome.status,
+            "also": [other.outcome.label for other in rest] or None,
+            "remedy": list(first.commands) or None,
+        }
+
+
+def _sentence(every: tuple[Advice, ...], extra: list[str]) -> str:
+    """A refusal in one line: outcome, what was found, what was expected, what to do."""
+    first, *rest = every
+    parts = [f"{first.outcome.label}: {first.found}, expected {first.expected}."]
+    parts += [f"{clause[0].upper()}{clause[1:]}." for clause in extra]
+    parts.append(first.in_one_line)
+    if rest:
+        parts.append(f"Also: {', '.join(other.outcome.label for other in rest)}.")
+    return " ".join(parts)
+
+
+def _lines(look: Look, every: tuple[Advice, ...], extra: list[str]) -> list[str]:
+    """A refusal as lines below the first."""
+    first, *rest = every
+    mount = look.mount
+    where = ""
+    if mount is not None:
+        where = f" ({look.kind.value}, {mount.fstype}, device {mount.device}, mounted at {truncate(mount.mount_point)})"
+    return [
+        f"checked: {truncate(look.path)}{where}",
+        f"found: {first.found}",
+        f"expected: {first.expected}",
+        *(f"note: {clause}" for clause in extra),
+        *(f"{number}. {step}" for number, step in enumerate(first.steps, start=1)),
+        *(f"also: {other.outcome.label}: {other.headline}" for other in rest),
+    ]
+
+
+def termination(first: str, lines: Sequence[str], outcome: Outcome) -> str:
+    """Returns a termination message: a line that stands alone, what follows indented, the runbook's address last.
+
+    Args:
+        first: The first line.
+        lines: What follows, the least important last.
+        outcome: Whose runbook it is.
+    """
+    below = [f"{_INDENT}{truncate(line, _LINE_LIMIT)}" for line in lines]
+    last = f"{_INDENT}more: guard explain {outcome.label}, or {outcome.runbook}"
+    while True:
+        text = "\n".join([truncate(first, _LINE_LIMIT), *below, last, ""])
+        if len(text.encode("utf-8", "backslashreplace")) <= _TERMINATION_LIMIT:
+            return text
+        below.pop()
 
 
 def _unwatched(inspection: Inspection, now: datetime) -> str:
@@ -162,20 +225,70 @@ def _unwatched(inspection: Inspection, now: datetime) -> str:
     return f"no watcher saw this volume for {lasted(age)}" if age > UNWATCHED else ""
 
 
+def _content(inspection: Inspection) -> str:
+    """Which volume it is, how many files it has, and how much of the sample is there."""
+    look, count, loss = inspection.look, inspection.count, inspection.judgement.loss
+    assert look.mount is not None
+    ledger = usable_ledger(look)
+    text = f'{truncate(look.path)} is "{truncate(inspection.volume)}"'
+    text += f" ({look.kind.value}, {look.mount.fstype}, {look.mount.device})"
+    if count is not None and count.exact:
+        text += f" with {count.files} files"
+    elif ledger is not None:
+        text += f" with {ledger.reference.files} files at the last count ({ledger.reference.counted})"
+    if loss is not None and loss.checked:
+        text += f"; {loss.kept} of {loss.checked} known files that were checked are there"
+    return text
+
+
+def concerns(inspection: Inspection) -> list[str]:
+    """Returns what a pass must be reported with, as clauses."""
+    return [clause for concern in inspection.judgement.concerns for clause in _concern(concern, inspection)]
+
+
+def _concern(concern: Concern, inspection: Inspection) -> Iterator[str]:
+    look, loss, path = inspection.look, inspection.judgement.loss, truncate(inspection.look.path)
+    if concern is Concern.SHRUNK:
+        assert loss is not None
+        after = f", {loss.after} are there now" if loss.after is not None else ""
+        largest = entries_lost(loss)
+        yield f"{loss.known_lost} of {loss.known} known files are gone (it had {loss.before} files{after})" + (
+            f": {largest}" if largest else ""
+        )
+    elif concern is Concern.NO_SPACE:
+        yield f"{path} is full: no space or quota is left, and writes fail or cut files"
+    elif concern is Concern.NO_INODES:
+        used = look.space.used_inodes if look.space else 0
+        yield f"{path} has no free inodes ({used} are used): no new file can be created, though space is free"
+    elif concern is Concern.UNTRIED:
+        yield f"{who_looked(look.identity)} cannot write in {path}/.volume-guard: whether the volume is writable is not known"
+    elif concern is Concern.UNREADABLE:
+        yield _unreadable(inspection)
+    else:
+        yield f"mounts at {named(hidden_by(look))} hide known files: unmount them"
+
+
+def _unreadable(inspection: Inspection) -> str:
+    count, who = inspection.count, f"by uid {inspection.look.identity.uid}"
+    if count is not None and count.unreadable_entries:
+        what = f"{count.unreadable_entries} of {count.entry_count} entries cannot be read {who}"
+    elif count is not None and count.unreadable_folders:
+        what = f"{count.unreadable_folders} folders cannot be read {who}"
+    else:
+        return f"some known files cannot be read {who}: a loss of them is not noticed"
+    return f"{what} ({named(tuple(sorted(count.unreadable)))}): a loss in them is not noticed"
+
+
+def nested_mounts(look: Look) -> list[str]:
+    """Returns that other mounts lie below the path, as a clause; an empty list where none do."""
+    return [f"other mounts below it are not counted: {named(look.nested)}"] if look.nested else []
+
+
 def ledger_not_renewed(fault: ProbeFault) -> tuple[str, ...]:
     """Returns why a gate could not renew the ledger, as a clause; nothing where it is reported otherwise or never works."""
-    if fault.full or fault.number == errno.ENOSYS:
+    if fault.full or fault.denied or fault.number == errno.ENOSYS:
         return ()
     return (f"its ledger could not be renewed: {fault.code} while {fault.doing}",)
-
-
-def adopted_already(inspection: Inspection) -> str:
-    """Returns the sentence of a volume that `adopt` leaves as it is."""
-    path, outcome = inspection.look.path, inspection.judgement.outcome
-    done = f"{path} is adopted already; nothing was written."
-    if outcome is Outcome.OK:
-        return done
-    return f"{done} But guard check refuses it (exit {outcome.status}): {sentence(inspection)}"
 
 
 def declared(
@@ -208,199 +321,18 @@ def declared(
     elif event is not Event.VOLUME_ADOPTED:
         before = f" (before: {last.reference.files})" if last else ""
         done += f": {count.files} files are the new reference{before}, generation {written.generation}"
-    return f"{inspection.look.path} {done}."
-
-
-def _holder(hold: Hold | InvalidDocument) -> str:
-    if isinstance(hold, InvalidDocument):
-        return f"by a hold that can't be read ({hold.reason})"
-    return f'by {truncate(hold.by)} since {hold.since}: "{truncate(hold.reason)}"'
+    return f"{truncate(inspection.look.path)} {done}."
 
 
 def held_already(look: Look) -> str:
     """Returns the sentence of a hold that is not replaced."""
-    assert look.hold is not None
     return (
-        f"{look.path} is held already, {_holder(look.hold)}. Nothing was written, your reason neither. To replace that "
-        "hold: guard hold --over REASON"
+        f"{truncate(look.path)} is held already, {holder(look.hold)}. Nothing was written, your reason neither. To replace "
+        "that hold: guard hold --over REASON"
     )
 
 
 def held(look: Look, hold: Hold) -> str:
     """Returns the sentence of a hold that was written."""
-    before = f" This replaces the hold {_holder(look.hold)}." if look.hold is not None else ""
-    return f'{look.path} is held: "{truncate(hold.reason)}".{before} The gate refuses until: guard release'
-
-
-def judged(inspection: Inspection, where: PodInfo) -> dict[str, Any]:
-    """The fields of a line about a volume that is not right."""
-    outcomes = [finding.outcome for finding in inspection.judgement.findings]
-    return {
-        **facts(inspection),
-        **where.fields(),
-        "outcome": outcomes[0].label,
-        "status": outcomes[0].status,
-        "also": [outcome.label for outcome in outcomes[1:]] or None,
-        "remedy": list(remedies(inspection, where)) or None,
-    }
-
-
-def sentence(inspection: Inspection) -> str:
-    """A refusal in one line: outcome, what was found, what was expected, what to do."""
-    finding = inspection.judgement.findings[0]
-    parts = [f"{finding.outcome.label}: {finding.found}, expected {finding.expected.removeprefix('expected ')}."]
-    parts.append(finding.remedy)
-    if finding.hint:
-        parts.append(finding.hint)
-    rest = [other.outcome.label for other in inspection.judgement.findings[1:]]
-    if rest:
-        parts.append(f"Also: {', '.join(rest)}.")
-    return " ".join(parts)
-
-
-def termination(inspection: Inspection, commands: tuple[str, ...]) -> str:
-    """A refusal as `kubectl describe pod` shows it.
-
-    Args:
-        inspection: What was judged.
-        commands: Lines that a person can run to mend it.
-    """
-    finding = inspection.judgement.findings[0]
-    look = inspection.look
-    lines = [
-        finding.outcome.label,
-        f"looked at: {look.path}{_mount(look)}",
-        f"found: {finding.found}",
-        f"expected: {finding.expected.removeprefix('expected ')}",
-        f"what to do: {finding.remedy}",
-    ]
-    if finding.hint:
-        lines.append(finding.hint)
-    lines += [f"  {command}" for command in commands]
-    lines += [f"also: {other.outcome.label}: {other.found}" for other in inspection.judgement.findings[1:]]
-    lines.append(more(finding.outcome))
-    return "\n".join(printable(line) for line in lines) + "\n"
-
-
-def more(outcome: Outcome) -> str:
-    """Where to read on, with a shell and without: the last line of a termination message."""
-    return f"more: guard explain {outcome.label}, or {outcome.runbook}"
-
-
-def _mount(look: Look) -> str:
-    mount = look.mount
-    if mount is None:
-        return ""
-    return f" ({look.kind.value}, {mount.fstype}, device {mount.device}, mounted at {mount.mount_point})"
-
-
-def advice(commands: tuple[str, ...]) -> str:
-    """Lines to be run one after the other, behind the sentences that say when they are right; empty for none.
-
-    They are called by what they do, not by what they are good for: whether that is right, the reader has to judge.
-    """
-    if not commands:
-        return ""
-    doing = ", then ".join(command.rpartition(" -- ")[2] for command in commands)
-    aim = f"run {doing}" if " -- " in commands[0] else "delete the pod"
-    return f" To {aim}: {', then: '.join(commands)}"
-
-
-def remedies(inspection: Inspection, where: PodInfo) -> tuple[str, ...]:
-    """The exact lines that would mend it, in their order, to be run from outside the pod; empty where none would."""
-    outcome = inspection.judgement.outcome
-    pod = where.pod or "POD"
-    namespace = f"-n {where.namespace} " if where.namespace else ""
-    container = f"-c {inspection.look.container} " if inspection.look.container else ""
-    commands = () if inspection.look.read_only else _commands(inspection)
-    if commands:
-        return tuple(f"kubectl exec {namespace}{pod} {container}-- guard {command}" for command in commands)
-    fault = inspection.look.fault
-    answers = fault is not None and (fault.in_place or fault.denied)
-    if outcome is Outcome.NODE_DISK or (outcome is Outcome.UNREACHABLE and not answers):
-        # Never for what dies with the pod: an application that runs beside a guard that only observes has its data there.
-        return (f"kubectl delete pod {namespace}{pod}",)
-    return ()
-
-
-def _commands(inspection: Inspection) -> tuple[str, ...]:
-    judgement, marker = inspection.judgement, inspection.look.marker
-    outcome, outcomes = judgement.outcome, {finding.outcome for finding in judgement.findings}
-    if outcome is Outcome.HELD:
-        return ("release",)
-    lost = judgement.loss is not None and judgement.loss.acceptable
-    accepted = ("accept",) if lost else ()
-    if outcome is Outcome.DATA_LOST and not lost:
-        return ()
-    if outcome in {Outcome.MARKER_MISSING, Outcome.DATA_LOST} and Outcome.MARKER_MISSING in outcomes:
-        return (*accepted, "adopt")
-    if lost and isinstance(marker, InvalidDocument) and outcome is Outcome.DATA_LOST:
-        return (*accepted, f"adopt --replace {marker.digest}")
-    return accepted if outcome is Outcome.DATA_LOST else ()
-
-
-def entries_lost(loss: Loss) -> str:
-    """Returns the entries that lost most, as a clause; empty where none did."""
-    return ", ".join(f"{truncate(one.name)} {one.before} to {one.after}" for one in loss.entries[:_LARGEST])
-
-
-def nested_mounts(look: Look) -> list[str]:
-    """Returns that other mounts lie below the path, as a clause; an empty list where none do."""
-    if not look.nested:
-        return []
-    names = ", ".join(map(truncate, look.nested[:_LARGEST]))
-    more = f" and {len(look.nested) - _LARGEST} more" if len(look.nested) > _LARGEST else ""
-    return [f"other mounts below it are not counted: {names}{more}"]
-
-
-def who_looked(identity: Identity) -> str:
-    """Returns the user that looked, for messages about permission."""
-    groups = ",".join(map(str, identity.groups)) or "none"
-    return f"uid {identity.uid}, gid {identity.gid}, groups {groups}"
-
-
-def facts(inspection: Inspection) -> Mapping[str, Any]:
-    """What a line says of a volume: which one, on what, how much, and when it was last seen."""
-    look, count, loss = inspection.look, inspection.count, inspection.judgement.loss
-    found: dict[str, Any] = {"path": look.path}
-    if isinstance(look.marker, Marker):
-        found |= {"volume": look.marker.volume, "marker_id": look.marker.marker_id}
-    if look.mount is not None:
-        mount = look.mount
-        found |= {
-            "kind": look.kind.value,
-            "device": mount.device,
-            "fstype": mount.fstype,
-            "source": mount.source or None,
-        }
-    if look.nested:
-        found["nested_mounts"] = list(look.nested[:ENTRIES])
-    if count is not None and not count.fault:
-        found["files" if count.exact else "files_at_least"] = count.files
-        if count.unreadable:
-            found |= {"unreadable": list(count.unreadable[:ENTRIES]), "unreadable_folders": count.unreadable_folders}
-    ledger = usable_ledger(look)
-    if ledger:
-        found |= {
-            "reference_files": ledger.reference.files,
-            "generation": ledger.generation,
-            "last_seen": ledger.written,
-            "last_pod": ledger.pod,
-            "last_node": ledger.node,
-        }
-    if loss and loss.checked:
-        found |= {"checked": loss.checked, "kept": loss.kept}
-    if loss and loss.verdict is not Verdict.KEPT:
-        found |= {
-            "before": loss.before,
-            "lost_files": loss.lost,
-            "known": loss.known,
-            "known_lost": loss.known_lost,
-            "replaced": loss.replaced,
-            "entries": {entry.name: [entry.before, entry.after] for entry in loss.entries[:ENTRIES]},
-        }
-    if ledger and ledger.incident:
-        found |= {"incident": ledger.incident.incident_id, "incident_since": ledger.incident.since}
-    if look.hold is not None and not isinstance(look.hold, InvalidDocument):
-        found |= {"held_by": look.hold.by, "held_since": look.hold.since, "hold_reason": look.hold.reason}
-    return found
+    before = f" It replaces the hold {holder(look.hold)}." if look.hold is not None else ""
+    return f'{truncate(look.path)} is held: "{truncate(hold.reason)}".{before} The gate refuses until: guard release'

@@ -28,6 +28,9 @@ LEFT_OUT = (
 )  # fmt: skip
 #: What stays of the environment's programs: `activate` needs a shell, and the libraries' own programs are not ours.
 COMMANDS = ("guard", "python", "python3", "python3.*")
+#: What the base is, for scanners; and where its libraries are: the official image has libpython in /usr/local/lib, where
+#: the loader doesn't look by itself.
+OF_THE_BASE = (Path("/etc/os-release"), Path("/etc/ld.so.cache"))
 #: Where scanners look for the packages of an image that has no package manager.
 PACKAGES = Path("/var/lib/dpkg/status.d")
 
@@ -51,7 +54,7 @@ class Root:
         self._copied.add(path)
         if path.is_symlink():
             self._link(path)
-            self.add(path.parent / path.readlink())
+            self.add(Path(os.path.normpath(path.parent / path.readlink())))
             return
         inside = self._inside(path)
         shutil.copyfile(path, inside)
@@ -100,7 +103,7 @@ def libraries(files: Iterable[Path]) -> Iterator[Path]:
     elves = [path for path in files if path.suffix == ".so" or (_is_program(path) and _is_elf(path))]
     for line in _output("ldd", *elves).splitlines():
         words = line.replace("=>", "").split()
-        yield from (Path(word) for word in words if word.startswith("/") and not word.endswith(":"))
+        yield from (Path(os.path.normpath(word)) for word in words if word[0] == "/" and not word.endswith(":"))
 
 
 def packages(files: Iterable[Path]) -> set[str]:
@@ -114,7 +117,7 @@ def packages(files: Iterable[Path]) -> set[str]:
 def assemble(target: Path, virtual: Path) -> None:
     """Fills the target."""
     root = Root(target)
-    for path in (*standard_library(), *environment(virtual), Path("/etc/os-release")):
+    for path in (*standard_library(), *environment(virtual), *OF_THE_BASE):
         root.add(path)
     for path in libraries(root.files):
         root.add(path)

@@ -1,4 +1,4 @@
-"""The guard's own commands around a restore, run as users run them: their exit statuses and log lines are the contract."""
+"""The guard's own commands, run as users run them: their exit statuses and log lines are the contract."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from guard.stop_signal import StopSignal
 
 
 @dataclass(frozen=True)
-class Said:
+class GuardResult:
     """How a command ended.
 
     Attributes:
@@ -32,80 +32,85 @@ class Said:
     line: Mapping[str, Any]
     reason: str
 
-    def only(self, *allowed: Outcome) -> bool:
+    def has_only(self, *allowed: Outcome) -> bool:
         """Whether nothing else holds."""
-        return self.outcomes <= {one.label for one in allowed}
+        return self.outcomes <= {outcome.label for outcome in allowed}
 
     def has(self, outcome: Outcome) -> bool:
         """Whether this one holds."""
         return outcome.label in self.outcomes
 
 
-class Refused(Exception):  # noqa: N818 - an outcome of the gate, kept as it is
+class GateRefused(Exception):  # noqa: N818 - an outcome of the gate, kept as it is
     """The volume ended the run.
 
     Attributes:
         status: The outcome's status, which becomes ours.
-        unsaid: Why, where no command of the guard has said it.
+        message: Why, where no command of the guard has reported it.
         reason: The termination message.
     """
 
-    def __init__(self, status: int, unsaid: str = "", reason: str = "") -> None:
-        super().__init__(unsaid or reason)
+    def __init__(self, status: int, message: str = "", reason: str = "") -> None:
+        super().__init__(message or reason)
         self.status = status
-        self.unsaid = unsaid
-        self.reason = reason or unsaid
+        self.message = message
+        self.reason = reason or message
 
     @classmethod
-    def by(cls, said: Said) -> Self:
-        """What a command of the guard has refused, in its own words."""
-        return cls(said.status, reason=said.reason)
+    def by(cls, result: GuardResult) -> Self:
+        """Returns what a command of the guard refused, in its own words."""
+        return cls(result.status, reason=result.reason)
 
 
 class Guard:
     """`guard COMMAND` with our own settings, in our own mount namespace: it judges the mount that is worked on.
 
-    Its termination message is ours to give: a step that went well is not how the whole ended.
+    Its termination message is ours to write: a step that went well is not how the whole ended.
     """
 
-    def __init__(self, interrupt: StopSignal) -> None:
-        self._interrupt = interrupt
+    def __init__(self, stop_signal: StopSignal) -> None:
+        self._stop_signal = stop_signal
 
-    def __call__(self, *words: str, least: Severity = Severity.INFO) -> Said:
+    def __call__(self, *argv: str, least: Severity = Severity.INFO) -> GuardResult:
         """Runs a command; its lines go to the log as they are.
 
         Args:
-            words: The command and its flags.
+            argv: The command and its flags.
             least: Lines below this severity don't go to the log.
 
         Raises:
-            Interrupted: A signal asked for the end.
+            Stopped: A signal asked for the end.
         """
         last: dict[str, Any] = {}
 
         def err(line: bytes) -> None:
-            found = _object(line)
-            if not found or Severity[found["severity"]] >= least:
+            fields = _object(line)
+            if not fields or Severity[fields["severity"]] >= least:
                 stream.write(sys.stderr.fileno(), line + b"\n")
-            if found:
+            if fields:
                 last.clear()
-                last.update(found)
+                last.update(fields)
 
-        argv = (sys.executable, "-m", "guard", *words)
-        with tempfile.NamedTemporaryFile() as ended:
-            told = {"GUARD_LOG_FORMAT": "json", "GUARD_LOG_LEVEL": "info", "GUARD_TERMINATION_LOG": ended.name}
-            status = process.run(argv, self._interrupt, out=lambda _: None, err=err, env={**os.environ, **told})
-            reason = ended.read().decode("utf-8", "replace").rstrip()
+        with tempfile.NamedTemporaryFile() as termination:
+            own = {"GUARD_LOG_FORMAT": "json", "GUARD_LOG_LEVEL": "info", "GUARD_TERMINATION_LOG": termination.name}
+            status = process.run(
+                (sys.executable, "-m", "guard", *argv),
+                self._stop_signal,
+                out=lambda _: None,
+                err=err,
+                env={**os.environ, **own},
+            )
+            reason = termination.read().decode("utf-8", "replace").rstrip()
         outcomes = frozenset({str(last.get("outcome", Outcome.OK.label)), *last.get("also", ())})
         if status != 0 and outcomes == {Outcome.OK.label}:
             outcomes = frozenset({Outcome.INTERNAL_ERROR.label})
-        return Said(status, outcomes, str(last.get("message", "")), last, reason)
+        return GuardResult(status, outcomes, str(last.get("message", "")), last, reason)
 
 
 def _object(line: bytes) -> dict[str, Any]:
     """A line of the log; empty for any other."""
     try:
-        found = json.loads(line)
+        fields = json.loads(line)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) and "severity" in found else {}
+    return fields if isinstance(fields, dict) and "severity" in fields else {}

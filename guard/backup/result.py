@@ -1,9 +1,7 @@
-"""The result table: how archive, restore and drill end. Pure; statuses that the guard's own outcomes don't have."""
+"""The result table: how archive, restore and drill end, with statuses that the guard's own outcomes don't have. Pure."""
 
 from dataclasses import dataclass
 from enum import Enum
-
-from guard.outcome import Severity
 
 
 @dataclass(frozen=True)
@@ -46,31 +44,31 @@ class Result(Enum):
     )  # fmt: skip
     ENGINE_FAILED = Row(
         "engine-failed", 54, again=True,
-        remedy="restic's own words are above: no space left, no network, no permission, or memory ran out. What was forgotten, if anything, went by the policy after a whole backup.",
+        remedy="restic's own words are above: no space left, no network, no permission, or memory ran out. What was forgotten, if anything, went by the policy after a complete backup.",
     )  # fmt: skip
     ARCHIVE_INCOMPLETE = Row(
         "archive-incomplete", 55, again=True,
-        remedy="Some files could not be read, or all were gone: run the backup as the application's uid, and look at the disk. Nothing was forgotten.",
+        remedy="Some files could not be read: run the backup as the application's uid, and check the disk. Nothing was forgotten.",
     )  # fmt: skip
-    SNAPSHOT_SHRUNK = Row(
-        "snapshot-shrunk", 56, again=False,
-        remedy="The snapshot before it is pinned and nothing was forgotten. Look at the volume: if the loss was meant, take its tag pinned away; until then it is what a restore takes.",
+    SNAPSHOT_WIPED = Row(
+        "snapshot-wiped", 56, again=False,
+        remedy="The snapshot is tagged wiped and nothing was forgotten. Check the volume, and restore the last good snapshot. Only if the loss was meant: restic tag --set good ID.",
     )  # fmt: skip
     DRILL_DIFFERS = Row(
         "drill-differs", 57, again=False,
-        remedy="The newest snapshot cannot be restored as it is listed: run restic check --read-data, and restore an older snapshot if one is needed.",
+        remedy="The last good snapshot cannot be restored as it is listed: run restic check --read-data, and restore an older snapshot if one is needed.",
     )  # fmt: skip
     BACKUP_STALE = Row(
         "backup-stale", 58, again=False,
-        remedy="No whole backup was made for too long, or its date is wrong: look at the backup's last Jobs, and at the node's clock.",
+        remedy="No good backup was made for too long, or its date is wrong: check the backup's last Jobs, and the node's clock.",
     )  # fmt: skip
     SNAPSHOT_ABSENT = Row(
         "snapshot-absent", 59, again=False,
-        remedy="The repository has no such snapshot of this volume: restic snapshots lists what it has, with tags.",
+        remedy="The repository has no such snapshot of this volume: restic snapshots lists what it has, with tags. Only good ones are taken by themselves.",
     )  # fmt: skip
     VOLUME_WHOLE = Row(
         "volume-whole", 60, again=False,
-        remedy="Nothing was written. To go back to an older state all the same, stop the application and say --over-data.",
+        remedy="Nothing was written. To go back to an older state all the same, stop the application and add --over-data.",
     )  # fmt: skip
 
     @property
@@ -84,38 +82,12 @@ class Result(Enum):
         return self.value.status
 
 
-class BackupEvent(Enum):
-    """What a log line of the backup is about."""
-
-    ENGINE = ("backup.engine", Severity.WARNING)
-    ARCHIVED = ("backup.archived", Severity.INFO)
-    COMPARED = ("backup.compared", Severity.INFO)
-    PINNED = ("backup.pinned", Severity.WARNING)
-    CHECKED = ("backup.checked", Severity.INFO)
-    FORGOTTEN = ("backup.forgotten", Severity.INFO)
-    POSTPONED = ("backup.postponed", Severity.WARNING)
-    READY = ("backup.ready", Severity.INFO)
-    RESTORED = ("backup.restored", Severity.NOTICE)
-    DRILLED = ("backup.drilled", Severity.INFO)
-    FAILED = ("backup.failed", Severity.ERROR)
-
-    @property
-    def label(self) -> str:
-        """The name that users script against."""
-        return self.value[0]
-
-    @property
-    def severity(self) -> Severity:
-        """The severity unless the happening says otherwise."""
-        return self.value[1]
-
-
 class Failed(Exception):  # noqa: N818 - a result, carried past the steps that then don't run
     """A step ended the run.
 
     Attributes:
         result: Which row of the table.
-        found: What was looked at and found, as a sentence.
+        found: What was checked and found, as a clause.
     """
 
     def __init__(self, result: Result, found: str) -> None:

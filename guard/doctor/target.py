@@ -208,7 +208,7 @@ def _hints(workload: Workload) -> Iterator[tuple[str, str]]:
     """Yields the paths that settings, the image and the default name, each with what says so."""
     for container in applications(workload):
         for data in set_paths(container, {}):
-            yield data.path, data.said_by
+            yield data.path, data.source
     for setting in path_settings(workload):
         if setting.is_for_data:
             yield setting.path, str(setting)

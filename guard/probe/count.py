@@ -59,7 +59,7 @@ class _Count(Walk):
         self.options = options
         self.wanted = {as_bytes(entry): 0 for entry in options.entries}  # their files
         self.sampler = Sampler(self.wanted)
-        self.elsewhere = Elsewhere(options.lost, options.copied_after, options.copied_before)
+        self.elsewhere = Elsewhere(options.lost, options.copied_after, options.copied_before, options.known)
 
     def count(self) -> FileCount:
         """Walks, and returns what was found; a folder that can't be read for another reason than permission is a fault."""

@@ -18,6 +18,7 @@ from guard.stop_signal import StopSignal, milliseconds
 from guard.volume.ledger import Ledger
 from guard.volume.loss import State, Verdict, states_of
 from guard.volume.observation import CountOptions, FileCount, FilesChecked, Look, LookResult, ProbeFault
+from guard.volume.reference import search_options
 from guard.volume.timestamp import seconds_of
 from guard.volume.verdict import Expectation, Inspection, is_content_relevant, judge, judge_content, usable_ledger
 
@@ -25,8 +26,6 @@ from guard.volume.verdict import Expectation, Inspection, is_content_relevant, j
 _COUNTED = 10_000
 #: So many files of the sample, in random order, show that a volume is healthy.
 _ENOUGH = 64
-#: A file with a lost one's name and size that came within so many seconds before the first sign can be its copy.
-_COPIED_WITHIN = 600.0
 #: How often a look is repeated where the mount changes before its files are checked or counted.
 _ATTEMPTS = 3
 
@@ -140,9 +139,9 @@ class Inspector:
         if loss.verdict is not Verdict.KEPT or ledger.incident or not loss.kept:
             # It may be a loss: how many files there are, and whether they only moved, a count tells.
             states = states_of(rule, reference.sample, checked.checks)
-            lost = tuple(file for file in reference.sample if states.get(file.path) is State.LOST)
+            lost = [path for path, state in states.items() if state is State.LOST]
             first_sign = seconds_of(ledger.incident.since if ledger.incident else ledger.written)
-            return CountOptions(ignore, entries, lost, first_sign - _COPIED_WITHIN, first_sign)
+            return search_options(ignore, reference, lost, first_sign)
         if reference.files < _COUNTED:
             return CountOptions(ignore, entries)
         return CountOptions(ignore, enough=rule.min_files) if rule.min_files else None

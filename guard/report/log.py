@@ -5,7 +5,7 @@ import os
 import textwrap
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
@@ -13,7 +13,7 @@ from structlog.typing import EventDict, WrappedLogger
 from guard.event import EventRecord
 from guard.outcome import Severity
 from guard.report import stream
-from guard.report.text import LIMIT, ending, truncate
+from guard.report.text import LIMIT, Format, ending, truncate
 
 #: Where Cloud Logging reads which lines belong together (LogEntryOperation).
 OPERATION = "logging.googleapis.com/operation"
@@ -38,8 +38,6 @@ _COLOURS = {
     "ERROR": "\x1b[1;31m",
     "CRITICAL": "\x1b[1;37;41m",
 }
-
-Format = Literal["auto", "json", "console"]
 
 
 class Log:

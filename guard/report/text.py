@@ -1,6 +1,10 @@
 """Foreign text made fit to print: names and markers come from whoever can write the volume. Pure."""
 
 from collections.abc import Iterable
+from typing import Literal
+
+#: How log lines look: GUARD_LOG_FORMAT.
+Format = Literal["auto", "json", "console"]
 
 #: The longest foreign text in a line, in characters.
 LIMIT = 128

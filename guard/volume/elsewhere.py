@@ -17,10 +17,18 @@ class Elsewhere:
         lost: The files.
         copied_after: A copy came (ctime) after this ...
         copied_before: ... and before this, both in seconds since 1970.
+        known: Paths of files that were there before: they are themselves, and copies of none.
     """
 
-    def __init__(self, lost: Iterable[SampledFile], copied_after: float, copied_before: float) -> None:
+    def __init__(
+        self,
+        lost: Iterable[SampledFile],
+        copied_after: float,
+        copied_before: float,
+        known: frozenset[str] = frozenset(),
+    ) -> None:
         self.found: set[str] = set()
+        self._known = known
         self._between = copied_after, copied_before
         self._by_inode = defaultdict(list)
         self._names: set[bytes] = set()
@@ -44,7 +52,7 @@ class Elsewhere:
             self.found.update(file.path for file in same if file.path != path)
             return
         after, before = self._between
-        if not after <= ctime <= before:
+        if not after <= ctime <= before or path in self._known:
             return
         parent, name = _parent_and_name(path)
         for key in ((name, size, mtime, parent), (name, size, mtime, None), (name, size, None, parent)):

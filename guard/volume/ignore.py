@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from guard.volume.paths import as_text
 
 #: At the top of a volume only: the guard's folder, what fsck finds, snapshots, the desktop's bins.
-_AT_THE_TOP = ("/.volume-guard", "/lost+found", "/.snapshot", "/.snapshots", "/.zfs", "/.Trash-*")
+AT_THE_TOP = ("/.volume-guard", "/lost+found", "/.snapshot", "/.snapshots", "/.zfs", "/.Trash-*")
 #: Anywhere: files that were deleted while they were open, on NFS and on FUSE.
 _ANYWHERE = (".nfs*", ".fuse_hidden*")
 #: How the names begin that _ANYWHERE matches, in a listing that is joined by NUL bytes.
@@ -75,7 +75,7 @@ class Ignore:
     def __init__(self, patterns: Iterable[str] = ()) -> None:
         trimmed = [pattern.rstrip("/") for pattern in patterns]
         names = [pattern for pattern in trimmed if pattern and "/" not in pattern]
-        rooted = [pattern.strip("/") for pattern in (*_AT_THE_TOP, *trimmed) if "/" in pattern]
+        rooted = [pattern.strip("/") for pattern in (*AT_THE_TOP, *trimmed) if "/" in pattern]
         self.has_names = bool(names)
         self._names = _one_of([*_ANYWHERE, *names])
         self.anchored: tuple[_Anchored, ...] = tuple(_components(pattern) for pattern in rooted)

@@ -196,6 +196,7 @@ class CountOptions:
         lost: Files of the sample that are not at their paths, to be found elsewhere.
         copied_after: A file of the same name is a copy of a lost one only if it came (ctime) after this ...
         copied_before: ... and before this, both in seconds since 1970: what comes after the loss brings nothing back.
+        known: Paths of files that were there before the loss: they are copies of none.
         enough: Stop above this many files; None counts them all.
     """
 
@@ -204,6 +205,7 @@ class CountOptions:
     lost: tuple[SampledFile, ...] = ()
     copied_after: float = 0.0
     copied_before: float = 0.0
+    known: frozenset[str] = frozenset()
     enough: int | None = None
 
 

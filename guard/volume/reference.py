@@ -1,14 +1,17 @@
 """How a count becomes the reference that losses are judged against. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from guard.volume import sample as samples
 from guard.volume.ledger import Reference
 from guard.volume.loss import State
-from guard.volume.observation import FileCount
+from guard.volume.observation import CountOptions, FileCount
 from guard.volume.sample import SampledFile
 from guard.volume.timestamp import Timestamp
+
+#: A file with a lost one's name and size that came within so many seconds before the first sign can be its copy.
+COPIED_WITHIN = 600.0
 
 
 def new_reference(
@@ -38,6 +41,23 @@ def new_reference(
         entries=_sampled(count, merged) | ({} if not unknown else _kept_entries(last, unknown)),
         declared=last.declared,
     )
+
+
+def search_options(
+    ignore: tuple[str, ...], reference: Reference, lost: Iterable[str], first_sign: float
+) -> CountOptions:
+    """Returns a count that confirms a loss: how many files there are, and which lost ones only moved or were copied.
+
+    Args:
+        ignore: GUARD_IGNORE.
+        reference: What was known before.
+        lost: Paths of the files that are not at their place.
+        first_sign: Of the loss, in seconds since 1970: what comes after it brings nothing back.
+    """
+    paths = frozenset(lost)
+    files = tuple(file for file in reference.sample if file.path in paths)
+    known = frozenset(file.path for file in reference.sample)
+    return CountOptions(ignore, frozenset(reference.entries), files, first_sign - COPIED_WITHIN, first_sign, known)
 
 
 def declared_reference(count: FileCount, now: Timestamp) -> Reference:

@@ -3,15 +3,18 @@
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from guard.advice.case import Advice
+from guard.advice.table import advise
 from guard.event import Event
 from guard.messages import CHECK_REPLACED, MARKER_GONE, MARKER_SWAPPED, NEVER_SEEN
 from guard.outcome import Outcome
+from guard.pod import PodInfo
 from guard.report.text import truncate
 from guard.volume.kinds import Kind
 from guard.volume.marker import Marker
 from guard.volume.observation import Look
 from guard.volume.timestamp import seconds_of
-from guard.volume.verdict import Expectation, Finding, judge, usable_ledger
+from guard.volume.verdict import Expectation, judge, usable_ledger
 
 #: No mount has this number.
 NO_MOUNT = -1
@@ -135,7 +138,7 @@ def evaluate_conditions(
         look: What was found.
         replaced_since: When another volume was first seen in its place, in seconds since 1970; None where none is.
     """
-    findings = {finding.outcome: finding for finding in judge(expected, look).findings}
+    findings = {one.outcome: advise(expected, look, one, PodInfo()) for one in judge(expected, look).findings}
     failures: dict[Condition, ConditionFailure] = {}
     seen = {Condition.REACHABLE}
     if Outcome.UNREACHABLE in findings:
@@ -165,15 +168,15 @@ def evaluate_conditions(
     return ConditionReport(failures, frozenset(seen), is_ours, is_other, is_new_start)
 
 
-def _unmounted(finding: Finding, before: VolumeIdentity | None) -> ConditionFailure:
+def _unmounted(advice: Advice, before: VolumeIdentity | None) -> ConditionFailure:
     if before is not None:
-        return _failure(finding, Event.VOLUME_UNMOUNTED)
-    failure = _failure(finding, Event.VOLUME_REFUSED)
-    return replace(failure, found=f"{finding.outcome.label}: {failure.found}", remedy=f"{failure.remedy} {NEVER_SEEN}")
+        return _failure(advice, Event.VOLUME_UNMOUNTED)
+    failure = _failure(advice, Event.VOLUME_REFUSED)
+    return replace(failure, found=f"{advice.outcome.label}: {failure.found}", remedy=f"{failure.remedy} {NEVER_SEEN}")
 
 
 def _replacement(
-    findings: dict[Outcome, Finding], before: VolumeIdentity | None, look: Look, *, is_other: bool
+    findings: dict[Outcome, Advice], before: VolumeIdentity | None, look: Look, *, is_other: bool
 ) -> ConditionFailure | None:
     """Another volume where the known one was, or should be."""
     for outcome in _OTHER_KIND:
@@ -195,7 +198,7 @@ def _replacement(
     return _replaced(before, look)
 
 
-def _is_new_start(findings: dict[Outcome, Finding], look: Look, replaced_since: float | None) -> bool:
+def _is_new_start(findings: dict[Outcome, Advice], look: Look, replaced_since: float | None) -> bool:
     """Whether somebody adopted or accepted what is there since it was first seen in the place of the known volume."""
     ledger = usable_ledger(look)
     if replaced_since is None or ledger is None or not ledger.reference.declared:
@@ -206,7 +209,7 @@ def _is_new_start(findings: dict[Outcome, Finding], look: Look, replaced_since: 
 
 
 def _marker_failure(
-    findings: dict[Outcome, Finding], before: VolumeIdentity | None, look: Look
+    findings: dict[Outcome, Advice], before: VolumeIdentity | None, look: Look
 ) -> ConditionFailure | None:
     """What is wrong with the marker on the known mount."""
     for outcome, event in _MARKER_EVENTS.items():
@@ -261,6 +264,5 @@ def _replaced(before: VolumeIdentity, look: Look) -> ConditionFailure:
     )
 
 
-def _failure(finding: Finding, event: Event) -> ConditionFailure:
-    remedy = finding.remedy + (f" {finding.hint}" if finding.hint else "")
-    return ConditionFailure(event, finding.found, finding.expected.removeprefix("expected "), remedy)
+def _failure(advice: Advice, event: Event) -> ConditionFailure:
+    return ConditionFailure(event, advice.found, advice.expected, advice.in_one_line)

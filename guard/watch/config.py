@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from guard.messages import PodInfo
 from guard.outcome import Severity
-from guard.report.log import Format
+from guard.pod import PodInfo
+from guard.report.text import Format
 from guard.volume.verdict import Expectation
 
 

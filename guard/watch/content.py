@@ -10,7 +10,7 @@ from random import Random
 from guard.volume.ledger import LedgerIncident, Reference
 from guard.volume.loss import Content, Loss, LossRule, State, Verdict, is_over, judge_loss, known_files, states_of
 from guard.volume.observation import CountOptions, FileCount, Space
-from guard.volume.reference import new_reference
+from guard.volume.reference import new_reference, search_options
 from guard.volume.sample import FileCheck, SampledFile
 from guard.volume.timestamp import Timestamp, rfc3339, seconds_of
 from guard.watch.episode import FELL_TO, Episode, Phase, Trigger
@@ -18,8 +18,6 @@ from guard.watch.schedules import GREW_OR_FELL, CountSchedule
 
 #: Sampled files that each look checks.
 FILES_A_LOOK = 8
-#: A file with a lost one's name and size that came within so many seconds before the first sign may be its copy.
-COPIED_WITHIN = 600.0
 #: Seconds within which a shrink that returns is reported as recovered.
 SHRINK_RETURNS = 600.0
 
@@ -97,6 +95,7 @@ class ContentTracker:
         self.states: dict[str, State] = {}
         self.frozen = False
         self.confirming = False
+        self._check_all = False
         self._rule = rule
         self._settle = settle
         self._ignore = ignore
@@ -175,11 +174,12 @@ class ContentTracker:
 
     @property
     def _wants_all(self) -> bool:
-        return self.episode is not None or self.incident is not None or self._uncommitted is not None
+        open_change = self.episode is not None or self.incident is not None
+        return open_change or self._uncommitted is not None or self._check_all
 
     def check_due(self, now: float, *, armed: bool) -> float | None:
         """Returns when a look at all files is due sooner than the interval asks; None where none is."""
-        if self._uncommitted is not None:
+        if self._uncommitted is not None or self._check_all:
             return now
         if self.episode is None or self.confirming:
             return None
@@ -188,12 +188,9 @@ class ContentTracker:
     def count_options(self) -> CountOptions:
         """Returns what the next count counts, and which lost files it looks for."""
         reference, episode = self.reference, self.episode
-        entries = frozenset(reference.entries) if reference else frozenset[str]()
         if reference is None or episode is None:
-            return CountOptions(self._ignore, entries)
-        lost = tuple(file for file in reference.sample if file.path in self._newly_lost(episode.states))
-        before = episode.known_before
-        return CountOptions(self._ignore, entries, lost, before - COPIED_WITHIN, before)
+            return CountOptions(self._ignore, frozenset(reference.entries) if reference else frozenset())
+        return search_options(self._ignore, reference, self._newly_lost(episode.states), episode.known_before)
 
     # Signs.
 
@@ -205,6 +202,10 @@ class ContentTracker:
             self.episode = Episode(now, now.wall.timestamp(), trigger)
         if self.episode is not None and removed:
             self.episode.on_removal(now.at)
+
+    def check_all(self) -> None:
+        """Asks for a check of all files: what went while nobody watched is found at once."""
+        self._check_all = True
 
     def on_names(self, space: Space, *, stirred: bool, sure: bool) -> None:
         """Handles what a look tells of names that came or went: a count renews the reference soon.
@@ -227,11 +228,13 @@ class ContentTracker:
         """Handles the files that a look checked; what is to be reported, None for nothing."""
         reference = self.reference
         if reference is None:
+            self._check_all = False
             return self._commit(now) if self.incident is None else self._recovered(None, {})
         fell = space is not None and space.used_inodes < self._used_inodes
         self._used_inodes = space.used_inodes if space else 0
         states = states_of(self._rule, reference.sample, checks)
         whole = len(states) == len(reference.sample)
+        self._check_all = self._check_all and not whole
         self.states |= states
         self._settled -= {path for path, state in states.items() if state is State.KEPT}
         if self.incident is not None:
@@ -351,6 +354,7 @@ class ContentTracker:
 
     def drop_count(self) -> None:
         """Drops a count that could not be followed by a check: it says nothing of what is there now."""
+        self._check_all = False
         if self._uncommitted is not None:
             self._uncommitted = None
             self.schedule.renew(soon=True)

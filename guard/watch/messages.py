@@ -2,9 +2,13 @@
 
 from typing import Any
 
+from guard.advice.case import entries_lost, who_looked
+from guard.advice.table import advise
 from guard.event import Event
-from guard.messages import ENTRIES, entries_lost, facts, nested_mounts, who_looked
+from guard.fields import ENTRIES, facts
+from guard.messages import nested_mounts
 from guard.outcome import Outcome
+from guard.pod import PodInfo
 from guard.report.text import truncate
 from guard.volume.hold import Hold
 from guard.volume.ledger import Ledger, LedgerIncident
@@ -31,7 +35,7 @@ def started(expected: Expectation, look: Look | None, content: ContentTracker) -
         fields |= facts(inspection)
         if look.mount is not None:
             parts.append(f"{look.kind.value}, {look.mount.fstype}, {look.mount.device}")
-        parts += [finding.found for finding in inspection.judgement.findings]
+        parts += [advise(expected, look, one, PodInfo()).found for one in inspection.judgement.findings]
         parts += nested_mounts(look)
     if count is not None:
         parts.append(f"{count.files} files")
@@ -153,9 +157,8 @@ def hold_stale(path: str) -> str:
 
 def unwritable(path: str, fault: ProbeFault) -> str:
     """Returns the sentence of a ledger that stays as it was."""
-    why = "the disk is full" if fault.full else fault.code
     return (
-        f"The ledger of {path} can't be written: {why} while {fault.doing}. The volume is still watched, but the gate will "
+        f"The ledger of {path} can't be written: {fault.code} while {fault.doing}. The volume is still watched, but the gate will "
         "compare with what was last recorded."
     )
 
@@ -180,6 +183,11 @@ def full(path: str, space: Space) -> str:
             "created. Remove files that are not needed, or use a file system with more inodes."
         )
     return f"{path} is full: none of {space.size} bytes is free. Writes fail or cut files. Free space, or enlarge the volume."
+
+
+def no_room(path: str) -> str:
+    """Returns the sentence of a volume whose space or quota is used up, as a write tells."""
+    return f"{path} is full: a write failed for lack of space or quota. Free space, enlarge the volume, or raise the quota."
 
 
 def blind(path: str, why: str) -> str:

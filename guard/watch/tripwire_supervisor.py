@@ -32,6 +32,7 @@ class TripwireSupervisor:
         self._armed_at = float("-inf")
         self._back_off = _BACK_OFF
         self._retry = _RETRY
+        self._lost_at = float("-inf")
         self._reported: frozenset[str] = frozenset()
 
     @property
@@ -81,15 +82,15 @@ class TripwireSupervisor:
             self.on_storm(now)
         elif not state.armed:
             return self.on_lost(now, state.blind or "its process ended")
-        return ""
+        return self._once(state.blind) if state.blind else ""
 
     def on_lost(self, now: float, why: str) -> str:
         """Handles that it ended, or that its prober did; the reason, where that is to be logged."""
-        was_armed, self.armed = self.armed, False
-        if was_armed and now - self._armed_at >= _AT_ONCE:
-            self._due = now
-            return self._once(why)
-        return self._retry_later(now, why)
+        again, self._lost_at, self.armed = now - self._lost_at < _RETRY, now, False
+        if again:
+            return self._retry_later(now, why)
+        self._due = now
+        return self._once(why)
 
     def on_mount_change(self, now: float) -> None:
         """Handles that another mount is in force: whatever is armed watches nothing of it."""

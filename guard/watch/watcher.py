@@ -322,7 +322,8 @@ class Watcher:
         by = tuple(point for point in look.nested if any(f"{path}/".startswith(f"{point}/") for path in hidden))
         if by and not self._log.hidden_by.issuperset(by):
             message = messages.hidden(look.path, by)
-            self._emit(Event.WATCH_BLIND, message, severity=Severity.WARNING, hidden_by=list(by))
+            reason = "files are hidden by mounts"
+            self._emit(Event.WATCH_BLIND, message, severity=Severity.WARNING, reason=reason, hidden_by=list(by))
         self._log.hidden_by = self._log.hidden_by | set(by) if look.nested else frozenset()
 
     # Documents.
@@ -434,7 +435,9 @@ class Watcher:
         unreadable = count.unreadable_entries if count.entry_count else 0
         if unreadable and unreadable != self._log.unreadable_entries:
             message = messages.unreadable(self._path, count, self.look)
-            self._emit(Event.WATCH_BLIND, message, severity=Severity.WARNING, unreadable=list(count.unreadable))
+            reason = f"{unreadable} of {count.entry_count} entries cannot be read"
+            names = list(count.unreadable)
+            self._emit(Event.WATCH_BLIND, message, severity=Severity.WARNING, reason=reason, unreadable=names)
         self._log.unreadable_entries = unreadable
 
     def _is_of_look(self, count: FileCount) -> bool:
@@ -479,7 +482,7 @@ class Watcher:
     def on_armed(self, now: Timestamp, state: TripwireState) -> None:
         """Handles that the tripwire was armed, or could not be; what changed before it was is found by a check."""
         self._log_blind(self.tripwire.on_armed(now.at, state))
-        self.content.suspect(now, Trigger.LOOK)
+        self.content.check_all()
 
     def on_arm_timeout(self, now: Timestamp, why: str) -> None:
         """Handles that arming the tripwire made no progress."""
@@ -518,9 +521,16 @@ class Watcher:
             return
         if fault.full or fault.denied:  # a read-only file system would have refused it as such
             self._end_write_refusal(now)
-        if fault.code != self._log.write_failed:
+        if fault.full:
+            self._on_full_write()
+        elif fault.code != self._log.write_failed:
             self._log.write_failed = fault.code
             self._emit(Event.LEDGER_UNWRITABLE, messages.unwritable(self._path, fault), reason=fault.code)
+
+    def _on_full_write(self) -> None:
+        if not self._log.full:
+            self._log.full = "space"
+            self._emit(Event.VOLUME_FULL, messages.no_room(self._path), missing="space or quota")
 
     def _end_write_refusal(self, now: Timestamp) -> None:
         if self._log.write_refused:

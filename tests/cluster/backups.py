@@ -151,7 +151,7 @@ def run(kubectl: Kubectl, cronjob: str, name: str) -> Run:
 
 
 def run_job(kubectl: Kubectl, job: Object) -> Run:
-    """Runs a Job anew, to its end."""
+    """Runs a Job again, to its end."""
     name = job["metadata"]["name"]
     kubectl("delete", "job", name, "--ignore-not-found")
     kubectl.apply(job)

@@ -1,4 +1,4 @@
-"""The runbooks' procedures, run as they are printed: restore, move to another claim, make the claim anew."""
+"""The runbooks' procedures, run as they are printed: restore, move to another claim, make the claim again."""
 
 import os
 import re

@@ -38,6 +38,19 @@ def _wipe(kubectl: Kubectl, pod: str) -> float:
     return time.time()
 
 
+def _reset(kubectl: Kubectl, pod: str) -> float:
+    """Removes everything, and fills the volume with as many default files; when it was over."""
+    defaults = "for file in $(seq 100); do echo default > $file; done"
+    _inside(
+        kubectl,
+        pod,
+        "sh",
+        "-c",
+        f"rm -rf {objects.PATH}/*; mkdir {objects.PATH}/defaults; cd {objects.PATH}/defaults; {defaults}",
+    )
+    return time.time()
+
+
 def test_the_watcher_starts_before_the_application_ends_after_it_and_with_status_0(
     kubectl: Kubectl, adopted_claim: Object
 ) -> None:
@@ -72,13 +85,14 @@ def test_the_watcher_starts_before_the_application_ends_after_it_and_with_status
     )
 
 
-def test_a_wipe_is_told_within_seconds_blocks_the_restart_and_is_over_once_accepted(
+def test_a_reset_to_defaults_is_reported_within_seconds_blocks_the_restart_and_is_over_once_accepted(
     kubectl: Kubectl, application: str, figure: Callable[[str], None]
 ) -> None:
-    over = _wipe(kubectl, application)
+    over = _reset(kubectl, application)
     wiped = observing.wait_event(kubectl, application, objects.WATCHER, "volume.wiped", SOON)
     assert wiped["severity"] == "CRITICAL"
-    assert (wiped["before"], wiped["after"]) == (100, 0)
+    assert (wiped["before"], wiped["after"], wiped["replaced"]) == (100, 100, True)
+    assert "volume.recovered" not in [line["event"] for line in kubectl.events(application, objects.WATCHER)]
     figure(
         f"wipe told {datetime.fromisoformat(wiped['time']).timestamp() - over:.1f} s after `kubectl exec rm` was over"
     )

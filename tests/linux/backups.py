@@ -42,9 +42,11 @@ class Backups:
         return [",".join(one.get("tags") or ()) for one in self.snapshots()]
 
     def archive_at(self, days: int) -> None:
-        """A snapshot as of so many days from now, made by restic alone: before today where negative."""
+        """A good snapshot as of so many days from now, made by restic alone: before today where negative."""
         time = f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%d %H:%M:%S}"
-        self.restic("backup", "-q", "--host=skills", f"--time='{time}'", "--exclude=$P/.volume-guard", "$P")
+        self.restic(
+            "backup", "-q", "--host=skills", "--tag=good", f"--time='{time}'", "--exclude=$P/.volume-guard", "$P"
+        )
 
     def background(self, *words: str, **settings: str) -> subprocess.Popen[bytes]:
         """Starts a command that is to be stopped before its end."""

@@ -115,21 +115,36 @@ def restic_program() -> Path:
     return found
 
 
+@pytest.fixture(scope="session")
+def backed_up(tmp_path_factory: pytest.TempPathFactory, ext4_image: str, restic_program: Path) -> Path:
+    """An adopted ext4 disk with 120 files of three skills, and an empty repository, to be copied."""
+    kept = tmp_path_factory.mktemp("backed-up")
+    shutil.copy(ext4_image, kept / "disk")
+    with Sandbox() as sandbox:
+        sandbox.defaults |= _restic_settings(sandbox, restic_program)
+        sandbox.sh("""mount -o loop $KEPT/disk $P; mkdir $P/acme $P/beta
+            for skill in acme/pdf acme/docx beta/xlsx; do mkdir $P/$skill
+                for file in $(seq 40); do echo $skill $file > $P/$skill/$file; done; done""", KEPT=str(kept))  # fmt: skip
+        adopted = sandbox.guard("adopt")
+        assert adopted.status == 0, adopted.stderr
+        assert Backups(sandbox).module("init").status == 0
+        sandbox.sh("umount $P; cp -a $W/repository $KEPT", KEPT=str(kept))
+    return kept
+
+
 @pytest.fixture
-def backups(sandbox: Sandbox, ext4_image: str, restic_program: Path) -> Iterator[Backups]:
+def backups(sandbox: Sandbox, backed_up: Path, restic_program: Path) -> Iterator[Backups]:
     """An adopted ext4 disk with 120 files of three skills, and a new repository."""
-    shutil.copy(ext4_image, f"{sandbox.work}/disk")
-    sandbox.defaults |= {
-        "PATH": f"{restic_program.parent}:{os.environ['PATH']}",
+    sandbox.defaults |= _restic_settings(sandbox, restic_program)
+    sandbox.sh("cp -a $KEPT/. $W; mkdir $W/scratch; mount -o loop $W/disk $P", KEPT=str(backed_up))
+    yield Backups(sandbox)
+    sandbox.sh("umount $P")
+
+
+def _restic_settings(sandbox: Sandbox, program: Path) -> dict[str, str]:
+    return {
+        "PATH": f"{program.parent}:{os.environ['PATH']}",
         "RESTIC_REPOSITORY": f"{sandbox.work}/repository",
         "RESTIC_PASSWORD": "correct horse",
         "RESTIC_CACHE_DIR": f"{sandbox.work}/cache",
     }
-    sandbox.sh("""mount -o loop $W/disk $P; mkdir $W/scratch $P/acme $P/beta
-        for skill in acme/pdf acme/docx beta/xlsx; do mkdir $P/$skill
-            for file in $(seq 40); do echo $skill $file > $P/$skill/$file; done; done""")
-    made = Backups(sandbox)
-    assert sandbox.guard("adopt").status == 0
-    assert made.module("init").status == 0
-    yield made
-    sandbox.sh("umount $P")

@@ -28,7 +28,8 @@ _SETATTR, _MKDIR, _UNLINK, _RMDIR, _RENAME, _LINK, _WRITE, _CREATE, _RENAME2 = 4
 _SYNCS = frozenset({20, 25, 30})  # FSYNC, FLUSH, FSYNCDIR
 _UNANSWERED = frozenset({2, 36, 42})  # FORGET, INTERRUPT, BATCH_FORGET
 _ROOT, _FOLDER, _MARKER, _FILE = 1, 2, 3, 1000
-_FOREVER = 3600
+#: Seconds for which the kernel may answer from its cache: as long as FUSE file systems have it unless told otherwise.
+_CACHED = 1
 _PAGE = 4096
 
 
@@ -70,9 +71,9 @@ class Tree:
             child = dict(self.folders.get(node, [])).get(body.rstrip(b"\0"))
             if child is None:
                 return errno.ENOENT
-            return struct.pack("<4Q2I", child, 0, _FOREVER, _FOREVER, 0, 0) + self.attributes(child)
+            return struct.pack("<4Q2I", child, 0, _CACHED, _CACHED, 0, 0) + self.attributes(child)
         if operation == _GETATTR:
-            return struct.pack("<Q2I", _FOREVER, 0, 0) + self.attributes(node)
+            return struct.pack("<Q2I", _CACHED, 0, 0) + self.attributes(node)
         if operation in {_OPEN, _OPENDIR}:
             return struct.pack("<Q2I", 0, 0, 0)
         if operation == _READDIR:
@@ -130,7 +131,7 @@ class Bucket(Tree):
         child = len(self.folders) + len(self.files) + _FILE
         where[child] = content
         self.folders[folder].append((name.rstrip(b"\0"), child))
-        return struct.pack("<4Q2I", child, 0, _FOREVER, _FOREVER, 0, 0) + self.attributes(child)
+        return struct.pack("<4Q2I", child, 0, _CACHED, _CACHED, 0, 0) + self.attributes(child)
 
 
 def mount(device: int, path: str) -> None:

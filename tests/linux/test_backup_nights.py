@@ -64,39 +64,100 @@ def test_the_gate_s_own_exit_status_is_kept(damage: str, status: int, backups: B
     assert (refused.status, backups.snapshots()) == (status, [])
 
 
-def test_a_wipe_between_gate_and_archive_pins_the_snapshot_before_and_forgets_nothing(backups: Backups) -> None:
+#: What a volume that was reset has in the place of its data: as many files, under other names.
+DEFAULTS = (
+    "for n in $(seq 140); do mkdir -p {path}/default-$((n % 3)); echo default > {path}/default-$((n % 3))/$n; done"
+)
+
+
+@pytest.mark.parametrize("reset", ["", DEFAULTS], ids=["emptied", "reset-to-defaults"])
+def test_a_loss_between_gate_and_archive_is_no_good_snapshot_evicts_none_and_is_not_restored_by_itself(
+    reset: str, backups: Backups
+) -> None:
     assert backups.night().status == 0
     volume = backups.sandbox.path
-    wiping = restic_after(backups, "backup", f"rm -rf {volume}/acme {volume}/beta")
+    wiping = restic_after(backups, "backup", f"rm -rf {volume}/acme {volume}/beta; {reset.format(path=volume)}")
 
     raced = backups.night("--keep-within=1h", "--keep-last=1", PATH=wiping)
 
-    assert (raced.status, raced.last["result"]) == (56, "snapshot-shrunk")
+    assert (raced.status, raced.last["result"]) == (56, "snapshot-wiped")
     assert "what to do:" in raced.termination
     assert "backup.forgotten" not in raced.events()
-    assert backups.tags() == ["pinned", "shrunk,unreported", "shrunk"]
-    before, _, after = (one["short_id"] for one in backups.snapshots())
-    assert f"snapshot {after} has 0 files where {before} of" in raced.last["message"]
-    assert before in next(line["message"] for line in raced.lines if line["event"] == "backup.pinned")
+    assert backups.tags() == ["good", "wiped", "wiped"]
+    good, _, wiped = (one["short_id"] for one in backups.snapshots())
+    assert f"snapshot {wiped} lost the data (compared with the last good one, {good} of" in raced.last["message"]
+    lost = next(line for line in raced.lines if line["event"] == "backup.wiped")
+    assert (lost["known_lost"], lost["known"], lost["files_before"]) == (120, 120, 120)
+    assert lost["replaced"] is bool(reset)
+    assert set(lost["entries"]) == {"acme", "beta"}
 
-    # And if someone accepts the empty volume: the nights go on, and what is pinned stays, and is what a restore takes.
+    # Whoever accepts it on the volume has not accepted it for the backups.
     assert backups.sandbox.guard("accept").status == 0
-    for _ in range(2):
-        later = backups.night("--keep-within=1h", "--keep-last=1")
-        assert later.status == 0, later.stderr
-    assert backups.tags()[0] == "pinned"
-    restored = backups.module("restore")
-    assert restored.status == 0, restored.stderr
-    assert backups.files() == 120
+    later = backups.night("--keep-within=1h", "--keep-last=1")
+    assert (later.status, backups.tags()[0]) == (56, "good")
+    assert f"restored from snapshot {good}" in backups.module("restore", "--over-data").termination
+    assert backups.sandbox.sh("cat $P/acme/pdf/7") == "acme/pdf 7\n"
 
 
-def test_a_wipe_between_gate_and_archive_on_the_first_night_is_no_backup(backups: Backups) -> None:
+def test_a_loss_that_was_meant_is_accepted_by_a_tag_and_is_what_the_next_night_is_compared_with(
+    backups: Backups,
+) -> None:
+    assert backups.night().status == 0
+    volume = backups.sandbox.path
+    raced = backups.night(PATH=restic_after(backups, "backup", f"mkdir -p {volume}/new; touch {volume}/new/1; rm -rf {volume}/acme {volume}/beta"))  # fmt: skip
+    assert raced.status == 56
+    assert backups.sandbox.guard("accept").status == 0
+    backups.restic("tag", "-q", "--set=good", "latest")
+
+    accepted = backups.night()
+
+    assert accepted.status == 0, accepted.stderr
+    assert backups.tags() == ["good", "wiped", "good", "good"]
+
+
+def test_a_loss_on_the_first_night_is_no_good_snapshot(backups: Backups) -> None:
     volume = backups.sandbox.path
     wiping = restic_after(backups, "backup", f"rm -rf {volume}/acme {volume}/beta")
     raced = backups.night(PATH=wiping)
-    assert (raced.status, raced.last["result"]) == (55, "archive-incomplete")
-    assert "had 120 files when the gate counted them" in raced.last["message"]
-    assert backups.tags() == ["incomplete"]
+    assert (raced.status, raced.last["result"]) == (56, "snapshot-wiped")
+    assert "120 files before, 0 now" in raced.last["message"]
+    assert backups.tags() == ["wiped", "wiped"]
+
+
+def test_what_was_moved_or_copied_with_its_times_is_not_lost(backups: Backups) -> None:
+    assert backups.night().status == 0
+    backups.sandbox.sh("mv $P/acme $P/gamma; cp -a $P/beta $P/delta; rm -rf $P/beta")
+    assert backups.sandbox.guard("accept").status == 0
+    moved = backups.night()
+    assert moved.status == 0, moved.stderr
+    assert backups.tags() == ["good", "good"]
+
+
+def test_what_is_ignored_is_archived_and_is_no_data(backups: Backups) -> None:
+    ignoring = {"GUARD_IGNORE": "cache/**"}
+    backups.sandbox.sh("mkdir $P/cache; touch $P/cache/$(seq -s ' '$P/cache/ 300)")
+    assert backups.night(**ignoring).status == 0
+    assert f"{backups.sandbox.path}/cache/7" in backups.restic("ls", "latest").split()
+    volume = backups.sandbox.path
+    gone = backups.night(PATH=restic_after(backups, "backup", f"rm -rf {volume}/acme {volume}/beta"), **ignoring)
+    assert gone.status == 56
+    (good, _, _) = backups.snapshots()
+    backups.sandbox.sh("rm -rf $P/cache")
+    assert f"restored from snapshot {good['short_id']}" in backups.module("restore", **ignoring).termination
+    backups.sandbox.sh("rm -rf $P/cache")
+    kept = backups.night(**ignoring)
+    assert kept.status == 0, kept.stderr
+    compared = next(line for line in kept.lines if line["event"] == "backup.compared")
+    assert "kept the data" in compared["message"]
+
+
+def test_a_part_that_was_lost_is_reported_and_the_night_is_good(backups: Backups) -> None:
+    assert backups.night().status == 0
+    volume = backups.sandbox.path
+    shrunk = backups.night(PATH=restic_after(backups, "backup", f"rm -rf {volume}/acme"))
+    assert (shrunk.status, backups.tags()) == (0, ["good", "good"])
+    compared = next(line for line in shrunk.lines if line["event"] == "backup.compared")
+    assert (compared["severity"], compared["entries"]) == ("WARNING", {"acme": [80, 0]})
 
 
 def test_a_volume_of_links_alone_is_not_an_empty_one(backups: Backups) -> None:
@@ -122,19 +183,19 @@ def test_a_path_is_archived_compared_forgotten_and_restored_as_what_it_leads_to(
     assert backups.sandbox.sh("readlink $W/link").strip() == backups.sandbox.path
 
 
-def test_an_update_that_takes_all_away_for_a_moment_is_archived_anew_and_is_no_alarm(backups: Backups) -> None:
+def test_an_update_that_takes_all_away_for_a_moment_is_archived_again_and_is_no_alarm(backups: Backups) -> None:
     assert backups.night().status == 0
     volume, aside = backups.sandbox.path, f"{backups.sandbox.work}/aside"
     once = restic_after(
         backups, "backup", f"[ -e {aside} ] || {{ mkdir {aside}; mv {volume}/acme {volume}/beta {aside}; }}"
     )
     run = backups.background(*MODULE, "archive", "--settle=20s", PATH=once)
-    until(lambda: len(backups.snapshots()) == 2 and "shrunk" in backups.tags()[1], 30)
+    until(lambda: len(backups.snapshots()) == 2 and backups.tags()[1] == "wiped", 30)
     backups.sandbox.sh("mv $W/aside/* $P")
 
     assert run.wait(60) == 0
 
-    assert backups.tags() == ["", "shrunk,unreported", ""]
+    assert backups.tags() == ["good", "wiped", "good"]
 
 
 def test_a_gate_that_is_told_to_let_everything_pass_is_no_gate_for_a_backup(backups: Backups) -> None:
@@ -241,14 +302,14 @@ def unprivileged_night(backups: Backups) -> Ended:
     return backups.sandbox.run(words)
 
 
-def test_however_often_files_cannot_be_read_a_restore_takes_the_last_whole_snapshot(backups: Backups) -> None:
+def test_however_often_files_cannot_be_read_a_restore_takes_the_last_good_snapshot(backups: Backups) -> None:
     assert backups.night().status == 0
     backups.sandbox.sh("chmod 0000 $P/acme")
     for _ in range(5):
         assert unprivileged_night(backups).status == 55
-    assert backups.tags() == [""] + ["incomplete"] * 5
+    assert backups.tags() == ["good"] + ["incomplete"] * 5
 
-    # The drill looks at the last whole one too, and at its age.
+    # The drill restores the last good one too.
     backups.sandbox.sh("rm -rf $W/scratch/*")
     drilled = backups.module("drill", f"--into={backups.sandbox.work}/scratch")
     assert (drilled.status, drilled.last["files"]) == (0, 120), drilled.stderr
@@ -264,16 +325,27 @@ def test_an_incomplete_snapshot_that_cannot_be_tagged_is_said_with_the_line_that
     partial = unprivileged_night(backups)
     assert partial.status == 55
     (short,) = (one["short_id"] for one in backups.snapshots())
-    assert f"restic tag --add incomplete {short}" in partial.last["message"]
+    assert f"restic tag --set incomplete {short}" in partial.last["message"]
 
 
-def test_a_lock_that_a_killed_pod_left_postpones_only_the_forgetting(backups: Backups) -> None:
+def test_a_lock_that_a_killed_pod_left_postpones_only_the_tag_and_the_forgetting(backups: Backups) -> None:
     killed_pod(backups)
     done = backups.night()
     assert done.status == 0, done.stderr
     assert [event for event in done.events() if event != "backup.engine"] == [
         "volume.ok", "backup.archived", "backup.compared", "backup.checked", "backup.postponed",
     ]  # fmt: skip
+    # Nobody has tagged it: it is judged by whoever needs the last good one.
+    assert backups.tags() == [""]
+    assert backups.module("restore", "--over-data").status == 0
+
+
+def test_a_snapshot_that_no_run_has_judged_is_judged_by_the_next_one(backups: Backups) -> None:
+    assert backups.night().status == 0
+    volume = backups.sandbox.path
+    backups.restic("backup", "-q", "--host=skills", "--exclude=$P/acme", "--exclude=$P/beta", "$P")
+    raced = backups.night(PATH=restic_after(backups, "backup", f"rm -rf {volume}/acme {volume}/beta"))
+    assert (raced.status, backups.tags()) == (56, ["good", "", "wiped", "wiped"])
 
 
 def test_a_backup_that_is_told_to_stop_stops_restic_leaves_no_lock_and_the_next_one_goes_on(backups: Backups) -> None:

@@ -64,17 +64,17 @@ def test_an_unmarked_volume_with_files_on_it_is_not_written_on(backups: Backups)
 
 
 @pytest.mark.parametrize(
-    ("damage", "mend", "status"),
+    ("damage", "repair", "status"),
     [("umount $P", "mount -o loop $W/disk $P", 10), ("mount -o remount,ro $P", "mount -o remount,rw $P", 14)],
     ids=["not-mounted", "read-only"],
 )
 def test_a_target_that_is_not_the_volume_keeps_the_gate_s_status_and_is_not_written_on(
-    damage: str, mend: str, status: int, backups: Backups
+    damage: str, repair: str, status: int, backups: Backups
 ) -> None:
     assert backups.night().status == 0
     backups.sandbox.sh(damage)
     refused = backups.module("restore")
-    backups.sandbox.sh(mend)
+    backups.sandbox.sh(repair)
     assert refused.status == status
     assert "backup.restored" not in refused.events()
 
@@ -131,7 +131,7 @@ def test_a_lost_or_empty_volume_that_a_person_holds_is_restored_and_released_eve
         backups.sandbox.sh("rm -rf $P/*")
     else:
         backups.sandbox.sh("umount $P; mkfs.ext4 -q -F $W/disk; mount -o loop $W/disk $P")
-    assert backups.sandbox.guard("hold", "I am mending this").status == 0
+    assert backups.sandbox.guard("hold", "I am restoring this").status == 0
     slow = slow_restic(backups, "restore", "--limit-download=500")
     run = backups.background(*MODULE, "restore", PATH=slow)
     # So much that it would pass for a volume that has its data.

@@ -17,7 +17,7 @@ READ_ONLY = {
 def _is_refused_unless_reading_is_enough(sandbox: Sandbox) -> None:
     refused = sandbox.guard("check")
     assert refused.status == 14, refused.stderr
-    assert "can't be written" in refused.termination
+    assert "cannot be written" in refused.termination
     assert sandbox.guard("check", GUARD_WRITABLE="false").status == 0
 
 
@@ -64,6 +64,8 @@ def test_a_full_disk_passes_with_a_warning(adopted_disk: Sandbox) -> None:
 def test_a_disk_that_is_full_cannot_be_adopted_and_keeps_no_half_written_document(disk: Sandbox) -> None:
     disk.sh(_FILL)
     ended = disk.guard("adopt")
-    assert ended.status != 0
+    assert ended.status == 15
+    assert "the disk is full: " in ended.termination.splitlines()[0]
     assert "ENOSPC" in ended.termination
+    assert "delete" not in ended.termination
     assert disk.sh("find $P/.volume-guard -type f 2>/dev/null || true") == ""

@@ -22,15 +22,18 @@ _MARKER = {
 def test_an_unmarked_volume_is_refused_and_the_reader_is_told_to_look_before_adopting(volume: Sandbox) -> None:
     ended = volume.guard("check", GUARD_POD="skills-0", GUARD_NAMESPACE="dev")
     assert ended.status == 20
-    assert "New claim: adopt it. Ever used before: stop" in ended.termination
-    assert "kubectl exec -n dev skills-0 -- guard adopt" in ended.termination
+    assert "1. If this claim was ever used: stop." in ended.termination
+    assert (
+        "2. Only if the claim is brand-new, or its files are right: kubectl exec -n dev skills-0 -- guard adopt\n"
+        in ended.termination
+    )
 
 
 def test_another_volume_s_marker_is_refused_by_both_names(adopted: Sandbox) -> None:
     ended = adopted.guard("check", GUARD_VOLUME="skills-prod")
     assert ended.status == 21
-    assert 'carries "skills"' in ended.termination
-    assert 'expected: "skills-prod"' in ended.termination
+    assert 'has the marker "skills"' in ended.termination
+    assert 'expected: the volume "skills-prod"' in ended.termination
 
 
 INVALID = {
@@ -54,8 +57,7 @@ def _invalid(volume: Sandbox, script: str) -> None:
     os.mkdir(f"{volume.work}/elsewhere")
     volume.sh("mkdir $P/.volume-guard; cd $P/.volume-guard; " + script)
     ended = volume.guard("check", GUARD_PROBE_TIMEOUT="5s")
-    assert ended.status == 22, ended.stderr
-    assert ended.seconds < 5
+    assert ended.status == 22, ended.stderr  # 15 if reading it had hung
 
 
 @pytest.mark.parametrize("script", INVALID.values(), ids=INVALID)
@@ -80,7 +82,7 @@ LEDGERS = {
 
 
 @pytest.mark.parametrize("broken", LEDGERS.values(), ids=LEDGERS)
-def test_a_ledger_that_cannot_be_trusted_is_said_and_passes(adopted: Sandbox, broken: Any) -> None:
+def test_a_ledger_that_cannot_be_trusted_is_reported_and_passes(adopted: Sandbox, broken: Any) -> None:
     ledger = json.loads(adopted.sh("cat $P/.volume-guard/ledger.json"))
     adopted.sh('printf %s "$LEDGER" >$P/.volume-guard/ledger.json; rm -r $P/tenant', LEDGER=broken(ledger))
     ended = adopted.guard("check")

@@ -35,7 +35,7 @@ def test_the_command_that_the_waiting_gate_prints_mends_it(
     with adopted.guard_in_background("check", GUARD_WAIT=_LONG) as gate:
         waiting = gate.next_line()
         assert waiting["outcome"] == outcome
-        assert waiting["remedy"] == [f"kubectl exec POD -- guard {mending}"]
+        assert waiting["remedy"] == [f"guard {mending}"]
         assert adopted.guard(mending).status == 0
         assert gate.end(within=3) == 0
 
@@ -43,9 +43,9 @@ def test_the_command_that_the_waiting_gate_prints_mends_it(
 def test_each_reason_to_wait_is_said_once_with_what_mends_it(adopted: Sandbox) -> None:
     adopted.sh("mv $P/.volume-guard/marker.json $W/; cp $W/marker.json $P/.volume-guard/hold.json")
     with adopted.guard_in_background("check", GUARD_WAIT=_LONG) as gate:
-        assert gate.next_line()["remedy"] == ["kubectl exec POD -- guard adopt"]
+        assert gate.next_line()["remedy"] == ["guard adopt"]
         adopted.sh("mv $W/marker.json $P/.volume-guard/")
-        assert gate.next_line()["remedy"] == ["kubectl exec POD -- guard release"]
+        assert gate.next_line()["remedy"] == ["guard release"]
         assert adopted.guard("release").status == 0
         assert gate.end(within=5) == 0
     assert [line["event"] for line in gate.lines] == ["volume.waiting", "volume.waiting", "volume.ok"]
@@ -58,6 +58,16 @@ def test_the_end_of_the_waiting_is_a_refusal(volume: Sandbox) -> None:
     ended = volume.guard("check", GUARD_WAIT="500ms")
     assert ended.status == 20
     assert ended.events() == ["volume.waiting", "volume.refused"]
+
+
+def test_a_gate_that_only_observes_waits_for_nothing_and_reports_what_enforcement_would_do(volume: Sandbox) -> None:
+    ended = volume.guard("check", GUARD_WAIT=_LONG, GUARD_ENFORCE="false", GUARD_POD="skills-0", GUARD_NAMESPACE="dev")
+    assert ended.status == 0
+    assert ended.seconds < 30
+    assert ended.events() == ["volume.refused"]
+    assert (ended.last["severity"], ended.last["enforced"], ended.last["status"]) == ("WARNING", False, 20)
+    assert "the application starts anyway. With enforcement this pod would not start" in ended.last["message"]
+    assert ended.last["remedy"] == ["kubectl exec -n dev skills-0 -c volume-guard-watch -- guard adopt"]
 
 
 def test_a_waiting_gate_that_is_told_to_stop_ends_at_once_and_refuses_nothing(volume: Sandbox) -> None:

@@ -76,7 +76,7 @@ def test_a_port_in_use_is_said_and_taken_when_it_is_free(adopted: Sandbox) -> No
         with watching(adopted, GUARD_LISTEN=f"127.0.0.1:{port}") as watcher:
             watcher.listen_for(3)
             (said,) = [line for line in watcher.lines if f"127.0.0.1:{port}" in line["message"]]
-            assert (said["event"], said["severity"]) == ("watch.started", "INFO")
+            assert (said["event"], said["severity"]) == ("watch.listening", "WARNING")
             adopted.sh("rm -rf $P/tenant")
             watcher.wait_for("volume.wiped")
             taken.close()
@@ -85,7 +85,7 @@ def test_a_port_in_use_is_said_and_taken_when_it_is_free(adopted: Sandbox) -> No
 
 def test_an_interval_longer_than_poll_can_wait_is_waited_for(sandbox: Sandbox) -> None:
     with watching(sandbox, GUARD_INTERVAL="30d", GUARD_PROBE_TIMEOUT="30d") as watcher:
-        watcher.wait_for("volume.unmounted")
+        watcher.wait_for("volume.refused")
         watcher.listen_for(2)
         assert watcher.stop() == 0
 
@@ -191,7 +191,7 @@ def test_settings_that_are_wrong_end_it_with_usage_and_all_of_them(adopted: Sand
 
 def test_a_volume_that_is_not_there_yet_is_watched_until_it_is(sandbox: Sandbox, adopted_tree: str) -> None:
     with watching(sandbox, GUARD_KINDS="memory") as watcher:
-        watcher.wait_for("volume.unmounted")
+        assert "not-mounted" in watcher.wait_for("volume.refused")["message"]
         sandbox.sh("mount -t tmpfs volume $P; cp -a $TREE/. $P", TREE=adopted_tree)
         watcher.wait_for("volume.recovered", SOON)
         sandbox.sh("rm -rf $P/tenant")

@@ -179,10 +179,11 @@ def test_a_mount_on_top_of_a_parent_hides_the_volume(volume_of_ten: Sandbox) -> 
 def test_files_below_mounts_on_top_of_folders_are_hidden_and_not_lost(volume_of_ten: Sandbox) -> None:
     with armed(volume_of_ten) as watcher:
         volume_of_ten.sh("mount -t tmpfs other $P/tenant/pdf; mount -t tmpfs other $P/tenant/docx")
-        hidden = watcher.wait_for("watch.blind")
-        assert "tenant/docx, tenant/pdf are hidden by mounts" in hidden["message"]
+        wait_until(
+            lambda: watcher.read(0.1) and any("tenant/docx" in line.get("hidden_by", ()) for line in watcher.lines)
+        )
         watcher.listen_for(3)
-        assert watcher.events == ["watch.started", "watch.blind"]
+        assert set(watcher.events) == {"watch.started", "watch.blind"}
         volume_of_ten.sh("umount $P/tenant/pdf; umount $P/tenant/docx; rm -rf $P/tenant")
         watcher.wait_for("volume.wiped")
 

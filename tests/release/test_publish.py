@@ -67,7 +67,7 @@ class Release:
         """The list of an image's architectures, or a chart's manifest."""
         address = f"http://{self.registry}/v2/uengine-oss/{name}/manifests/{__version__}"
         request = urllib.request.Request(address, headers={"Accept": LIST})
-        # No proxy stands before this machine's own.
+        # This machine's own address is behind no proxy.
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
             index: dict[str, Any] = json.load(answer)
             return {"digest": answer.headers["Docker-Content-Digest"], **index}

@@ -186,7 +186,7 @@ def test_a_job_fails_at_once_on_exactly_what_another_try_cannot_change(name: str
     job = job_of(one)
     fail, ignore = job["podFailurePolicy"]["rules"]
     final = {outcome.status for outcome in Outcome if 2 <= outcome.status < 40 and outcome not in RETRYABLE}
-    final |= {Outcome.MARKER_MISSING.status, Outcome.DATA_LOST.status}  # mended by a person, not by another try
+    final |= {Outcome.MARKER_MISSING.status, Outcome.DATA_LOST.status}  # repaired by a person, not by another try
     results = {result.status for result in Result if result is not Result.OK and not result.value.again}
     pod = job["template"]["spec"]
     guarded = name != "drill.yaml"

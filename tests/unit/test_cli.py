@@ -211,7 +211,7 @@ def fails(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("command", "place"),
-    [("check", (check, "check")), ("accept", (app.VolumeCommand, "_execute")), ("check", (arguments, "parse")),
+    [("check", (check.Gate, "run")), ("accept", (app.VolumeCommand, "_execute")), ("check", (arguments, "parse")),
      ("doctor", (arguments, "parse")), ("watch", (cli, "_watch"))],
 )  # fmt: skip
 def test_a_bug_ends_with_its_own_event_and_status(
@@ -236,7 +236,7 @@ def test_a_bug_does_not_keep_an_observed_application_from_starting(
         started.append(list(ending.app))
         return 7
 
-    fails(monkeypatch, check, "check")
+    fails(monkeypatch, check.Gate, "run")
     monkeypatch.setattr(exits, "exec_app", start)
     monkeypatch.setenv("GUARD_ENFORCE", "false")
     assert cli.run(["check", "--volume", "v", "--", "true", "x"]) == 7

@@ -9,19 +9,30 @@ from hypothesis import strategies as st
 
 from guard.volume import ledger
 from guard.volume.json_document import DocumentError
-from guard.volume.ledger import Ledger, Reference
+from guard.volume.ledger import Ledger, LedgerIncident, Reference
+from guard.volume.sample import SIZE, Part, SampledFile
 
 AT = "2026-11-24T18:27:01Z"
+ROW = ["tenant-a/1", 700, 1_700_000_000_000_000_000, 12, 1_700_000_000, "h"]
 GOOD: dict[str, Any] = {
     "schema": 1,
     "marker": "0b0cbd0e-4bb5-4a7e-9d2c-0f1f6c2f0d11",
     "generation": 3,
-    "reference": {"files": 12, "entries": {"tenant-a": 7, "tenant-b": 5}, "empty": 1, "recorded": AT},
-    "files": 11,
+    "reference": {
+        "files": 12,
+        "counted": AT,
+        "declared": AT,
+        "depth": 1,
+        "entry_count": 2,
+        "entries": {"tenant-a": 7, "tenant-b": 5},
+        "sample": [ROW],
+    },
     "pod": "skills-0",
     "node": "node-1",
     "written": AT,
+    "incident": {"id": "i-3", "event": "volume.wiped", "since": AT, "before": 12, "reason": "all gone"},
 }
+FILE = SampledFile("tenant-a/1", 700, 1_700_000_000_000_000_000, 12, 1_700_000_000, Part.HASH)
 
 
 def text_of(**changed: Any) -> bytes:
@@ -43,11 +54,11 @@ def test_a_ledger_is_read_as_it_was_written() -> None:
     assert ledger.parse(text_of()) == Ledger(
         marker_id=GOOD["marker"],
         generation=3,
-        reference=Reference(12, {"tenant-a": 7, "tenant-b": 5}, 1, AT),
-        files=11,
+        reference=Reference(12, AT, (FILE,), 1, 2, {"tenant-a": 7, "tenant-b": 5}, AT),
         written=AT,
         pod="skills-0",
         node="node-1",
+        incident=LedgerIncident("i-3", "volume.wiped", AT, 12, "all gone"),
     )
 
 
@@ -70,23 +81,31 @@ WRONG = {
     "a generation of 0": (text_of(generation=0), '"generation"'),
     "a generation that is true": (text_of(generation=True), '"generation"'),
     "no marker ID": (text_of(marker=None), '"marker"'),
-    "a negative count": (text_of(files=-1), '"files"'),
-    "a count with a fraction": (text_of(files=1.5), '"files"'),
-    "a count beyond 63 bits": (text_of(files=2**63), '"files"'),
+    "a negative count": (with_reference(files=-1), '"files"'),
+    "a count with a fraction": (with_reference(files=1.5), '"files"'),
+    "a count beyond 63 bits": (with_reference(files=2**63), '"files"'),
     "a pod that is a number": (text_of(pod=4), '"pod"'),
     "a node of too many characters": (text_of(node="n" * 254), '"node"'),
     "a time that is none": (text_of(written="now"), '"written"'),
     "a reference that is a list": (text_of(reference=[]), '"reference" is not an object'),
     "no reference": (text_of(reference=None), '"reference" is not an object'),
-    "entries that are a list": (with_reference(entries=["tenant-a"]), '"reference.entries" is not an object'),
-    "no entries": (with_reference(entries=None), '"reference.entries" is not an object'),
+    "entries that are a list": (with_reference(entries=["tenant-a"]), '"entries" is not an object'),
+    "no entries": (with_reference(entries=None), '"entries" is not an object'),
     "an entry with a text": (with_reference(entries={"tenant-a": "7"}), '"tenant-a"'),
     "an entry with a negative count": (with_reference(entries={"tenant-a": -7}), '"tenant-a"'),
-    "a reference without its empty files": (with_reference(empty=None), '"empty"'),
-    "a reference without its time": (with_reference(recorded=None), '"recorded"'),
-    "unreadable folders that are a text": (with_reference(unreadable="a"), '"unreadable"'),
-    "an unreadable folder that is a number": (with_reference(unreadable=["a", 4]), '"unreadable"'),
-    "NaN for a count": (text_of(files=float("nan")), '"files"'),
+    "a reference without its time": (with_reference(counted=None), '"counted"'),
+    "a reference without its depth": (with_reference(depth=None), '"depth"'),
+    "no sample": (with_reference(sample=None), '"sample"'),
+    "a sample of too many files": (with_reference(sample=[ROW] * (SIZE + 1)), '"sample" is not a list of at most 512'),
+    "a sampled file without its part": (with_reference(sample=[ROW[:-1]]), 'a row of "sample"'),
+    "a sampled file of no known part": (with_reference(sample=[[*ROW[:-1], "x"]]), 'a part of "sample"'),
+    "a sampled file above the volume": (with_reference(sample=[["../x", *ROW[1:]]]), "does not lie on the volume"),
+    "a sampled file at an absolute path": (with_reference(sample=[["/x", *ROW[1:]]]), "does not lie on the volume"),
+    "a sampled file of a negative size": (with_reference(sample=[[ROW[0], -1, *ROW[2:]]]), '"size"'),
+    "a sampled file of a time that is true": (with_reference(sample=[[*ROW[:2], True, *ROW[3:]]]), "a time of"),
+    "an incident that is a text": (text_of(incident="i-3"), '"incident" is not an object'),
+    "an incident without its time": (text_of(incident=GOOD["incident"] | {"since": None}), '"since"'),
+    "NaN for a count": (with_reference(files=float("nan")), '"files"'),
 }
 
 
@@ -122,45 +141,45 @@ def test_what_is_wrong_with_an_entry_is_said_in_a_line_however_long_its_name() -
 
 @pytest.mark.parametrize("name", ["skill\udcff", "\ud800", "데이터/가", "a\nb\x1b", "x" * 4096], ids=ascii)
 def test_an_entry_of_any_name_survives_writing_and_reading(name: str) -> None:
-    written = Ledger(GOOD["marker"], 1, Reference(3, {name: 3}, 0, AT), 3, AT)
+    written = Ledger(GOOD["marker"], 1, Reference(3, AT, (), 1, 1, {name: 3}), AT)
     assert ledger.parse(ledger.render(written)) == written
 
 
-@pytest.mark.parametrize(
-    ("name", "count"),
-    [("tenant-{:06}", 60_000), ("\udcff" * 300 + "{}", 3_000), ("x" * 4000 + "{}", 1_000)],
-    ids=["many", "not UTF-8", "long"],
-)
-def test_a_huge_map_of_entries_is_cut_to_the_largest_and_can_be_read_back(name: str, count: int) -> None:
-    entries = {name.format(number): number + 1 for number in range(count)}
-    text = ledger.render(Ledger(GOOD["marker"], 1, Reference(sum(entries.values()), entries, 0, AT), 1, AT))
-    assert len(text) <= ledger.LIMIT
-    found = ledger.parse(text)
-    assert found.reference.files == sum(entries.values())
-    kept = found.reference.entries
-    assert 0 < len(kept) < count
-    assert sorted(kept.values()) == list(range(count - len(kept) + 1, count + 1))
-    assert len(text) > ledger.LIMIT // 2, "the room is used"
-
-
-def test_of_unreadable_folders_the_first_are_kept_and_none_is_no_field() -> None:
-    folders = tuple(f"tenant-{number:06}/private" for number in range(20_000))
-    text = ledger.render(Ledger(GOOD["marker"], 1, Reference(1, {}, 0, AT, folders), 1, AT))
-    kept = ledger.parse(text).reference.unreadable
-    assert 1_000 < len(kept) < 20_000
-    assert kept == folders[: len(kept)]
-    assert b"unreadable" not in ledger.render(Ledger(GOOD["marker"], 1, Reference(1, {}, 0, AT), 1, AT))
-
-
-def test_a_map_of_20000_tenants_is_kept_whole() -> None:
-    entries = {f"tenant-{number:06}": 5 for number in range(20_000)}
-    written = Ledger(GOOD["marker"], 1, Reference(100_000, entries, 0, AT), 100_000, AT)
+@pytest.mark.parametrize("name", ["skill\udcff/1", "데이터/가", "a\nb\x1b", "x" * 255 + "/1"], ids=ascii)
+def test_a_sampled_file_of_any_name_survives_writing_and_reading(name: str) -> None:
+    written = Ledger(GOOD["marker"], 1, Reference(1, AT, (SampledFile(name, 1, -1, 1 << 63, 0, Part.LARGEST),)), AT)
     assert ledger.parse(ledger.render(written)) == written
+
+
+def test_a_ledger_of_the_longest_names_can_be_read_back_and_has_lost_the_longest_first() -> None:
+    def path(number: int) -> str:
+        return "\udcff" * 250 + "/" + "\udcff" * (number % 250 + 1) + f"/{number}"
+
+    sample = tuple(SampledFile(path(number), 1, 0, number, 0, Part.HASH) for number in range(SIZE))
+    entries = {f"{'x' * 4000}{number}": 1 for number in range(256)}
+    text = ledger.render(Ledger(GOOD["marker"], 1, Reference(SIZE, AT, sample, 1, 256, entries), AT))
+    assert ledger.LIMIT // 2 < len(text) <= ledger.LIMIT
+    kept = ledger.parse(text).reference
+    assert 0 < len(kept.sample) < SIZE
+    assert 0 < len(kept.entries) < 256
+    dropped = [file for file in sample if file not in kept.sample]
+    assert max(len(file.path) for file in kept.sample) <= min(len(file.path) for file in dropped)
 
 
 _NAMES = st.text(st.characters() | st.sampled_from('\udcff\ud800\n\\"/'), max_size=20)
 _COUNTS = st.integers(0, 2**63 - 1)
 _WORDS = st.text(min_size=1, max_size=253)
+_FILES = st.builds(
+    SampledFile,
+    path=st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=20).filter(
+        lambda path: path not in {".", ".."}
+    ),
+    size=_COUNTS,
+    mtime=st.integers(),
+    inode=st.integers(0, 2**64 - 1),
+    since=st.integers(),
+    part=st.sampled_from(Part),
+)
 _LEDGERS = st.builds(
     Ledger,
     marker_id=st.uuids().map(str),
@@ -168,15 +187,17 @@ _LEDGERS = st.builds(
     reference=st.builds(
         Reference,
         files=_COUNTS,
+        counted=st.just(AT),
+        sample=st.lists(_FILES, max_size=8).map(tuple),
+        depth=st.integers(0, 20),
+        entry_count=_COUNTS,
         entries=st.dictionaries(_NAMES, _COUNTS),
-        empty=_COUNTS,
-        recorded=st.just(AT),
-        unreadable=st.lists(_NAMES).map(tuple),
+        declared=st.sampled_from(["", AT]),
     ),
-    files=_COUNTS,
     written=st.just(AT),
     pod=st.none() | _WORDS,
     node=st.none() | _WORDS,
+    incident=st.none() | st.builds(LedgerIncident, _WORDS, _WORDS, st.just(AT), _COUNTS, _WORDS),
 )
 
 

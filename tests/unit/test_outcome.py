@@ -36,7 +36,9 @@ EVENTS = [
     ("internal.error", "ERROR"),
     ("watch.started", "INFO"),
     ("watch.stopped", "INFO"),
+    ("watch.listening", "INFO"),
     ("volume.shrunk", "WARNING"),
+    ("volume.full", "WARNING"),
     ("volume.wiped", "CRITICAL"),
     ("volume.recovered", "NOTICE"),
     ("volume.unmounted", "CRITICAL"),
@@ -47,8 +49,9 @@ EVENTS = [
     ("marker.changed", "ERROR"),
     ("marker.invalid", "ERROR"),
     ("ledger.invalid", "WARNING"),
+    ("ledger.stale", "WARNING"),
     ("ledger.unwritable", "WARNING"),
-    ("watch.blind", "WARNING"),
+    ("watch.blind", "INFO"),
 ]
 
 
@@ -86,9 +89,9 @@ def test_every_outcome_says_when_it_happens_and_what_to_do(outcome: Outcome) -> 
     assert outcome.value.remedy.endswith(".")
 
 
-def test_a_missing_marker_says_what_a_new_claim_and_what_a_used_one_means() -> None:
+def test_a_missing_marker_asks_first_whether_the_claim_was_used() -> None:
     remedy = Outcome.MARKER_MISSING.value.remedy
-    assert remedy == "New claim: adopt it. Ever used before: stop, it was wiped or is another disk."
+    assert remedy == "Used before? Stop: it was wiped or is another disk. Brand-new claim? Run guard adopt."
 
 
 def test_what_a_container_restart_cannot_heal_says_delete_the_pod() -> None:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from guard.doctor.objects.workload import Container, clean_path, covers
 
-#: Flags, and keys of configuration files, that say where a program keeps its data; compared without dashes, dots and case.
+#: Flags, and keys of configuration files, that set where a program keeps its data; compared without dashes, dots and case.
 _SETTINGS = frozenset({
     "datadir", "datadirectory", "datapath", "datafolder", "dbpath", "dbdir", "databasedir", "databasepath", "databasefile",
     "storagetsdbpath", "storagepath", "storagedir", "storagedatapath", "storagelocalpath", "storedir", "storepath",
     "pathdata", "statedir", "persistencedir", "persistencelocation", "logdirs", "rocksdbpath", "boltpath", "enginepath",
-    "sqlitepath", "dataroot", "appdatapath", "pathprefix", "chunksdirectory", "datalogdir",
+    "sqlitepath", "appdatapath", "chunksdirectory", "datalogdir",
 })  # fmt: skip
 #: Variables of known programs that do the same.
 _VARIABLES = frozenset({
@@ -30,8 +30,9 @@ _LETTERS = {
 _CONFIGURED = re.compile(
     r"(?:^|[{,])\s*[\"']?([A-Za-z][\w.\-]{1,40})[\"']?\s*[:= ]\s*[\"']?(/[^\s\"',;#]+)", re.MULTILINE
 )
-#: Files in which a plain word says it: grafana.ini, redis.conf.
+#: Files in which a plain word sets it: those of Grafana, Redis and Loki.
 _PLAIN_WORDS = {
+    "path_prefix": re.compile(r"^(?:schema_config|ingester|common):", re.MULTILINE),
     "data": re.compile(r"^\[paths\]", re.MULTILINE),
     "dir": re.compile(r"^(?:appendonly|save) ", re.MULTILINE),
 }
@@ -40,6 +41,8 @@ _LONGEST = 64 * 1024
 _VARIABLE = re.compile(r"\$[({]?(\w+)[)}]?")
 #: Variables of a word that are filled in.
 _MOST = 64
+#: Subcommands of thanos whose folder is a cache that they fill again.
+_CACHES = frozenset({"store", "compact", "query"})
 #: Where nothing is meant to last, or the image's own files are.
 _SYSTEM = (
     "/var/log", "/var/cache", "/var/run", "/run", "/dev", "/proc", "/sys", "/etc", "/usr/bin", "/usr/lib", "/usr/sbin",
@@ -53,24 +56,24 @@ class DataPath:
 
     Attributes:
         path: The path.
-        said_by: What names it: `--data-dir=/data`, `PGDATA=/data`.
+        source: What names it: `--data-dir=/data`, `PGDATA=/data`.
         field: The container's field in which that is written: `env`, `args`; empty for a ConfigMap.
     """
 
     path: str
-    said_by: str
+    source: str
     field: str
 
 
 def set_paths(container: Container, configurations: Mapping[str, str]) -> tuple[DataPath, ...]:
-    """The data paths that a container is told by settings which mean nothing else.
+    """The data paths that a container has by settings which mean nothing else.
 
     Args:
         container: The container.
         configurations: The texts of its ConfigMaps, by what to call each: `data_dir of ConfigMap loki`.
     """
     found = (*_by_variables(container), *_by_words(container), *_by_files(configurations))
-    usable = (DataPath(clean_path(one.path.partition(",")[0]), one.said_by, one.field) for one in found)
+    usable = (DataPath(clean_path(one.path.partition(",")[0]), one.source, one.field) for one in found)
     return tuple({one.path: one for one in usable if _is_usable(one.path)}.values())
 
 
@@ -91,8 +94,10 @@ def _by_variables(container: Container) -> Iterator[DataPath]:
 
 
 def _by_words(container: Container) -> Iterator[DataPath]:
-    told = (_with_variables(word, container.env) for word in container.words)
-    words = [piece for word in told for piece in (word.split() if re.search(r"\s", word) else [word])]
+    if "thanos" in container.image and not _CACHES.isdisjoint(container.words):
+        return
+    filled = (_with_variables(word, container.env) for word in container.words)
+    words = [piece for word in filled for piece in (word.split() if re.search(r"\s", word) else [word])]
     for index, word in enumerate(words):
         following = words[index + 1].strip("\"'") if index + 1 < len(words) else ""
         name, _, value = word.partition("=")
@@ -128,6 +133,6 @@ def _plain(name: str) -> str:
 def _by_files(configurations: Mapping[str, str]) -> Iterator[DataPath]:
     for name, content in configurations.items():
         for key, path in _CONFIGURED.findall(content[:_LONGEST]):
-            told = _PLAIN_WORDS.get(key)
-            if key in _VARIABLES or _plain(key) in _SETTINGS or (told and told.search(content)):
+            sign = _PLAIN_WORDS.get(key)
+            if key in _VARIABLES or _plain(key) in _SETTINGS or (sign and sign.search(content)):
                 yield DataPath(path, f"{key} in {name}", "")

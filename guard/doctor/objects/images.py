@@ -62,22 +62,22 @@ valkey/valkey                         0 /data                                   
 redis/redis-stack-server              0 /data                                              -      if-asked
 redis/redis-stack                     0 /data                                              -      if-asked
 eqalpha/keydb                         0 /data                                              volume if-asked
-rabbitmq                              0 /var/lib/rabbitmq                                  volume always
+rabbitmq                              0 /var/lib/rabbitmq                                  volume always parts
 influxdb                              0 /var/lib/influxdb                                  volume always
 influxdb                             2* /var/lib/influxdb2                                 volume always
 influxdb                             3* /var/lib/influxdb3                                 -      always
 elasticsearch                         0 /usr/share/elasticsearch/data                      -      always
 elasticsearch/elasticsearch           0 /usr/share/elasticsearch/data                      -      always
 opensearchproject/opensearch          0 /usr/share/opensearch/data                         -      always
-solr                                  0 /var/solr                                          volume always
+solr                                  0 /var/solr                                          volume always parts
 couchdb                               0 /opt/couchdb/data                                  volume always
 couchbase                             0 /opt/couchbase/var                                 volume always parts
-cassandra                             0 /var/lib/cassandra                                 volume always
-scylladb/scylla                       0 /var/lib/scylla                                    volume always
-clickhouse/clickhouse-server          0 /var/lib/clickhouse                                volume always
-yandex/clickhouse-server              0 /var/lib/clickhouse                                volume always
-clickhouse                            0 /var/lib/clickhouse                                volume always
-neo4j                                 0 /data                                              volume always
+cassandra                             0 /var/lib/cassandra                                 volume always parts
+scylladb/scylla                       0 /var/lib/scylla                                    volume always parts
+clickhouse/clickhouse-server          0 /var/lib/clickhouse                                volume always parts
+yandex/clickhouse-server              0 /var/lib/clickhouse                                volume always parts
+clickhouse                            0 /var/lib/clickhouse                                volume always parts
+neo4j                                 0 /data                                              volume always parts
 arangodb                              0 /var/lib/arangodb3                                 volume always
 arangodb/arangodb                     0 /var/lib/arangodb3                                 volume always
 cockroachdb/cockroach                 0 /cockroach/cockroach-data                          -      always
@@ -92,8 +92,8 @@ milvusdb/milvus                       0 /var/lib/milvus                         
 victoriametrics/victoria-metrics      0 /victoria-metrics-data                             -      always
 prom/prometheus                       0 /prometheus                                        volume if-asked
 prometheus/prometheus                 0 /prometheus                                        volume if-asked
-questdb/questdb                       0 /var/lib/questdb                                   -      always
-minio/minio                           0 /data                                              volume if-asked
+questdb/questdb                       0 /var/lib/questdb                                   -      always parts
+minio/minio                           0 /data                                              volume if-asked parts
 grafana/grafana                       0 /var/lib/grafana                                   -      always
 grafana/grafana-oss                   0 /var/lib/grafana                                   -      always
 grafana/grafana-enterprise            0 /var/lib/grafana                                   -      always
@@ -127,8 +127,8 @@ odoo                                  0 /var/lib/odoo                           
 jenkins/jenkins                       0 /var/jenkins_home                                  volume always parts
 jenkinsci/blueocean                   0 /var/jenkins_home                                  volume always parts
 sonatype/nexus3                       0 /nexus-data                                        volume always
-sonarqube                             0 /opt/sonarqube/data                                -      if-asked
-registry                              0 /var/lib/registry                                  volume if-asked
+sonarqube                             0 /opt/sonarqube/data                                -      if-asked parts
+registry                              0 /var/lib/registry                                  volume if-asked parts
 verdaccio/verdaccio                   0 /verdaccio/storage                                 volume always
 mattermost/mattermost-team-edition    0 /mattermost/data                                   volume if-asked parts
 matrixdotorg/synapse                  0 /data                                              volume always

@@ -69,10 +69,10 @@ def _not_attached(index: ObjectIndex) -> Iterator[Verdict]:
     seen: set[tuple[str, str]] = set()
     given = {kind for kind in _ABOUT if any(index.live(kind))}
     for event in index.of("Event"):
-        said = event.text("message") or event.text("note")
+        report = event.text("message") or event.text("note")
         field = "involvedObject" if event.get("involvedObject") else "regarding"
         kind, namespace, name = (event.text(field, part) for part in ("kind", "namespace", "name"))
-        sign, fix = next(((sign, fix) for sign, fix in _EVENTS.items() if re.search(sign, said)), ("", ""))
+        sign, fix = next(((sign, fix) for sign, fix in _EVENTS.items() if re.search(sign, report)), ("", ""))
         if not sign or kind not in _ABOUT or event.text("type") == "Normal":
             continue
         about = index.find(kind, namespace, name, Side.LIVE)
@@ -84,7 +84,7 @@ def _not_attached(index: ObjectIndex) -> Iterator[Verdict]:
         if key not in seen:
             seen.add(key)
             subject = about or event
-            message = f"{event.text('reason') or 'event'} of {kind} {name}: {' '.join(said.split())[:_SHOWN]}"
+            message = f"{event.text('reason') or 'event'} of {kind} {name}: {' '.join(report.split())[:_SHOWN]}"
             yield Finding(message, event.place(), subject, fix=fix)
 
 
@@ -97,7 +97,7 @@ def _conditions(index: ObjectIndex) -> Iterator[tuple[K8sObject, tuple[str, ...]
     """Each adverse condition: the object, where it is, whose it is, its status, and reason with message."""
     for claim in index.of("PersistentVolumeClaim"):
         for _, one in mappings(claim.body, "status", "healthStatus", "healthConditions"):
-            yield claim, ("status", "healthStatus"), f"claim {claim.name}", text(one, "status"), _told(one)
+            yield claim, ("status", "healthStatus"), f"claim {claim.name}", text(one, "status"), _reason(one)
         if text(claim.annotations, _VSPHERE) == "inaccessible":
             yield claim, ("metadata", "annotations"), f"claim {claim.name}", "Inaccessible", f"annotation {_VSPHERE}"
     for pod in index.of("Pod"):
@@ -108,18 +108,18 @@ def _conditions(index: ObjectIndex) -> Iterator[tuple[K8sObject, tuple[str, ...]
                     ("status", "volumeHealth"),
                     f"volume {text(health, 'name')} of the pod",
                     text(one, "status"),
-                    _told(one),
+                    _reason(one),
                 )
 
 
-def _told(condition: object) -> str:
+def _reason(condition: object) -> str:
     return ": ".join(filter(None, (text(condition, "reason"), text(condition, "message")[:_SHOWN])))
 
 
 def _unhealthy(index: ObjectIndex) -> Iterator[Verdict]:
-    for obj, at, what, status, told in _conditions(index):
+    for obj, at, what, status, reason in _conditions(index):
         if status in _SERIOUS:
-            yield Finding(f"{what} is reported {status} ({told})", obj.place(*at), obj)
+            yield Finding(f"{what} is reported {status} ({reason})", obj.place(*at), obj)
 
 
 def _degraded(index: ObjectIndex) -> Iterator[Verdict]:
@@ -127,9 +127,9 @@ def _degraded(index: ObjectIndex) -> Iterator[Verdict]:
         if event.text("reason") == "VolumeConditionAbnormal":
             kind, name = (event.text("involvedObject", part) for part in ("kind", "name"))
             yield Finding(f"event of {kind} {name}: {event.text('message')[:_SHOWN]}", event.place(), event)
-    for obj, at, what, status, told in _conditions(index):
+    for obj, at, what, status, reason in _conditions(index):
         if status not in _SERIOUS:
-            yield Finding(f"{what} is reported {status} ({told})", obj.place(*at), obj)
+            yield Finding(f"{what} is reported {status} ({reason})", obj.place(*at), obj)
 
 
 def _node_gone(index: ObjectIndex) -> Iterator[Verdict]:
@@ -141,12 +141,12 @@ def _node_gone(index: ObjectIndex) -> Iterator[Verdict]:
         claim = volume.text("spec", "claimRef", "name") or "none"
         if nodes and volume.side is Side.LIVE and not any(_has(node, where) for node in nodes):
             names = ", ".join(sorted(node.name for node in nodes)[:_NAMES])
-            message = f"volume {volume.name} (claim {claim}) is on {_said(where)}; the cluster has {names}"
+            message = f"volume {volume.name} (claim {claim}) is on {_described(where)}; the cluster has {names}"
             yield Finding(message, volume.place("spec", "nodeAffinity"), volume)
 
 
 def _places(volume: K8sObject) -> Mapping[str, frozenset[str]]:
-    """The node label that says where a volume is, with the values that its nodeAffinity allows."""
+    """The node label that shows where a volume is, with the values that its nodeAffinity allows."""
     terms = mappings(volume.body, "spec", "nodeAffinity", "required", "nodeSelectorTerms")
     expressions = [
         one for _, term in terms for _, one in mappings(term, "matchExpressions") if text(one, "operator") == "In"
@@ -163,7 +163,7 @@ def _has(node: K8sObject, where: Mapping[str, frozenset[str]]) -> bool:
     return any({text(node.labels, key), node.name if key == HOSTNAME else ""} & values for key, values in where.items())
 
 
-def _said(where: Mapping[str, frozenset[str]]) -> str:
+def _described(where: Mapping[str, frozenset[str]]) -> str:
     key, values = next(iter(where.items()))
     return f"{'node' if key == HOSTNAME else 'zone'} {', '.join(sorted(values))}"
 

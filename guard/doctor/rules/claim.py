@@ -27,7 +27,7 @@ MISSING = Rule(
 PENDING = Rule(
     "VG202", "claim-pending", Severity.ERROR,
     "The claim waits for a volume.",
-    "Its pods cannot start. The reason stands in its events: no class, no capacity, a wrong access mode or zone, or a class "
+    "Its pods cannot start. The reason is in its events: no class, no capacity, a wrong access mode or zone, or a class "
     "that waits for the first pod (WaitForFirstConsumer) while that pod itself cannot be scheduled.",
     "kubectl describe pvc NAME, and remove the reason; never delete the claim to try again when it once held data.",
     _VOLUMES + "#binding",
@@ -69,9 +69,9 @@ def _absent(index: ObjectIndex, workload: Workload, name: str, at: tuple[str | i
     elsewhere = index.every(_PVC, name)
     near = index.claims_in.get(workload.object.namespace, ())
     unused = index.unused_in.get(workload.object.namespace, ())[:_CANDIDATES]
-    said = _said_not_found(index, workload, name)
-    if said:
-        return Finding(f"claim {name} does not exist: {said[-1]}", place, workload.object)
+    notes = _not_found_notes(index, workload, name)
+    if notes:
+        return Finding(f"claim {name} does not exist: {notes[-1]}", place, workload.object)
     if elsewhere:
         there = ", ".join(sorted({claim.namespace for claim in elsewhere}))
         return Finding(
@@ -95,8 +95,8 @@ def _absent(index: ObjectIndex, workload: Workload, name: str, at: tuple[str | i
     )
 
 
-def _said_not_found(index: ObjectIndex, workload: Workload, name: str) -> list[str]:
-    """What the events about a workload's pods say of a claim that does not exist; of a pod that runs it is no longer so."""
+def _not_found_notes(index: ObjectIndex, workload: Workload, name: str) -> list[str]:
+    """What the events about a workload's pods report about a claim that does not exist; for a pod that runs this is past."""
     pods = [pod.object for pod in (workload, *index.pods_of(workload)) if pod.object.kind == "Pod" and not _runs(pod)]
     events = [event for pod in pods for event in index.events_about("Pod", pod.namespace, pod.name)]
     return [event.message for event in events if f'"{name}" not found' in event.message]
@@ -112,16 +112,16 @@ def _pending(index: ObjectIndex) -> Iterator[Verdict]:
     for claim in index.live(_PVC):
         if claim.text("status", "phase") != "Pending":
             continue
-        said = index.events_about(_PVC, claim.namespace, claim.name)
-        telling = [event for event in said if event.reason != _WAITS_FOR_POD] or list(said)
+        notes = index.events_about(_PVC, claim.namespace, claim.name)
+        telling = [event for event in notes if event.reason != _WAITS_FOR_POD] or list(notes)
         if not any(user.wants_pods_now for user in index.users_of(claim)):
             waits = telling[-1].reason == _WAITS_FOR_POD if telling else _class_waits_for_pod(index, claim)
             if waits is None:
                 command = f"kubectl describe pvc {claim.name} -n {claim.namespace} (Events)"
-                yield Unknown(f"claim {claim.name} is Pending; no event and no StorageClass given says why", command)
+                yield Unknown(f"claim {claim.name} is Pending; no event and no StorageClass given shows why", command)
             if waits is not False:
                 continue  # nothing is wrong with it: no pod asks for it yet
-        reason = f"{telling[-1].reason}: {telling[-1].message}" if telling else "no event given says why"
+        reason = f"{telling[-1].reason}: {telling[-1].message}" if telling else "no event given shows why"
         yield Finding(
             f"phase Pending ({reason})",
             claim.place("status", "phase"),
@@ -166,7 +166,7 @@ def _unused(index: ObjectIndex) -> Iterator[Verdict]:
             )
             continue
         if index.counterpart(claim) is not None and claim.side is Side.FILE:
-            continue  # said for the cluster's own
+            continue  # reported for the cluster's own
         if claim.side is Side.LIVE and not jobs and id(claim) not in meant:
             yield Unknown(
                 f"no CronJob and no Job of the cluster given, so whether one uses {claim.name} is open",

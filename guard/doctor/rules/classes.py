@@ -16,6 +16,8 @@ from guard.doctor.storage import ReclaimPolicy, class_name, is_bound, is_default
 _PVC = "PersistentVolumeClaim"
 _CLASSES = "https://kubernetes.io/docs/concepts/storage/storage-classes/"
 _VOLUMES = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/"
+#: The annotation of a volume that a provisioner made.
+_MADE_BY = "pv.kubernetes.io/provisioned-by"
 
 NO_CLASS = Rule(
     "VG207", "no-storage-class", Severity.WARNING,
@@ -62,7 +64,7 @@ RELEASED = Rule(
     "Never delete it before you looked at it. To use it again: set it to Retain, remove its whole spec.claimRef, then make a claim "
     "with volumeName set to it.",
     _VOLUMES + "#retain",
-    'k8sgpt says that a Released volume "should be cleaned up". It may be the only copy.',
+    'k8sgpt reports that a Released volume "should be cleaned up". It can be the only copy.',
 )  # fmt: skip
 
 
@@ -102,7 +104,7 @@ def _class_missing(index: ObjectIndex) -> Iterator[Verdict]:
 
 
 def _unbound(index: ObjectIndex) -> Iterator[tuple[K8sObject, Finding]]:
-    """Claims, and templates of claims, that need their class; each with where it stands and how a sentence on it begins."""
+    """Claims, and templates of claims, that need their class; each with its place and how a sentence about it begins."""
     for claim in index.of(_PVC):
         if not is_bound(index, claim):
             yield claim, Finding("storageClassName", claim.place("spec", "storageClassName"), claim)
@@ -182,13 +184,22 @@ def _class_deletes(policy: ReclaimPolicy | None, claim: K8sObject, subject: K8sO
 def _released(index: ObjectIndex) -> Iterator[Verdict]:
     for volume in index.of("PersistentVolume"):
         if volume.text("status", "phase") not in {"Released", "Failed"}:
+            if _was_made_for_a_claim(volume):
+                message = f"phase Available without a claimRef, though {volume.annotations.get(_MADE_BY)} made it for a claim: it can hold the data"
+                yield Finding(message, volume.place("status", "phase"), volume, fix=rescue(volume, ""))
             continue
         namespace, name = volume.text("spec", "claimRef", "namespace"), volume.text("spec", "claimRef", "name")
         if any(claim.uid for claim in index.named(_PVC, namespace, name)):
-            continue  # claim-replaced says it, with the claim
+            continue  # claim-replaced reports it, with the claim
         policy = volume.text("spec", "persistentVolumeReclaimPolicy")
         message = f"phase {volume.text('status', 'phase')}, last claim {namespace}/{name}, reclaimPolicy {policy}: it may hold the data"
         yield Finding(message, volume.place("status", "phase"), volume, fix=rescue(volume, name))
+
+
+def _was_made_for_a_claim(volume: K8sObject) -> bool:
+    """Whether somebody removed the claimRef of a volume that a provisioner made: none is made without a claim."""
+    is_free = volume.text("status", "phase") == "Available" and not volume.get("spec", "claimRef")
+    return is_free and bool(volume.annotations.get(_MADE_BY))
 
 
 CHECKS = (

@@ -95,11 +95,11 @@ def data_places(index: ObjectIndex) -> tuple[DataPlace, ...]:
 
 
 def _places(index: ObjectIndex, workload: Workload, container: Container) -> Iterator[DataPlace]:
-    """Yields the data paths of a container: those that it is told, or else its image's."""
-    told = set_paths(container, configurations(index, workload, container))
-    image = known_image(container.image) if _serves(container) else None
-    if told:
-        for data in told:
+    """Yields the data paths of a container: those that its settings name, or else its image's."""
+    named = set_paths(container, configurations(index, workload, container))
+    image = known_image(container.image) if _serves(container) and not _names_hosts(container) else None
+    if named:
+        for data in named:
             yield _place(workload, container, data, None, "")
     elif image is not None and not _points_elsewhere(workload, container):
         missing = _missing(index, workload, container)
@@ -142,6 +142,11 @@ def _serves(container: Container) -> bool:
         return "server" in first
     commands = [word.rpartition("/")[2] for word in _COMMAND_WORD.findall("\n".join(words[1:]))]
     return any(word in _SERVERS or _ENTRYPOINT.search(word) for word in commands)
+
+
+def _names_hosts(container: Container) -> bool:
+    """Whether it is a minio of several hosts, whose folders are parts of addresses."""
+    return "server" in container.words and any("://" in word for word in container.words)
 
 
 def _points_elsewhere(workload: Workload, container: Container) -> bool:

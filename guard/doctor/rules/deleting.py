@@ -38,7 +38,8 @@ DELETES_CLAIMS = Rule(
 
 #: Words of a claim, or of a folder, whose content may go.
 _SCRATCH = re.compile(
-    r"(?:^|[/._-])\.?(?:te?mp|cache|scratch|logs?|locks?|build|workspace|trash|old|dummy)", re.IGNORECASE
+    r"(?:^|[/._-])\.?(?:te?mp|cache|scratch|logs?|locks?|build|dist|workspace|trash|old|dummy|lost\+found|node_modules|__pycache__|snapshots?)",
+    re.IGNORECASE,
 )
 _COMMAND = re.compile(r"(?:^|[\s/\"'(])(kubectl|oc|helm)\s([^;&|\n]*)")
 #: Kinds, as kubectl takes them, with which a volume goes.
@@ -49,6 +50,8 @@ _KINDS = frozenset({
 #: Hooks that run when a release is uninstalled.
 _UNINSTALL = frozenset({"pre-delete", "post-delete", "PostDelete"})
 _PRINTS = re.compile(r"\b(?:echo|printf)\b[^;&|\n]*$")
+#: Characters of a script that are read: foreign text must not cost without end.
+_LONGEST = 16_384
 #: Characters of a command in a message.
 _SHOWN = 80
 
@@ -61,7 +64,7 @@ def scripts(index: ObjectIndex, workload: Workload, container: Container) -> Map
     own = {"when it starts": "\n".join((" ".join(words), *named))}
     for hook, when in (("postStart", "when it starts (postStart)"), ("preStop", "when it stops (preStop)")):
         own[when] = " ".join(texts(workload.object.body, *container.at, "lifecycle", hook, "exec", "command"))
-    return {when: script for when, script in own.items() if script.strip()}
+    return {when: script[:_LONGEST] for when, script in own.items() if script.strip()}
 
 
 def _names(word: str, file: str) -> bool:
@@ -91,7 +94,7 @@ def _deleted(workload: Workload, container: Container, script: str) -> set[str]:
 def _deletes_all(index: ObjectIndex) -> Iterator[Verdict]:
     for workload, container, when, script in _commands(index):
         if when.startswith("when it starts") and (not workload.runs_to_end or _restores(workload)):
-            continue  # start-deletes-data says it, or it is meant
+            continue  # start-deletes-data reports it, or it is meant
         lost = _deleted(workload, container, script)
         for mount in workload.pod.claim_mounts(container):
             if (

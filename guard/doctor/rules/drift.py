@@ -17,7 +17,7 @@ from guard.doctor.source.tree import dig, mapping, mappings, text, texts
 
 MOUNTS_DIFFER = Rule(
     "VG301", "live-mounts-differ", Severity.ERROR,
-    "The applied object mounts other volumes than the file says.",
+    "The applied object mounts other volumes than the file has.",
     "What runs is the applied object: a file in a repository protects nothing until it is applied, and stays so only while "
     "nobody applies another source.",
     "Find out which source was applied last (managedFields, the GitOps tool) and make the two equal there. Before a pod starts on "
@@ -36,7 +36,7 @@ UNDONE = Rule(
     "VG303", "kubectl-apply-will-be-undone", Severity.WARNING,
     "Another tool owns the applied object, so a fix by kubectl is undone.",
     "Argo CD, Flux and Config Sync write their own source over the object at each sync, Helm at each upgrade. A fix (and a "
-    "guard) that stands only in the cluster, or in another repository, disappears then.",
+    "guard) that exists only in the cluster, or in another repository, disappears then.",
     "Make the change in the source that the tool reads.",
     "https://argo-cd.readthedocs.io/en/stable/user-guide/resource_tracking/",
 )  # fmt: skip
@@ -97,12 +97,12 @@ def _source(volume: Volume) -> str:
     """Where a volume comes from: what makes it another one where it differs."""
     if volume.claim:
         return f"claim {volume.claim}"
-    said = mapping(volume.body, volume.kind)
-    attributes = mapping(said, "volumeAttributes")
+    source = mapping(volume.body, volume.kind)
+    attributes = mapping(source, "volumeAttributes")
     named = (
-        text(said, "driver"),
-        text(said, "server"),
-        text(said, "path"),
+        text(source, "driver"),
+        text(source, "server"),
+        text(source, "path"),
         *(f"{name}={attributes[name]}" for name in sorted(attributes)),
     )
     return " ".join(filter(None, (volume.kind or "emptyDir", *named)))
@@ -166,7 +166,7 @@ def _source_of(live: K8sObject) -> str:
 
 
 def _is_said_already(index: ObjectIndex, live: Workload, file: Workload) -> bool:
-    """Whether all that differs is the mount at the guarded path that one side lacks: volume-not-mounted says it better."""
+    """Whether all that differs is the mount at the guarded path that one side lacks: volume-not-mounted reports it better."""
     path = index.path_of(live)
     here, there = _mounts_of_both(index, live, file)
     differing = {where for where in here.keys() | there.keys() if here.get(where) != there.get(where)}
@@ -218,7 +218,7 @@ def _settings(obj: K8sObject) -> dict[str, str]:
 
 
 def _node_affinity(workload: Workload) -> str:
-    """What a required node affinity says of spot nodes and of single ones: each term is enough, its parts hold together."""
+    """What a required node affinity asks of spot nodes and of single ones: each term is enough, its parts hold together."""
     terms = {
         ", ".join(
             sorted(_expression(part) for _, part in mappings(term, "matchExpressions") if text(part, "key") in _TELLING)

@@ -46,7 +46,7 @@ READ_ONLY = Rule(
     _STORAGE,
 )  # fmt: skip
 
-#: Words of a cache that was told to keep its data.
+#: Words by which a cache keeps its data.
 _ASKED = re.compile(r"--(?:appendonly[= ]yes|save[= ]\"?[1-9])")
 #: Variables with which an application keeps its data in another database.
 _ELSEWHERE = re.compile(r"(?:GF_DATABASE_(?:TYPE|URL|HOST)|DB_TYPE|DATABASE_URL)$")
@@ -55,7 +55,7 @@ _ELSEWHERE = re.compile(r"(?:GF_DATABASE_(?:TYPE|URL|HOST)|DB_TYPE|DATABASE_URL)
 def _image_volume(index: ObjectIndex) -> Iterator[Verdict]:
     for place in data_places(index):
         mounts, image, container = place.claim_mounts, place.image, place.container
-        if place.state is not State.NOTHING or image is None or not mounts:
+        if place.state is not State.NOTHING or image is None or not mounts or _keeps_elsewhere(place):
             continue
         above = container.mount_at(place.data.path)
         if above is not None and above not in mounts:
@@ -73,7 +73,7 @@ def _image_volume(index: ObjectIndex) -> Iterator[Verdict]:
         if above is not None:
             message = f"the VOLUME {place.data.path} of {named} hides the claim mounted above it at {mount.path}"
         fix = f"{place.save} Then mountPath: {image.mount}"
-        yield Finding(message, place.at(mount.at), place.workload.object, fix=fix)
+        yield Finding(message, place.at(mount.at), place.workload.object, fix=fix, is_guess=not keeps(place))
 
 
 def _beside_claim(index: ObjectIndex) -> Iterator[Verdict]:
@@ -83,7 +83,7 @@ def _beside_claim(index: ObjectIndex) -> Iterator[Verdict]:
             continue
         claim = place.workload.pod.volumes[place.claim_mounts[0].volume]
         message = (
-            f"{path} in container {place.container.name} ({place.data.said_by}) is volume {volume.name} ({volume.kind or 'emptyDir'}), "
+            f"{path} in container {place.container.name} ({place.data.source}) is volume {volume.name} ({volume.kind or 'emptyDir'}), "
             f"new and empty for each pod; claim {claim.claim or claim.name} is mounted at {place.claim_mounts[0].path}"
         )
         fix = f"{place.save} Then mount volume {claim.name} at {path} in place of {volume.name}."
@@ -99,19 +99,26 @@ def _not_kept(index: ObjectIndex) -> Iterator[Verdict]:
         unused = [claim.name for claim in index.unused_in.get(obj.namespace, ()) if shared(claim.name, obj.name)]
         claim = unused[0] if len(unused) == 1 else "CLAIM"
         hint = f". Claim {claim} is used by nothing" if len(unused) == 1 else ""
-        message = f"container {place.container.name} keeps its data in {place.data.path} ({place.data.said_by}), {where}{hint}"
+        message = (
+            f"container {place.container.name} keeps its data in {place.data.path} ({place.data.source}), {where}{hint}"
+        )
         path = place.image.mount if place.image else place.data.path
         fix = f"{place.save} Then mount a claim there: persistentVolumeClaim: {{claimName: {claim}}}, mountPath: {path}"
         yield Finding(message, place.at(volume.at if volume else place.container.at), obj, fix=fix)
 
 
 def keeps(place: DataPlace) -> bool:
-    """Whether a program keeps data without doubt: told where, or an image that always does."""
+    """Whether a program keeps data without doubt: a setting names the place, or its image always does."""
     if place.image is None:
         return True
-    if any(map(_ELSEWHERE.match, place.container.env)):
+    if _keeps_elsewhere(place):
         return False
     return place.image.keeps is Keeps.ALWAYS or bool(_ASKED.search(" ".join(place.container.words)))
+
+
+def _keeps_elsewhere(place: DataPlace) -> bool:
+    """Whether a variable points the application to another database."""
+    return any(map(_ELSEWHERE.match, place.container.env))
 
 
 def _read_only(index: ObjectIndex) -> Iterator[Verdict]:
@@ -122,7 +129,7 @@ def _read_only(index: ObjectIndex) -> Iterator[Verdict]:
         if mount.read_only or dig(volume.body, volume.kind, "readOnly") is True or _is_read_only(index, place):
             path = place.data.path
             message = (
-                f"container {place.container.name} keeps its data in {path} ({place.data.said_by}), mounted read-only"
+                f"container {place.container.name} keeps its data in {path} ({place.data.source}), mounted read-only"
             )
             yield Finding(message, place.at(mount.at), place.workload.object)
 

@@ -1,4 +1,4 @@
-"""VG101, VG102 and VG106: what stands at the guarded path, or does not. Pure."""
+"""VG101, VG102 and VG106: what is mounted at the path of the data, or is not. Pure."""
 
 from collections.abc import Iterator
 
@@ -32,7 +32,7 @@ PATH_MISMATCH = Rule(
     "VG102", "mount-path-mismatch", Severity.ERROR,
     "The claim is mounted, but not at the path where the application keeps its data.",
     "The mount is healthy and stays empty, while the application writes beside it into the container's own layer.",
-    "Make mountPath and the application's path equal. If the guarded path itself is wrong, say the right one: --path.",
+    "Make mountPath and the application's path equal. If the path itself is wrong, give the right one: --path.",
     _CLAIMS_AS_VOLUMES,
 )  # fmt: skip
 EPHEMERAL = Rule(

@@ -8,7 +8,7 @@ from guard.doctor.objects.guard_containers import application
 from guard.doctor.objects.k8s_object import K8sObject
 from guard.doctor.rules.placement import is_bound_to_one_node
 from guard.doctor.source.tree import mapping
-from guard.doctor.storage import class_name, volume_of
+from guard.doctor.storage import class_name, class_of, volume_of
 
 _VOLUMES = "https://kubernetes.io/docs/concepts/storage/volumes/"
 
@@ -59,51 +59,43 @@ def _host_path(index: ObjectIndex) -> Iterator[Verdict]:
 
 
 def _node_local(index: ObjectIndex) -> Iterator[Verdict]:
-    seen: set[int] = set()
+    claimed: dict[int, str] = {}
     for claim in index.of("PersistentVolumeClaim"):
         volume = volume_of(index, claim)
-        if volume is not None:
-            seen.add(id(volume))
-            yield from _on_any_node(volume, claim.name)
-        if volume is None or not (volume.get("spec", "hostPath") or volume.get("spec", "local")):
-            users = [user for user in index.workloads_with(claim) if not user.runs_to_end]
-            what = _of_class(index, claim, class_name(claim) or "") if users else ""
-            if what:
-                yield Finding(
-                    f"{what} (claim {claim.name} of {users[0].object})", claim.place("spec", "storageClassName"), claim
-                )
+        if volume is not None and _follows_pod(volume):
+            claimed[id(volume)] = claim.name
+            continue
+        users = [user.object for user in index.workloads_with(claim) if not user.runs_to_end]
+        what = _of_class(index, claim) if users else ""
+        if what:
+            place = claim.place("spec", "storageClassName")
+            yield Finding(f"{what} (claim {claim.name} of {users[0]})", place, claim)
     for volume in index.of("PersistentVolume"):
-        if id(volume) not in seen:
-            yield from _on_any_node(volume, volume.text("spec", "claimRef", "name"))
+        name = claimed.get(id(volume)) or volume.text("spec", "claimRef", "name")
+        if name and _follows_pod(volume):
+            folder = volume.text("spec", "hostPath", "path")
+            message = f"claim {name} is the folder {folder} of whichever node the pod runs on (volume {volume.name}, hostPath)"
+            yield Finding(message, volume.place("spec", "hostPath"), volume)
     for workload in index.workloads:
         for at, template in workload.templates:
-            what = (
-                _of_class(index, workload.object, class_name(template) or "")
-                if not index.made_from(workload, template.name)
-                else ""
-            )
+            what = "" if index.made_from(workload, template.name) else _of_class(index, template)
             if what:
-                place = workload.object.place(*at, "spec", "storageClassName")
-                yield Finding(
-                    f"{what} (volumeClaimTemplate {template.name})", place, workload.object, about=(template,)
-                )
+                message, place = f"{what} (volumeClaimTemplate {template.name})", workload.object.place(*at, "spec")
+                yield Finding(message, place, workload.object, about=(template,))
 
 
-def _on_any_node(volume: K8sObject, claim: str) -> Iterator[Finding]:
-    if volume.get("spec", "hostPath") and not volume.get("spec", "nodeAffinity") and claim:
-        folder = volume.text("spec", "hostPath", "path")
-        message = (
-            f"claim {claim} is the folder {folder} of whichever node the pod runs on (volume {volume.name}, hostPath)"
-        )
-        yield Finding(message, volume.place("spec", "hostPath"), volume)
+def _follows_pod(volume: K8sObject) -> bool:
+    """Whether a volume is a folder of the node, of whichever."""
+    return bool(volume.get("spec", "hostPath")) and not volume.get("spec", "nodeAffinity")
 
 
-def _of_class(index: ObjectIndex, obj: K8sObject, name: str) -> str:
-    """How a class keeps its volumes on a node; empty if it does not, or was not given and has no telling name."""
-    kind = index.find("StorageClass", "", name, obj.side) if name else None
-    provisioner = kind.text("provisioner") if kind else ""
+def _of_class(index: ObjectIndex, claim: K8sObject) -> str:
+    """How a claim's class keeps its volumes on a node; empty if it does not, or was not given and has no telling name."""
+    kind = class_of(index, claim)
+    name, provisioner = (kind.name, kind.text("provisioner")) if kind else (class_name(claim) or "", "")
     if provisioner in _PROVISIONERS or (kind is None and name in _CLASSES):
-        return f"class {name}{f' ({provisioner})' if provisioner else ''} keeps the volume on the disk of the node on which the pod first ran"
+        by = f" ({provisioner})" if provisioner else ""
+        return f"class {name}{by} keeps the volume on the disk of the node on which the pod first ran"
     return ""
 
 

@@ -11,7 +11,7 @@ from guard.doctor.rules.data_places import State, data_places
 
 ENVIRONMENT_PATH = Rule(
     "VG104", "environment-path-not-covered", Severity.ERROR,
-    "A variable, an argument or a ConfigMap tells the application to keep its data where no volume is mounted.",
+    "A variable, an argument or a ConfigMap makes the application keep its data where no volume is mounted.",
     "The application follows its setting, not the mount: the volume stays empty and the data is lost with the container. "
     'The most frequent cause of volumes that "reset".',
     "Make the setting and the mountPath equal: change one of the two. Save the running pod's data first (kubectl cp): the change "
@@ -28,15 +28,15 @@ DATA_PATH = Rule(
 
 
 def _environment_path(index: ObjectIndex) -> Iterator[Verdict]:
-    yield from _told(index)
-    told = _told_paths(index)
+    yield from _configured(index)
+    known = _configured_paths(index)
     for workload, setting in _uncovered(index):
-        if (id(workload), setting.container.name, setting.path) in told:
+        if (id(workload), setting.container.name, setting.path) in known:
             continue
         path = index.path_of(workload)
         if workload in index.guarded and covers(path, setting.path):
             if not any(app.mount_at(path) for app in applications(workload)):
-                continue  # volume-not-mounted or mount-path-mismatch says it
+                continue  # volume-not-mounted or mount-path-mismatch reports it
             message = f"{setting}, where this container mounts nothing"
         elif setting.is_about_claim(workload):
             mount = workload.pod.claim_mounts(setting.container)[0]
@@ -46,7 +46,7 @@ def _environment_path(index: ObjectIndex) -> Iterator[Verdict]:
         yield Finding(message, workload.object.place(*setting.at), workload.object)
 
 
-def _told(index: ObjectIndex) -> Iterator[Verdict]:
+def _configured(index: ObjectIndex) -> Iterator[Verdict]:
     """Settings that mean the data and nothing else, such as PGDATA and --storage.tsdb.path."""
     for place in data_places(index):
         workload, data = place.workload, place.data
@@ -55,12 +55,12 @@ def _told(index: ObjectIndex) -> Iterator[Verdict]:
         if workload in index.guarded and covers(index.path_of(workload), data.path):
             continue  # volume-not-mounted or mount-path-mismatch reports it
         mount = place.claim_mounts[0]
-        message = f"{data.said_by} in container {place.container.name} is covered by no mount; the claim is mounted at {mount.path}"
+        message = f"{data.source} in container {place.container.name} is covered by no mount; the claim is mounted at {mount.path}"
         fix = f"{place.save} Then make the two equal: mountPath: {data.path}, or the setting below {mount.path}."
         yield Finding(message, place.at((*place.container.at, data.field)), workload.object, fix=fix)
 
 
-def _told_paths(index: ObjectIndex) -> set[tuple[int, str, str]]:
+def _configured_paths(index: ObjectIndex) -> set[tuple[int, str, str]]:
     return {
         (id(place.workload), place.container.name, place.data.path)
         for place in data_places(index)
@@ -69,9 +69,9 @@ def _told_paths(index: ObjectIndex) -> set[tuple[int, str, str]]:
 
 
 def _data_path(index: ObjectIndex) -> Iterator[Verdict]:
-    told = _told_paths(index)
+    known = _configured_paths(index)
     for workload, setting in _uncovered(index):
-        if (id(workload), setting.container.name, setting.path) in told:
+        if (id(workload), setting.container.name, setting.path) in known:
             continue
         mounts = workload.pod.claim_mounts(setting.container)
         guarded = workload in index.guarded and covers(index.path_of(workload), setting.path)

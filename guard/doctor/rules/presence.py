@@ -42,7 +42,7 @@ KIND = Rule(
     "https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#stable-storage",
 )  # fmt: skip
 
-#: Kinds whose absence in the cluster tells something.
+#: Kinds whose absence in the cluster matters.
 _COMPARED = (
     "Deployment",
     "StatefulSet",
@@ -104,7 +104,9 @@ def _removed(index: ObjectIndex) -> Iterator[Verdict]:
             what = "claim" if obj.kind == _PVC else "namespace, with all its claims,"
             when = "sync, where it prunes," if owner.reconciles else "upgrade"
             message = f"{owner.tool} {owner.unit} owns this {what} and the files given no longer have it: the next {when} deletes it"
-            yield Finding(message, obj.place("metadata"), obj)
+            # A file that still mounts the claim may only not hold it; the namespace is often in no file.
+            is_guess = obj.kind != _PVC or any(user.object.side is Side.FILE for user in index.users.get(obj.name, ()))
+            yield Finding(message, obj.place("metadata"), obj, is_guess=is_guess)
 
 
 def _kind_changed(index: ObjectIndex) -> Iterator[Verdict]:

@@ -44,7 +44,7 @@ TEMPLATES = Rule(
 )  # fmt: skip
 #: A claim and its workload are made within this time of each other when they belong to one installation.
 _TOGETHER = timedelta(hours=1)
-#: Where Flux is told to delete and create what it cannot change in place.
+#: Where Flux is set to delete and create what it cannot change in place.
 _FORCE: Mapping[str, Path] = {
     "kustomize.toolkit.fluxcd.io": ("spec", "force"),
     "helm.toolkit.fluxcd.io": ("spec", "upgrade", "force"),
@@ -85,24 +85,24 @@ def _words(value: str) -> frozenset[str]:
 
 
 def _made_again(obj: K8sObject) -> tuple[str, str]:
-    """What deletes it, and the annotation that says so; empty where nothing does."""
+    """What deletes it, and the annotation that does it; empty where nothing does."""
     notes = obj.annotations
     helm, policy = _words(text(notes, "helm.sh/hook")), _words(text(notes, "helm.sh/hook-delete-policy"))
     again = "before-hook-creation" in policy or not policy
-    said = f"helm.sh/hook: {text(notes, 'helm.sh/hook')}" + (
+    named = f"helm.sh/hook: {text(notes, 'helm.sh/hook')}" + (
         "" if policy else " (delete policy before-hook-creation is the default)"
     )
     if helm & _UPGRADES and again:
-        return f"{said}: Helm deletes it and makes it anew at each upgrade", "helm.sh/hook"
+        return f"{named}: Helm deletes it and creates it again at each upgrade", "helm.sh/hook"
     if helm & (_UPGRADES | _INSTALLS) and "hook-succeeded" in policy:
-        return f"{said}, hook-succeeded: Helm deletes it as soon as it was made", "helm.sh/hook-delete-policy"
+        return f"{named}, hook-succeeded: Helm deletes it as soon as it was made", "helm.sh/hook-delete-policy"
     if helm & _INSTALLS and again:
         when = "when the release is installed again, and Argo CD, which takes Helm's hooks for its own, at each sync"
-        return f"{said}: it is deleted and made anew {when}", "helm.sh/hook"
+        return f"{named}: it is deleted and created again {when}", "helm.sh/hook"
     argo, policy = text(notes, "argocd.argoproj.io/hook"), _words(text(notes, "argocd.argoproj.io/hook-delete-policy"))
     if argo and argo != "Skip" and (not policy or policy & {"BeforeHookCreation", "HookSucceeded"}):
         return (
-            f"argocd.argoproj.io/hook: {argo}: Argo CD deletes it and makes it anew at each sync",
+            f"argocd.argoproj.io/hook: {argo}: Argo CD deletes it and creates it again at each sync",
             "argocd.argoproj.io/hook",
         )
     if text(notes, _FLUX_FORCE) == "enabled":
@@ -110,9 +110,9 @@ def _made_again(obj: K8sObject) -> tuple[str, str]:
     options = _words(text(notes, "argocd.argoproj.io/sync-options"))
     if "Replace=true" in options:
         how = (
-            "deletes it and makes it anew"
+            "deletes it and creates it again"
             if "Force=true" in options
-            else "replaces it whole, and makes it anew where that is refused,"
+            else "replaces it whole, and creates it again if that is refused,"
         )
         return f"sync-options Replace=true: Argo CD {how} at each sync", "argocd.argoproj.io/sync-options"
     return "", ""
@@ -146,7 +146,7 @@ def _time(obj: K8sObject) -> datetime | None:
 
 
 def _is_known(index: ObjectIndex, claim: K8sObject, since: datetime) -> bool:
-    """Whether its volume says it better: it is as old as the workload (bound again), or claim-replaced reports the old one."""
+    """Whether its volume shows it better: it is as old as the workload (bound again), or claim-replaced reports the old one."""
     volume = volume_of(index, claim)
     made = _time(volume) if volume else None
     uids = {volume.text("spec", "claimRef", "uid") for volume in reserved_for(index, claim)}

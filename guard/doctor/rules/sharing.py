@@ -27,7 +27,7 @@ ROLLING_UPDATE = Rule(
 REPLICAS = Rule(
     "VG222", "replicas-share-one-disk", Severity.ERROR,
     "Several replicas share one ReadWriteOnce claim.",
-    "Only pods on the disk's node can mount it: the others wait in ContainerCreating for ever, or all are on one node and "
+    "Only pods on the disk's node can mount it: the others wait in ContainerCreating forever, or all are on one node and "
     "write over each other.",
     "replicas: 1; or a ReadWriteMany class (NFS, Filestore); or a StatefulSet with volumeClaimTemplates, if each may have its own data.",
     _MODES,
@@ -75,10 +75,10 @@ def _rolling_update(index: ObjectIndex) -> Iterator[Verdict]:
         strategy = user.object.text("spec", "strategy", "type")
         if strategy == "Recreate" or user.replicas == 0 or _ends_the_old_pod_first(user):
             continue
-        said = "strategy RollingUpdate" if strategy else "no strategy, which means RollingUpdate"
+        strategy_text = "strategy RollingUpdate" if strategy else "no strategy, which means RollingUpdate"
         patch = '{"spec":{"strategy":{"type":"Recreate","rollingUpdate":null}}}'
         yield Finding(
-            f"{said}, with ReadWriteOnce claim {claim.name}",
+            f"{strategy_text}, with ReadWriteOnce claim {claim.name}",
             user.object.place("spec", "strategy", "type"),
             user.object,
             fix="spec.strategy: {type: Recreate}, without rollingUpdate, which the API server refuses beside it. In the cluster: "

@@ -8,8 +8,8 @@ from guard.doctor.source.document import Place
 
 DUPLICATE_KEY = Rule(
     "VG401", "duplicate-key", Severity.ERROR,
-    "A key stands twice in one mapping.",
-    "YAML forbids it, many readers take the second and say nothing: a second `volumes:` throws the first one away.",
+    "A key is set twice in one mapping.",
+    "YAML forbids it, many readers take the second without a word: a second `volumes:` throws the first one away.",
     "Merge the two into one.",
     "https://yaml.org/spec/1.2.2/#3213-node-comparison",
 )  # fmt: skip

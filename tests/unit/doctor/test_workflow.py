@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guard.arguments import _EXTRAS
+from guard.arguments import COMMANDS
 from guard.doctor.command import FORMATS, Options, run
 from guard.doctor.report.workflow import escape, escape_property
 
@@ -102,5 +102,5 @@ def test_a_property_reads_back_as_it_was(text: str) -> None:
 
 
 def test_every_format_can_be_asked_for_and_every_choice_is_a_format() -> None:
-    choices = _EXTRAS["doctor"]["--output"]["choices"]
+    choices = COMMANDS["doctor"].arguments["--output"]["choices"]
     assert list(choices) == list(FORMATS) == list(get_args(get_type_hints(Options)["output"]))

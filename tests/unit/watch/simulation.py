@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from guard.event import EventRecord
-from guard.messages import PodInfo
 from guard.outcome import Severity
+from guard.pod import PodInfo
 from guard.volume import sample as samples
 from guard.volume.hold import Hold
 from guard.volume.kinds import Kind
