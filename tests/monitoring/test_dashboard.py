@@ -74,14 +74,21 @@ def test_a_query_can_be_narrowed_to_a_cluster_and_a_namespace(query: Query) -> N
 def test_no_data_is_not_green() -> None:
     stats = [panel["fieldConfig"]["defaults"] for panel in dashboard.panels() if panel["type"] == "stat"]
     assert stats
-    assert [one for one in stats if one["thresholds"]["steps"][0]["color"] == "green" or one.get("noValue") == "0"] == []
+    assert [
+        one for one in stats if one["thresholds"]["steps"][0]["color"] == "green" or one.get("noValue") == "0"
+    ] == []
     assert [query for query in QUERIES if "vector(0)" in query.expression] == []
 
 
 def test_only_known_variables_are_used() -> None:
     named = {name for query in QUERIES for name in re.findall(r"\$[a-z_]+", query.expression)}
     assert named == dashboard.VARIABLES.keys()
-    assert {one["name"] for one in dashboard.load()["templating"]["list"]} == {"datasource", "cluster", "namespace", "volume"}
+    assert {one["name"] for one in dashboard.load()["templating"]["list"]} == {
+        "datasource",
+        "cluster",
+        "namespace",
+        "volume",
+    }
 
 
 def _answers(expressions: list[str], series: Series, folder: Path) -> None:
@@ -232,7 +239,11 @@ def test_the_courses_show_the_fall_and_the_return(story: Story) -> None:
 def test_what_kubernetes_says_is_shown(story: Story) -> None:
     assert story.values("after", "Blocked pods") == [30]
     assert story.values("after", "Failed runs") == [1]
-    assert all(age > 0 for panel in ("Time since last backup", "Time since last restore drill") for age in story.values("after", panel))
+    assert all(
+        age > 0
+        for panel in ("Time since last backup", "Time since last restore drill")
+        for age in story.values("after", panel)
+    )
 
 
 @pytest.mark.mounts

@@ -79,7 +79,10 @@ def metrics() -> list[str]:
     """Returns what a watcher serves once it has counted and checked."""
     page = served()
     kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", page, re.MULTILINE))
-    rows = [f"| `{name}` | {kinds[name]} | {text} |" for name, text in re.findall(r"^# HELP (\S+) (.+)$", page, re.MULTILINE)]
+    rows = [
+        f"| `{name}` | {kinds[name]} | {text} |"
+        for name, text in re.findall(r"^# HELP (\S+) (.+)$", page, re.MULTILINE)
+    ]
     return ["| metric | type | |", "| --- | --- | --- |", *rows]
 
 

@@ -40,7 +40,9 @@ def test_only_the_comments_of_code_may_differ() -> None:
     english = markdown.Block("yaml", "value: 0    # CHANGE ME: the uid")
     korean = markdown.Block("yaml", "value: 0    # 바꾸세요: uid")
     assert pages.without_comments(english) == pages.without_comments(korean)
-    assert pages.without_comments(english) != pages.without_comments(markdown.Block("yaml", "value: 1    # CHANGE ME: the uid"))
+    assert pages.without_comments(english) != pages.without_comments(
+        markdown.Block("yaml", "value: 1    # CHANGE ME: the uid")
+    )
 
 
 @pairs
