@@ -54,6 +54,7 @@ test-cluster: $(VENV)/dev
 # Before a release: builds wheel, source archive and (with buildah) image, tests these instead of the checkout, and
 # leaves in dist/ what passed.
 release-check: $(VENV)/dev
+	@sh tests/packages.sh
 	$(BIN)/pytest -q tests/release --keep dist
 
 # The steps of .github/workflows/release.yml. Only publish-images, publish-chart and sign reach a registry.

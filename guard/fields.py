@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from guard.volume.hold import Hold
-from guard.volume.loss import Verdict
+from guard.volume.loss import Loss, Verdict
 from guard.volume.marker import Marker
 from guard.volume.observation import Look
 from guard.volume.verdict import Inspection, usable_ledger
@@ -44,15 +44,20 @@ def _content_facts(inspection: Inspection) -> dict[str, Any]:
     if loss and loss.checked:
         found |= {"checked": loss.checked, "kept": loss.kept}
     if loss and loss.verdict is not Verdict.KEPT:
-        found |= {
-            "before": loss.before,
-            "known": loss.known,
-            "known_lost": loss.known_lost,
-            "lost_files": loss.lost,
-            "replaced": loss.replaced,
-            "entries": {entry.name: [entry.before, entry.after] for entry in loss.entries[:ENTRIES]},
-        }
+        found |= loss_facts(loss)
     return found
+
+
+def loss_facts(loss: Loss) -> dict[str, Any]:
+    """Returns the fields of a loss."""
+    return {
+        "before": loss.before,
+        "known": loss.known,
+        "known_lost": loss.known_lost,
+        "lost_files": loss.lost,
+        "replaced": loss.replaced,
+        "entries": {entry.name: [entry.before, entry.after] for entry in loss.entries[:ENTRIES]},
+    }
 
 
 def _ledger_facts(look: Look) -> dict[str, Any]:

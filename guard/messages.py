@@ -233,7 +233,7 @@ def _content(inspection: Inspection) -> str:
     text = f'{truncate(look.path)} is "{truncate(inspection.volume)}"'
     text += f" ({look.kind.value}, {look.mount.fstype}, {look.mount.device})"
     if count is not None and count.exact:
-        text += f" with {count.files} files"
+        text += f" with {count.files} {'readable ' if count.unreadable_folders else ''}files"
     elif ledger is not None:
         text += f" with {ledger.reference.files} files at the last count ({ledger.reference.counted})"
     if loss is not None and loss.checked:

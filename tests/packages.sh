@@ -7,6 +7,8 @@ missing=
 command -v mkfs.xfs >/dev/null || missing="$missing xfsprogs"
 command -v rsync >/dev/null || missing="$missing rsync"
 command -v mkfs.ext4 >/dev/null || missing="$missing e2fsprogs"
+# On Ubuntu: what is taken out of Debian's packages is checked with Debian's keys.
+[ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || missing="$missing debian-archive-keyring"
 prometheus=${VOLUME_GUARD_CACHE:-$HOME/.cache/volume-guard}/programs/prometheus
 { command -v promtool && command -v prometheus || [ -x "$prometheus/usr/bin/promtool" ]; } >/dev/null && prometheus=
 [ -n "$missing$prometheus" ] || exit 0

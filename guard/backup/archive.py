@@ -19,7 +19,7 @@ from guard.backup.restic import Restic
 from guard.backup.result import Failed, Result
 from guard.backup.retention import Policy
 from guard.backup.snapshot import Snapshot
-from guard.fields import ENTRIES
+from guard.fields import loss_facts
 from guard.outcome import Outcome, Severity
 from guard.stop_signal import StopSignal, milliseconds
 from guard.volume.loss import Loss, Verdict
@@ -68,7 +68,7 @@ class ArchiveJob:
             new, wiped = self._archive(path, files)
             if wiped:
                 self._pause()
-                new, wiped = self._archive(path, files)
+                new, wiped = self._archive(path, files, new)
         except Failed as failed:
             raise self._cause(failed) from None
         self.restic.check(self.part)
@@ -100,8 +100,14 @@ class ArchiveJob:
             return self.restic.damage(self.part) or failed
         return failed
 
-    def _archive(self, path: str, files: int) -> tuple[Snapshot, str]:
-        """Archives and compares; returns the snapshot, and what it lost where that is its data."""
+    def _archive(self, path: str, files: int, passing: Snapshot | None = None) -> tuple[Snapshot, str]:
+        """Archives and compares; returns the snapshot, and what it lost where that is its data.
+
+        Args:
+            path: The folder.
+            files: How many files the gate knows of.
+            passing: A snapshot whose loss may have been of a moment: it opens no loss that must end.
+        """
         summary = self.restic.archive(path)
         snapshots = self.restic.snapshots()
         new = retention.by_prefix(snapshots, str(summary["snapshot_id"]))
@@ -121,7 +127,7 @@ class ArchiveJob:
                 "bytes_added": added,
             },
         )
-        last = self.judge.last_good([snapshot for snapshot in snapshots if snapshot != new])
+        last = self.judge.last_good([snapshot for snapshot in snapshots if snapshot not in {new, passing}])
         loss = self.judge.find_loss(last, new)
         if files and loss.after == 0:  # also on the first night
             loss = replace(loss, verdict=Verdict.WIPED, before=max(loss.before, files))
@@ -133,14 +139,7 @@ class ArchiveJob:
             found += ", other files took their place"
         if loss.min_files:
             found = f"{loss.after} files are fewer than GUARD_MIN_FILES={loss.min_files}"
-        fields = {
-            "files": loss.after,
-            "files_before": loss.before,
-            "known": loss.known,
-            "known_lost": loss.known_lost,
-            "replaced": loss.replaced,
-            "entries": {entry.name: [entry.before, entry.after] for entry in loss.entries[:ENTRIES]},
-        }
+        fields = {"files": loss.after, **loss_facts(loss)}
         if loss.verdict is Verdict.WIPED:
             # At once: whatever comes next, no restore takes it by itself.
             new = self.restic.set_tag(new, retention.WIPED)

@@ -116,7 +116,8 @@ _JSON = """\
 | `schema` | number | 1 |
 | `path` | string | the path that was given with `--path`; empty if none was |
 | `outcome` | string | `ok`, `findings`, or `usage` when nothing could be read |
-| `read` | object | how much was read: `documents`, `objects`, `live` (of these, the cluster's), `workloads` (what there was to judge) |
+| `read` | object | how much was read: `documents`, `objects`, `live` (of these, the cluster's), `workloads` (of these, those whose data path is known) |
+| `advice` | string | what to give or run if no volume was judged; empty otherwise |
 | `checklist` | list | one entry for each workload whose path is known: `subject`, `path`, `path_from` (what says so), `items` |
 | `checklist[].items[]` | object | `id` (`class`, `bound`, `mounted`, `survives`, `off-spot`), `question`, `answer` (`yes`, `no`, `unknown`), `why`, `command` (what to run to know; empty when known) |
 | `findings` | list | worst and most causal first |

@@ -1,20 +1,18 @@
 """Everything that was given, indexed for the rules: which object is which, who uses what, which claim is whose. Pure."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import TypeVar
 
+from guard.doctor.lookup import ObjectLookup, grouped, within
 from guard.doctor.objects.guard_containers import DEFAULT_PATH, application, applications
-from guard.doctor.objects.k8s_object import K8sObject, same_namespace
+from guard.doctor.objects.k8s_object import K8sObject
+from guard.doctor.objects.names import words
 from guard.doctor.objects.workload import ORDINAL, POD_PATHS, Workload, as_workload
 from guard.doctor.source.document import DuplicateKey, ReadError, Side
 from guard.doctor.target import Target, TargetResolver
 
-_K = TypeVar("_K")
-_V = TypeVar("_V")
 _PVC = "PersistentVolumeClaim"
 #: Kinds that some rule reads; of all others only the text is checked.
 READ = frozenset({
@@ -24,34 +22,19 @@ READ = frozenset({
 })  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class EventNote:
-    """What an event about an object reports."""
-
-    reason: str
-    message: str
-
-
 @dataclass(frozen=True, eq=False)
-class ObjectIndex:
+class ObjectIndex(ObjectLookup):
     """All that was read, and what is asked.
 
     Attributes:
-        objects: Every object, in the order given.
         path: The path that was given; empty if none was.
         duplicate_keys: Each with its source and the object in which it is set, if any.
         errors: What could not be read.
     """
 
-    objects: tuple[K8sObject, ...]
     path: str
     duplicate_keys: tuple[tuple[DuplicateKey, str, K8sObject | None], ...] = ()
     errors: tuple[ReadError, ...] = ()
-
-    @cached_property
-    def by_kind(self) -> Mapping[str, Sequence[K8sObject]]:
-        """Objects of each kind."""
-        return _grouped((obj.kind, obj) for obj in self.objects)
 
     @cached_property
     def unread(self) -> tuple[str, ...]:
@@ -66,50 +49,6 @@ class ObjectIndex:
             + (f" and {len(members) - 1} more)" if members[1:] else ")")
             for kind, members in kinds
         )
-
-    @cached_property
-    def custom_kinds(self) -> frozenset[str]:
-        """Kinds that are not Kubernetes' own: what runs the pods may be behind them."""
-        return frozenset(
-            kind
-            for kind, members in self.by_kind.items()
-            if (group := members[0].text("apiVersion").partition("/")[0]).count(".") and not group.endswith(".k8s.io")
-        )
-
-    def of(self, *kinds: str) -> Iterator[K8sObject]:
-        """Yields objects of the kinds."""
-        for kind in kinds:
-            yield from self.by_kind.get(kind, ())
-
-    def live(self, kind: str) -> tuple[K8sObject, ...]:
-        """Returns objects of a kind that the cluster has."""
-        return tuple(obj for obj in self.of(kind) if obj.side is Side.LIVE)
-
-    @cached_property
-    def _by_name(self) -> Mapping[tuple[str, str], Mapping[str, Sequence[K8sObject]]]:
-        by_name = _grouped(((obj.kind, obj.name), obj) for obj in self.objects)
-        return {key: _grouped((obj.namespace, obj) for obj in alike) for key, alike in by_name.items()}
-
-    def named(self, kind: str, namespace: str, name: str) -> tuple[K8sObject, ...]:
-        """Returns objects of that name on both sides; an object without a namespace may be in any."""
-        alike = self._by_name.get((kind, name), {})
-        if not namespace:
-            return tuple(chain.from_iterable(alike.values()))
-        return (*alike.get(namespace, ()), *alike.get("", ()))
-
-    def every(self, kind: str, name: str) -> tuple[K8sObject, ...]:
-        """Returns objects of that name in any namespace."""
-        return self.named(kind, "", name)
-
-    def find(self, kind: str, namespace: str, name: str, side: Side) -> K8sObject | None:
-        """Returns the object of that name, of `side` first; of the other side if that has none."""
-        alike = self.named(kind, namespace, name)
-        return next((obj for obj in alike if obj.side is side), alike[0] if alike else None)
-
-    def counterpart(self, obj: K8sObject) -> K8sObject | None:
-        """Returns the same object on the other side."""
-        alike = self.named(obj.kind, obj.namespace, obj.name)
-        return next((other for other in alike if other.side is not obj.side), None)
 
     def other_side(self, workload: Workload) -> Workload | None:
         """Returns the same workload on the other side."""
@@ -157,32 +96,34 @@ class ObjectIndex:
         )
 
     @cached_property
-    def _pods(self) -> Mapping[tuple[str, str], Sequence[Workload]]:
-        """Pods with a controller, by the kind and name of the workload behind them."""
+    def _pods(self) -> Mapping[tuple[str, str], Mapping[str, Sequence[Workload]]]:
+        """Pods with a controller, by the kind and name of the workload behind them, and by namespace."""
         pods = (self._workload_of[id(obj)] for obj in self.of("Pod"))
-        return _grouped((pod.object.author, pod) for pod in pods if pod.object.author[0] and not pod.is_past)
+        own = ((pod.object.author, pod) for pod in pods if pod.object.author[0] and not pod.is_past)
+        return {key: grouped((pod.object.namespace, pod) for pod in alike) for key, alike in grouped(own).items()}
 
     def pods_of(self, owner: Workload) -> tuple[Workload, ...]:
         """Returns the pods given that belong to a workload and have not ended."""
-        pods = self._pods.get((owner.object.kind, owner.object.name), ())
-        return tuple(pod for pod in pods if same_namespace(pod.object.namespace, owner.object.namespace))
+        return within(self._pods.get((owner.object.kind, owner.object.name), {}), owner.object.namespace)
 
     @cached_property
-    def users(self) -> Mapping[str, Sequence[Workload]]:
-        """Workloads, and pods of any kind, by the name of the claims that they use; what has ended uses none."""
-        running = [workload for workload in self._workload_of.values() if not workload.is_past]
-        return _grouped(
+    def _users(self) -> Mapping[str, Mapping[str, Sequence[Workload]]]:
+        """What runs, by the name of the claims that it uses and by namespace; what has ended uses none."""
+        pairs = (
             (claim, workload)
-            for workload in running
+            for workload in self._workload_of.values()
+            if not workload.is_past
             for claim in (
                 *workload.claims,
                 *(_numbered(template, workload.object.name) for template in workload.claim_templates),
             )
         )
+        by_claim = grouped(pairs).items()
+        return {claim: grouped((user.object.namespace, user) for user in users) for claim, users in by_claim}
 
     def users_of(self, claim: K8sObject) -> tuple[Workload, ...]:
         """Returns what uses a claim; the cluster's is used by what runs there, if that was given, not by a file."""
-        users = self._all_users_of(claim)
+        users = self.all_users_of(claim)
         if claim.side is Side.LIVE and claim.namespace in self._live_namespaces:
             return tuple(user for user in users if user.object.side is Side.LIVE)
         return users
@@ -192,25 +133,38 @@ class ObjectIndex:
         objects = (workload.object for workload in self._workload_of.values())
         return frozenset(obj.namespace for obj in objects if obj.side is Side.LIVE)
 
-    def _all_users_of(self, claim: K8sObject) -> tuple[Workload, ...]:
-        numbered = ORDINAL.sub("-N", claim.name)
-        users = (*self.users.get(claim.name, ()), *(self.users.get(numbered, ()) if numbered != claim.name else ()))
-        return tuple(user for user in users if same_namespace(user.object.namespace, claim.namespace))
+    def all_users_of(self, claim: K8sObject) -> tuple[Workload, ...]:
+        """Returns what uses a claim of this name on either side."""
+        names = dict.fromkeys((claim.name, ORDINAL.sub("-N", claim.name)))
+        return tuple(user for name in names for user in within(self._users.get(name, {}), claim.namespace))
 
     @cached_property
     def claims_in(self) -> Mapping[str, Sequence[K8sObject]]:
         """Claims by namespace."""
-        return _grouped((claim.namespace, claim) for claim in self.of(_PVC))
+        return grouped((claim.namespace, claim) for claim in self.of(_PVC))
 
     @cached_property
     def unused_in(self) -> Mapping[str, Sequence[K8sObject]]:
         """Unused claims by namespace."""
-        return _grouped((claim.namespace, claim) for claim in self.unused_claims)
+        return grouped((claim.namespace, claim) for claim in self.unused_claims)
+
+    def unused_like(self, namespace: str, *names: str) -> list[str]:
+        """Returns the names of unused claims of a namespace that share a telling word with one of some names."""
+        own = {word for name in names for word in words(name)}
+        return list(
+            dict.fromkeys(claim for word in sorted(own) for claim in self._unused_by_word.get((namespace, word), ()))
+        )
+
+    @cached_property
+    def _unused_by_word(self) -> Mapping[tuple[str, str], Sequence[str]]:
+        return grouped(
+            ((claim.namespace, word), claim.name) for claim in self.unused_claims for word in words(claim.name)
+        )
 
     @cached_property
     def workloads_in(self) -> Mapping[str, Sequence[K8sObject]]:
         """Objects that run pods by their own right, by namespace."""
-        return _grouped((workload.object.namespace, workload.object) for workload in self.workloads)
+        return grouped((workload.object.namespace, workload.object) for workload in self.workloads)
 
     @cached_property
     def unused_claims(self) -> tuple[K8sObject, ...]:
@@ -224,7 +178,7 @@ class ObjectIndex:
 
     def workloads_with(self, claim: K8sObject) -> tuple[Workload, ...]:
         """Returns what uses a claim by its own right, on the claim's own side, or on the other if its side has none."""
-        users = [user for user in self._all_users_of(claim) if not self._is_made(user.object)]
+        users = [user for user in self.all_users_of(claim) if not self._is_made(user.object)]
         return tuple(user for user in users if user.object.side is claim.side) or tuple(users)
 
     def claim(self, user: Workload, name: str) -> K8sObject | None:
@@ -258,7 +212,9 @@ class ObjectIndex:
 
     @cached_property
     def _targets(self) -> TargetResolver:
-        serving = tuple(workload for workload in self.workloads if not workload.runs_to_end)
+        serving = tuple(
+            workload for workload in self.workloads if not workload.runs_to_end and not workload.has_raw_device_only
+        )
         # A finished job still bears its name: a claim that is named after it is no other workload's.
         ends = (
             workload
@@ -292,8 +248,10 @@ class ObjectIndex:
         named = self._targets.names.best(workload)
         if named:
             return (named,)
-        unused = {claim.name for claim in self.unused_in.get(workload.object.namespace, ())}
-        names = {*unused, *workload.claims, *workload.claim_templates}
+        unused = self.unused_in.get(workload.object.namespace, ())
+        if unused and any(claim.name != unused[0].name for claim in unused):
+            return ()
+        names = {*(claim.name for claim in unused), *workload.claims, *workload.claim_templates}
         if len(names) != 1:
             return ()
         return self.made_from(workload, names.pop()) if workload.claim_templates else tuple(names)
@@ -309,30 +267,15 @@ class ObjectIndex:
 
     def made_from(self, workload: Workload, template: str) -> tuple[str, ...]:
         """Returns names of the claims given that a StatefulSet made from a template."""
-        made = self._numbered.get(_numbered(template, workload.object.name), ())
-        return tuple(
-            dict.fromkeys(claim.name for claim in made if same_namespace(claim.namespace, workload.object.namespace))
-        )
+        made = self._numbered.get(_numbered(template, workload.object.name), {})
+        return tuple(dict.fromkeys(claim.name for claim in within(made, workload.object.namespace)))
 
     @cached_property
-    def _numbered(self) -> Mapping[str, Sequence[K8sObject]]:
-        """Claims whose names end in a number, by their names with an N in its place."""
+    def _numbered(self) -> Mapping[str, Mapping[str, Sequence[K8sObject]]]:
+        """Claims whose names end in a number, by their names with an N in its place, and by namespace."""
         numbered = (claim for claim in self.of(_PVC) if ORDINAL.search(claim.name))
-        return _grouped((ORDINAL.sub("-N", claim.name), claim) for claim in numbered)
-
-    def events_about(self, kind: str, namespace: str, name: str) -> Sequence[EventNote]:
-        """Returns what the given events report about an object, in the order given."""
-        return self._events.get((kind, namespace, name), ())
-
-    @cached_property
-    def _events(self) -> Mapping[tuple[str, str, str], Sequence[EventNote]]:
-        return _grouped(map(_note, self.of("Event")))
-
-
-def _note(event: K8sObject) -> tuple[tuple[str, str, str], EventNote]:
-    field = "involvedObject" if event.get("involvedObject") else "regarding"  # v1, events.k8s.io/v1
-    about = event.text(field, "kind"), event.text(field, "namespace"), event.text(field, "name")
-    return about, EventNote(event.text("reason"), event.text("message") or event.text("note"))
+        by_name = grouped((ORDINAL.sub("-N", claim.name), claim) for claim in numbered).items()
+        return {name: grouped((claim.namespace, claim) for claim in claims) for name, claims in by_name}
 
 
 def unique(objects: Iterable[K8sObject]) -> Sequence[K8sObject]:
@@ -343,10 +286,3 @@ def unique(objects: Iterable[K8sObject]) -> Sequence[K8sObject]:
 def _numbered(template: str, statefulset: str) -> str:
     """Returns the name of each claim that a StatefulSet makes: <template>-<statefulset>-<ordinal>."""
     return f"{template}-{statefulset}-N"
-
-
-def _grouped(pairs: Iterable[tuple[_K, _V]]) -> Mapping[_K, Sequence[_V]]:
-    groups: dict[_K, list[_V]] = defaultdict(list)
-    for key, member in pairs:
-        groups[key].append(member)
-    return groups

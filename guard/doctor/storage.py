@@ -74,8 +74,7 @@ def volume_of(index: ObjectIndex, claim: K8sObject) -> K8sObject | None:
     ]
     if mine or is_bound(index, claim):
         return next(iter(mine), None)
-    fitting = [volume for volume in _free(index).get(class_name(claim) or "", ()) if _fits(volume, claim)]
-    return fitting[0] if len({volume.name for volume in fitting}) == 1 else None
+    return _fitting(index, class_name(claim) or "", frozenset(texts(claim.body, "spec", "accessModes")))
 
 
 def reserved_for(index: ObjectIndex, claim: K8sObject) -> Sequence[K8sObject]:
@@ -147,7 +146,9 @@ def _free(index: ObjectIndex) -> Mapping[str, Sequence[K8sObject]]:
     return by_class
 
 
-def _fits(volume: K8sObject, claim: K8sObject) -> bool:
-    """Whether a free volume has the modes that a claim asks for; its size and labels are left to the cluster."""
-    wanted, offered = (set(texts(obj.body, "spec", "accessModes")) for obj in (claim, volume))
-    return not offered or wanted <= offered
+@lru_cache(maxsize=256)
+def _fitting(index: ObjectIndex, storage_class: str, modes: frozenset[str]) -> K8sObject | None:
+    """Returns the only free volume of a class that has all of the modes; sizes and labels are left to the cluster."""
+    offered = ((volume, texts(volume.body, "spec", "accessModes")) for volume in _free(index).get(storage_class, ()))
+    fitting = {volume.name: volume for volume, own in offered if not own or modes <= set(own)}
+    return next(iter(fitting.values())) if len(fitting) == 1 else None

@@ -51,29 +51,24 @@ def protected(kubectl: Kubectl, *given: Object) -> Iterator[None]:
     if given:
         kubectl.apply(*given)
     kubectl("label", "namespace", kubectl.namespace, f"{PROTECTED}=true")
-    judges = _judges_parameters if given else _judges_labels
     try:
-        wait_until("the policies in force", lambda: judges(kubectl), IN_FORCE)
+        wait_until("the policies in force", lambda: _in_force(kubectl, *given), IN_FORCE)
         yield
     finally:
         # Without it neither the namespace nor its claims can be deleted.
         kubectl("label", "namespace", kubectl.namespace, f"{PROTECTED}-")
-        wait_until("the policies no longer in force", lambda: not judges(kubectl), IN_FORCE)
+        wait_until("the policies no longer in force", lambda: not _in_force(kubectl, *given), IN_FORCE)
 
 
-def _judges_parameters(kubectl: Kubectl) -> bool:
-    """Whether a pod of the application that mounts nothing is judged, by the parameters."""
-    return "volume-guard-require" in dry_run(kubectl, _probe({"app": "claude-skills"})).stderr
-
-
-def _judges_labels(kubectl: Kubectl) -> bool:
-    """Whether a pod with the label and without a claim is refused."""
-    return dry_run(kubectl, _probe({INJECTED: "probe"})).returncode != 0
-
-
-def _probe(labels: dict[str, str]) -> Object:
+def _in_force(kubectl: Kubectl, *given: Object) -> bool:
+    """Whether a pod that mounts nothing is judged, by the first parameters, or, without any, is refused for its label."""
+    labels = {INJECTED: "probe"}
+    for one in given[:1]:
+        labels = dict(pair.split("=") for pair in one["data"]["application"].split(","))
     spec = {"containers": [{"name": "probe", "image": "probe"}]}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe", "labels": labels}, "spec": spec}
+    probe = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe", "labels": labels}, "spec": spec}
+    done = dry_run(kubectl, probe)
+    return "volume-guard-require" in done.stderr if given else done.returncode != 0
 
 
 def dry_run(kubectl: Kubectl, given: Object | Path) -> CompletedProcess[str]:

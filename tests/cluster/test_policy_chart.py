@@ -52,20 +52,35 @@ def helm(cluster: Cluster, kubectl: Kubectl) -> Iterator[Helm]:
 
 
 def _another_binding() -> list[Object]:
-    """Keeps the API server from forgetting ConfigMaps as parameters while the chart is out: see `admission_policies`."""
-    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CONNECT"], "resources": ["pods/attach"]}
-    spec: Object = {
+    """Keeps the API server from forgetting ConfigMaps as parameters while the chart is out: see `admission_policies`.
+
+    Both kinds of policy share one watch, which ends with the bindings of the kind that began it.
+    """
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["bindings"]}
+    common: Object = {
         "paramKind": {"apiVersion": "v1", "kind": "ConfigMap"},
         "matchConstraints": {"resourceRules": [rule]},
-        "validations": [{"expression": "true"}],
+        "failurePolicy": "Ignore",
+        "matchConditions": [{"name": "never", "expression": "false"}],
     }
-    reference = {"selector": {"matchLabels": {"none": "none"}}, "parameterNotFoundAction": "Allow"}
-    bound = {"policyName": "zz-another", "validationActions": ["Audit"], "paramRef": reference}
-    kind, version = "ValidatingAdmissionPolicy", "admissionregistration.k8s.io/v1"
-    name = {"name": "zz-another"}
+    patch = {
+        "patchType": "JSONPatch",
+        "jsonPatch": {"expression": "[JSONPatch{op: 'test', path: '/kind', value: 'Never'}]"},
+    }
+    bound = {
+        "policyName": "zz-another",
+        "paramRef": {"selector": {"matchLabels": {"none": "none"}}, "parameterNotFoundAction": "Allow"},
+    }
+    specs: dict[str, Object] = {
+        "ValidatingAdmissionPolicy": {**common, "validations": [{"expression": "true"}]},
+        "ValidatingAdmissionPolicyBinding": {**bound, "validationActions": ["Audit"]},
+        "MutatingAdmissionPolicy": {**common, "reinvocationPolicy": "Never", "mutations": [patch]},
+        "MutatingAdmissionPolicyBinding": bound,
+    }
+    version = "admissionregistration.k8s.io/v1"
     return [
-        {"apiVersion": version, "kind": kind, "metadata": name, "spec": spec},
-        {"apiVersion": version, "kind": f"{kind}Binding", "metadata": name, "spec": bound},
+        {"apiVersion": version, "kind": kind, "metadata": {"name": "zz-another"}, "spec": spec}
+        for kind, spec in specs.items()
     ]
 
 
@@ -87,10 +102,8 @@ def test_the_chart_is_installed_tested_upgraded_and_taken_out_and_guards_what_co
         helm("install", "orders", SOMEBODYS, f"--values={LABEL}", claim)
 
         helm("test", "volume-guard", "--timeout=120s")
-        told = [
-            one["message"] for one in kubectl.every("events", fieldSelector="involvedObject.name=volume-guard-test")
-        ]
-        assert any("volume-guard-gate" in message for message in told), told
+        events = kubectl.every("events", fieldSelector="involvedObject.name=volume-guard-test")
+        assert f"spec.initContainers{{{objects.GATE}}}" in {one["involvedObject"].get("fieldPath") for one in events}
 
         pod = observing.wait_gate(kubectl, app="orders")["metadata"]["name"]
         assert kubectl.execute(pod, objects.GATE, "guard", "adopt").returncode == 0

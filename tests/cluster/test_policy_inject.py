@@ -14,20 +14,19 @@ from tests.cluster.unguarded import OWN
 pytestmark = pytest.mark.usefixtures("admission_policies")
 
 
-@pytest.mark.parametrize("own", [(), (OWN,)], ids=["no-init-containers", "own-init-container"])
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "Job", "CronJob"])
 def test_the_pods_of_a_workload_start_behind_the_gate_and_its_manifest_has_none(
-    kind: str, own: tuple[Object, ...], kubectl: Kubectl, adopted_claim: Object
+    kind: str, kubectl: Kubectl, adopted_claim: Object
 ) -> None:
     with policies.protected(kubectl, policies.parameters(claim="adopted", inject="true")):
-        applied = unguarded.workload(kind, unguarded.pod_spec(adopted_claim, *own))
+        applied = unguarded.workload(kind, unguarded.pod_spec(adopted_claim, OWN))
         kubectl.apply(applied)
         if kind == "CronJob":
             kubectl("create", "job", "by-hand", "--from=cronjob/claude-skills")
 
         pod = _started(kubectl, kind)
 
-        assert unguarded.init_names(pod) == [objects.GATE, objects.WATCHER, *(one["name"] for one in own)]
+        assert unguarded.init_names(pod) == [objects.GATE, objects.WATCHER, OWN["name"]]
         (passed,) = [
             line for line in kubectl.events(pod["metadata"]["name"], objects.GATE) if line["event"] == "volume.ok"
         ]

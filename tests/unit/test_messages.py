@@ -349,7 +349,7 @@ def test_a_volume_without_known_files_is_not_called_protected() -> None:
                 unreadable_folders=4,
                 unreadable=("acme", "beta", "gamma", "delta"),
             ),
-            "4 of 4 entries cannot be read by uid 1000 (acme, beta, gamma, delta)",
+            "4 of 4 entries cannot be read by uid 1000 (acme, beta, delta, gamma)",
         ),
     ],
     ids=["shrunk", "no space", "no inodes", "not writable by this uid", "unreadable"],

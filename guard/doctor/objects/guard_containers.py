@@ -2,6 +2,7 @@
 
 import re
 from enum import Enum
+from functools import lru_cache
 from itertools import takewhile
 
 from guard.doctor.objects.workload import Container, Workload, clean_path, covers, filled_in
@@ -15,7 +16,7 @@ _COMMANDS = frozenset({"adopt", "accept", "hold", "release"})
 _SHELLS = frozenset({"sh", "ash", "bash", "dash"})
 #: The guard's command where a script runs it, and what follows: not where it only prints it.
 _GUARD_IN_SCRIPT = re.compile(
-    r"(?:^|[;&|\n(!]|\b(?:exec|if|then|do)\s)\s*(?:[^\s;&|]*/)?(guard\s+(?:check|watch)\b[^\n;|]*)(.*)", re.DOTALL
+    r"(?:^|[;&|\n(!]|\b(?:exec|if|then|do)\s)[ \t]*(?:[^\s;&|]*/)?(guard\s+(?:check|watch)\b[^\n;|]*)(.*)", re.DOTALL
 )
 #: What stands between the guard's words and the application's: the latter starts after a pass.
 _HANDS_OVER = frozenset({"--", "&&"})
@@ -29,6 +30,7 @@ class Part(Enum):
     COMMAND = "another command"
 
 
+@lru_cache(maxsize=4096)
 def part(container: Container) -> Part | None:
     """The guard's part in a container; None for containers that are not the guard's.
 

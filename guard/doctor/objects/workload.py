@@ -41,7 +41,7 @@ class Mount:
     at: Path
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Container:
     """One container.
 
@@ -172,6 +172,13 @@ class Workload:
         """Whether pods of it should run today: not where it ended, is suspended or scaled to nothing, or waits for its hour."""
         waits = self.object.kind == "CronJob" or self.object.get("spec", "suspend") is True
         return not waits and not self.is_past and self.replicas > 0
+
+    @cached_property
+    def has_raw_device_only(self) -> bool:
+        """Whether its volumes that last are attached as raw block devices, and none is mounted: it has no path to judge."""
+        names = {name for container in self.pod.containers for name in container.devices}
+        attached = any(name in names for name, volume in self.pod.volumes.items() if volume.is_persistent)
+        return attached and not any(map(self.pod.claim_mounts, self.pod.containers))
 
     @cached_property
     def claims(self) -> tuple[str, ...]:

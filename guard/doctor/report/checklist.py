@@ -6,7 +6,7 @@ from enum import Enum
 
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.guard_containers import Part, applications, part, volume_name
-from guard.doctor.objects.k8s_object import K8sObject, same_namespace
+from guard.doctor.objects.k8s_object import K8sObject
 from guard.doctor.objects.workload import TEMPLATE, Volume, Workload
 from guard.doctor.report.gate_log import GateResult
 from guard.doctor.rules.spot import Exposure, exposure
@@ -83,13 +83,14 @@ def _result_of(workload: Workload, results: tuple[GateResult, ...], *, alone: bo
 
 def _once_each(alike: list[Workload]) -> list[Workload]:
     """Of workloads of one kind and name one for each namespace: the cluster's first, then whichever names its namespace."""
-    chosen: list[Workload] = []
+    chosen: dict[str, Workload] = {}
     for workload in sorted(
         alike, key=lambda workload: (workload.object.side is not Side.LIVE, not workload.object.namespace)
     ):
-        if not any(same_namespace(workload.object.namespace, other.object.namespace) for other in chosen):
-            chosen.append(workload)
-    return chosen
+        namespace = workload.object.namespace
+        if namespace not in chosen and "" not in chosen and (namespace or not chosen):
+            chosen[namespace] = workload
+    return list(chosen.values())
 
 
 def _checklist(index: ObjectIndex, workload: Workload, result: GateResult | None) -> Checklist:

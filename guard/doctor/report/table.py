@@ -30,8 +30,8 @@ class Report:
         documents: How many documents could be read.
         objects: How many objects these held.
         live: How many of them are the cluster's.
-        judged: How many workloads there were to judge.
-        advice: What to give if there was none.
+        judged: How many workloads keep data at a path that is known.
+        advice: What is missing if there is none.
         checklists: The incident's checklist for each guarded workload.
         diagnosis: What the rules say.
         errors: What was asked for and could not be read.
@@ -83,6 +83,7 @@ def to_json(report: Report) -> str:
             "live": report.live,
             "workloads": report.judged,
         },
+        "advice": "" if report.judged else report.advice,
         "checklist": [_checklist_json(checklist) for checklist in report.checklists],
         "findings": [_result_json(result) for result in diagnosis.findings],
         "ignored": [{**_result_json(result), "reason": result.ignored} for result in diagnosis.ignored],
@@ -149,11 +150,13 @@ def _checklists(report: Report) -> Iterator[str]:
         for subject in result.subjects
     }
     others = []
+    shown = 0
     for checklist in report.checklists:
         title = f"{checklist.subject}: {checklist.path} ({checklist.path_from})"
-        if report.checklists[1:] and bad.isdisjoint(checklist.names):
+        if (report.checklists[1:] and bad.isdisjoint(checklist.names)) or shown == _ALIKE:
             others.append(title)
             continue
+        shown += 1
         lines = [_paint(report, _BOLD, clean(title))]
         for item in checklist.items:
             answer = _paint(report, _ANSWER_COLOURS[item.answer], f"{item.answer.value:<8}")
@@ -177,7 +180,7 @@ def _finding(report: Report, result: Result, *, show_owner: bool) -> Iterator[st
     rule, finding = result.rule, result.finding
     severity = _paint(report, _SEVERITY_COLOURS[result.severity], f"{result.severity.value:<8}")
     subject = f"  {_title(finding.subject)} ({finding.subject.side.value})" if finding.subject else ""
-    places = [str(place) for place in (finding.place, *finding.also)]
+    places = list(dict.fromkeys(map(str, (finding.place, *finding.also))))
     listed = ", ".join(places[:_SHOWN]) + (f" and {len(places) - _SHOWN} more" if places[_SHOWN:] else "")
     yield severity + _paint(report, _BOLD, f"{rule.id} {rule.slug}") + clean(subject)
     yield _paint(report, _DIM, clean(f"        {listed}"))
@@ -230,7 +233,8 @@ def total(report: Report) -> str:
     given = f"{report.objects} objects ({report.live} of the cluster)"
     if not report.judged:
         found = f"{', '.join(counts)}, but " if results else ""
-        return f"{found}no workload was judged in {given}. {report.advice}"
+        what, _, advice = report.advice.partition(": ")
+        return f"{found}{what} in {given}: {advice}"
     sentence = f"{', '.join(counts)}, {len(report.diagnosis.unknown)} unknown in {given}"
     return sentence + (f". More: guard explain {results[0].rule.id}" if results else "")
 
@@ -245,12 +249,14 @@ _RENDERED = {
 }
 
 
-def missing_workloads(custom_kinds: Collection[str]) -> str:
-    """Returns what to give so that there is a workload to judge."""
+def what_is_missing(workloads: int, custom_kinds: Collection[str]) -> str:
+    """Returns why no volume was judged, and what to run."""
+    if workloads:
+        return "no volume was judged: nothing shows at which path data is kept. Give it: guard doctor --path PATH ..."
     commands = dict.fromkeys(command for kind, command in _RENDERED.items() if kind in custom_kinds)
     live = f"kubectl get {EVERYTHING} -o json | guard doctor -"
-    operators = " (what an operator made of a custom resource is there too)" if custom_kinds else ""
-    return f"Give what runs the pods: {'; '.join((*commands, live))}{operators}"
+    operators = " (there is also what an operator made of a custom resource)" if custom_kinds else ""
+    return f"no workload was judged: give what runs the pods: {'; '.join((*commands, live))}{operators}"
 
 
 def _wrap(report: Report, sentence: str, first: str, indent: int) -> list[str]:

@@ -1,6 +1,5 @@
 """Parts of a fix with real names filled in. Pure."""
 
-from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.guard_containers import applications
 from guard.doctor.objects.k8s_object import K8sObject
 from guard.doctor.objects.workload import Workload
@@ -22,8 +21,3 @@ def save_first(workload: Workload, path: str, container: str = "") -> str:
     return (
         f"Save the running pod's data first: kubectl cp {namespace(workload.object)}/POD:{path} ./saved -c {container}."
     )
-
-
-def unused_claims(index: ObjectIndex, workload: Workload) -> list[str]:
-    """Names of the claims of its namespace that nothing uses."""
-    return list(dict.fromkeys(claim.name for claim in index.unused_in.get(workload.object.namespace, ())))

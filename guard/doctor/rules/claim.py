@@ -205,7 +205,7 @@ def _neighbours(index: ObjectIndex, claim: K8sObject) -> Sequence[K8sObject]:
     """What could use a claim: the workloads of its namespace; all where its file names none."""
     if claim.namespace:
         return index.workloads_in.get(claim.namespace, ())
-    return tuple(workload.object for workload in index.workloads)
+    return [workload.object for workload in index.workloads[: _NAMES + 1]]
 
 
 CHECKS = (

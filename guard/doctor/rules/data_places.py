@@ -156,6 +156,7 @@ def _points_elsewhere(workload: Workload, container: Container) -> bool:
     return any(covers(mount.path, path) for mount in workload.pod.claim_mounts(container) for path in paths)
 
 
+@lru_cache(maxsize=4096)
 def configurations(index: ObjectIndex, workload: Workload, container: Container) -> Mapping[str, str]:
     """The texts of the ConfigMaps given that a container mounts or reads as variables, by how to name each."""
     body = mapping(workload.object.body, *container.at)

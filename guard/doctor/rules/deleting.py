@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 
 from guard.doctor.finding import Finding, Rule, Severity, Verdict
 from guard.doctor.index import ObjectIndex
+from guard.doctor.objects.guard_containers import applications
+from guard.doctor.objects.k8s_object import same_namespace
 from guard.doctor.objects.workload import Container, Mount, Workload, below, covers
 from guard.doctor.rules.data_places import configurations
 from guard.doctor.rules.shell import emptied, mirrored
@@ -41,7 +43,8 @@ _SCRATCH = re.compile(
     r"(?:^|[/._-])\.?(?:te?mp|cache|scratch|logs?|locks?|build|dist|workspace|trash|old|dummy|lost\+found|node_modules|__pycache__|snapshots?)",
     re.IGNORECASE,
 )
-_COMMAND = re.compile(r"(?:^|[\s/\"'(])(kubectl|oc|helm)\s([^;&|\n]*)")
+_SEPARATOR = re.compile(r"[;&|\n]")
+_PROGRAMS = frozenset({"kubectl", "oc", "helm"})
 #: Kinds, as kubectl takes them, with which a volume goes.
 _KINDS = frozenset({
     "pvc", "persistentvolumeclaim", "persistentvolumeclaims", "pv", "persistentvolume", "persistentvolumes", "ns", "namespace",
@@ -49,7 +52,7 @@ _KINDS = frozenset({
 })  # fmt: skip
 #: Hooks that run when a release is uninstalled.
 _UNINSTALL = frozenset({"pre-delete", "post-delete", "PostDelete"})
-_PRINTS = re.compile(r"\b(?:echo|printf)\b[^;&|\n]*$")
+_PRINTS = frozenset({"echo", "printf"})
 #: Characters of a script that are read: foreign text must not cost without end.
 _LONGEST = 16_384
 #: Characters of a command in a message.
@@ -95,6 +98,7 @@ def _deletes_all(index: ObjectIndex) -> Iterator[Verdict]:
     for workload, container, when, script in _commands(index):
         if when.startswith("when it starts") and (not workload.runs_to_end or _restores(workload)):
             continue  # start-deletes-data reports it, or it is meant
+        yield from _deletes_elsewhere(index, workload, container, script)
         lost = _deleted(workload, container, script)
         for mount in workload.pod.claim_mounts(container):
             if (
@@ -106,6 +110,21 @@ def _deletes_all(index: ObjectIndex) -> Iterator[Verdict]:
                 moment = "whenever it runs" if workload.runs_to_end else when
                 message = f"container {container.name} deletes all of {mount.path} (claim {claim}) {moment}{_others(index, workload, claim)}"
                 yield Finding(message, workload.object.place(*container.at), workload.object)
+
+
+def _deletes_elsewhere(index: ObjectIndex, workload: Workload, container: Container, script: str) -> Iterator[Verdict]:
+    """What kubectl exec deletes in the pods of another workload."""
+    for words in _calls(script):
+        end = words.index("--") if "--" in words else len(words)
+        lost = emptied(" ".join(words[end + 1 :]), "", {}) if "exec" in words[:end] else set()
+        before = " ".join(words[:end])
+        for other in index.workloads if lost else ():
+            is_it = other.object.name in before and same_namespace(other.object.namespace, workload.object.namespace)
+            mounts = [mount for box in applications(other) for mount in other.pod.claim_mounts(box)] if is_it else []
+            for mount in mounts:
+                if any(covers(path, mount.path) for path in lost):
+                    message = f"container {container.name} deletes all of {mount.path} in the pods of {other.object} (kubectl exec)"
+                    yield Finding(message, workload.object.place(*container.at), workload.object)
 
 
 def _restores(workload: Workload) -> bool:
@@ -153,25 +172,33 @@ def _deletes_part(index: ObjectIndex) -> Iterator[Verdict]:
 
 def _deletes_claims(index: ObjectIndex) -> Iterator[Verdict]:
     for workload, container, _, script in _commands(index):
-        for match in _COMMAND.finditer(script):
-            if (
-                _PRINTS.search(script[: match.start(1)])
-                or "--dry-run" in match[2]
-                or not _deletes(match[1], match[2].split())
-            ):
+        for command in _calls(script):
+            if not _deletes(*command):
                 continue
             hook = _hook(workload)
             # Who uninstalls a release means it, though perhaps not the data: a warning.
             is_meant = bool(hook) and set(hook.replace(" ", "").split(",")) <= _UNINSTALL
             what = f", as hook {hook}" if hook else ""
-            message = f"container {container.name} runs `{match[1]} {match[2].strip()[:_SHOWN]}`{what}"
+            message = f"container {container.name} runs `{' '.join(command)[:_SHOWN]}`{what}"
             yield Finding(message, workload.object.place(*container.at), workload.object, is_guess=is_meant)
 
 
-def _deletes(program: str, words: list[str]) -> bool:
+def _calls(script: str) -> Iterator[list[str]]:
+    """Yields the calls of kubectl, oc and helm in a script as words: not those that are only printed."""
+    for piece in _SEPARATOR.split(script):
+        words = piece.replace('"', " ").replace("'", " ").replace("(", " ").split()
+        names = [word.rpartition("/")[2] for word in words]
+        start = next((number for number, name in enumerate(names) if name in _PROGRAMS), -1)
+        if start >= 0 and _PRINTS.isdisjoint(names[:start]):
+            yield [names[start], *words[start + 1 :]]
+
+
+def _deletes(program: str, *words: str) -> bool:
+    if any(word.startswith("--dry-run") for word in words):
+        return False
     if program == "helm":
         return bool({"uninstall", "delete"} & set(words[:2]))
-    targets = words[words.index("delete") + 1 :] if "delete" in words else []
+    targets = words[words.index("delete") + 1 :] if "delete" in words else ()
     return any(kind.lower() in _KINDS for word in targets for kind in word.partition("/")[0].split(","))
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from guard.doctor.finding import Finding, Rule, Severity, Unknown, Verdict
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.images import Keeps
-from guard.doctor.objects.names import shared
 from guard.doctor.rules.data_places import DataPlace, State, data_places
 from guard.doctor.source.tree import dig, texts
 
@@ -96,7 +95,7 @@ def _not_kept(index: ObjectIndex) -> Iterator[Verdict]:
             continue
         volume, obj = place.volume, place.workload.object
         where = f"on volume {volume.name} ({volume.kind or 'emptyDir'})" if volume else "on no volume"
-        unused = [claim.name for claim in index.unused_in.get(obj.namespace, ()) if shared(claim.name, obj.name)]
+        unused = index.unused_like(obj.namespace, obj.name)
         claim = unused[0] if len(unused) == 1 else "CLAIM"
         hint = f". Claim {claim} is used by nothing" if len(unused) == 1 else ""
         message = (

@@ -8,7 +8,7 @@ from guard.doctor.objects.guard_containers import application, applications, gua
 from guard.doctor.objects.names import shared
 from guard.doctor.objects.ownership import owner_of
 from guard.doctor.objects.workload import Container, Volume, Workload
-from guard.doctor.rules.advice import namespace, reference, save_first, unused_claims
+from guard.doctor.rules.advice import namespace, reference, save_first
 from guard.doctor.rules.data_places import data_places
 from guard.doctor.rules.keeping import keeps
 from guard.doctor.source.document import Side
@@ -57,7 +57,11 @@ _GIVEN = frozenset({"configMap", "downwardAPI", "secret", "projected", "image"})
 
 
 def _not_mounted(index: ObjectIndex) -> Iterator[Verdict]:
-    serving = [workload for workload in index.workloads if not workload.runs_to_end and applications(workload)]
+    serving = [
+        workload
+        for workload in index.workloads
+        if not (workload.runs_to_end or workload.has_raw_device_only) and applications(workload)
+    ]
     known = {id(place.workload) for place in data_places(index) if keeps(place)}
     if serving and not index.guarded and (index.path or not all(id(workload) in known for workload in serving)):
         yield _nowhere(index, serving)
@@ -116,7 +120,7 @@ def _nothing_there(index: ObjectIndex, workload: Workload, path: str) -> Finding
         place = other.object.place(*(mount.at if mount else ()))
         what = f"claim {volume.claim}" if volume and volume.claim else "a volume"
         also = (
-            f". {place} mounts {what} there: the {other.object.side.value} has it, the {_side(workload)} does not",
+            f". {place} mounts {what} there: the {_side(other)} has it, the {_side(workload)} does not",
             _apply(workload, other, path),
         )
     at = dangling[0].at if dangling else (*workload.pod.at, "containers")
@@ -134,8 +138,10 @@ def _unmounted(workload: Workload) -> list[Volume]:
 def _is_only_default(index: ObjectIndex, workload: Workload) -> bool:
     """Whether the path is the default, and no name of the workload or its volumes has to do with it."""
     target = index.target_of(workload)
-    names = (workload.object.name, *workload.pod.volumes, *workload.claims, *unused_claims(index, workload))
-    return target is not None and target.reason.startswith(DEFAULT_REASON) and not shared(target.path, *names)
+    if target is None or not target.reason.startswith(DEFAULT_REASON):
+        return False
+    names = (workload.object.name, *workload.pod.volumes, *workload.claims)
+    return not shared(target.path, *names) and not index.unused_like(workload.object.namespace, target.path)
 
 
 def _mount_it(index: ObjectIndex, workload: Workload, path: str) -> str:
@@ -277,9 +283,7 @@ def _claims_elsewhere(workload: Workload) -> list[tuple[Container, Volume, str]]
 
 def _claims_for(index: ObjectIndex, workload: Workload) -> list[str]:
     """The one unused claim that shares a telling word with the workload; another application's is never offered."""
-    names = [
-        name for name in unused_claims(index, workload) if shared(name, workload.object.name, index.path_of(workload))
-    ]
+    names = index.unused_like(workload.object.namespace, workload.object.name, index.path_of(workload))
     return names if len(names) == 1 else []
 
 

@@ -14,6 +14,8 @@ def is_bound_to_one_node(workload: Workload) -> bool:
     named = bool(workload.pod.body.get("nodeName")) and (
         workload.object.kind != "Pod" or workload.object.side is Side.FILE
     )
+    if workload.object.controller[0] == "Node":
+        return True  # a static pod: the node's own kubelet runs it
     return named or HOSTNAME in mapping(workload.pod.body, "nodeSelector") or len(_nodes(workload)) == 1
 
 

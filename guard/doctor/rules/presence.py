@@ -105,8 +105,14 @@ def _removed(index: ObjectIndex) -> Iterator[Verdict]:
             when = "sync, where it prunes," if owner.reconciles else "upgrade"
             message = f"{owner.tool} {owner.unit} owns this {what} and the files given no longer have it: the next {when} deletes it"
             # A file that still mounts the claim may only not hold it; the namespace is often in no file.
-            is_guess = obj.kind != _PVC or any(user.object.side is Side.FILE for user in index.users.get(obj.name, ()))
+            is_guess = obj.kind != _PVC or _is_still_mounted(index, obj)
             yield Finding(message, obj.place("metadata"), obj, is_guess=is_guess)
+
+
+def _is_still_mounted(index: ObjectIndex, claim: K8sObject) -> bool:
+    """Whether a workload of the files names the claim."""
+    files = (one for one in index.workloads if one.object.side is Side.FILE and claim.name in one.claims)
+    return any(same_namespace(one.object.namespace, claim.namespace) for one in files)
 
 
 def _kind_changed(index: ObjectIndex) -> Iterator[Verdict]:

@@ -16,7 +16,7 @@ _REDIRECTION = re.compile(r"\d?[<>]{1,2}&?\s*[^\s;&|()]+")
 _OTHERWISE = re.compile(r"\|\|\s*(?:true|:|exit(?:\s+\d+)?)(?=\s*(?:[;\n)]|$))")
 _SEPARATOR = re.compile(r"&&|[;\n]")
 #: `sh -c` before a whole script.
-_SHELL = re.compile(r"\S*sh(?:\s+(?:-\S+|pipefail))+\s+")
+_SHELL = re.compile(r"^\S*sh(?:\s+(?:-\S+|pipefail))+\s+")
 #: `while true; do`: what is in a loop without an end runs.
 _LOOP = re.compile(r"^(?:while\s+(?:true|:|sleep\s+\S+)$|do\s+)")
 #: What decides over the commands behind it, or hands over to another program.

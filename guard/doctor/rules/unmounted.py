@@ -5,9 +5,7 @@ from collections.abc import Iterator
 from guard.doctor.finding import Finding, Rule, Severity, Verdict
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.guard_containers import application
-from guard.doctor.objects.names import shared
 from guard.doctor.objects.workload import TEMPLATE
-from guard.doctor.rules.advice import unused_claims
 
 _CLAIMS_AS_VOLUMES = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/#claims-as-volumes"
 _VOLUMES = "https://kubernetes.io/docs/concepts/storage/volumes/"
@@ -47,10 +45,9 @@ def _empty_dir_for_claim(index: ObjectIndex) -> Iterator[Verdict]:
         for volume in workload.pod.volumes.values():
             if volume.kind not in {"", "emptyDir"} or volume.name in here:
                 continue
-            for claim in unused_claims(index, workload):
-                if shared(volume.name, claim):
-                    message = f"volume {volume.name} is an emptyDir, while claim {claim} exists and nothing uses it"
-                    yield Finding(message, workload.object.place(*volume.at), workload.object)
+            for claim in index.unused_like(workload.object.namespace, volume.name):
+                message = f"volume {volume.name} is an emptyDir, while claim {claim} exists and nothing uses it"
+                yield Finding(message, workload.object.place(*volume.at), workload.object)
 
 
 CHECKS = (

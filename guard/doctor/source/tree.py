@@ -36,10 +36,12 @@ class LinedList(list[Any]):
 def dig(node: Any, *path: str | int) -> Any:
     """What lies at `path`; None where there is nothing, or where a node has another shape than the path needs."""
     for step in path:
-        if isinstance(step, str):
-            node = node.get(step) if isinstance(node, dict) else None
+        if isinstance(node, dict):
+            node = node.get(step)
+        elif isinstance(node, list) and isinstance(step, int) and 0 <= step < len(node):
+            node = node[step]
         else:
-            node = node[step] if isinstance(node, list) and 0 <= step < len(node) else None
+            return None
     return node
 
 

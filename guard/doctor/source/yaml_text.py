@@ -6,6 +6,7 @@ comes with the extra `volume-guard[doctor]`, and JSON is read without it.
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from guard.doctor.source.document import MAX_NOTES, Document, DuplicateKey, TextError
@@ -18,6 +19,8 @@ except ImportError:  # the extra is not installed
 
 #: Nodes that aliases may stand for in one document. A bomb of nine lines stands for 10^9.
 MAX_ALIASED = 200_000
+#: Documents that cannot be read before the rest of a text is left.
+MAX_FAULTS = 100
 MISSING = "YAML needs the extra: pip install 'volume-guard[doctor]'. JSON is read without it: kubectl get ... -o json"
 
 _DOCUMENT = re.compile(r"^---(?=\s|$)", re.MULTILINE)
@@ -26,7 +29,8 @@ _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": 
 _NUMBER_STARTS = frozenset("+-.0123456789")
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]{1,3})?")
-_STRING_TAG = "tag:yaml.org,2002:str"
+#: The tag of a scalar whose meaning its text tells.
+_PLAIN = "plain"
 
 
 def read_yaml(text: str) -> Iterator[Document | TextError]:
@@ -45,20 +49,24 @@ def read_yaml(text: str) -> Iterator[Document | TextError]:
         if not cuts:
             yield whole
             return
-        line = start = 0
+        line = start = faults = 0
         for end in [*cuts, len(text)]:
             part = text[start:end]
             try:
                 yield from list(_documents(part, line + 1))
             except TextError as error:
-                yield error
+                faults += 1
+                yield error.with_traceback(None)
+                if faults > MAX_FAULTS:
+                    yield TextError(line + 1, "that many documents cannot be read that the rest is left out")
+                    return
             line += part.count("\n")
             start = end
 
 
 def _documents(part: str, line: int) -> Iterator[Document]:
     try:
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(part)
+        loader = _loader()(part)
         while loader.check_node():
             node = loader.get_node()
             yield _Builder(line).document(node)
@@ -72,6 +80,21 @@ def _documents(part: str, line: int) -> Iterator[Document]:
         raise TextError(line + mark.line if mark else line, f"not YAML: {sentence}") from None
     except RecursionError:  # without libyaml
         raise TextError(line, f"nested deeper than {MAX_DEPTH} levels: no Kubernetes object is") from None
+
+
+@cache
+def _loader() -> Any:
+    """Returns libyaml's loader where there is one, without its search for what each scalar means."""
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        def resolve(self, kind: Any, _value: str, implicit: Any) -> str:
+            return _PLAIN if kind is yaml.ScalarNode and implicit[0] else ""
+
+        def descend_resolver(self, *_: Any) -> None: ...
+
+        def ascend_resolver(self) -> None: ...
+
+    return Loader
 
 
 class _Builder:
@@ -94,8 +117,7 @@ class _Builder:
     def _value(self, node: Any) -> Any:
         if type(node) is yaml.ScalarNode:
             self._count += 1
-            is_text = node.style or node.tag == _STRING_TAG
-            return node.value if is_text else _scalar(node.value)
+            return _scalar(node.value) if node.tag == _PLAIN else node.value
         line = self._line + node.start_mark.line
         if id(node) in self._built:
             return self._alias(*self._built[id(node)], line)

@@ -100,7 +100,7 @@ class TestTable:
 class TestJson:
     def test_its_top_level_is_the_documented_one(self) -> None:
         assert list(as_json(BROKEN)) == [
-            "schema", "path", "outcome", "read", "checklist", "findings", "ignored", "unknown", "errors", "skipped",
+            "schema", "path", "outcome", "read", "advice", "checklist", "findings", "ignored", "unknown", "errors", "skipped",
         ]  # fmt: skip
 
     def test_every_field_stands_in_the_reference_page(self) -> None:

@@ -1,0 +1,108 @@
+"""Finds the objects that were given, by kind, name, namespace and side. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from typing import TypeVar
+
+from guard.doctor.objects.k8s_object import K8sObject
+from guard.doctor.source.document import Side
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+@dataclass(frozen=True, slots=True)
+class EventNote:
+    """What an event about an object reports."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectLookup:
+    """Objects by what they are called.
+
+    Attributes:
+        objects: Every object, in the order given.
+    """
+
+    objects: tuple[K8sObject, ...]
+
+    @cached_property
+    def by_kind(self) -> Mapping[str, Sequence[K8sObject]]:
+        """Objects of each kind."""
+        return grouped((obj.kind, obj) for obj in self.objects)
+
+    @cached_property
+    def custom_kinds(self) -> frozenset[str]:
+        """Kinds that are not Kubernetes' own: what runs the pods may be behind them."""
+        return frozenset(
+            kind
+            for kind, members in self.by_kind.items()
+            if (group := members[0].text("apiVersion").partition("/")[0]).count(".") and not group.endswith(".k8s.io")
+        )
+
+    def of(self, *kinds: str) -> Iterator[K8sObject]:
+        """Yields objects of the kinds."""
+        for kind in kinds:
+            yield from self.by_kind.get(kind, ())
+
+    def live(self, kind: str) -> tuple[K8sObject, ...]:
+        """Returns objects of a kind that the cluster has."""
+        return tuple(obj for obj in self.of(kind) if obj.side is Side.LIVE)
+
+    @cached_property
+    def _by_name(self) -> Mapping[tuple[str, str], Mapping[str, Sequence[K8sObject]]]:
+        by_name = grouped(((obj.kind, obj.name), obj) for obj in self.objects)
+        return {key: grouped((obj.namespace, obj) for obj in alike) for key, alike in by_name.items()}
+
+    def named(self, kind: str, namespace: str, name: str) -> tuple[K8sObject, ...]:
+        """Returns objects of that name on both sides; an object without a namespace may be in any."""
+        return within(self._by_name.get((kind, name), {}), namespace)
+
+    def every(self, kind: str, name: str) -> tuple[K8sObject, ...]:
+        """Returns objects of that name in any namespace."""
+        return self.named(kind, "", name)
+
+    def find(self, kind: str, namespace: str, name: str, side: Side) -> K8sObject | None:
+        """Returns the object of that name, of `side` first; of the other side if that has none."""
+        alike = self.named(kind, namespace, name)
+        return next((obj for obj in alike if obj.side is side), alike[0] if alike else None)
+
+    def counterpart(self, obj: K8sObject) -> K8sObject | None:
+        """Returns the same object on the other side."""
+        alike = self.named(obj.kind, obj.namespace, obj.name)
+        return next((other for other in alike if other.side is not obj.side), None)
+
+    def events_about(self, kind: str, namespace: str, name: str) -> Sequence[EventNote]:
+        """Returns what the given events report about an object, in the order given."""
+        return self._events.get((kind, namespace, name), ())
+
+    @cached_property
+    def _events(self) -> Mapping[tuple[str, str, str], Sequence[EventNote]]:
+        return grouped(map(_note, self.of("Event")))
+
+
+def _note(event: K8sObject) -> tuple[tuple[str, str, str], EventNote]:
+    field = "involvedObject" if event.get("involvedObject") else "regarding"  # v1, events.k8s.io/v1
+    about = event.text(field, "kind"), event.text(field, "namespace"), event.text(field, "name")
+    return about, EventNote(event.text("reason"), event.text("message") or event.text("note"))
+
+
+def grouped(pairs: Iterable[tuple[_K, _V]]) -> Mapping[_K, Sequence[_V]]:
+    """Returns members by key, in order."""
+    groups: dict[_K, list[_V]] = defaultdict(list)
+    for key, member in pairs:
+        groups[key].append(member)
+    return groups
+
+
+def within(by_namespace: Mapping[str, Sequence[_V]], namespace: str) -> tuple[_V, ...]:
+    """Returns what can be in a namespace: a file may leave its own to kubectl."""
+    if not namespace:
+        return tuple(chain.from_iterable(by_namespace.values()))
+    return (*by_namespace.get(namespace, ()), *by_namespace.get("", ()))
