@@ -227,6 +227,8 @@ def test_the_table_has_one_row_of_numbers_for_the_volume(story: Story) -> None:
 def test_the_courses_show_the_fall_and_the_return(story: Story) -> None:
     # A range ends at a whole step, up to a second ago.
     until(lambda: [course[-3:] for course in story.course("Health")] == [[1, 0, 1]], PATIENCE)
+    # Recovery is told by the sample; the count of all files follows it.
+    until(lambda: story.course("Files and reference")[0][-1] == 10, PATIENCE)
     (files,) = story.course("Files and reference")
     assert (files[0], files[-1], min(files)) == (10, 10, 0)
     assert story.course("Files and reference", "B") == [[10]]
