@@ -101,13 +101,7 @@ class ArchiveJob:
         return failed
 
     def _archive(self, path: str, files: int, passing: Snapshot | None = None) -> tuple[Snapshot, str]:
-        """Archives and compares; returns the snapshot, and what it lost where that is its data.
-
-        Args:
-            path: The folder.
-            files: How many files the gate knows of.
-            passing: A snapshot whose loss may have been of a moment: it opens no loss that must end.
-        """
+        """Archives and compares, as if there were no snapshot `passing`; returns the new one, and how it lost the data."""
         summary = self.restic.archive(path)
         snapshots = self.restic.snapshots()
         new = retention.by_prefix(snapshots, str(summary["snapshot_id"]))
@@ -120,12 +114,7 @@ class ArchiveJob:
             BackupEvent.ARCHIVED,
             f"{path} is archived as snapshot {new.short}: {summary.get('total_files_processed')} files, {total} bytes, of "
             f"which {added} were added to the repository.",
-            {
-                "snapshot": new.snapshot_id,
-                "files_new": summary.get("files_new"),
-                "bytes": total,
-                "bytes_added": added,
-            },
+            {"snapshot": new.snapshot_id, "files_new": summary.get("files_new"), "bytes": total, "bytes_added": added},
         )
         last = self.judge.last_good([snapshot for snapshot in snapshots if snapshot not in {new, passing}])
         loss = self.judge.find_loss(last, new)
