@@ -24,6 +24,8 @@ lint: $(VENV)/dev
 	$(BIN)/ruff format --quiet --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	@# Links, words and tables of the pages.
+	$(BIN)/pytest -q --no-header tests/unit/test_pages.py tests/unit/test_readme.py tests/unit/test_translations.py
 	$(BIN)/zizmor --quiet --offline --pedantic .github action.yml
 	@if [ -x $(ACTIONLINT) ] || command -v go >/dev/null; then $(MAKE) --silent $(ACTIONLINT) && $(ACTIONLINT) -shellcheck= -pyflakes=; \
 	else echo "no Go to build actionlint with: zizmor alone has checked the workflows"; fi

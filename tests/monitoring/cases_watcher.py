@@ -1,6 +1,11 @@
-"""Cases of the alerts on what a watcher says of its volume."""
+"""Cases of the alerts on what a watcher reports of its volume."""
 
 from tests.monitoring.series import POD, TARGET, Case, condition, incidents, watcher
+
+#: The volume of the pod, and the pod that comes after it.
+VOLUME = {"namespace": "dev", "volume": "skills"}
+INFO = watcher("volume_info", "1x300", f'{TARGET}, volume="skills"')
+NEXT = TARGET.replace("skills-1", "skills-2")
 
 WATCHERS = [
     Case(
@@ -39,6 +44,48 @@ WATCHERS = [
     ),
     Case("VolumeGuardShrunk", "no metrics, no alert", watcher("files", "9x9"), {"5m": []}),
     Case(
+        "VolumeGuardFilesFalling", "files that go a few at a time, to less than half within a week, are told",
+        {**watcher("files", "100x60 100-1x60 40x120"), **INFO}, {"200m": [VOLUME]},
+    ),
+    Case(
+        "VolumeGuardFilesFalling", "half of them left is no alert",
+        {**watcher("files", "100x60 50x180"), **INFO}, {"200m": []},
+    ),
+    Case(
+        "VolumeGuardFilesFalling", "what was there before the pod was replaced counts",
+        {
+            **watcher("files", "100x60 stale"), **watcher("volume_info", "1x60 stale", f'{TARGET}, volume="skills"'),
+            **watcher("files", "_x61 40x180", NEXT), **watcher("volume_info", "_x61 1x180", f'{NEXT}, volume="skills"'),
+        },
+        {"100m": [], "200m": [VOLUME]},
+    ),
+    Case(
+        "VolumeGuardFilesFalling", "a loss that was reported has its own alert",
+        {**watcher("files", "100x60 40x180"), **INFO, **incidents("volume.shrunk", "0x60 1x180")}, {"200m": []},
+    ),
+    Case(
+        "VolumeGuardFilesFalling", "a wipe that is still open has its own alert",
+        {**watcher("files", "100x60 0x180"), **INFO, **condition("content", "0x60 1x180")}, {"200m": []},
+    ),
+    Case("VolumeGuardFilesFalling", "no metrics, no alert", watcher("volume_healthy", "1x200"), {"200m": []}),
+    Case(
+        "VolumeGuardFull", "a volume without free bytes is told after five minutes",
+        {**watcher("avail_bytes", "500x4 0x20"), **watcher("size_bytes", "1000x24")}, {"9m": [], "10m": [POD]},
+    ),
+    Case(
+        "VolumeGuardFull", "free bytes do not help where inodes are used up",
+        {**watcher("avail_bytes", "900x20"), **watcher("size_bytes", "1000x20"),
+         **watcher("inodes_free", "1x20"), **watcher("inodes", "512x20")},
+        {"10m": [POD]},
+    ),
+    Case(
+        "VolumeGuardFull", "a file system that does not count its inodes has not used them up",
+        {**watcher("avail_bytes", "900x20"), **watcher("size_bytes", "1000x20"),
+         **watcher("inodes_free", "0x20"), **watcher("inodes", "0x20")},
+        {"10m": []},
+    ),
+    Case("VolumeGuardFull", "no metrics, no alert", watcher("files", "9x20"), {"10m": []}),
+    Case(
         "VolumeGuardUnmounted", "an unmounted volume fires at once",
         condition("mounted", "0x4 1x5"), {"4m": [], "5m": [POD]},
     ),
@@ -69,16 +116,11 @@ WATCHERS = [
     Case("VolumeGuardMarker", "no metrics, no alert", watcher("files", "9x9"), {"5m": []}),
     Case(
         "VolumeGuardUnreachable", "a volume that does not answer fires after a minute",
-        {**watcher("volume_healthy", "1x4 0x5"), **condition("mounted", "0x4 1x5", "unknown"), **condition("mounted", "0x9")},
-        {"5m": [], "6m": [POD]},
+        {**condition("reachable", "0x4 1x5"), **condition("mounted", "0x4 1x5", "unknown")}, {"5m": [], "6m": [POD]},
     ),
     Case(
-        "VolumeGuardUnreachable", "what is wrong for a reason is told by that reason's alert",
-        {**watcher("volume_healthy", "0x9"), **condition("content", "1x9")}, {"5m": []},
-    ),
-    Case(
-        "VolumeGuardUnreachable", "a held volume is right, though its content is not judged",
-        {**watcher("volume_healthy", "1x9"), **condition("content", "1x9", "unknown")}, {"5m": []},
+        "VolumeGuardUnreachable", "a volume that answers and is wiped has another alert",
+        {**condition("reachable", "0x9"), **condition("content", "1x9")}, {"5m": []},
     ),
     Case("VolumeGuardUnreachable", "no metrics, no alert", watcher("files", "9x9"), {"5m": []}),
     Case(
@@ -92,16 +134,10 @@ WATCHERS = [
     ),
     Case("VolumeGuardBlind", "looks keep it quiet", watcher("last_look_timestamp_seconds", "0+60x30"), {"30m": []}),
     Case(
-        "VolumeGuardBlind", "a tripwire that went blind and is not healed is told",
-        {**watcher("tripwire_armed", "1x4 0x30"), **incidents("watch.blind", "0x4 1x30")}, {"19m": [], "20m": [POD]},
-    ),
-    Case(
-        "VolumeGuardBlind", "one that was healed is not",
-        {**watcher("tripwire_armed", "0x9 1x30"), **incidents("watch.blind", "1x39")}, {"30m": []},
-    ),
-    Case(
-        "VolumeGuardBlind", "a tree too large for a tripwire is no blindness",
-        {**watcher("tripwire_armed", "0x40"), **incidents("watch.blind", "0x40")}, {"40m": []},
+        "VolumeGuardBlind", "a tripwire that is not armed is no blindness, as long as checks are completed",
+        {**watcher("tripwire_armed", "0x40"), **incidents("watch.blind", "1x40"),
+         **watcher("last_look_timestamp_seconds", "0+60x40")},
+        {"40m": []},
     ),
     Case("VolumeGuardBlind", "no metrics, no alert: that is another's matter", watcher("files", "9x30"), {"30m": []}),
     Case(

@@ -11,6 +11,7 @@ from tests.monitoring.wrapping import MONITORING
 FILE = MONITORING / "grafana" / "volume-guard.json"
 #: What Grafana puts in for a time range of an hour, with everything selected.
 VARIABLES = {
+    "$cluster": ".*",
     "$namespace": ".*",
     "$volume": ".*",
     "$__range": "1h",
@@ -44,8 +45,14 @@ def load() -> dict[str, Any]:
     return dashboard
 
 
+def places() -> list[dict[str, Any]]:
+    """Returns every panel and row, those of collapsed rows too."""
+    return [inner for panel in load()["panels"] for inner in (panel, *panel.get("panels", ()))]
+
+
 def panels() -> list[dict[str, Any]]:
-    return [panel for panel in load()["panels"] if panel["type"] != "row"]
+    """Returns every panel that shows something."""
+    return [panel for panel in places() if panel["type"] != "row"]
 
 
 def queries() -> Iterator[Query]:

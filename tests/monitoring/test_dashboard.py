@@ -41,11 +41,17 @@ def test_it_has_a_stable_uid_and_no_database_id() -> None:
 
 
 def test_panels_have_ids_of_their_own_and_do_not_overlap() -> None:
-    panels = dashboard.load()["panels"]
+    panels = dashboard.places()
     assert len({panel["id"] for panel in panels}) == len(panels)
     assert len({panel["title"] for panel in panels}) == len(panels)
+    for row in dashboard.load()["panels"]:
+        _apart([row["gridPos"], *(panel["gridPos"] for panel in row.get("panels", ()))])
+    _apart([panel["gridPos"] for panel in dashboard.load()["panels"]])
+
+
+def _apart(places: list[dict[str, int]]) -> None:
     taken: set[tuple[int, int]] = set()
-    for place in (panel["gridPos"] for panel in panels):
+    for place in places:
         cells = {(place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])}
         assert place["x"] + place["w"] <= 24
         assert not cells & taken
@@ -60,14 +66,29 @@ def test_every_panel_asks_the_chosen_source_and_says_what_it_shows() -> None:
 
 
 @every_query
-def test_a_query_can_be_narrowed_to_a_namespace(query: Query) -> None:
+def test_a_query_can_be_narrowed_to_a_cluster_and_a_namespace(query: Query) -> None:
+    assert "$cluster" in query.expression
     assert "$namespace" in query.expression
+
+
+def test_no_data_is_not_green() -> None:
+    stats = [panel["fieldConfig"]["defaults"] for panel in dashboard.panels() if panel["type"] == "stat"]
+    assert stats
+    assert [
+        one for one in stats if one["thresholds"]["steps"][0]["color"] == "green" or one.get("noValue") == "0"
+    ] == []
+    assert [query for query in QUERIES if "vector(0)" in query.expression] == []
 
 
 def test_only_known_variables_are_used() -> None:
     named = {name for query in QUERIES for name in re.findall(r"\$[a-z_]+", query.expression)}
     assert named == dashboard.VARIABLES.keys()
-    assert {one["name"] for one in dashboard.load()["templating"]["list"]} == {"datasource", "namespace", "volume"}
+    assert {one["name"] for one in dashboard.load()["templating"]["list"]} == {
+        "datasource",
+        "cluster",
+        "namespace",
+        "volume",
+    }
 
 
 def _answers(expressions: list[str], series: Series, folder: Path) -> None:
@@ -83,8 +104,8 @@ def _answers(expressions: list[str], series: Series, folder: Path) -> None:
 def _whole(target: str) -> Series:
     """Everything that a watcher gives."""
     names = (
-        "volume_healthy", "files", "reference_files", "last_look_timestamp_seconds", "last_change_timestamp_seconds",
-        "tripwire_armed", "build_info",
+        "volume_healthy", "files", "reference_files", "sample_kept_ratio", "avail_bytes", "size_bytes", "inodes_free",
+        "inodes", "held", "last_look_timestamp_seconds", "last_change_timestamp_seconds", "tripwire_armed", "build_info",
     )  # fmt: skip
     told = {
         **watcher("volume_status_condition", "1x30", f'{target}, type="content", status="true"'),
@@ -182,13 +203,13 @@ def test_a_query_answers_at_some_moment_of_a_wipe_and_its_recovery(query: Query,
 @pytest.mark.mounts
 def test_the_first_row_tells_the_wipe_at_a_glance(story: Story) -> None:
     moments = ("before", "wiped", "after")
-    assert [story.values(moment, "Volumes that are not right") for moment in moments] == [[0], [1], [0]]
+    assert [story.values(moment, "Unhealthy volumes") for moment in moments] == [[0], [1], [0]]
     assert [story.values(moment, "Volumes watched") for moment in moments] == [[1], [1], [1]]
-    assert [story.values(moment, "Files against the reference") for moment in moments] == [[1], [0], [1]]
+    assert [story.values(moment, "Files remaining") for moment in moments] == [[1], [0], [1]]
     assert story.values("before", "Incidents") == [0]
     (incidents,) = story.values("after", "Incidents")
     assert incidents > 0
-    (oldest,) = story.values("after", "Oldest look")
+    (oldest,) = story.values("after", "Time since last check")
     assert 0 <= oldest < 30
 
 
@@ -205,20 +226,26 @@ def test_the_table_has_one_row_of_numbers_for_the_volume(story: Story) -> None:
 @pytest.mark.mounts
 def test_the_courses_show_the_fall_and_the_return(story: Story) -> None:
     # A range ends at a whole step, up to a second ago.
-    until(lambda: [course[-3:] for course in story.course("Right")] == [[1, 0, 1]], PATIENCE)
+    until(lambda: [course[-3:] for course in story.course("Health")] == [[1, 0, 1]], PATIENCE)
+    # Recovery is told by the sample; the count of all files follows it.
+    until(lambda: story.course("Files and reference")[0][-1] == 10, PATIENCE)
     (files,) = story.course("Files and reference")
     assert (files[0], files[-1], min(files)) == (10, 10, 0)
     assert story.course("Files and reference", "B") == [[10]]
     conditions = story.course("Conditions")
-    assert len(conditions) == 4
+    assert len(conditions) == 5
     assert sum(0 in course for course in conditions) == 1
 
 
 @pytest.mark.mounts
 def test_what_kubernetes_says_is_shown(story: Story) -> None:
-    assert story.values("after", "Gates that refused") == [30]
-    assert story.values("after", "Runs that failed") == [1]
-    assert all(age > 0 for panel in ("Last backup", "Last restore drill") for age in story.values("after", panel))
+    assert story.values("after", "Blocked pods") == [30]
+    assert story.values("after", "Failed runs") == [1]
+    assert all(
+        age > 0
+        for panel in ("Time since last backup", "Time since last restore drill")
+        for age in story.values("after", panel)
+    )
 
 
 @pytest.mark.mounts
@@ -231,8 +258,9 @@ def test_the_variables_offer_what_is_watched(story: Story) -> None:
     offered = {}
     for name, match in selectors.items():
         assert match is not None
-        offered[name] = story.prometheus.label_values(match[2], match[1].replace("$namespace", "dev"))
-    assert offered == {"namespace": ["dev"], "volume": ["skills"]}
+        selector = match[1].replace("$namespace", "dev").replace("$cluster", ".*")
+        offered[name] = story.prometheus.label_values(match[2], selector)
+    assert offered == {"cluster": [], "namespace": ["dev"], "volume": ["skills"]}
 
 
 @pytest.mark.mounts

@@ -15,6 +15,7 @@ from tests.monitoring.watched import watched
 from tests.monitoring.wrapping import MONITORING
 
 README = (MONITORING / "README.md").read_text()
+REFERENCE = (MONITORING.parents[1] / "docs" / "reference.md").read_text()
 ROW = re.compile(r"\| \[(\w+)\]\(\.\./\.\./docs/runbooks/([\w-]+\.md)\) \| (\w+) \|")
 
 
@@ -39,12 +40,12 @@ def test_the_filter_for_logs_explorer_is_the_policy_s() -> None:
 
 
 @pytest.mark.mounts
-def test_the_table_of_metrics_is_what_a_watcher_serves() -> None:
+def test_the_reference_s_table_of_metrics_is_what_a_watcher_serves() -> None:
     port = free_port()
     with watched("skills-0", port), urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as page:
         served = page.read().decode()
     kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", served, re.MULTILINE))
-    table = re.findall(r"^\| `(volume_guard_\w+)` \| (\w+) \| (.+) \|$", README, re.MULTILINE)
+    table = re.findall(r"^\| `(volume_guard_\w+)` \| (\w+) \| (.+) \|$", REFERENCE, re.MULTILINE)
     assert table == [
         (name, kinds[name], said) for name, said in re.findall(r"^# HELP (\S+) (.+)$", served, re.MULTILINE)
     ]

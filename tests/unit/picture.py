@@ -1,6 +1,6 @@
-"""The README's picture, drawn from docs/picture.toml: `python tests/unit/picture.py` writes it, a test compares.
+"""The pictures of README and docs/concepts.md, drawn from text: `python tests/unit/picture.py` writes them, a test compares.
 
-Two files, since a picture in a README can't know the page's background: one is for a light page, one for a dark one.
+Two files each, for a light page and for a dark one, with a background of their own.
 """
 
 import tomllib
@@ -11,7 +11,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 DOCS = Path(__file__).parents[2] / "docs"
-SOURCE = DOCS / "picture.toml"
+NAMES = ("picture", "concepts")
 
 #: Line pitch, size of text and of a box's name, in SVG units.
 PITCH, TEXT, NAME = 20, 13, 15
@@ -26,7 +26,7 @@ class Colours:
     """One page's colours, as #rrggbb.
 
     Attributes:
-        page: The background that the page has; nothing is painted with it.
+        page: The background, about that of the page.
         text: Names and lines.
         line: Arrows and borders.
         box: What is there without the guard.
@@ -43,14 +43,14 @@ class Colours:
 
 
 THEMES = {
-    "picture.svg": Colours("#ffffff", "#1f2328", "#59636e", "#f6f8fa", "#ddf4ff", "#0969da"),
-    "picture-dark.svg": Colours("#0d1117", "#e6edf3", "#9198a1", "#161b22", "#0c2d4d", "#4493f8"),
+    ".svg": Colours("#ffffff", "#1f2328", "#59636e", "#f6f8fa", "#ddf4ff", "#0969da"),
+    "-dark.svg": Colours("#0d1117", "#e6edf3", "#9198a1", "#161b22", "#0c2d4d", "#4493f8"),
 }
 
 
-def source() -> dict[str, Any]:
-    """The picture as text says it."""
-    return tomllib.loads(SOURCE.read_text())
+def source(name: str) -> dict[str, Any]:
+    """Returns a picture as its text describes it."""
+    return tomllib.loads((DOCS / f"{name}.toml").read_text())
 
 
 def drawn(picture: dict[str, Any], colours: Colours) -> str:
@@ -60,6 +60,7 @@ def drawn(picture: dict[str, Any], colours: Colours) -> str:
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img">',
             f"<title>{escape(picture['title'])}</title>",
+            f'<rect width="{width}" height="{height}" rx="8" fill="{colours.page}"/>',
             _tip(colours),
             *(_group(group, colours) for group in picture["group"]),
             *(part for arrow in picture["arrow"] for part in _arrow(arrow, colours)),
@@ -112,5 +113,6 @@ def _text(
 
 
 if __name__ == "__main__":
-    for name, theme in THEMES.items():
-        (DOCS / name).write_text(drawn(source(), theme))
+    for name in NAMES:
+        for ending, theme in THEMES.items():
+            (DOCS / f"{name}{ending}").write_text(drawn(source(name), theme))

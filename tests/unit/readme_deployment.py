@@ -1,11 +1,13 @@
 """The lines that the README adds to a deployment.yaml, in a Deployment that has the rest."""
 
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from tests.unit import markdown
-from tests.unit import readme_tables as tables
+
+README = Path(__file__).parents[2] / "README.md"
 
 
 def deployment(claim: str, image: str = "app:1") -> dict[str, Any]:
@@ -15,7 +17,7 @@ def deployment(claim: str, image: str = "app:1") -> dict[str, Any]:
         claim: The claim that is mounted.
         image: The application's image.
     """
-    (block,) = [block for block in markdown.read(tables.README).blocks if block.language == "yaml"]
+    (block,) = [block for block in markdown.read(README).blocks if block.language == "yaml"]
     lines: dict[str, Any] = yaml.safe_load(block.text)
     labels = {"app": "claude-skills"}
     template = lines["spec"]["template"]

@@ -1,4 +1,4 @@
-"""The README's picture is what its text says, and can be read on a light and on a dark page."""
+"""The pictures are what their text describes, and can be read on a light and on a dark page, the README's on a phone."""
 
 from typing import Any
 
@@ -6,16 +6,28 @@ import pytest
 
 from tests.unit import picture
 
-PICTURE = picture.source()
-BOXES = PICTURE["box"]
+PICTURES = {name: picture.source(name) for name in picture.NAMES}
+BOXES = [box for one in PICTURES.values() for box in one["box"]]
+#: CSS pixels across the screen of a common phone, and the smallest letters that are read there.
+PHONE, SMALLEST = 390, 11
 #: WCAG 2.2, success criterion 1.4.3: contrast of text to what lies behind it, at least.
 CONTRAST = 4.5
 
 
-@pytest.mark.parametrize("name", picture.THEMES)
-def test_the_picture_is_the_one_that_its_text_draws(name: str) -> None:
-    drawn = picture.drawn(PICTURE, picture.THEMES[name])
-    assert (picture.DOCS / name).read_text() == drawn, "run: python tests/unit/picture.py"
+@pytest.mark.parametrize("ending", picture.THEMES)
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_picture_is_the_one_that_its_text_draws(name: str, ending: str) -> None:
+    drawn = picture.drawn(PICTURES[name], picture.THEMES[ending])
+    assert (picture.DOCS / f"{name}{ending}").read_text() == drawn, "run: python tests/unit/picture.py"
+
+
+def test_the_readme_s_picture_can_be_read_on_a_phone() -> None:
+    assert picture.TEXT * PHONE / max(PHONE, PICTURES["picture"]["width"]) >= SMALLEST
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_every_arrow_has_a_label(name: str) -> None:
+    assert [arrow for arrow in PICTURES[name]["arrow"] if not arrow.get("label")] == []
 
 
 @pytest.mark.parametrize("colours", picture.THEMES.values(), ids=picture.THEMES)
@@ -52,11 +64,13 @@ def test_every_line_fits_its_box(box: dict[str, Any]) -> None:
     assert (len(box["lines"]) + 1) * picture.PITCH < height
 
 
-def test_no_box_lies_on_another_or_outside_the_picture() -> None:
-    areas = [(box["at"], [box["at"][0] + box["size"][0], box["at"][1] + box["size"][1]]) for box in BOXES]
+@pytest.mark.parametrize("name", PICTURES)
+def test_no_box_lies_on_another_or_outside_the_picture(name: str) -> None:
+    boxes = PICTURES[name]["box"]
+    areas = [(box["at"], [box["at"][0] + box["size"][0], box["at"][1] + box["size"][1]]) for box in boxes]
     for number, ((left, top), (right, bottom)) in enumerate(areas):
-        assert 0 <= left < right <= PICTURE["width"]
-        assert 0 <= top < bottom <= PICTURE["height"]
+        assert 0 <= left < right <= PICTURES[name]["width"]
+        assert 0 <= top < bottom <= PICTURES[name]["height"]
         for (other_left, other_top), (other_right, other_bottom) in areas[number + 1 :]:
-            run_in_child = right <= other_left or other_right <= left or bottom <= other_top or other_bottom <= top
-            assert run_in_child
+            apart = right <= other_left or other_right <= left or bottom <= other_top or other_bottom <= top
+            assert apart

@@ -3,6 +3,7 @@
 Commands change more often than the sentences around them, and nobody should have to type them twice.
 """
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,8 @@ KOREAN = RUNBOOKS / "ko"
 def pairs() -> dict[Path, Path]:
     """Every English page that has to have a Korean one, and where that is."""
     runbooks = {page: KOREAN / page.name for page in sorted(RUNBOOKS.glob("*.md"))}
-    return {REPOSITORY / "README.md": REPOSITORY / "README.ko.md", **runbooks}
+    entrances = {folder / "README.md": folder / "README.ko.md" for folder in (REPOSITORY, REPOSITORY / "k8s")}
+    return {**entrances, **runbooks}
 
 
 def with_code_of(english: Path, korean: Path) -> str:
@@ -32,7 +34,14 @@ def with_code_of(english: Path, korean: Path) -> str:
     places = [block for block in markdown.read(korean).blocks if block.language]
     if len(blocks) != len(places):
         raise ValueError(f"{korean}: {len(places)} blocks of code, and {len(blocks)} in {english}")
+    pairs = zip(blocks, places, strict=True)
+    blocks = [place if without_comments(place) == without_comments(block) else block for block, place in pairs]
     return "\n".join(_replaced(korean.read_text().splitlines(), iter(blocks))) + "\n"
+
+
+def without_comments(block: markdown.Block) -> tuple[str, str]:
+    """Returns what is run or applied of a block: comments may be translated."""
+    return block.language, "\n".join(re.sub(r"(?:^|\s+)# .*", "", line) for line in block.text.splitlines())
 
 
 def _replaced(lines: list[str], blocks: Iterator[markdown.Block]) -> Iterator[str]:

@@ -33,5 +33,5 @@ def test_a_command_of_the_page_has_the_output_that_the_page_shows(console: str) 
         assert part in output
 
 
-def test_the_page_has_the_three_cases() -> None:
-    assert len(COMMANDS) == len(markdown.read(PAGE).headings) - 1 == 3
+def test_the_page_has_the_four_cases() -> None:
+    assert len(COMMANDS) == len(markdown.read(PAGE).headings) - 1 == 4
