@@ -139,7 +139,7 @@ def test_a_gate_that_passes_and_counted_writes_the_ledger_that_no_watcher_writes
 
 INCIDENT = LedgerIncident("i", "volume.wiped", "2026-11-24T18:27:01Z", 9, "lost")
 UNRENEWED: dict[str, Found] = {
-    "a watcher writes it": (replace(ADOPTED, ledger=ledger(timedelta(minutes=15))), CHECKED, COUNT),
+    "a watcher writes it": (replace(ADOPTED, ledger=ledger(timedelta(minutes=1))), CHECKED, COUNT),
     "nothing was counted": (replace(ADOPTED, ledger=ledger(OLD)), CHECKED, None),
     "the count stopped early": (replace(ADOPTED, ledger=ledger(OLD)), CHECKED, replace(COUNT, exact=False)),
     "the watcher reports that an incident is over": (

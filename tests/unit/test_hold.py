@@ -11,7 +11,13 @@ from guard.volume import hold
 from guard.volume.hold import Hold
 from guard.volume.json_document import DocumentError
 
-GOOD: dict[str, Any] = {"schema": 1, "by": "restore-job", "since": "2026-11-24T18:27:01Z", "reason": "월요일 백업 복원"}
+GOOD: dict[str, Any] = {
+    "schema": 1,
+    "by": "restore-job",
+    "since": "2026-11-24T18:27:01Z",
+    "reason": "월요일 백업 복원",
+    "generation": 3,
+}
 
 
 def text_of(**changed: Any) -> bytes:
@@ -26,7 +32,7 @@ def read(text: bytes) -> Hold | DocumentError:
 
 
 def test_a_hold_says_by_whom_since_when_and_why() -> None:
-    assert hold.parse(text_of()) == Hold(GOOD["by"], GOOD["since"], GOOD["reason"])
+    assert hold.parse(text_of()) == Hold(GOOD["by"], GOOD["since"], GOOD["reason"], 3)
 
 
 def test_fields_of_newer_guards_are_ignored() -> None:

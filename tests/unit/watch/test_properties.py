@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from guard.outcome import Outcome
 from tests.unit.watch.simulation import MINUTE, Simulation, Volume
 
-COMMON = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+COMMON = settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def watched(volume: Volume | None = None, *, entries: int = 6, files: int = 30) -> Simulation:
@@ -59,7 +59,7 @@ def test_rewriting_changes_nothing_in_what_is_known(actions: list[str], data: st
     assert [line.event.label for line in simulation.events()] == ["volume.wiped"]
 
 
-@settings(COMMON, max_examples=6)
+@settings(COMMON, max_examples=3)
 @given(minutes=st.floats(0.01, 19.0), writes=st.booleans(), lost=st.booleans(), seed=st.integers(0, 99))
 def test_a_wipe_at_any_pace_gives_the_verdict_of_one_at_once(
     minutes: float, writes: bool, lost: bool, seed: int
