@@ -222,6 +222,7 @@ class ObjectIndex(ObjectLookup):
             if workload.runs_to_end and not self._is_made(workload.object)
         )
         return TargetResolver(
+            lookup=self,
             given=self.path,
             serving=tuple(workload for workload in serving if applications(workload)),
             others=(*ends, *(workload for workload in serving if not applications(workload))),

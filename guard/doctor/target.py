@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 
+from guard.doctor.configuration import configurations
+from guard.doctor.lookup import ObjectLookup
 from guard.doctor.objects.claim_names import ClaimNames, image_names, name_of
 from guard.doctor.objects.configured_paths import set_paths
 from guard.doctor.objects.data_paths import path_settings
@@ -43,12 +45,14 @@ class TargetResolver:
     """All that shows which application is meant, and where it keeps its data.
 
     Attributes:
+        lookup: Every object.
         given: The path that was given; empty if none was.
         serving: What may be the application.
         others: What is not: jobs, and the guard's containers alone.
         claims: Claims that nothing of `serving` uses.
     """
 
+    lookup: ObjectLookup
     given: str
     serving: tuple[Workload, ...]
     others: tuple[Workload, ...]
@@ -67,7 +71,7 @@ class TargetResolver:
 
     def _found(self) -> dict[int, Target]:
         """Finds paths without a given one: in the workload itself, in its namesakes, or by a claim that bears its name."""
-        own = {id(workload): target for workload in self.serving if (target := _own_target(workload))}
+        own = {id(workload): target for workload in self.serving if (target := _own_target(workload, self.lookup))}
         facts = [workload for workload in self.serving if id(workload) in own and own[id(workload)].is_fact]
         for workload, model in self._namesakes(facts):
             if id(workload) not in own or not own[id(workload)].is_fact:
@@ -161,12 +165,12 @@ def _is_among(namespace: str, namespaces: Collection[str]) -> bool:
     return namespace in namespaces or "" in namespaces or (not namespace and bool(namespaces))
 
 
-def _own_target(workload: Workload) -> Target | None:
+def _own_target(workload: Workload, lookup: ObjectLookup) -> Target | None:
     """Returns the path that a workload itself shows."""
     guard = _of_guard(workload)
     if guard and any(app.mount_at(guard.path) for app in applications(workload)):
         return guard
-    return _of_mounts(workload) or guard or _of_unmounted(workload) or _of_settings(workload)
+    return _of_mounts(workload, lookup) or guard or _of_unmounted(workload) or _of_settings(workload, lookup)
 
 
 def _of_guard(workload: Workload) -> Target | None:
@@ -181,12 +185,12 @@ def _of_guard(workload: Workload) -> Target | None:
     return Target(next(iter(only)), "the mount of its guard") if len(only) == 1 else None
 
 
-def _of_mounts(workload: Workload) -> Target | None:
+def _of_mounts(workload: Workload, lookup: ObjectLookup) -> Target | None:
     """Returns the mountPath of its volume that lasts; of several the one that its settings, image or name point to."""
     mounts = {mount.path: mount for mount in _lasting_mounts(workload)}
     if len(mounts) == 1:
         return Target(next(iter(mounts)), "the mountPath of its only volume that lasts")
-    for path, reason in _hints(workload):
+    for path, reason in _hints(workload, lookup):
         if any(covers(mounted, path) for mounted in mounts):
             return Target(path, reason)
     own = name_of(workload)[1]
@@ -204,10 +208,10 @@ def _lasting_mounts(workload: Workload) -> Iterator[Mount]:
                 yield mount
 
 
-def _hints(workload: Workload) -> Iterator[tuple[str, str]]:
+def _hints(workload: Workload, lookup: ObjectLookup) -> Iterator[tuple[str, str]]:
     """Yields the paths that settings, the image and the default name, each with what says so."""
     for container in applications(workload):
-        for data in set_paths(container, {}):
+        for data in set_paths(container, configurations(lookup, workload, container)):
             yield data.path, data.source
     for setting in path_settings(workload):
         if setting.is_for_data:
@@ -219,13 +223,17 @@ def _hints(workload: Workload) -> Iterator[tuple[str, str]]:
     yield DEFAULT_PATH, "the default"
 
 
-def _of_settings(workload: Workload) -> Target | None:
+def _of_settings(workload: Workload, lookup: ObjectLookup) -> Target | None:
     """Returns a path that only a variable or an ephemeral mount shows; known settings and images have rules of their own."""
-    for path, reason in _hints(workload):
+    for path, reason in _hints(workload, lookup):
         volumes = (workload.pod.volume_at(container, path) for container in applications(workload))
         if any(volume is not None and volume.kind == "hostPath" for volume in volumes):
             return Target(path, reason, is_fact=False)
-    told = {data.path for container in applications(workload) for data in set_paths(container, {})}
+    told = {
+        data.path
+        for container in applications(workload)
+        for data in set_paths(container, configurations(lookup, workload, container))
+    }
     for setting in path_settings(workload):
         if (setting.is_for_data or covers(DEFAULT_PATH, setting.path)) and setting.path not in told:
             return Target(setting.path, str(setting), is_fact=False)

@@ -183,10 +183,12 @@ def _alike_once(results: Sequence[Result]) -> Iterator[Result]:
 
 
 def _sameness(result: Result) -> Hashable:
-    """What two results share that say the same of different objects."""
+    """What two results share that say the same of different objects; the missing guard is one, whoever lacks it."""
+    if result.rule is MISSING:
+        return result.ignored
     finding = result.finding
     objects = (*([finding.subject] if finding.subject else []), *finding.about)
     names = {name for obj in objects for name in (obj.name, obj.namespace)} - {""}
     sentences = (finding.message, finding.fix, result.owner)
     plain = tuple(_WORD.sub(lambda word: "" if word[0] in names else word[0], sentence) for sentence in sentences)
-    return plain, finding.subject and finding.subject.kind, result.severity, result.ignored
+    return plain, result.severity, result.ignored

@@ -1,12 +1,12 @@
 """Where each container keeps its data, by its settings, its ConfigMaps or its image, and what is mounted there. Pure."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import Any
 
+from guard.doctor.configuration import configurations
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.configured_paths import DataPath, set_paths
 from guard.doctor.objects.guard_containers import applications
@@ -14,7 +14,7 @@ from guard.doctor.objects.images import KnownImage, known_image
 from guard.doctor.objects.workload import Container, Mount, Volume, Workload, below, covers
 from guard.doctor.rules.advice import save_first
 from guard.doctor.source.document import Place
-from guard.doctor.source.tree import Path, dig, mapping, mappings, text
+from guard.doctor.source.tree import Path, mapping, mappings, text
 
 #: Volume fields of volumes that are made for each pod. An empty field is an emptyDir.
 PASSING = frozenset(
@@ -156,43 +156,9 @@ def _points_elsewhere(workload: Workload, container: Container) -> bool:
     return any(covers(mount.path, path) for mount in workload.pod.claim_mounts(container) for path in paths)
 
 
-@lru_cache(maxsize=4096)
-def configurations(index: ObjectIndex, workload: Workload, container: Container) -> Mapping[str, str]:
-    """The texts of the ConfigMaps given that a container mounts or reads as variables, by how to name each."""
-    body = mapping(workload.object.body, *container.at)
-    texts: dict[str, str] = {}
-    for mount in container.mounts:
-        volume = workload.pod.volumes.get(mount.volume)
-        for name in _config_maps(volume.body) if volume else ():
-            for key, content in _data(index, workload, name).items():
-                if isinstance(content, str) and (not mount.sub_path or mount.sub_path == key):
-                    texts[f"{key} of ConfigMap {name}"] = content
-    for _, source in mappings(body, "envFrom"):
-        name = text(source, "configMapRef", "name")
-        lines = [f"{key}: {value}" for key, value in _data(index, workload, name).items()]
-        texts[f"ConfigMap {name}"] = "\n".join(lines)
-    for _, entry in mappings(body, "env"):
-        reference = mapping(entry, "valueFrom", "configMapKeyRef")
-        value = dig(_data(index, workload, text(reference, "name")), text(reference, "key"))
-        if isinstance(value, str):
-            texts[f"ConfigMap {text(reference, 'name')}"] = f"{text(entry, 'name')}: {value}"
-    return texts
-
-
-def _config_maps(volume: Mapping[str, Any]) -> Iterator[str]:
-    yield text(volume, "configMap", "name")
-    for _, source in mappings(volume, "projected", "sources"):
-        yield text(source, "configMap", "name")
-
-
 def _missing(index: ObjectIndex, workload: Workload, container: Container) -> str:
     for _, source in mappings(mapping(workload.object.body, *container.at), "envFrom"):
         name = text(source, "configMapRef", "name")
         if name and not index.named("ConfigMap", workload.object.namespace, name):
             return name
     return ""
-
-
-def _data(index: ObjectIndex, workload: Workload, name: str) -> Mapping[str, object]:
-    obj = index.find("ConfigMap", workload.object.namespace, name, workload.object.side) if name else None
-    return mapping(obj.body, "data") if obj else {}

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterator, Mapping
 
+from guard.doctor.configuration import configurations
 from guard.doctor.finding import Finding, Rule, Severity, Verdict
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.guard_containers import applications
 from guard.doctor.objects.k8s_object import same_namespace
 from guard.doctor.objects.workload import Container, Mount, Workload, below, covers
-from guard.doctor.rules.data_places import configurations
 from guard.doctor.rules.shell import emptied, mirrored
 from guard.doctor.source.tree import text, texts
 

@@ -145,6 +145,14 @@ class TestEqualObjects:
         (one,) = (found for found in found if found["rule"] == "VG211")
         assert (one["count"], len(one["alike"])) == (30, 20)
 
+    def test_a_missing_guard_is_one_finding_whatever_the_kinds_and_owners(self) -> None:
+        owned = deployment(pod_spec(**NO_GUARD))
+        owned["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "Helm"}
+        other = made("StatefulSet", "db", {"template": {"spec": pod_spec(volumes=[volume("db")], **NO_GUARD)}})
+        found = diagnosed(owned, claim(), other, claim("db"))["findings"]
+        assert [(one["rule"], one["count"]) for one in found if one["rule"] == "VG501"] == [("VG501", 2)]
+        assert found[-1]["rule"] == "VG501"
+
 
 class TestUpgrade:
     """A rendered chart or overlay against the cluster: what would this upgrade do to the volume?"""

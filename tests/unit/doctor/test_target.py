@@ -79,6 +79,15 @@ class TestFound:
         given = deployment(pod_spec(containers=[app(**{**mounts, **more})], volumes=volumes, **NO_GUARD))
         assert targets(given, claim("a"), claim("b"))["claude-skills"][0] == path
 
+    def test_of_several_claims_the_one_that_a_configmap_names_is_meant(self) -> None:
+        mounts = [mount("/one"), mount("/two", "b"), mount("/etc/app", "config")]
+        volumes = [volume("a"), volume("b", "b"), {"name": "config", "configMap": {"name": "app"}}]
+        given = deployment(pod_spec(containers=[app(volumeMounts=mounts)], volumes=volumes, **NO_GUARD))
+        settings = {"kind": "ConfigMap", "metadata": {"name": "app", "namespace": "dev"}}
+        told = {**settings, "data": {"app.yaml": "data_dir: /two/files"}}
+        assert targets(given, claim("a"), claim("b"), told)["claude-skills"][0] == "/two/files"
+        assert targets(given, claim("a"), claim("b"), settings)["claude-skills"][0] == "/one"
+
     def test_a_variable_alone_is_a_guess_and_gives_a_warning(self) -> None:
         assert judged(deployment(bare(containers=[app(volumeMounts=[], env=env(SKILLS_PATH="/x"))]))) == [
             ("VG101", "warning")
