@@ -43,7 +43,7 @@ def test_nothing_is_said_of_ordinary_life(application: Sandbox, life: str) -> No
     with armed(application) as watcher:
         application.sh(life)
         watcher.listen_for(LATER)
-        assert watcher.events == ["watch.started"]
+        assert watcher.events == ["watch.started"], watcher.lines
         assert watcher.stop() == 0
 
 
