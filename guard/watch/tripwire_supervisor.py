@@ -11,6 +11,8 @@ _BACK_OFF = 0.5
 _LONGEST_BACK_OFF = 30.0
 #: A tripwire that trips within so many seconds of its arming tripped again at once.
 _AT_ONCE = 30.0
+#: Seconds between two armings where new folders could not be watched.
+_CATCH_UP = 5.0
 #: Seconds between two tries to arm one that could not be armed as a whole, doubled up to the longest.
 _RETRY = 60.0
 _LONGEST_RETRY = 900.0
@@ -33,6 +35,7 @@ class TripwireSupervisor:
         self._back_off = _BACK_OFF
         self._retry = _RETRY
         self._lost_at = float("-inf")
+        self._blind = ""  # as it was armed
         self._reported: frozenset[str] = frozenset()
 
     @property
@@ -61,7 +64,7 @@ class TripwireSupervisor:
 
     def on_armed(self, now: float, state: TripwireState) -> str:
         """Handles that it was armed, or could not be; why it is blind, as a clause, where that is to be logged."""
-        self.armed, self._watches, self._armed_at = state.armed, state.watches, now
+        self.armed, self._watches, self._armed_at, self._blind = state.armed, state.watches, now, state.blind
         if state.tripped:
             self.on_storm(now)
             return ""
@@ -82,7 +85,10 @@ class TripwireSupervisor:
             self.on_storm(now)
         elif not state.armed:
             return self.on_lost(now, state.blind or "its process ended")
-        return self._once(state.blind) if state.blind else ""
+        elif state.blind and state.blind != self._blind:
+            # A folder that is being made can be unreadable for a moment: whether it stays so, arming again tells.
+            self.armed, self._due = False, max(now + _BACK_OFF, self._armed_at + _CATCH_UP)
+        return ""
 
     def on_lost(self, now: float, why: str) -> str:
         """Handles that it ended, or that its prober did; the reason, where that is to be logged."""
