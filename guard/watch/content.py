@@ -337,7 +337,7 @@ class ContentTracker:
 
     def on_count(self, now: Timestamp, count: FileCount) -> None:
         """Handles a full count: what it means waits for a check of all files and documents, which follows at once."""
-        self.schedule.on_count(now.at, count.seconds)
+        self.schedule.on_count(now.at, count.seconds, confirming=self.confirming)
         self.count = self._uncommitted = count
         self.confirming = False
 

@@ -33,7 +33,7 @@ class CountSchedule:
     def __init__(self, jitter: float) -> None:
         self._jitter = jitter
         self._wanted: float | None = None
-        self._done = float("-inf")
+        self._done = self._confirmed = float("-inf")
         self._seconds = 0.0
         self._failures = 0
 
@@ -41,12 +41,13 @@ class CountSchedule:
         """Returns when a count may be made; None where none is wanted.
 
         Args:
-            confirming: Whether a loss waits for it: then it is not the last count's cost that holds it back for long.
+            confirming: Whether a loss waits for it: then only the last count for a loss holds it back.
         """
         if self._wanted is None:
             return None
-        pause = self._seconds / (_CONFIRMING_SHARE if confirming else _SHARE)
-        return max(self._wanted, self._done + self._jitter * pause)
+        if confirming:
+            return max(self._wanted, self._confirmed + self._seconds / _CONFIRMING_SHARE)
+        return max(self._wanted, self._done + self._jitter * self._seconds / _SHARE)
 
     def want(self, at: float) -> None:
         """Asks for a count at a time on the monotonic clock, or sooner if one was asked for sooner."""
@@ -56,9 +57,11 @@ class CountSchedule:
         """Asks for a count of a content that changes: not too soon after the last one."""
         self.want(self._done + self._jitter * (RENEW_SOON if soon else RENEW_EVERY))
 
-    def on_count(self, now: float, seconds: float) -> None:
+    def on_count(self, now: float, seconds: float, *, confirming: bool) -> None:
         """Handles a count that ends now and took so many seconds."""
         self._wanted, self._done, self._seconds, self._failures = None, now, seconds, 0
+        if confirming:
+            self._confirmed = now
 
     def on_failure(self, now: float) -> int:
         """Handles a count that failed; returns how many did in a row."""

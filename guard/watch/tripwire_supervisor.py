@@ -46,21 +46,28 @@ class TripwireSupervisor:
     @property
     def is_complete(self) -> bool:
         """Whether every folder of the last count is watched."""
-        return self.armed and self.folders is not None and self._watches > self.folders
+        return self.armed and not self._blind and self.folders is not None and self._watches > self.folders
 
     def due(self) -> float | None:
         """Returns when it is to be armed, on the monotonic clock; None where it is up, or not to be had."""
         return None if self.armed or self.is_too_large or self.folders is None else self._due
 
-    def on_folders(self, now: float, folders: int) -> None:
-        """Handles how many folders a count found: where some carry no watch, it is armed again."""
-        self.folders = folders
+    def on_folders(self, now: float, folders: int) -> str:
+        """Handles how many folders a count found: where some carry no watch, it is armed again.
+
+        Returns why there is no tripwire any more, as a clause, where that is to be logged.
+        """
+        first, self.folders = self.folders is None, folders
+        if self.is_too_large and not first:
+            self.armed = False
+            return self._once(f"it has more than {FOLDERS} folders")
         if self.armed and not self.is_complete and not self.is_too_large:
             if now - self._armed_at >= self._retry:
                 self.armed, self._due = False, now
                 self._retry = min(2 * self._retry, _LONGEST_RETRY)
         elif self.is_complete and now - self._armed_at >= self._retry:
             self._retry, self._reported = _RETRY, frozenset()
+        return ""
 
     def on_armed(self, now: float, state: TripwireState) -> str:
         """Handles that it was armed, or could not be; why it is blind, as a clause, where that is to be logged."""

@@ -429,7 +429,7 @@ class Watcher:
         before = self.content.count
         if before is not None and before.files != count.files:
             self.changed = now
-        self.tripwire.on_folders(now.at, count.folders)
+        self._log_blind(self.tripwire.on_folders(now.at, count.folders))
         self.content.on_count(now, count)
         self._start()
         unreadable = count.unreadable_entries if count.entry_count else 0

@@ -176,8 +176,8 @@ def test_a_tree_of_too_many_folders_has_none_and_a_wipe_is_found_by_looks(adopte
 def test_a_tree_that_outgrows_its_tripwire_is_said_and_a_wipe_is_found_by_looks(adopted: Sandbox) -> None:
     with armed(adopted) as watcher:
         adopted.sh("mkdir $P/many; cd $P/many; seq 10001 | xargs mkdir")
-        outgrown = watcher.wait_for("watch.started", 30, after=1)
-        assert (outgrown["severity"], outgrown["tripwire"], outgrown["folders"] > 10_000) == ("INFO", False, True)
+        outgrown = watcher.wait_for("watch.blind", 30)
+        assert (outgrown["severity"], "more than 10000" in outgrown["reason"]) == ("INFO", True)
         adopted.sh("rm -rf $P/tenant")
         watcher.wait_for("volume.wiped")
-        assert watcher.events == ["watch.started", "watch.started", "volume.wiped"]
+        assert watcher.events == ["watch.started", "watch.blind", "volume.wiped"]
