@@ -305,6 +305,10 @@ class Watcher:
             self.content.drop_count()
             return
         self._on_hidden(look, checked.checks)
+        unreadable = any(check.presence is Presence.UNREADABLE for check in checked.checks.values())
+        if unreadable and not self._log.unreadable:
+            self.content.schedule.want(now.at)  # a count tells which entries can't be read
+        self._log.unreadable = unreadable
         outcome = self.content.on_check(now, checked.checks, space)
         if isinstance(outcome, Judged):
             self._on_judged(now, outcome)
@@ -616,6 +620,7 @@ class _Logged:
     started: bool = False
     failed_looks: int = 0
     failed_counts: int = 0
+    unreadable: bool = False
     unreadable_entries: int = 0
     ledger_warning: str = ""
     write_failed: str = ""

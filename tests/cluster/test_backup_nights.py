@@ -38,7 +38,7 @@ def test_a_wrong_volume_fails_at_once_and_one_that_cannot_be_reached_is_tried_ag
     wrong = single_job(cluster, "wrong", lambda box: objects.set_environment(box, {"volume": "claude-skills-prod"}))
     ended = backups.run_job(week, wrong)
     assert (ended.condition, ended.reason, ended.statuses) == ("Failed", "PodFailurePolicy", (21,))
-    assert ended.message.startswith("marker-mismatch")
+    assert ended.message.startswith("volume-guard refused this start (exit 21, marker-mismatch)")
 
     # A uid that may not enter the volume's root: what EACCES means to any network file system's client, too.
     backups.tools(week, f"chmod 0700 {objects.PATH}")
@@ -83,7 +83,7 @@ def test_after_a_wipe_every_run_is_refused_and_every_good_snapshot_stays(week: K
         ended = backups.run(week, backups.BACKUP, f"wiped-{night}")
         assert (ended.condition, ended.reason, ended.statuses) == ("Failed", "PodFailurePolicy", (30,))
         assert ended.events() == ["volume.refused"]
-        assert ended.message.startswith("data-lost")
+        assert ended.message.startswith("volume-guard refused this start (exit 30, data-lost)")
     assert backups.snapshots(week) == before
 
 

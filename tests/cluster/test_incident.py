@@ -75,7 +75,7 @@ def test_the_team_s_own_check_starts_the_application_and_the_gate_stops_it_with_
     kubectl.apply(guarded)
     ended = observing.ending(kubectl, "guarded", objects.GATE)
     assert ended.status == case.status
-    assert ended.message.startswith(f"{case.label}\nlooked at: {objects.PATH}")
+    assert ended.message.startswith(f"volume-guard refused this start (exit {case.status}, {case.label}): ")
     described = [line.strip() for line in kubectl("describe", "pod", "guarded").splitlines()]
     assert f"Exit Code:    {case.status}" in described
     assert {line.strip() for line in ended.message.splitlines()[1:]} <= set(described)

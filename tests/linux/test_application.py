@@ -82,8 +82,11 @@ def test_what_is_only_observed_is_said_alike_and_ends_well(adopted: Sandbox) -> 
     enforced = adopted.guard("check", GUARD_VOLUME="skills-prod")
     observed = adopted.guard("check", GUARD_VOLUME="skills-prod", GUARD_ENFORCE="false")
     assert (enforced.status, observed.status) == (21, 0)
-    assert observed.termination == enforced.termination
-    for name in ("event", "severity", "outcome", "status", "message"):
+    assert observed.termination.startswith("volume-guard would refuse this start (exit 21, marker-mismatch)")
+    assert (enforced.last["severity"], observed.last["severity"]) == ("ERROR", "WARNING")
+    assert observed.last["enforced"] is False
+    assert "observe only: the application starts anyway" in observed.last["message"]
+    for name in ("event", "outcome", "status"):
         assert observed.last[name] == enforced.last[name]
 
 

@@ -217,7 +217,7 @@ def test_whatever_stood_before_it_the_program_archives_nothing_of_a_volume_that_
 
     for refused in (waived, alone):
         assert (refused.status, refused.last["outcome"]) == (30, "data-lost")
-        assert refused.termination.startswith("data-lost")
+        assert refused.termination.startswith("volume-guard refused this start (exit 30, data-lost)")
     assert backups.snapshots() == before
 
 

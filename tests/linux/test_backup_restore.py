@@ -84,7 +84,7 @@ def test_another_volume_s_marker_stops_the_restore(backups: Backups) -> None:
     backups.sandbox.sh('sed -i \'s/"skills"/"other"/\' $P/.volume-guard/marker.json')
     refused = backups.module("restore")
     assert (refused.status, refused.last["outcome"]) == (21, "marker-mismatch")
-    assert refused.termination.startswith("marker-mismatch")
+    assert refused.termination.startswith("volume-guard refused this start (exit 21, marker-mismatch)")
 
 
 def test_a_hold_that_no_restore_has_set_does_not_open_a_volume_that_has_its_data(backups: Backups) -> None:

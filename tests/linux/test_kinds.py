@@ -55,9 +55,9 @@ def test_a_plain_directory_is_not_a_volume_whatever_it_holds_and_no_setting_waiv
     sandbox.sh("mkdir -p $P/tenant/pdf; touch $P/tenant/pdf/1")
     ended = sandbox.guard("check", GUARD_KINDS="any")
     assert ended.status == 10
-    assert ended.termination.startswith("not-mounted\n")
-    assert f"looked at: {sandbox.path}" in ended.termination
-    assert "delete the pod" in ended.termination
+    assert ended.termination.startswith("volume-guard refused this start (exit 10, not-mounted)")
+    assert f"checked: {sandbox.path}" in ended.termination
+    assert "delete the pod" in ended.termination.lower()
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_a_bind_of_a_folder_that_was_deleted_is_not_mounted_whatever_was_made_in
     ended = adopted.guard("check")
     assert (ended.status, ended.last.get("also")) == (10, None)
     assert "was deleted on the node: /claim of tmpfs" in ended.termination
-    assert "Delete the pod" in ended.termination
+    assert "delete the pod" in ended.termination.lower()
     assert "Restore" not in ended.termination
     assert adopted.guard("adopt").status == 10
 

@@ -22,7 +22,7 @@ def test_a_refusal_does_not_depend_on_the_streams(adopted: Sandbox, streams: str
     command = ["sh", "-c", f'exec "$@" {streams}', "sh", *adopted.command("check")]
     ended = adopted.run(command, GUARD_VOLUME="skills-prod")
     assert ended.status == 21, ended.termination
-    assert ended.termination.startswith("marker-mismatch\n")
+    assert ended.termination.startswith("volume-guard refused this start (exit 21, marker-mismatch)")
     assert ended.seconds < 5
 
 
