@@ -206,7 +206,7 @@ def test_the_first_row_tells_the_wipe_at_a_glance(story: Story) -> None:
     assert [story.values(moment, "Unhealthy volumes") for moment in moments] == [[0], [1], [0]]
     assert [story.values(moment, "Volumes watched") for moment in moments] == [[1], [1], [1]]
     assert [story.values(moment, "Files remaining") for moment in moments] == [[1], [0], [1]]
-    assert story.values("before", "Incidents") == [0]
+    assert story.values("before", "Incidents") in ([], [0]), "an increase needs two scrapes"
     (incidents,) = story.values("after", "Incidents")
     assert incidents > 0
     (oldest,) = story.values("after", "Time since last check")
