@@ -119,7 +119,7 @@ say "That is all: seven answers, each with an exit status of its own, and a wipe
 cat <<'NEXT'
 What to do next:
   1. Ask why your own volume could be lost, from files alone: guard doctor YOUR-MANIFESTS/
-  2. Add gate and watcher to your Deployment, observing at first: "Five minutes to add it" in README.md
+  2. Add gate and watcher to your Deployment, observing at first: "Add it" in README.md
   3. Read what a message means, offline: guard explain data-lost
 (guard is .venv/bin/guard here.)
 NEXT

@@ -92,7 +92,7 @@ class Case:
 CASES = (
     Case("volume-dropped", _without_volume, ("VG101", "VG204")),
     Case("emptydir", _empty_dir, ("VG106",)),
-    Case("slip-in-the-mountpath", _slip_in_the_mount_path, ("VG102",)),
+    Case("slip-in-the-mountpath", _slip_in_the_mount_path, ("VG104",)),
     Case("mounted-over", _mounted_over, ("VG111",)),
     Case("hostpath", _host_path, ("VG108",)),
     Case("claim-of-another-name", _claim_of_another_name, ("VG201",)),
