@@ -95,7 +95,7 @@ class Messages:
         message = _sentence(every, extra)
         fields = self._fields(inspection, every)
         if not enforced:
-            message = f"{_OBSERVE_ONLY[0].upper()}{_OBSERVE_ONLY[1:]}. {message}"
+            message = f"{_OBSERVE_ONLY}. {message}"
             fields |= {"enforced": False}
             extra.append(_OBSERVE_ONLY)
         if warnings:

@@ -98,7 +98,7 @@ CASES = (
     Case("claim-of-another-name", _claim_of_another_name, ("VG201",)),
     Case("rolling-update", _rolling_update, ("VG221",)),
     Case("own-init-container-first", _own_init_container_first, ("VG502",)),
-    Case("the-team-s-own-check", _team_s_own_check, ("VG501", "VG508")),
+    Case("the-team-s-own-check", _team_s_own_check, ("VG508", "VG501")),
 )
 
 
