@@ -208,7 +208,7 @@ class ContentTracker:
         self._check_all = True
 
     def on_names(self, space: Space, *, stirred: bool, sure: bool) -> None:
-        """Handles what a look tells of names that came or went: a count renews the reference soon.
+        """Handles what a look tells of names that came or went, before its check: a count renews the reference soon.
 
         Args:
             space: Of the look.

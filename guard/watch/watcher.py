@@ -309,17 +309,17 @@ class Watcher:
         if unreadable and not self._log.unreadable:
             self.content.schedule.want(now.at)  # a count tells which entries can't be read
         self._log.unreadable = unreadable
-        outcome = self.content.on_check(now, checked.checks, space)
-        if isinstance(outcome, Judged):
-            self._on_judged(now, outcome)
-        elif isinstance(outcome, Returned):
-            self._on_returned(now, outcome)
         if space is not None:
             # On a disk of its own each name that comes or goes changes the number of inodes, tripwire or not.
             sure = look.kind not in _ELSEWHERE and bool(space.used_inodes)
             self.content.on_names(space, stirred=result.tripwire.stirred, sure=sure)
         else:
             self.content.schedule.renew(soon=False)
+        outcome = self.content.on_check(now, checked.checks, space)
+        if isinstance(outcome, Judged):
+            self._on_judged(now, outcome)
+        elif isinstance(outcome, Returned):
+            self._on_returned(now, outcome)
 
     def _on_hidden(self, look: Look, checks: Mapping[str, FileCheck]) -> None:
         hidden = [path for path, check in checks.items() if check.presence is Presence.HIDDEN]
@@ -394,8 +394,9 @@ class Watcher:
         fields = messages.loss_fields(judged)
         if loss.verdict is Verdict.WIPED:
             reason = messages.lost(path, loss)
-            name = incident_id(self._documents.marker_id or self._config.expected.volume, self._documents.generation)
-            opened = LedgerIncident(name, Event.VOLUME_WIPED.label, judged.first_sign, loss.before, reason)
+            opened = LedgerIncident(
+                self._incident_name, Event.VOLUME_WIPED.label, judged.first_sign, loss.before, reason
+            )
             self._open(now, opened, messages.wiped(path, loss), fields)
             self._documents.schedule.write_now()
         else:

@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from guard.outcome import Outcome
-from tests.unit.watch.simulation import MINUTE, Simulation
+from tests.unit.watch.simulation import MINUTE, Simulation, Volume
 
 
 def watched(*folders: str, files: int = 100, known: bool = True) -> Simulation:
@@ -108,6 +108,20 @@ def test_new_uploads_are_protected_where_the_pod_restarts_every_four_minutes() -
         simulation.run(10)
     simulation.remove()
     assert simulation.gate().outcome is Outcome.DATA_LOST
+
+
+def test_new_uploads_are_protected_where_no_event_tells_of_them() -> None:
+    simulation = Simulation(Volume(loses_events=True, folders=20_000))
+    simulation.fill(100, "a", "b")
+    simulation.adopt()
+    simulation.start()
+    simulation.run(10 * MINUTE)
+    simulation.fill(300, "c")
+    simulation.run(2 * MINUTE)
+    assert simulation.watch is not None
+    reference = simulation.watch.watcher.content.reference
+    assert reference is not None
+    assert reference.files == 500
 
 
 def test_truncated_files_are_lost_and_a_new_watcher_starts_in_the_incident() -> None:
