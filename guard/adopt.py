@@ -16,7 +16,7 @@ from guard.fields import facts
 from guard.messages import CommandResult, EventSink, Messages
 from guard.outcome import Outcome, Severity
 from guard.probe.client import NoProgress
-from guard.probe.inspector import Inspector, is_same_mount
+from guard.probe.inspector import Inspector
 from guard.probe.requests import PinRequest
 from guard.probe.writes import Accept, Adopt, Conflict, MountRef, Release, WriteHold, WriteLedger, Written, name_of
 from guard.volume.cause import Cause
@@ -24,7 +24,7 @@ from guard.volume.hold import REASON_LIMIT, Hold
 from guard.volume.json_document import NAME_LIMIT
 from guard.volume.ledger import Ledger
 from guard.volume.marker import Marker
-from guard.volume.observation import FileCount, InvalidDocument, ProbeFault
+from guard.volume.observation import FileCount, InvalidDocument, ProbeFault, is_same_mount
 from guard.volume.reference import declared_reference
 from guard.volume.timestamp import Timestamp
 from guard.volume.verdict import Inspection, judge, usable_ledger

@@ -17,7 +17,7 @@ from guard.probe.requests import CheckRequest, CountRequest, LookRequest
 from guard.stop_signal import StopSignal, milliseconds
 from guard.volume.ledger import Ledger
 from guard.volume.loss import State, Verdict, states_of
-from guard.volume.observation import CountOptions, FileCount, FilesChecked, Look, LookResult, ProbeFault
+from guard.volume.observation import CountOptions, FileCount, FilesChecked, Look, LookResult, ProbeFault, is_same_mount
 from guard.volume.reference import search_options
 from guard.volume.timestamp import seconds_of
 from guard.volume.verdict import Expectation, Inspection, is_content_relevant, judge, judge_content, usable_ledger
@@ -153,9 +153,3 @@ class Inspector:
             seen = f" after {hung.partial} names" if isinstance(hung.partial, int) and hung.partial else ""
             return FileCount(0, fault=ProbeFault(0, f"being counted{seen}"))
         return count
-
-
-def is_same_mount(look: Look, part: FilesChecked | FileCount) -> bool:
-    """Returns whether files were checked or counted on the mount that was looked at."""
-    mount_id = look.mount.mount_id if look.mount else None
-    return (part.mount_id, part.root_inode) == (mount_id, look.root_inode)

@@ -17,6 +17,9 @@ LIMIT = 1024 * 1024
 _SAMPLE_LIMIT = 640 * 1024
 _ENTRIES_LIMIT = 128 * 1024
 
+#: The longest reason of an incident, in characters.
+_REASON_LIMIT = 1024
+
 _PARTS = {part.value[0]: part for part in Part}
 _ROW = ("path", "size", "mtime", "inode", "since", "part")
 
@@ -151,7 +154,7 @@ def _incident(found: dict[str, Any]) -> LedgerIncident | None:
         event=json_document.string(incident, "event"),
         since=json_document.timestamp(incident, "since"),
         before=json_document.integer(incident, "before"),
-        reason=json_document.string(incident, "reason", limit=1024),
+        reason=json_document.string(incident, "reason", limit=_REASON_LIMIT),
     )
 
 
@@ -182,7 +185,7 @@ def render(ledger: Ledger) -> bytes:
                 "event": incident.event,
                 "since": incident.since,
                 "before": incident.before,
-                "reason": incident.reason,
+                "reason": incident.reason[:_REASON_LIMIT],
             },
         }
     )

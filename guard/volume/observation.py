@@ -299,3 +299,9 @@ class LookResult:
     look: Look
     checked: FilesChecked | None = None
     tripwire: TripwireState = field(default_factory=TripwireState)
+
+
+def is_same_mount(look: Look, part: FilesChecked | FileCount) -> bool:
+    """Returns whether files were checked or counted on the mount that was looked at."""
+    mount_id = look.mount.mount_id if look.mount else None
+    return (part.mount_id, part.root_inode) == (mount_id, look.root_inode)

@@ -60,8 +60,7 @@ class Returned:
 class _Shrink:
     """A shrink that may still return."""
 
-    reference: Reference
-    states: Mapping[str, State]
+    lost: tuple[SampledFile, ...]
     first_sign: float
     until: float
 
@@ -167,10 +166,7 @@ class ContentTracker:
         if not self._order:
             self._order = self._random.sample(reference.sample, len(reference.sample))
         few, self._order = self._order[:FILES_A_LOOK], self._order[FILES_A_LOOK:]
-        if self._shrink is None:
-            return tuple(few)
-        lost = [file for file in self._shrink.reference.sample if self._shrink.states.get(file.path) is State.LOST]
-        return (*few, *lost)
+        return (*few, *(self._shrink.lost if self._shrink else ()))
 
     @property
     def _wants_all(self) -> bool:
@@ -286,8 +282,8 @@ class ContentTracker:
         lost = self._newly_lost(episode.states)
         shrunk = loss.verdict is Verdict.SHRUNK
         if shrunk:
-            gone = dict.fromkeys(lost, State.LOST)
-            self._shrink = _Shrink(reference, gone, before, now.at + SHRINK_RETURNS)
+            gone = tuple(file for file in reference.sample if file.path in lost)
+            self._shrink = _Shrink(gone, before, now.at + SHRINK_RETURNS)
         self._settled |= lost
         self._end_episode()
         if count is not None:
@@ -325,10 +321,8 @@ class ContentTracker:
         if shrink is None or now.at > shrink.until:
             self._shrink = None
             return None
-        sample = shrink.reference.sample
-        gone = {file.path for file in sample if shrink.states.get(file.path) is State.LOST}
-        states = states_of(self._rule, (file for file in sample if file.path in gone), checks)
-        known = known_files((file for file in sample if file.path in states), shrink.first_sign, empty=True)
+        states = states_of(self._rule, shrink.lost, checks)
+        known = known_files((file for file in shrink.lost if file.path in states), shrink.first_sign, empty=True)
         back = sum(states[file.path] is State.KEPT for file in known)
         if not known or back < (1 - self._rule.shrink) * len(known):
             return None

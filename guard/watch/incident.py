@@ -47,11 +47,6 @@ class Incident:
         self._lines: list[EventRecord] | None = None  # None until the watch has started
         self._before_start: list[EventRecord] = []
 
-    @property
-    def is_open(self) -> bool:
-        """Whether anything is wrong."""
-        return bool(self._open)
-
     def is_failed(self, *conditions: Condition) -> bool:
         """Whether one of these conditions does not hold."""
         return any(condition in self._open for condition in conditions)

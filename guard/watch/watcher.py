@@ -22,6 +22,7 @@ from guard.volume.observation import (
     LookResult,
     ProbeFault,
     TripwireState,
+    is_same_mount,
 )
 from guard.volume.sample import FileCheck, Presence, SampledFile
 from guard.volume.timestamp import Timestamp
@@ -184,10 +185,11 @@ class Watcher:
             if ledger is not None:
                 wanted.append(NextRequest(Action.WRITE, self._documents.schedule.due(ledger), ledger=ledger))
         due = [request for request in wanted if request.at <= now]
-        # What is due is asked for in the order above; otherwise the soonest is waited for.
-        chosen = due[0] if due else min(wanted, key=lambda request: request.at)
+        if not due:
+            return min(wanted, key=lambda request: request.at)
+        chosen = due[0]  # in the order above
         if chosen.action is Action.LOOK:
-            return replace(chosen, files=self.content.files_to_check() if due else ())
+            return replace(chosen, files=self.content.files_to_check())
         if chosen.action is Action.COUNT:
             return replace(chosen, options=self.content.count_options())
         if chosen.action is Action.WRITE:
@@ -427,7 +429,7 @@ class Watcher:
 
     def on_count(self, now: Timestamp, count: FileCount) -> None:
         """Handles a full count."""
-        if count.fault is not None or not self._is_of_look(count):
+        if count.fault is not None or self.look is None or not is_same_mount(self.look, count):
             self._on_failed_count(now, count)
             return
         self._log.failed_counts = 0
@@ -444,11 +446,6 @@ class Watcher:
             names = list(count.unreadable)
             self._emit(Event.WATCH_BLIND, message, severity=Severity.WARNING, reason=reason, unreadable=names)
         self._log.unreadable_entries = unreadable
-
-    def _is_of_look(self, count: FileCount) -> bool:
-        look = self.look
-        mount_id = look.mount.mount_id if look and look.mount else None
-        return look is not None and (count.mount_id, count.root_inode) == (mount_id, look.root_inode)
 
     def _on_failed_count(self, now: Timestamp, count: FileCount) -> None:
         self._look_at = now.at
