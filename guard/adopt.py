@@ -2,15 +2,13 @@
 
 import errno
 import os
-import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
-from guard import messages
+from guard import clock, messages
 from guard.event import Event, EventRecord
 from guard.fields import facts
 from guard.messages import CommandResult, EventSink, Messages
@@ -26,7 +24,6 @@ from guard.volume.ledger import Ledger
 from guard.volume.marker import Marker
 from guard.volume.observation import FileCount, InvalidDocument, ProbeFault, is_same_mount
 from guard.volume.reference import declared_reference
-from guard.volume.timestamp import Timestamp
 from guard.volume.verdict import Inspection, judge, usable_ledger
 
 #: Another command can be faster, and what it wrote is then judged.
@@ -90,7 +87,7 @@ class MarkerCommands:
                 return self._refused(_only(inspection, blocking))
         # Beside a foreign marker the ledger is another volume's; beside a broken one, or none, it is this one's.
         last = None if isinstance(marker, Marker) else usable_ledger(inspection.look)
-        new = Marker(self.inspector.expected.volume, str(uuid.uuid4()), _now().text)
+        new = Marker(self.inspector.expected.volume, str(uuid.uuid4()), clock.now().text)
 
         def request(mount: MountRef, ledger: Ledger) -> Adopt:
             return Adopt(mount, new, ledger, named, last.marker_id if last else None)
@@ -190,7 +187,7 @@ class MarkerCommands:
         if _is_marker_only(inspection):
             return self._failed(inspection, _NO_RENAME)
         by = self.messages.pod.pod or f"{os.uname().nodename} (uid {os.geteuid()})"
-        hold = Hold(by[:NAME_LIMIT], _now().text, reason[:REASON_LIMIT])
+        hold = Hold(by[:NAME_LIMIT], clock.now().text, reason[:REASON_LIMIT])
         assert look.mount is not None
         written = self._write(WriteHold(MountRef(look.path, look.mount.mount_id, look.root_inode), hold, over))
         if isinstance(written, ProbeFault):
@@ -210,7 +207,7 @@ class MarkerCommands:
         return None if isinstance(answer, Conflict) else answer
 
     def _ledger(self, marker_id: str, count: FileCount, last: Ledger | None) -> Ledger:
-        now = _now()
+        now = clock.now()
         return Ledger(
             marker_id=marker_id,
             generation=last.generation + 1 if last else 1,
@@ -236,18 +233,18 @@ class MarkerCommands:
         severity: Severity | None = None,
     ) -> CommandResult:
         every = {**facts(inspection), **fields, **self.messages.pod.fields()}
-        operation = os.urandom(8).hex()
+        operation = clock.run_id()
         self.emit(EventRecord(event, message, severity or event.severity, every, operation, first=True, last=True))
         return CommandResult(Outcome.OK, f"ok: {message}\n")
 
     def _refused(self, inspection: Inspection) -> CommandResult:
-        record, result = self.messages.refusal(_to_be_written(inspection), datetime.now(UTC))
-        self.emit(replace(record, operation=os.urandom(8).hex(), first=True))
+        record, result = self.messages.refusal(_to_be_written(inspection), clock.now().wall)
+        self.emit(replace(record, operation=clock.run_id(), first=True))
         return result
 
 
 _REPLACEABLE = frozenset({Outcome.MARKER_MISMATCH, Outcome.MARKER_INVALID})
-#: Where a ledger can stand without its marker.
+#: Where a ledger can exist without its marker.
 _UNMARKED = frozenset({Outcome.MARKER_MISSING, Outcome.MARKER_INVALID})
 #: A wipe is not laundered, and nothing is written on what refuses every write.
 _NO_RENAME = ProbeFault(errno.ENOSYS, "renaming .volume-guard/ledger.json", writing=True)
@@ -273,7 +270,7 @@ def _is_marker_only(inspection: Inspection) -> bool:
 
 
 def _replaced(standing: Marker | InvalidDocument | None, replacing: str | None) -> str | None:
-    """What may be set aside, by its full name; None where `--replace` does not name what stands there."""
+    """Returns what can be set aside, by its full name; None where `--replace` names something else."""
     if replacing is None or standing is None:
         return None
     if isinstance(standing, Marker):
@@ -287,7 +284,7 @@ def _has(inspection: Inspection, outcome: Outcome) -> bool:
 
 
 def _only(inspection: Inspection, outcome: Outcome) -> Inspection:
-    """The inspection with this outcome first: it is what stands in the way of this command."""
+    """Returns the inspection with this outcome first: it is what prevents this command."""
     findings = inspection.judgement.findings
     first = tuple(one for one in findings if one.outcome is outcome)
     rest = tuple(one for one in findings if one.outcome is not outcome)
@@ -298,7 +295,3 @@ def _without(inspection: Inspection, *waived: Outcome) -> Inspection:
     """The inspection without the outcomes that a command is there to end, or does not mind."""
     kept = tuple(one for one in inspection.judgement.findings if one.outcome not in waived)
     return replace(inspection, judgement=replace(inspection.judgement, findings=kept))
-
-
-def _now() -> Timestamp:
-    return Timestamp(time.monotonic(), datetime.now(UTC))

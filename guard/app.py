@@ -41,7 +41,7 @@ class _CommandLine:
     Attributes:
         arguments: Flags, and the arguments that are no settings.
         settings: None where something is wrong.
-        app: What stands behind `--`; None without.
+        app: What follows `--`; None without.
         problems: Everything that is wrong.
         warnings: Variables that can be the application's own.
     """
@@ -179,7 +179,7 @@ class VolumeCommand:
 
     Args:
         command: One of cli.VOLUME_COMMANDS.
-        words: What stands behind it.
+        words: Its arguments.
         prober: Forked before anything heavy was imported; or why that failed.
         stop: The signals.
     """
@@ -249,4 +249,4 @@ class VolumeCommand:
 
     def _emit(self, record: EventRecord) -> None:
         self._last = record
-        self._log.say(record)
+        self._log.emit(record)

@@ -1,10 +1,9 @@
 """`guard check`, the gate: inspects the volume until it is right or the waiting is over, and reports which."""
 
-import os
 import time
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
+from guard import clock
 from guard.messages import UNWATCHED, CommandResult, EventSink, Messages, ledger_not_renewed
 from guard.outcome import Outcome
 from guard.probe.client import NoProgress
@@ -55,20 +54,20 @@ class Gate:
             Stopped: A signal asked for the end while waiting.
             ProberFailed: A bug, or the prober was killed.
         """
-        operation = os.urandom(8).hex()
+        operation = clock.run_id()
         inspection, first = self._wait(operation)
         broken = self.messages.ledger_invalid(inspection.look)
         if broken is not None:
             self.emit(replace(broken, operation=operation, first=first))
             first = False
-        now = datetime.now(UTC)
+        now = clock.now()
         if inspection.judgement.outcome is Outcome.OK:
             warnings = (*self._renew(inspection, now), *self.warnings)
-            record = self.messages.passed(inspection, now, warnings)
+            record = self.messages.passed(inspection, now.wall, warnings)
             result = CommandResult(Outcome.OK, f"ok: {record.message}\n")
         else:
             record, result = self.messages.refusal(
-                inspection, now, "this start", enforced=self.enforce, warnings=self.warnings
+                inspection, now.wall, "this start", enforced=self.enforce, warnings=self.warnings
             )
         self.emit(replace(record, operation=operation, first=first))
         return result
@@ -99,25 +98,24 @@ class Gate:
             self.inspector.pause(min(pause, until - now))
         return inspection, not waited_for
 
-    def _renew(self, inspection: Inspection, now: datetime) -> tuple[str, ...]:
+    def _renew(self, inspection: Inspection, now: Timestamp) -> tuple[str, ...]:
         """Writes the ledger where no watcher does and the count was exact; returns why that failed, as a clause."""
         look, count, last = inspection.look, inspection.count, usable_ledger(inspection.look)
         if count is None or not count.exact or not self.inspector.expected.writable or look.read_only:
             return ()
         if not isinstance(look.marker, Marker) or (look.ledger is not None and last is None):
             return ()
-        if last and (last.incident or now.timestamp() - seconds_of(last.written) < UNWATCHED):
+        if last and (last.incident or now.wall.timestamp() - seconds_of(last.written) < UNWATCHED):
             return ()
         reference, checks = last.reference if last else None, inspection.checked.checks if inspection.checked else {}
         rule = self.inspector.expected.loss
         states = states_of(rule, reference.sample, checks, count.elsewhere) if reference else {}
-        at = Timestamp(time.monotonic(), now)
         generation = last.generation if last else 1
         ledger = Ledger(
             marker_id=look.marker.marker_id,
             generation=generation,
-            reference=new_reference(reference, count, at, states),
-            written=at.text,
+            reference=new_reference(reference, count, now, states),
+            written=now.text,
             pod=self.messages.pod.pod,
             node=self.messages.pod.node,
         )

@@ -1,4 +1,4 @@
-"""The event table, and the one record that carries a happening to every listener (log, termination message, metrics)."""
+"""The event table, and the record that carries one occurrence to every listener (log, termination message, metrics)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from guard.outcome import Severity
 
 
 class Event(Enum):
-    """What a log line is about, with the severity it has unless said otherwise."""
+    """What a log line is about, with its default severity."""
 
     VOLUME_OK = ("volume.ok", Severity.INFO)
     VOLUME_WAITING = ("volume.waiting", Severity.INFO)
@@ -46,13 +46,13 @@ class Event(Enum):
 
     @property
     def severity(self) -> Severity:
-        """The severity unless the happening says otherwise."""
+        """The default severity."""
         return self.value[1]
 
 
 @dataclass(frozen=True)
 class EventRecord:
-    """One thing that happened, made once and handed to every listener.
+    """One thing that happened, created once and handed to every listener.
 
     Attributes:
         event: What it is.

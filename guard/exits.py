@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from guard import messages
+from guard import clock, messages
 from guard.event import Event, EventRecord
 from guard.messages import CommandResult
 from guard.outcome import Outcome, Severity
@@ -41,8 +41,8 @@ def report_usage(problems: Sequence[str], reporter: "Reporting | ReportTo") -> i
     outcome = Outcome.USAGE
     message = f"Cannot run: {'; '.join(problems)}. {outcome.value.remedy}"
     fields = {"outcome": outcome.label, "status": outcome.status, "problems": list(problems)}
-    Log(reporter.log_format).say(
-        EventRecord(Event.USAGE, message, outcome.severity, fields, run_id(), first=True, last=True)
+    Log(reporter.log_format).emit(
+        EventRecord(Event.USAGE, message, outcome.severity, fields, clock.run_id(), first=True, last=True)
     )
     many = f"{len(problems)} settings or arguments are wrong." if len(problems) > 1 else f"{problems[0]}."
     first = f"volume-guard cannot run (exit {outcome.status}, {outcome.label}): {many}"
@@ -66,8 +66,8 @@ def report_bug(trace: str, reporter: "Reporting | ReportTo", last: EventRecord |
     message = f"{found[:1].upper()}{found[1:]}. {outcome.value.remedy}"
     fields = {"outcome": outcome.label, "status": outcome.status, "traceback": trace}
     goes_on = last is not None and not last.last
-    operation = last.operation if last is not None and goes_on else run_id()
-    Log(reporter.log_format, reporter.log_level).say(
+    operation = last.operation if last is not None and goes_on else clock.run_id()
+    Log(reporter.log_format, reporter.log_level).emit(
         EventRecord(Event.INTERNAL_ERROR, message, outcome.severity, fields, operation, first=not goes_on, last=True)
     )
     first = f"volume-guard failed (exit {outcome.status}, {outcome.label}): {truncate(found, 1024)}."
@@ -113,8 +113,3 @@ def _own_environment() -> dict[bytes, bytes]:
     if b"LC_CTYPE" not in names:
         environment.pop(b"LC_CTYPE", None)
     return environment
-
-
-def run_id() -> str:
-    """Returns an id for the lines of one run."""
-    return os.urandom(8).hex()

@@ -170,5 +170,5 @@ RETRYABLE_BY_PROPAGATION = frozenset(
     {Outcome.NOT_MOUNTED, Outcome.EPHEMERAL, Outcome.NODE_DISK, Outcome.MISSING, Outcome.KIND_REFUSED}
 )
 
-#: The exit status of a gate that is told to stop while it waits: 128 + SIGTERM. No outcome.
+#: The exit status of a gate that is stopped while it waits: 128 + SIGTERM. No outcome.
 TERMINATED = 143

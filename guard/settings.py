@@ -167,7 +167,7 @@ class DoctorSettings(Reporting):
     """Settings of `guard doctor`."""
 
     path: AbsolutePath = setting(
-        "GUARD_PATH", "/app/skills", "Where the application keeps its data; if not given, the objects themselves tell."
+        "GUARD_PATH", "/app/skills", "Where the application keeps its data; if not given, it is read from the objects."
     )
 
 

@@ -15,7 +15,7 @@ def milliseconds(seconds: float) -> float:
     return min(max(0.0, seconds) * 1000, _LONGEST_POLL)
 
 
-class Stopped(Exception):  # noqa: N818 - being told to stop is no error
+class Stopped(Exception):  # noqa: N818 - a request to stop is no error
     """A signal asked for the end while something was waited for."""
 
 

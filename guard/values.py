@@ -1,4 +1,4 @@
-"""How values of settings are written: durations, lists, addresses. Pure; every error says what to write instead."""
+"""How values of settings are written: durations, lists, addresses. Pure; every error names what to write instead."""
 
 import re
 from ipaddress import ip_address

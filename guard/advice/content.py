@@ -88,7 +88,7 @@ def _marker_gone(case: Case) -> Advice:
 
 
 def _accept_first(case: Case) -> tuple[str, ...]:
-    """Adopting a volume whose ledger tells of a loss is refused until what is left was accepted."""
+    """Returns `accept` where the ledger records a loss: adopting is refused until what is left was accepted."""
     return ("accept",) if case.finding.loss is not None and case.finding.loss.acceptable else ()
 
 

@@ -12,9 +12,10 @@ import re
 import sys
 import traceback
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import NoReturn
 
+from guard import clock
 from guard.backup.archive import ArchiveJob
 from guard.backup.drill import Drill
 from guard.backup.events import BackupEvent, EventLog
@@ -84,7 +85,7 @@ def _run(arguments: argparse.Namespace, settings: CheckSettings, stop_signal: St
         emit(BackupEvent.READY, message, last=True)
         return message
     judge = Judge(settings.loss_rule(), Ignore(settings.ignore), restic.each_node)
-    guard, path, now = Guard(stop_signal), settings.path, datetime.now(UTC)
+    guard, path, now = Guard(stop_signal), settings.path, clock.now().wall
     if arguments.command == "archive":
         if not settings.enforce:
             raise Failed(Result.USAGE, "GUARD_ENFORCE=false: a gate that lets everything pass is none for a backup")
@@ -146,7 +147,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _event_log(how: Reporting, volume: str) -> EventLog:
-    return EventLog(Log(how.log_format, how.log_level).say, PodInfo(how.pod, how.node, how.namespace), volume)
+    return EventLog(Log(how.log_format, how.log_level).emit, PodInfo(how.pod, how.node, how.namespace), volume)
 
 
 def _failed(failed: Failed, emit: EventLog, termination_log: str) -> int:

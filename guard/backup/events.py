@@ -1,12 +1,12 @@
 """Log lines of the backup, in the guard's own form, as one operation."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, cast
 
+from guard import clock
 from guard.event import Event, EventRecord
 from guard.messages import EventSink
 from guard.outcome import Severity
@@ -53,7 +53,7 @@ class EventLog:
     sink: EventSink
     pod: PodInfo
     volume: str
-    operation: str = field(default_factory=lambda: os.urandom(8).hex())
+    operation: str = field(default_factory=clock.run_id)
     _begun: bool = field(default=False, init=False)
 
     def __call__(

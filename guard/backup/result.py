@@ -96,10 +96,10 @@ class Failed(Exception):  # noqa: N818 - a result, carried past the steps that t
         self.found = found
 
 
-#: restic's exit statuses since 0.17 that say more than "failed".
+#: restic's exit statuses since 0.17 that are more exact than "failed".
 _OF_ENGINE = {10: Result.REPOSITORY_MISSING, 11: Result.REPOSITORY_LOCKED, 12: Result.PASSWORD_WRONG}
 
 
 def of_engine(status: int) -> Result:
-    """The result that restic's exit status stands for; one that is not known is a failure."""
+    """Returns the result of restic's exit status; an unknown one is a failure."""
     return _OF_ENGINE.get(status, Result.ENGINE_FAILED)

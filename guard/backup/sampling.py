@@ -66,7 +66,7 @@ class Listing:
         return self._all.files
 
     def on_node(self, node: Node) -> None:
-        """Takes in the next name."""
+        """Counts the next name."""
         if self._ignore.ignores(node.path):
             return
         if node.kind == "dir":

@@ -1,1 +1,1 @@
-"""How a happening is told: a log line, the termination message, a metric."""
+"""How an event is reported: a log line, the termination message, a metric."""

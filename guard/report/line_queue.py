@@ -1,4 +1,4 @@
-"""Lines for a reader who may be slow, stopped or gone: what it does not take at once waits, bounded, and stalls nobody."""
+"""Lines for a reader who may be slow, stopped or gone: what it does not read at once waits, bounded, and stalls nobody."""
 
 import os
 import select
@@ -31,7 +31,7 @@ class LineQueue:
         return bool(self._lines or self._rest)
 
     def put(self, line: bytes) -> None:
-        """Takes a line, and writes what can be written without waiting."""
+        """Queues a line, and writes what can be written without waiting."""
         if len(self._lines) == _LINES:
             self._lines.popleft()
         self._lines.append(line)

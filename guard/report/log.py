@@ -26,7 +26,7 @@ _NAMES_LIMIT = 20
 #: What a line too long keeps whole, and so many characters of everything else.
 _ALWAYS = ("severity", "time", "event", OPERATION)
 _CUT = 16
-#: Fields that are the guard's own words, not a stranger's: they may be as long as the message.
+#: Fields that are the guard's own words, not foreign text: they can be as long as the message.
 _OWN_TEXTS = frozenset({"remedy", "problems"})
 _TRACEBACK = "traceback"
 #: What a terminal obeys (SGR): dim, green, cyan, yellow, bold red, white on red.
@@ -41,12 +41,12 @@ _COLOURS = {
 
 
 class Log:
-    """Says happenings on standard error.
+    """Writes log lines to standard error.
 
     Args:
         shape: GUARD_LOG_FORMAT.
         level: GUARD_LOG_LEVEL.
-        write: Takes each line with its end; unless said otherwise it goes out at once, with some patience.
+        write: Receives each line with its end; by default it is written at once, with some patience.
     """
 
     def __init__(
@@ -59,10 +59,10 @@ class Log:
             _StandardError(write or _write), processors=[renderer], wrapper_class=structlog.BoundLogger
         )
 
-    def say(self, happening: EventRecord) -> None:
-        """Says one happening; a closed, full or unread stream changes nothing."""
-        if happening.severity >= self._level:
-            self._logger.msg(**_line(happening))
+    def emit(self, record: EventRecord) -> None:
+        """Writes one line; a closed, full or unread stream changes nothing."""
+        if record.severity >= self._level:
+            self._logger.msg(**_line(record))
 
 
 class _StandardError:
@@ -80,24 +80,24 @@ def _write(line: bytes) -> None:
     stream.write(2, line)
 
 
-def _line(happening: EventRecord) -> dict[str, Any]:
+def _line(record: EventRecord) -> dict[str, Any]:
     line: dict[str, Any] = {
-        "severity": happening.severity.name,
+        "severity": record.severity.name,
         "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "message": truncate(happening.message, _MESSAGE_LIMIT),
-        "event": happening.event.label,
+        "message": truncate(record.message, _MESSAGE_LIMIT),
+        "event": record.event.label,
     }
-    for name, value in happening.fields.items():
+    for name, value in record.fields.items():
         if name == _TRACEBACK and value:
             line[name] = ending(value, _MESSAGE_LIMIT)
         elif value is not None:
             line[name] = _shown(value, _MESSAGE_LIMIT if name in _OWN_TEXTS else LIMIT)
-    if happening.operation:
+    if record.operation:
         line[OPERATION] = {
-            "id": happening.operation,
+            "id": record.operation,
             "producer": _PRODUCER,
-            "first": happening.first,
-            "last": happening.last,
+            "first": record.first,
+            "last": record.last,
         }
     return line
 

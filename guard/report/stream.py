@@ -1,4 +1,4 @@
-"""Bytes to a standard stream that may be closed, full or read by nobody: what is said never changes an outcome."""
+"""Bytes to a standard stream that may be closed, full or read by nobody: output never changes an outcome."""
 
 import os
 import select
@@ -17,7 +17,7 @@ def has_colours(descriptor: int) -> bool:
 
 
 def columns(descriptor: int) -> int:
-    """Returns the width of a terminal; 80 where it does not tell."""
+    """Returns the width of a terminal; 80 where it is unknown."""
     try:
         return os.get_terminal_size(descriptor).columns or _COLUMNS
     except OSError:

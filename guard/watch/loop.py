@@ -136,7 +136,7 @@ class WatchLoop:
     def _write_lines(self) -> None:
         for record in self._watcher.incident.drain():
             self._pages.on_record(record)
-            self._log.say(record)
+            self._log.emit(record)
         if self._queue.waiting:
             self._poll.register(self._queue.descriptor, select.POLLOUT)
         else:

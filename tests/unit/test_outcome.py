@@ -109,6 +109,6 @@ def test_severities_are_numbered_as_cloud_logging_numbers_them() -> None:
     }  # fmt: skip
 
 
-def test_a_happening_stands_alone_unless_it_names_its_operation() -> None:
-    happening = EventRecord(Event.VOLUME_OK, "All is well.", Severity.INFO)
-    assert (happening.operation, happening.first, happening.last, dict(happening.fields)) == ("", False, False, {})
+def test_a_record_stands_alone_unless_it_names_its_operation() -> None:
+    record = EventRecord(Event.VOLUME_OK, "All is well.", Severity.INFO)
+    assert (record.operation, record.first, record.last, dict(record.fields)) == ("", False, False, {})

@@ -24,13 +24,13 @@ from guard.report.text import LIMIT, printable, truncate
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
-def happening(message: str = "All is well.", *, operation: str = "", **fields: Any) -> EventRecord:
+def record(message: str = "All is well.", *, operation: str = "", **fields: Any) -> EventRecord:
     return EventRecord(Event.VOLUME_OK, message, Severity.INFO, fields, operation, first=True)
 
 
-def said(capfd: pytest.CaptureFixture[str], what: EventRecord, **how: Any) -> dict[str, Any]:
+def logged(capfd: pytest.CaptureFixture[str], what: EventRecord, **how: Any) -> dict[str, Any]:
     """The one line that was said, read back."""
-    Log("json", **how).say(what)
+    Log("json", **how).emit(what)
     captured = capfd.readouterr()
     assert captured.out == ""
     (line,) = captured.err.splitlines()
@@ -81,7 +81,7 @@ def test_a_text_of_exactly_the_bound_stays_whole_and_a_longer_one_says_that_it_w
 
 
 def test_a_line_has_severity_time_message_event_and_its_fields(capfd: pytest.CaptureFixture[str]) -> None:
-    line = said(capfd, happening(files=3, volume="v"))
+    line = logged(capfd, record(files=3, volume="v"))
     assert set(line) == {"severity", "time", "message", "event", "files", "volume"}
     assert (line["severity"], line["message"], line["event"], line["files"]) == ("INFO", "All is well.", "volume.ok", 3)
     assert TIME.fullmatch(line["time"])
@@ -89,7 +89,7 @@ def test_a_line_has_severity_time_message_event_and_its_fields(capfd: pytest.Cap
 
 def test_a_line_never_has_a_level_beside_its_severity(capfd: pytest.CaptureFixture[str]) -> None:
     for severity in Severity:
-        line = said(capfd, EventRecord(Event.VOLUME_WIPED, "x", severity), level=Severity.DEBUG)
+        line = logged(capfd, EventRecord(Event.VOLUME_WIPED, "x", severity), level=Severity.DEBUG)
         assert line["severity"] == severity.name
         assert "level" not in line
 
@@ -97,20 +97,20 @@ def test_a_line_never_has_a_level_beside_its_severity(capfd: pytest.CaptureFixtu
 def test_lines_of_one_operation_are_held_together_as_cloud_logging_reads_them(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    line = said(capfd, happening(operation="4f00"))
+    line = logged(capfd, record(operation="4f00"))
     assert line[OPERATION] == {"id": "4f00", "producer": "volume-guard", "first": True, "last": False}
     assert OPERATION == "logging.googleapis.com/operation"
-    assert OPERATION not in said(capfd, happening())
+    assert OPERATION not in logged(capfd, record())
 
 
 def test_what_is_not_known_is_left_out(capfd: pytest.CaptureFixture[str]) -> None:
-    line = said(capfd, happening(pod=None, files=0, also=[], node=""))
+    line = logged(capfd, record(pod=None, files=0, also=[], node=""))
     assert "pod" not in line
     assert (line["files"], line["also"], line["node"]) == (0, [], "")
 
 
 def test_foreign_text_is_escaped_and_cut_at_128_characters_at_any_depth(capfd: pytest.CaptureFixture[str]) -> None:
-    line = said(capfd, happening(volume="\x1b" + "x" * 500, names=["y\n" * 500], entries={"z\udcff" * 500: [1, 2]}))
+    line = logged(capfd, record(volume="\x1b" + "x" * 500, names=["y\n" * 500], entries={"z\udcff" * 500: [1, 2]}))
     (entry,) = line["entries"]
     for text in (line["volume"], *line["names"], entry):
         assert len(text) == 128
@@ -119,32 +119,32 @@ def test_foreign_text_is_escaped_and_cut_at_128_characters_at_any_depth(capfd: p
 
 
 def test_20_names_are_listed_at_most(capfd: pytest.CaptureFixture[str]) -> None:
-    line = said(capfd, happening(unreadable=[str(n) for n in range(50)], entries={str(n): [n, 0] for n in range(50)}))
+    line = logged(capfd, record(unreadable=[str(n) for n in range(50)], entries={str(n): [n, 0] for n in range(50)}))
     assert line["unreadable"] == [str(number) for number in range(20)]
     assert list(line["entries"]) == [str(number) for number in range(20)]
 
 
 def test_names_that_are_alike_when_cut_stay_apart(capfd: pytest.CaptureFixture[str]) -> None:
-    line = said(capfd, happening(entries={"x" * 200 + str(number): [number, 0] for number in range(3)}))
+    line = logged(capfd, record(entries={"x" * 200 + str(number): [number, 0] for number in range(3)}))
     assert list(line["entries"].values()) == [[0, 0], [1, 0], [2, 0]]
     assert all(len(name) <= 128 for name in line["entries"])
     assert [name[-2:] for name in line["entries"]] == ["x…", "~2", "~3"]
 
 
 def test_of_a_long_traceback_the_end_is_said_where_it_happened(capfd: pytest.CaptureFixture[str]) -> None:
-    line = said(capfd, happening("a bug", traceback="frame\n" * 1000 + "ValueError: here"))
+    line = logged(capfd, record("a bug", traceback="frame\n" * 1000 + "ValueError: here"))
     assert line["traceback"].startswith("…")
     assert line["traceback"].endswith("\\nValueError: here")
     assert len(line["traceback"]) == 2048
 
 
 def test_a_message_and_a_traceback_may_be_longer_than_foreign_text(capfd: pytest.CaptureFixture[str]) -> None:
-    line = said(capfd, happening("m" * 1000, traceback="t" * 1000))
+    line = logged(capfd, record("m" * 1000, traceback="t" * 1000))
     assert (len(line["message"]), len(line["traceback"])) == (1000, 1000)
 
 
 def test_a_message_of_several_lines_stays_one_line(capfd: pytest.CaptureFixture[str]) -> None:
-    assert said(capfd, happening("a\nb\r\nc"))["message"] == r"a\nb\r\nc"
+    assert logged(capfd, record("a\nb\r\nc"))["message"] == r"a\nb\r\nc"
 
 
 @pytest.mark.parametrize(("level", "count"), [(Severity.DEBUG, 3), (Severity.NOTICE, 2), (Severity.CRITICAL, 1)])
@@ -153,7 +153,7 @@ def test_what_is_less_severe_than_the_level_is_not_said(
 ) -> None:
     log = Log("json", level)
     for severity in (Severity.INFO, Severity.NOTICE, Severity.CRITICAL):
-        log.say(EventRecord(Event.VOLUME_OK, "x", severity))
+        log.emit(EventRecord(Event.VOLUME_OK, "x", severity))
     assert len(capfd.readouterr().err.splitlines()) == count
 
 
@@ -163,7 +163,7 @@ def rendered(what: EventRecord) -> str:
 
 def test_a_line_of_many_long_texts_keeps_what_scripts_need_within_8_kib() -> None:
     fields = {f"field{number}": ["😀" * 128] * 20 for number in range(10)}
-    text = rendered(happening("m" * 2000, operation="4f00", **fields))
+    text = rendered(record("m" * 2000, operation="4f00", **fields))
     assert len(text.encode()) <= LINE_LIMIT == 8192
     line = json.loads(text)
     assert (line["severity"], line["event"], line[OPERATION]["id"]) == ("INFO", "volume.ok", "4f00")
@@ -172,7 +172,7 @@ def test_a_line_of_many_long_texts_keeps_what_scripts_need_within_8_kib() -> Non
 
 def test_of_entries_that_are_too_long_the_first_stay_and_stay_an_object(capfd: pytest.CaptureFixture[str]) -> None:
     entries = {f"{'한' * 120}{number}": [number, 0] for number in range(20)}
-    line = said(capfd, happening("이" * 1500, entries=entries))
+    line = logged(capfd, record("이" * 1500, entries=entries))
     assert 0 < len(line["entries"]) < 20
     assert list(line["entries"].items()) == list(entries.items())[: len(line["entries"])]
     assert line["message"] == "이" * 1500
@@ -180,7 +180,7 @@ def test_of_entries_that_are_too_long_the_first_stay_and_stay_an_object(capfd: p
 
 def test_a_line_of_many_fields_is_8_kib_at_most_as_well() -> None:
     fields = {f"field{number}": "😀" * 128 for number in range(40)}
-    assert len(rendered(happening(**fields)).encode()) <= LINE_LIMIT
+    assert len(rendered(record(**fields)).encode()) <= LINE_LIMIT
 
 
 _FOREIGN = st.text(st.characters() | st.sampled_from('\n\x1b\udcff"\\😀'), max_size=200)
@@ -193,7 +193,7 @@ _VALUES = (
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(_FOREIGN.map(lambda text: text * 20), st.dictionaries(st.sampled_from("abcdefgh"), _VALUES))
 def test_any_happening_is_one_line_of_json_in_utf_8_of_8_kib_at_most(message: str, fields: dict[str, Any]) -> None:
-    text = rendered(happening(message, **fields))
+    text = rendered(record(message, **fields))
     assert text.isprintable()
     assert len(text.encode()) <= LINE_LIMIT
     assert json.loads(text)["event"] == "volume.ok"
@@ -202,7 +202,7 @@ def test_any_happening_is_one_line_of_json_in_utf_8_of_8_kib_at_most(message: st
 def test_on_a_console_a_line_is_for_people_and_escapes_what_a_terminal_would_obey(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    Log("console").say(happening('carries "\x1b[31m"', volume="v"))
+    Log("console").emit(record('carries "\x1b[31m"', volume="v"))
     (line,) = capfd.readouterr().err.splitlines()
     assert r'volume.ok: carries "\x1b[31m"' in line
     assert "\x1b" not in line
@@ -215,7 +215,7 @@ from guard.report.log import Log
 log = Log("auto", Severity.DEBUG)
 for severity in Severity:
     message = "kubectl exec -n NAMESPACE skills-0 -c volume-guard-watch -- guard accept \\x1b[31m " * 3
-    log.say(EventRecord(Event.VOLUME_OK, message, severity, {"traceback": "File a.py\\nRuntimeError: x"}))
+    log.emit(EventRecord(Event.VOLUME_OK, message, severity, {"traceback": "File a.py\\nRuntimeError: x"}))
 """
 
 
@@ -258,12 +258,12 @@ def test_colours_that_are_not_wanted_are_left_out(environment: dict[str, str]) -
 
 
 def test_in_a_pipe_a_console_line_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
-    Log("console").say(happening("x " * 500))
+    Log("console").emit(record("x " * 500))
     assert len(capfd.readouterr().err.splitlines()) == 1
 
 
 def test_without_a_terminal_auto_is_json(capfd: pytest.CaptureFixture[str]) -> None:
-    Log("auto").say(happening())
+    Log("auto").emit(record())
     assert json.loads(capfd.readouterr().err)["event"] == "volume.ok"
 
 
