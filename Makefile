@@ -31,7 +31,7 @@ lint: $(VENV)/dev
 	else echo "no Go to build actionlint with: zizmor alone has checked the workflows"; fi
 
 unit: $(VENV)/dev
-	$(BIN)/coverage run -m pytest -q tests/unit
+	$(BIN)/pytest -q --numprocesses auto --dist worksteal --cov --cov-report= tests/unit
 	@# Pure rooms: values in, values out, so every branch can be tested.
 	$(BIN)/coverage report --include "$$($(BIN)/python tests/unit/pure_rooms.py)" --fail-under 95
 
