@@ -16,7 +16,7 @@ from guard.probe.process import Request
 from guard.probe.requests import CheckRequest, CountRequest, LookRequest
 from guard.stop_signal import StopSignal, milliseconds
 from guard.volume.ledger import Ledger
-from guard.volume.loss import State, Verdict, states_of
+from guard.volume.loss import State, states_of
 from guard.volume.observation import CountOptions, FileCount, FilesChecked, Look, LookResult, ProbeFault, is_same_mount
 from guard.volume.reference import search_options
 from guard.volume.timestamp import seconds_of
@@ -136,8 +136,7 @@ class Inspector:
         reference, entries = ledger.reference, frozenset(ledger.reference.entries)
         loss = judge_content(self.expected, look, checked, None)
         assert loss is not None
-        if loss.verdict is not Verdict.KEPT or ledger.incident or not loss.kept:
-            # It may be a loss: how many files there are, and whether they only moved, a count tells.
+        if loss.may_be_one or ledger.incident:
             states = states_of(rule, reference.sample, checked.checks)
             lost = [path for path, state in states.items() if state is State.LOST]
             first_sign = seconds_of(ledger.incident.since if ledger.incident else ledger.written)

@@ -25,7 +25,7 @@ from guard.report.log import Log
 from guard.stop_signal import StopSignal, milliseconds
 from guard.volume.ledger import Ledger
 from guard.volume.mountinfo import Mount, MountTable
-from guard.volume.observation import FileCount, Look, LookResult, ProbeFault
+from guard.volume.observation import FileCount, Look, LookResult, ProbeFault, TripwireState
 from guard.volume.timestamp import Timestamp
 from guard.watch.config import WatchConfig
 from guard.watch.http_server import HttpServer
@@ -123,7 +123,6 @@ class WatchLoop:
         refused = self._server.listen(now)
         if refused is not None:
             host, port = self._config.listen or ("", 0)
-            fields = {"address": f"{host}:{port}", "reason": refused or None}
             message, severity = f"Listening on {host}:{port} for /livez, /readyz and /metrics.", Severity.INFO
             if refused:
                 severity = Severity.WARNING
@@ -131,7 +130,9 @@ class WatchLoop:
                     f"Nobody can ask for /livez or /metrics: {host}:{port} can't be opened: {refused}. The watch continues, "
                     "and the port is tried again. GUARD_LISTEN sets another one."
                 )
-            self._watcher.incident.emit(Event.WATCH_LISTENING, message, fields, severity=severity)
+            self._watcher.incident.emit(
+                Event.WATCH_LISTENING, message, severity=severity, address=f"{host}:{port}", reason=refused or None
+            )
 
     def _write_lines(self) -> None:
         for record in self._watcher.incident.drain():
@@ -223,7 +224,7 @@ class WatchLoop:
             self._watcher.on_look(now, LookResult(replace(look, fault=ProbeFault(0, "being looked at"))))
         elif isinstance(late.request, ArmRequest):
             why = f"arming it made no progress for {self._config.expected.probe_timeout:g} s"
-            self._watcher.on_arm_timeout(now, why)
+            self._watcher.on_armed(now, TripwireState(blind=why))
             self._watcher.on_mount_change(now)  # a look tells whether the volume answers
         elif isinstance(late.request, CountRequest):
             seen = f" after {late.partial} names" if isinstance(late.partial, int) else ""

@@ -99,7 +99,7 @@ class StatusPages:
             yield _gauge("files", "Files at the last count.", content.count.files)
         if content.reference is not None:
             yield _gauge("reference_files", "Files that losses are judged against.", content.reference.files)
-            yield _gauge("sample_kept_ratio", "Share of the checked sample files that are there.", content.kept_ratio)
+            yield _gauge("sample_kept_ratio", "Share of the checked sample files that are there.", content.sample.kept_ratio)
         if look is not None and look.space is not None:
             yield _gauge("avail_bytes", "Bytes that the guard's user may still use.", look.space.available)
             yield _gauge("size_bytes", "Bytes of the file system.", look.space.size)

@@ -1,0 +1,201 @@
+"""What the documents of a look tell of the content, and when and why the ledger is written again. Pure; time is a parameter."""
+
+from dataclasses import replace
+from operator import is_not
+from typing import Any
+
+from guard.event import Event
+from guard.outcome import Severity
+from guard.volume.ledger import Ledger, LedgerIncident, Reference
+from guard.volume.marker import Marker
+from guard.volume.observation import Look, ProbeFault, Space
+from guard.volume.timestamp import Timestamp
+from guard.volume.verdict import ledger_warning, usable_ledger
+from guard.watch import messages
+from guard.watch.conditions import Condition, ConditionFailure, marker_id_of
+from guard.watch.config import WatchConfig
+from guard.watch.content import GREW_OR_FELL, ContentTracker
+from guard.watch.documents import DocumentTracker, LedgerNews
+from guard.watch.incident import Incident
+
+#: The ledger is written at most once in so many seconds ...
+_WRITE_EVERY = 60.0
+#: ... however quiet the volume is, at least once in so many ...
+_WRITE_AT_LEAST = 900.0
+#: ... and within so many after the number of files grew or fell much.
+_WRITE_SOON = 2.0
+#: A full volume is reported again once this share of it was free in between.
+_FREE_AGAIN = 0.05
+
+
+class LedgerWatch:
+    """The ledger of one volume, read and written.
+
+    Attributes:
+        write_refused: A write was refused as on a read-only file system.
+
+    Args:
+        config: The settings.
+        documents: What is known of the documents.
+        content: What they tell of.
+        incident: What is wrong, and what is to be logged.
+        jitter: From 1.0 to 1.1: many watchers of one volume must not write at once.
+    """
+
+    def __init__(
+        self,
+        config: WatchConfig,
+        documents: DocumentTracker,
+        content: ContentTracker,
+        incident: Incident,
+        jitter: float,
+    ) -> None:
+        self.write_refused = False
+        self._config = config
+        self._documents = documents
+        self._content = content
+        self._incident = incident
+        self._jitter = jitter
+        self._tried = float("-inf")
+        self._failed = False
+        self._urgent = False
+        self._compared: tuple[object, ...] = (None,) * 4
+        self._is_stored = False
+
+    # What was read.
+
+    def on_look(self, now: Timestamp, look: Look, *, is_identified: bool) -> None:
+        """Handles the documents of a look.
+
+        Args:
+            now: The time.
+            look: The look.
+            is_identified: Whether the marker is the right one, or at least no wrong one.
+        """
+        documents, emit, before = self._documents, self._incident.emit, self._documents.hold
+        warning = ledger_warning(look)
+        if self._incident.is_news("ledger", warning):
+            emit(Event.LEDGER_INVALID, messages.ledger_invalid(look.path, warning), reason=warning)
+        if is_identified or not marker_id_of(look):
+            self._on_ledger(now, look)
+        if documents.on_hold(look.hold):
+            emit(Event.LEDGER_STALE, messages.HOLD_STALE.format(path=look.path), document="hold.json")
+        if documents.hold is not None and documents.hold != before:
+            emit(Event.VOLUME_HELD, messages.held(look.path, documents.hold), severity=Severity.INFO)
+        # Where the marker went too, the hold was removed with everything else: nobody ended the work.
+        if documents.hold is None and before is not None and isinstance(look.marker, Marker):
+            emit(Event.VOLUME_RELEASED, messages.RELEASED.format(path=look.path), severity=Severity.INFO)
+
+    def _on_ledger(self, now: Timestamp, look: Look) -> None:
+        ledger, content = usable_ledger(look), self._content
+        marker_id = marker_id_of(look) or (ledger.marker_id if ledger else "")
+        news = self._documents.on_ledger(marker_id, ledger) if marker_id else LedgerNews.NOTHING
+        reference, incident = (ledger.reference, ledger.incident) if ledger else (None, None)
+        if news in {LedgerNews.ACCEPTED, LedgerNews.UPDATED, LedgerNews.RECOVERED}:
+            self._tried = max(self._tried, now.at)  # somebody else wrote it
+        if news is LedgerNews.FIRST:
+            content.start(now, reference, ledger.written if ledger else now.text)
+        elif news in {LedgerNews.ACCEPTED, LedgerNews.ADOPTED}:
+            content.take_reference(now, reference)
+            accepted = messages.ACCEPTED.format(path=look.path)
+            if not self._incident.accept(now, accepted):
+                self._incident.emit(Event.VOLUME_ACCEPTED, f"{accepted}.", severity=Severity.INFO)
+            incident = None
+        elif news is LedgerNews.STALE and ledger is not None:
+            stale = messages.ledger_stale(look.path, ledger)
+            self._incident.emit(Event.LEDGER_STALE, stale, document="ledger.json")
+            incident = None
+        elif news in {LedgerNews.UPDATED, LedgerNews.RECOVERED} and reference is not None:
+            if news is LedgerNews.RECOVERED and content.incident is not None:
+                content.take_reference(now, reference)
+                self._incident.recover(now, Condition.CONTENT, messages.RIGHT_AGAIN.format(path=look.path))
+            content.follow(reference)
+        else:
+            incident = None
+        if incident is not None and content.incident is None:
+            self.open(now, incident, messages.incident_open(look.path, incident))
+
+    def open(self, now: Timestamp, incident: LedgerIncident, failure: ConditionFailure, **fields: Any) -> None:
+        """Opens a loss, and reports it with these fields."""
+        self._content.open(incident)
+        told = {"before": incident.before, "first_sign": incident.since, **fields}
+        self._incident.fail(now, Condition.CONTENT, failure, **told)
+
+    # What is written.
+
+    def ledger(self, now: Timestamp) -> Ledger | None:
+        """Returns the ledger as it must be written; None where it must stay as it is."""
+        documents, content, pod = self._documents, self._content, self._config.pod
+        refused = self._incident.is_failed(Condition.WRITABLE) and not self.write_refused
+        if refused or self._incident.is_failed(Condition.IDENTITY) or documents.hold is not None:
+            return None
+        if content.reference is None or not documents.marker_id:
+            return None
+        return Ledger(
+            documents.marker_id, documents.generation, content.reference, now.text, pod.pod, pod.node, content.incident
+        )
+
+    def due(self, ledger: Ledger) -> float:
+        """Returns when this ledger must be written, on the monotonic clock; a time in the past means now."""
+        if self._failed:
+            return self._tried + self._jitter * _WRITE_EVERY
+        stored = self._documents.stored
+        if self._urgent or stored is None:
+            return self._tried + _WRITE_SOON
+        compared = (stored, ledger.reference, ledger.generation, ledger.incident)
+        if any(map(is_not, compared, self._compared)):  # asked often, and a sample is long
+            self._compared, self._is_stored = compared, _is_same(stored, ledger)
+        if not self._is_stored:
+            before = stored.reference.files
+            jumped = abs(ledger.reference.files - before) >= GREW_OR_FELL * before
+            return self._tried + (_WRITE_SOON if jumped else self._jitter * _WRITE_EVERY)
+        # A write that fails is tried again after _WRITE_EVERY, and that one must not be late either.
+        return self._tried + (_WRITE_AT_LEAST - _WRITE_EVERY) / self._jitter
+
+    def write_now(self) -> None:
+        """Asks for a write at once: an incident opened or ended."""
+        self._urgent, self._failed, self._tried = True, False, self._tried - _WRITE_SOON
+
+    def on_write(self, now: Timestamp, written: Ledger | None, fault: ProbeFault | None) -> None:
+        """Handles what became of writing the ledger: written, overtaken by somebody (neither), or failed."""
+        self._tried, self._failed = now.at, written is None
+        if written is not None:
+            self._documents.stored, self._urgent = written, False
+            self._incident.is_news("write", None)
+        elif fault is None:
+            return  # whoever was faster tells nothing of this pod's writes
+        path = self._config.expected.path
+        if fault is not None and fault.read_only and self._config.expected.writable:
+            self.write_refused = True
+            self._incident.fail(now, Condition.WRITABLE, messages.read_only(path, fault))
+            return
+        # A read-only file system would have refused a write as such.
+        if self.write_refused and (fault is None or fault.full or fault.denied):
+            self.write_refused = False
+            self._incident.recover(now, Condition.WRITABLE, messages.RIGHT_AGAIN.format(path=path))
+        if fault is not None and fault.full:
+            if self._incident.is_news("full", fault.full):
+                self._incident.emit(Event.VOLUME_FULL, messages.NO_ROOM.format(path=path), missing="space or quota")
+        elif fault is not None and self._incident.is_news("write", fault.code):
+            self._incident.emit(Event.LEDGER_UNWRITABLE, messages.unwritable(path, fault), reason=fault.code)
+
+    def on_space(self, path: str, space: Space) -> None:
+        """Handles what room a look found."""
+        free = min(space.available / (space.size or 1), space.free_inodes / space.inodes if space.inodes else 1.0)
+        if space.full and self._incident.is_news("full", fact=True):
+            fields: dict[str, Any] = {"missing": space.full, "avail_bytes": space.available, "inodes_free": space.free_inodes}
+            self._incident.emit(Event.VOLUME_FULL, messages.full(path, space), **fields)
+        elif free >= _FREE_AGAIN:
+            self._incident.is_news("full", fact=False)
+
+
+def _is_same(one: Ledger, other: Ledger) -> bool:
+    """Whether nothing but times and mtimes differs."""
+    return (one.generation, one.incident) == (other.generation, other.incident) and _plain(one.reference) == _plain(
+        other.reference
+    )
+
+
+def _plain(reference: Reference) -> Reference:
+    sample = sorted(reference.sample, key=lambda file: file.path)
+    return replace(reference, counted="", sample=tuple(replace(file, mtime=0) for file in sample))
