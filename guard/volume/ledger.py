@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from guard.volume import json_document
@@ -94,6 +95,7 @@ class Ledger:
     incident: LedgerIncident | None = None
 
 
+@lru_cache(maxsize=1)  # a watcher reads the same one at every look
 def parse(text: bytes) -> Ledger:
     """Reads a ledger; fields of newer guards are ignored.
 

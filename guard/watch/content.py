@@ -6,30 +6,26 @@ What is judged here is only which files there are. What is wrong with mount, mar
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from guard.volume.kinds import Kind
 from guard.volume.ledger import LedgerIncident, Reference
 from guard.volume.loss import Content, Loss, State, Verdict, is_over, judge_loss, known_files, states_of
-from guard.volume.observation import CountOptions, FileCount, Space
+from guard.volume.observation import CountOptions, FileCount, FilesChecked, Look, Space
 from guard.volume.reference import new_reference, search_options
 from guard.volume.sample import FileCheck, SampledFile
 from guard.volume.timestamp import Timestamp, rfc3339, seconds_of
 from guard.watch.config import WatchConfig
 from guard.watch.documents import DocumentTracker
 from guard.watch.episode import FELL_TO, NEVER, Episode, Phase, Trigger
-from guard.watch.sample_tracker import SampleTracker
+from guard.watch.reference_tracker import CountSchedule, SampleTracker
 
 #: Seconds within which a shrink that returns is reported as recovered.
 _SHRINK_RETURNS = 600.0
-#: Counts may take this share of the time.
-_SHARE = 0.01
-#: A count that confirms a loss may take this share of the time.
-_CONFIRMING_SHARE = 0.05
-#: Seconds after which a count that failed is tried again: once, and then each time.
-_RETRY = (1.0, 10.0)
-#: Seconds between two counts of a content that changes, and where it changed by a tenth.
-_RENEW_EVERY = 60.0
-_RENEW_SOON = 10.0
 #: A content that grew or fell by this share is counted and written sooner.
 GREW_OR_FELL = 0.1
+#: Kinds whose changes may come from elsewhere, unseen by events.
+_ELSEWHERE = frozenset({Kind.NETWORK, Kind.FUSE, Kind.UNKNOWN, Kind.OVERLAY})
+#: Kinds that share their file system with the node: its numbers tell nothing of this volume.
+_SHARED = frozenset({Kind.NODE_DISK, Kind.EMPTY_DIR, Kind.OVERLAY, Kind.CONFIG})
 
 
 @dataclass(frozen=True)
@@ -40,13 +36,11 @@ class Judged:
         loss: The verdict, wiped or shrunk.
         trigger: What gave the first sign.
         first_sign: When, RFC 3339.
-        settled: When it was judged.
     """
 
     loss: Loss
     trigger: Trigger
     first_sign: str
-    settled: Timestamp
 
 
 @dataclass(frozen=True)
@@ -56,13 +50,11 @@ class Returned:
     Attributes:
         kept: Sampled files that are there.
         checked: Of so many.
-        since: The first sign of the loss, in seconds since 1970.
         wiped: Whether it was a wipe; otherwise a shrink.
     """
 
     kept: int
     checked: int
-    since: float
     wiped: bool
 
 
@@ -75,57 +67,6 @@ class _Shrink:
     until: float
 
 
-class CountSchedule:
-    """When the next full count is due.
-
-    Attributes:
-        failures: Counts that failed in a row.
-
-    Args:
-        jitter: From 1.0 to 1.1: many watchers of one volume must not count at once.
-    """
-
-    def __init__(self, jitter: float) -> None:
-        self._jitter = jitter
-        self._wanted = NEVER
-        self._done = self._confirmed = float("-inf")
-        self._seconds = 0.0
-        self.failures = 0
-
-    def due(self, *, confirming: bool) -> float:
-        """Returns when a count may be made.
-
-        Args:
-            confirming: Whether a loss waits for it: then only the last count for a loss holds it back.
-        """
-        if confirming:
-            return max(self._wanted, self._confirmed + self._seconds / _CONFIRMING_SHARE)
-        return max(self._wanted, self._done + self._jitter * self._seconds / _SHARE)
-
-    def want(self, at: float) -> None:
-        """Asks for a count at a time on the monotonic clock, or sooner if one was asked for sooner."""
-        self._wanted = min(self._wanted, at)
-
-    def renew(self, *, soon: bool) -> None:
-        """Asks for a count of a content that changes: not too soon after the last one."""
-        self.want(self._done + self._jitter * (_RENEW_SOON if soon else _RENEW_EVERY))
-
-    def on_count(self, now: float, seconds: float, *, confirming: bool) -> None:
-        """Handles a count that ends now and took so many seconds."""
-        self._wanted, self._done, self._seconds, self.failures = NEVER, now, seconds, 0
-        if confirming:
-            self._confirmed = now
-
-    def on_other_mount(self, now: float) -> None:
-        """Handles a count during which the mount changed."""
-        self._wanted = now + _RETRY[0]
-
-    def on_failure(self, now: float) -> None:
-        """Handles a count that failed."""
-        self._wanted = now + _RETRY[min(self.failures, 1)]
-        self.failures += 1
-
-
 class ContentTracker:
     """Which files there are, against those that were known.
 
@@ -135,12 +76,6 @@ class ContentTracker:
         count: The last count; None before it.
         episode: The change that is going on; None while all is quiet.
         incident: The open loss; None where there is none.
-
-    Args:
-        config: The settings.
-        documents: Of the volume: while it is held, nothing replaces the reference.
-        jitter: From 1.0 to 1.1: many watchers of one volume must not count at once.
-        seed: For the order in which looks go through the sample.
     """
 
     def __init__(self, config: WatchConfig, documents: DocumentTracker, jitter: float, seed: int) -> None:
@@ -249,25 +184,38 @@ class ContentTracker:
         """Asks for a check of all files: what went while nobody watched is found at once."""
         self._check_all = True
 
-    def on_names(self, space: Space, *, stirred: bool, sure: bool) -> None:
-        """Handles what a look tells of names that came or went, before its check: a count renews the reference soon.
-
-        Args:
-            space: Of the look.
-            stirred: Whether the tripwire counted anything.
-            sure: Whether nothing can change without any of this showing it.
-        """
-        before, files = self._used_inodes, self.reference.files if self.reference else 0
-        changed = abs(space.used_inodes - before) if before and space.used_inodes else 0
-        if not self._wants_all and (stirred or changed or not sure):
-            self.schedule.renew(soon=changed >= max(1.0, GREW_OR_FELL * files))
-
     # Checks and counts.
 
-    def on_check(
+    def on_look(
+        self, now: Timestamp, look: Look, checked: FilesChecked | None, *, stirred: bool
+    ) -> Judged | Returned | None:
+        """Handles what a look of the right volume found of its files; what must be reported, None for nothing.
+
+        Args:
+            now: The time.
+            look: The look.
+            checked: The files that it checked; None where it did not come that far.
+            stirred: Whether the tripwire counted anything.
+        """
+        if checked is None or checked.fault is not None:
+            self.drop_count()
+            return None
+        space = None if look.kind in _SHARED else look.space
+        self._on_names(space, stirred=stirred, elsewhere=look.kind in _ELSEWHERE)
+        return self._on_check(now, checked.checks, space)
+
+    def _on_names(self, space: Space | None, *, stirred: bool, elsewhere: bool) -> None:
+        """A count renews the reference soon where names came or went, or might have."""
+        before, files = self._used_inodes, self.reference.files if self.reference else 0
+        used = space.used_inodes if space else 0
+        changed = abs(used - before) if before and used else 0
+        # On a disk of its own each name that comes or goes changes the number of inodes, tripwire or not.
+        if space is None or (not self._wants_all and (stirred or changed or elsewhere or not used)):
+            self.schedule.renew(soon=changed >= max(1.0, GREW_OR_FELL * files))
+
+    def _on_check(
         self, now: Timestamp, checks: Mapping[str, FileCheck], space: Space | None
     ) -> Judged | Returned | None:
-        """Handles the files that a look checked; what is to be reported, None for nothing."""
         reference = self.reference
         if reference is None:
             self._check_all = False
@@ -312,7 +260,7 @@ class ContentTracker:
             if loss.verdict is Verdict.WIPED and self.sample.is_worn and not loss.min_files:
                 loss = replace(loss, verdict=Verdict.SHRUNK)
         episode.is_confirming = False
-        judged = Judged(loss, episode.trigger, self._sign(episode), now)
+        judged = Judged(loss, episode.trigger, self._sign(episode))
         if loss.verdict is Verdict.WIPED:
             self.episode = None
             return judged
@@ -341,15 +289,14 @@ class ContentTracker:
     def _recovered(self, reference: Reference | None, states: Mapping[str, State]) -> Returned | None:
         incident, self._uncommitted = self.incident, None
         assert incident is not None
-        since = seconds_of(incident.since)
         if self._rule.min_files and (self.count is None or self.count.files < self._rule.min_files):
             self.schedule.renew(soon=False)
             return None
-        if reference is not None and not is_over(self._rule, reference, states, since):
+        if reference is not None and not is_over(self._rule, reference, states, seconds_of(incident.since)):
             return None
         self.incident = None
         self.schedule.renew(soon=True)
-        return Returned(sum(state is State.KEPT for state in states.values()), len(states), since, wiped=True)
+        return Returned(sum(state is State.KEPT for state in states.values()), len(states), wiped=True)
 
     def _shrink_returned(self, now: Timestamp, checks: Mapping[str, FileCheck]) -> Returned | None:
         shrink = self._shrink
@@ -362,7 +309,7 @@ class ContentTracker:
         if not known or back < (1 - self._rule.shrink) * len(known):
             return None
         self._shrink = None
-        return Returned(back, len(known), shrink.first_sign, wiped=False)
+        return Returned(back, len(known), wiped=False)
 
     def on_count(self, now: Timestamp, count: FileCount) -> None:
         """Handles a full count: what it means waits for a check of all files and documents, which follows at once."""
@@ -378,7 +325,7 @@ class ContentTracker:
             return None
         if count.files < self._rule.min_files:
             loss = judge_loss(self._rule, self.reference, Content({}, count.files), now.wall.timestamp())
-            return Judged(loss, Trigger.LOOK, now.text, now)
+            return Judged(loss, Trigger.LOOK, now.text)
         self._renew(now, self.reference, count)
         return None
 
@@ -390,5 +337,5 @@ class ContentTracker:
             self.schedule.renew(soon=True)
 
     def _renew(self, now: Timestamp, last: Reference | None, count: FileCount) -> None:
-        if self._documents.hold is None:
+        if self._documents.hold is None:  # what happens to a volume that is held was announced
             self.sample.renew(new_reference(last, count, now, self.sample.states))

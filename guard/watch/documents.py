@@ -33,10 +33,6 @@ class DocumentTracker:
         generation: Of the ledger that is to be written; an open incident's ID is made of it.
         hold: Announced work; None where there is none, or a stale one.
         stale_hold: A hold that came out of an archive is on the volume: it is not obeyed.
-
-    Args:
-        volume: The name that the marker must carry.
-        pod: This pod.
     """
 
     def __init__(self, volume: str, pod: PodInfo) -> None:
@@ -51,12 +47,7 @@ class DocumentTracker:
         self._stale: Ledger | None = None
 
     def on_ledger(self, marker_id: str, ledger: Ledger | None) -> LedgerNews:
-        """Handles the usable ledger of a look.
-
-        Args:
-            marker_id: The marker beside it; where that is missing, the one that the ledger names.
-            ledger: The ledger; None where there is none that can be used.
-        """
+        """Handles the usable ledger of a look, and the marker beside it, or the one that the ledger names."""
         stored = self.stored
         if marker_id != self.marker_id:
             news = LedgerNews.ADOPTED if self.marker_id else LedgerNews.FIRST

@@ -22,10 +22,13 @@ class _Open:
 
 
 class Incident:
-    """At most one at a time, and the lines that are to be logged.
+    """At most one at a time, and the lines that must be logged; while the volume is held, all of them at INFO.
+
+    Attributes:
+        is_started: The start of the watch was logged.
 
     Args:
-        documents: Of the volume: while it is held, everything is reported at INFO.
+        documents: Of the volume.
         fields: Returns what every line carries.
         run: The operation of the lines that belong to no incident, from this watcher's start to its end.
     """
@@ -38,9 +41,9 @@ class Incident:
         self._since: Timestamp | None = None
         self._id = ""
         self._operations: set[str] = set()  # those that have had their first line and not their last
-        self._lines: list[EventRecord] | None = None  # None until the watch has started
-        self._before_start: list[EventRecord] = []
+        self._lines: list[EventRecord] = []
         self._reported: dict[str, object] = {}
+        self.is_started = False
 
     @property
     def _is_held(self) -> bool:
@@ -54,14 +57,9 @@ class Incident:
 
     def start(self, event: Event, message: str, **fields: Any) -> None:
         """Logs the start of the watch, once, before everything that was found wrong until then."""
-        self._lines, waiting = [], self._before_start
+        waiting, self._lines, self.is_started = self._lines, [], True
         self.emit(event, message, **fields)
         self._lines += waiting
-
-    @property
-    def is_started(self) -> bool:
-        """Whether the start of the watch was logged."""
-        return self._lines is not None
 
     def is_news(self, subject: str, fact: object) -> bool:
         """Returns whether a fact must be reported: it is one, and another than was last found of this subject."""
@@ -76,7 +74,9 @@ class Incident:
 
     def drain(self) -> list[EventRecord]:
         """Returns the lines since the last call; none before the start of the watch was logged."""
-        lines, self._lines = self._lines or [], None if self._lines is None else []
+        if not self.is_started:
+            return []
+        lines, self._lines = self._lines, []
         return [self._in_its_operation(line) for line in lines]
 
     def _in_its_operation(self, line: EventRecord) -> EventRecord:
@@ -89,8 +89,7 @@ class Incident:
     def _log(
         self, event: Event, message: str, fields: Mapping[str, Any], operation: str, severity: Severity, *, last: bool
     ) -> None:
-        record = EventRecord(event, message, severity, {**self._fields(), **fields}, operation, last=last)
-        (self._before_start if self._lines is None else self._lines).append(record)
+        self._lines.append(EventRecord(event, message, severity, {**self._fields(), **fields}, operation, last=last))
 
     def _report(self, event: Event, message: str, fields: Mapping[str, Any], *, last: bool = False) -> None:
         severity = min(event.severity, Severity.INFO) if self._is_held else event.severity
@@ -123,11 +122,7 @@ class Incident:
     def recover(self, now: Timestamp, condition: Condition, message: str, **fields: Any) -> bool:
         """Handles that a condition holds again; True where that was the last that did not.
 
-        Args:
-            now: The time.
-            condition: Which.
-            message: What the volume is now, as the beginning of a sentence: "/app/skills is right again".
-            fields: What the line carries beside the length of the incident.
+        The message is the beginning of a sentence: "/app/skills is right again".
         """
         if self._open.pop(condition, None) is None or self._open:
             return False
@@ -148,9 +143,7 @@ class Incident:
     def accept(self, now: Timestamp, message: str) -> bool:
         """Handles that somebody declared what is there to be right; True where that ended a loss or a replacement.
 
-        Args:
-            now: The time.
-            message: What was accepted, as the beginning of a sentence.
+        The message is the beginning of a sentence: "The content of /app/skills was accepted".
         """
         identity = self._open.get(Condition.IDENTITY)
         replaced = identity is not None and identity.failure.event is Event.VOLUME_REPLACED

@@ -33,13 +33,6 @@ class LedgerWatch:
 
     Attributes:
         write_refused: A write was refused as on a read-only file system.
-
-    Args:
-        config: The settings.
-        documents: What is known of the documents.
-        content: What they tell of.
-        incident: What is wrong, and what is to be logged.
-        jitter: From 1.0 to 1.1: many watchers of one volume must not write at once.
     """
 
     def __init__(
@@ -59,19 +52,13 @@ class LedgerWatch:
         self._tried = float("-inf")
         self._failed = False
         self._urgent = False
-        self._compared: tuple[object, ...] = (None,) * 4
-        self._is_stored = False
+        self._asked: tuple[object, ...] = (None,) * 4
+        self._answer = 0.0
 
     # What was read.
 
     def on_look(self, now: Timestamp, look: Look, *, is_identified: bool) -> None:
-        """Handles the documents of a look.
-
-        Args:
-            now: The time.
-            look: The look.
-            is_identified: Whether the marker is the right one, or at least no wrong one.
-        """
+        """Handles the documents of a look; `is_identified` where its marker is not a wrong one."""
         documents, emit, before = self._documents, self._incident.emit, self._documents.hold
         warning = ledger_warning(look)
         if self._incident.is_news("ledger", warning):
@@ -142,15 +129,21 @@ class LedgerWatch:
         stored = self._documents.stored
         if self._urgent or stored is None:
             return self._tried + _WRITE_SOON
-        compared = (stored, ledger.reference, ledger.generation, ledger.incident)
-        if any(map(is_not, compared, self._compared)):  # asked often, and a sample is long
-            self._compared, self._is_stored = compared, _is_same(stored, ledger)
-        if not self._is_stored:
-            before = stored.reference.files
-            jumped = abs(ledger.reference.files - before) >= GREW_OR_FELL * before
-            return self._tried + (_WRITE_SOON if jumped else self._jitter * _WRITE_EVERY)
+        return self._tried + self._pause(stored, ledger)
+
+    def _pause(self, stored: Ledger, ledger: Ledger) -> float:
+        """How long the stored ledger may stay as it is. Asked often, and a sample is long."""
+        asked = (stored, ledger.reference, ledger.generation, ledger.incident)
+        if any(map(is_not, asked, self._asked)):
+            self._asked, self._answer = asked, self._find_pause(stored, ledger)
+        return self._answer
+
+    def _find_pause(self, stored: Ledger, ledger: Ledger) -> float:
+        same, before = _is_same(stored, ledger), stored.reference.files
+        if not same and abs(ledger.reference.files - before) >= GREW_OR_FELL * before:
+            return _WRITE_SOON
         # A write that fails is tried again after _WRITE_EVERY, and that one must not be late either.
-        return self._tried + (_WRITE_AT_LEAST - _WRITE_EVERY) / self._jitter
+        return (_WRITE_AT_LEAST - _WRITE_EVERY) / self._jitter if same else self._jitter * _WRITE_EVERY
 
     def write_now(self) -> None:
         """Asks for a write at once: an incident opened or ended."""
@@ -183,7 +176,11 @@ class LedgerWatch:
         """Handles what room a look found."""
         free = min(space.available / (space.size or 1), space.free_inodes / space.inodes if space.inodes else 1.0)
         if space.full and self._incident.is_news("full", fact=True):
-            fields: dict[str, Any] = {"missing": space.full, "avail_bytes": space.available, "inodes_free": space.free_inodes}
+            fields: dict[str, Any] = {
+                "missing": space.full,
+                "avail_bytes": space.available,
+                "inodes_free": space.free_inodes,
+            }
             self._incident.emit(Event.VOLUME_FULL, messages.full(path, space), **fields)
         elif free >= _FREE_AGAIN:
             self._incident.is_news("full", fact=False)

@@ -12,8 +12,6 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from guard.event import Event
-from guard.outcome import Severity
 from guard.probe import mounts
 from guard.probe.client import Completed, Crashed, ProbeClient, TimedOut
 from guard.probe.look import identity
@@ -24,7 +22,7 @@ from guard.report.line_queue import LineQueue
 from guard.report.log import Log
 from guard.stop_signal import StopSignal, milliseconds
 from guard.volume.ledger import Ledger
-from guard.volume.mountinfo import Mount, MountTable
+from guard.volume.mountinfo import Mount
 from guard.volume.observation import FileCount, Look, LookResult, ProbeFault, TripwireState
 from guard.volume.timestamp import Timestamp
 from guard.watch.config import WatchConfig
@@ -123,16 +121,7 @@ class WatchLoop:
         refused = self._server.listen(now)
         if refused is not None:
             host, port = self._config.listen or ("", 0)
-            message, severity = f"Listening on {host}:{port} for /livez, /readyz and /metrics.", Severity.INFO
-            if refused:
-                severity = Severity.WARNING
-                message = (
-                    f"Nobody can ask for /livez or /metrics: {host}:{port} can't be opened: {refused}. The watch continues, "
-                    "and the port is tried again. GUARD_LISTEN sets another one."
-                )
-            self._watcher.incident.emit(
-                Event.WATCH_LISTENING, message, severity=severity, address=f"{host}:{port}", reason=refused or None
-            )
+            self._watcher.on_listening(f"{host}:{port}", refused)
 
     def _write_lines(self) -> None:
         for record in self._watcher.incident.drain():
@@ -167,7 +156,7 @@ class WatchLoop:
             self._client.send(CountRequest(path, request.options), now.at)
         else:
             assert request.ledger is not None
-            self._send_write(now, request.ledger, request.replaces, over_hold=request.over_hold)
+            self._send_write(now, request.ledger)
 
     def _send_look(self, now: Timestamp, request: LookRequest) -> None:
         self._mounts.on_look(self._real_path())
@@ -178,12 +167,12 @@ class WatchLoop:
             code = errno.errorcode.get(error.errno or 0, "an error")
             self._watcher.on_no_probe(now, self._watcher.look or Look(request.path, identity()), code)
 
-    def _send_write(self, now: Timestamp, ledger: Ledger, replaces: int, *, over_hold: bool) -> None:
-        look = self._watcher.look
+    def _send_write(self, now: Timestamp, ledger: Ledger) -> None:
+        look, documents = self._watcher.look, self._watcher.documents
         assert look is not None
         assert look.mount is not None
         where = MountRef(look.path, look.mount.mount_id, look.root_inode)
-        self._client.send(WriteLedger(where, ledger, replaces, over_hold), now.at)
+        self._client.send(WriteLedger(where, ledger, documents.replaces, documents.stale_hold), now.at)
 
     # Answers.
 
@@ -242,10 +231,10 @@ class WatchLoop:
     # The mount table.
 
     def _on_mounts(self, now: Timestamp) -> None:
-        change = self._mounts.read(now.at, self._real_path())
-        if change.below:
+        around, below = self._mounts.read(now.at, self._real_path())
+        if below:
             self._watcher.on_submount_change(now)
-        if change.around:
+        if around:
             self._watcher.on_mount_change(now)
             if self._client.is_busy:
                 # A count can take minutes, a write may hang: it is given up, and what the mount is now is reported at once.
@@ -260,11 +249,7 @@ class WatchLoop:
     # The end.
 
     def _stop(self) -> None:
-        now = _now()
-        path = self._config.expected.path
-        written = self._write_last_ledger(now)
-        ledger = "the ledger is written" if written else "the ledger stays as it was"
-        self._watcher.stop(f"Stopped watching {path}; {ledger}.")
+        self._watcher.stop(is_written=self._write_last_ledger(_now()))
         self._write_lines()
         self._queue.flush(_LAST_LINES)
         self._server.close()
@@ -280,7 +265,7 @@ class WatchLoop:
             return False
         if not self._client.is_busy:
             assert ledger is not None
-            self._send_write(now, ledger, ledger.generation, over_hold=False)
+            self._send_write(now, ledger)
         poll = select.poll()
         poll.register(self._client.replies, select.POLLIN)
         while (time_left := now.at + _LAST_WRITE - time.monotonic()) > 0:
@@ -304,8 +289,8 @@ class _MountWatch:
         self.due: float | None = None
         self._poll = poll
         self._path = ""
-        self._around: tuple[Mount, ...] | None = None  # at the last look
-        self._below: frozenset[str] | None = None
+        self._around: tuple[Mount, ...] = ()  # when it was last read
+        self._below: frozenset[str] = frozenset()
         self._pause_until = 0.0
         poll.register(self.descriptor, select.POLLPRI | select.POLLERR)
 
@@ -314,38 +299,28 @@ class _MountWatch:
         self._poll.unregister(self.descriptor)
         self.due = max(now, self._pause_until)
 
-    def read(self, now: float, path: str) -> "_MountChange":
-        """Reads the table if it is due; what changed."""
+    def read(self, now: float, path: str) -> tuple[bool, bool]:
+        """Reads the table if it is due; whether mounts on the way to the path changed, and whether those below it did."""
         if self.due is None or now < self.due:
-            return _MountChange()
+            return False, False
         self.due = None
         self._poll.register(self.descriptor, select.POLLPRI | select.POLLERR)
         began = time.process_time()
-        table = mounts.table()
-        around, below = table.around(path), _below(table, path)
+        (around, below), (self._around, self._below) = (self._around, self._below), _mounts_of(path)
         self._pause_until = now + (time.process_time() - began) / _MOUNTS_SHARE
-        change = _MountChange(around != self._around, below != self._below)
-        self._around, self._below = around, below
-        return change
+        return around != self._around, below != self._below
 
     def on_look(self, path: str) -> None:
         """Handles that a look is sent: it sees the mounts as they are now."""
-        if path == self._path:
-            return  # what changed since is read when it is due
-        table, self._path = mounts.table(), path
-        self._around, self._below = table.around(path), _below(table, path)
+        if path != self._path:  # otherwise what changed since is read when it is due
+            self._path, (self._around, self._below) = path, _mounts_of(path)
 
 
-class _MountChange:
-    """What changed in the mount table: on the way to the path, and below it."""
-
-    def __init__(self, around: bool = False, below: bool = False) -> None:
-        self.around, self.below = around, below
-
-
-def _below(table: MountTable, path: str) -> frozenset[str]:
+def _mounts_of(path: str) -> tuple[tuple[Mount, ...], frozenset[str]]:
+    """The mounts on the way to a path, and those below it."""
+    table = mounts.table()
     mount = table.in_force_at(path)
-    return table.below(mount, path) if mount else frozenset()
+    return table.around(path), table.below(mount, path) if mount else frozenset()
 
 
 def _now() -> Timestamp:

@@ -159,9 +159,9 @@ def full(path: str, space: Space) -> str:
 def unreadable(path: str, count: FileCount, look: Look) -> str:
     """Returns the sentence of entries that this uid can't read."""
     return (
-        f"{count.unreadable_entries} of {count.entry_count} entries of {path} cannot be read by {who_looked(look.identity)} "
-        f"({named(count.unreadable)}): they count as they were last seen, and a loss in them is not noticed. Give this uid "
-        "permission to read and enter them."
+        f"{count.unreadable_entries} of {count.entry_count} entries cannot be read by {who_looked(look.identity)} "
+        f"({named(tuple(sorted(count.unreadable)))}, below {path}): they count as they were last seen, and a loss in them is "
+        "not noticed. Give this uid permission to read and enter them."
     )
 
 
@@ -171,4 +171,19 @@ def hidden(path: str, by: tuple[str, ...]) -> str:
     return (
         f"{named(by)} {verb} hidden by mounts below {path}: the files there are not lost, but nobody can see them. Unmount what "
         "is mounted there."
+    )
+
+
+def stopped(path: str, *, is_written: bool) -> str:
+    """Returns the sentence of the watch's end."""
+    return f"Stopped watching {path}; {'the ledger is written' if is_written else 'the ledger stays as it was'}."
+
+
+def listening(address: str, refused: str) -> str:
+    """Returns the sentence of a port that was opened, or why it can't be."""
+    if not refused:
+        return f"Listening on {address} for /livez, /readyz and /metrics."
+    return (
+        f"Nobody can ask for /livez or /metrics: {address} can't be opened: {refused}. The watch continues, and the port is "
+        "tried again. GUARD_LISTEN sets another one."
     )

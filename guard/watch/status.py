@@ -36,12 +36,7 @@ _INCIDENTS = (
 
 
 class StatusPages:
-    """Answers from what the watcher knows.
-
-    Args:
-        watcher: What is known.
-        config: What was asked for.
-    """
+    """The answers."""
 
     def __init__(self, watcher: Watcher, config: WatchConfig) -> None:
         self._watcher = watcher
@@ -99,7 +94,9 @@ class StatusPages:
             yield _gauge("files", "Files at the last count.", content.count.files)
         if content.reference is not None:
             yield _gauge("reference_files", "Files that losses are judged against.", content.reference.files)
-            yield _gauge("sample_kept_ratio", "Share of the checked sample files that are there.", content.sample.kept_ratio)
+            yield _gauge(
+                "sample_kept_ratio", "Share of the checked sample files that are there.", content.sample.kept_ratio
+            )
         if look is not None and look.space is not None:
             yield _gauge("avail_bytes", "Bytes that the guard's user may still use.", look.space.available)
             yield _gauge("size_bytes", "Bytes of the file system.", look.space.size)

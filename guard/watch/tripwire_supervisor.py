@@ -7,15 +7,13 @@ from guard.volume.observation import FOLDERS, TripwireState
 from guard.watch.episode import NEVER
 
 #: Seconds before a tripwire that a storm took down is armed again; doubled while it trips again soon.
-_BACK_OFF = 0.5
-_LONGEST_BACK_OFF = 30.0
-#: A tripwire that trips within so many seconds of its arming tripped again at once.
-_AT_ONCE = 30.0
+_AFTER_A_STORM = (0.5, 30.0)
+#: The same for one that could not be armed as a whole, or whose prober dies again and again.
+_AFTER_A_FAULT = (60.0, 900.0)
 #: Seconds between two armings where new folders could not be watched.
 _CATCH_UP = 5.0
-#: Seconds between two tries to arm one that could not be armed as a whole, doubled up to the longest.
-_RETRY = 60.0
-_LONGEST_RETRY = 900.0
+#: Seconds that it must have been up, or else it failed again.
+_AT_ONCE = 30.0
 
 
 class TripwireSupervisor:
@@ -28,11 +26,10 @@ class TripwireSupervisor:
     def __init__(self) -> None:
         self.folders: int | None = None
         self._state = TripwireState()
-        self._due = float("-inf")
         self._armed_at = float("-inf")
         self._lost_at = float("-inf")
-        self._back_off = _BACK_OFF
-        self._retry = _RETRY
+        self._due = float("-inf")
+        self._pause = 0.0
         self._reported: frozenset[str] = frozenset()
 
     @property
@@ -54,7 +51,7 @@ class TripwireSupervisor:
         """
         if self.armed or self.folders is None or self.folders > FOLDERS:
             return NEVER
-        return max(self._due, gone_at + self._back_off)
+        return max(self._due, gone_at + _AFTER_A_STORM[0])
 
     def on_folders(self, now: float, folders: int) -> str:
         """Handles how many folders a count found: where some carry no watch, it is armed again.
@@ -65,27 +62,25 @@ class TripwireSupervisor:
         if folders > FOLDERS:
             self._go_down(now)
             return "" if first else self._once(f"it has more than {FOLDERS} folders")
-        if self.armed and now - self._armed_at >= self._retry:
-            if self.is_complete:
-                self._retry, self._reported = _RETRY, frozenset()
-            else:
-                self._go_down(now)
-                self._retry = min(2 * self._retry, _LONGEST_RETRY)
+        if self.is_complete and now - self._armed_at >= _AFTER_A_FAULT[0]:
+            self._reported = frozenset()
+        elif self.armed and not self.is_complete and now >= self._due:
+            self._go_down(now)
         return ""
 
     def on_armed(self, now: float, state: TripwireState) -> str:
         """Handles that it was armed, or could not be; why it is blind, as a clause, where that is to be logged."""
-        self._state, self._armed_at = state, now
+        self._state, self._armed_at, self._due = state, now, now + _AFTER_A_FAULT[0]
         if state.tripped:
             self.on_storm(now)
-            return ""
-        return "" if state.armed and not state.blind else self._retry_later(now, state.blind)
+        elif state.blind:
+            self._due = now + self._longer(now, *_AFTER_A_FAULT)
+            return self._once(state.blind)
+        return ""
 
     def on_storm(self, now: float) -> None:
         """Handles that a storm took it down."""
-        again = now - self._armed_at < _AT_ONCE
-        self._back_off = min(2 * self._back_off, _LONGEST_BACK_OFF) if again else _BACK_OFF
-        self._go_down(now + self._back_off)
+        self._go_down(now + self._longer(now, *_AFTER_A_STORM))
 
     def on_look(self, now: float, state: TripwireState) -> str:
         """Handles what a look saw of it; why it is blind, as a clause, where that is to be logged."""
@@ -97,16 +92,16 @@ class TripwireSupervisor:
             return self.on_lost(now, state.blind or "its process ended")
         elif state.blind and state.blind != self._state.blind:
             # A folder that is being made can be unreadable for a moment: whether it stays so, arming again tells.
-            self._go_down(max(now + _BACK_OFF, self._armed_at + _CATCH_UP))
+            self._go_down(max(now + _AFTER_A_STORM[0], self._armed_at + _CATCH_UP))
         else:
             self._state = replace(self._state, watches=state.watches)
         return ""
 
     def on_lost(self, now: float, why: str) -> str:
         """Handles that it ended, or that its prober did; the reason, where that is to be logged."""
-        again, self._lost_at = now - self._lost_at < _RETRY, now
-        self._go_down(now)
-        return self._retry_later(now, why) if again else self._once(why)
+        again, self._lost_at = now - self._lost_at < _AFTER_A_FAULT[0], now
+        self._go_down(now + (self._longer(now, *_AFTER_A_FAULT) if again else 0.0))
+        return self._once(why)
 
     def on_mount_change(self, now: float) -> None:
         """Handles that another mount is in force: whatever is armed watches nothing of it."""
@@ -115,9 +110,11 @@ class TripwireSupervisor:
     def _go_down(self, due: float) -> None:
         self._state, self._due = TripwireState(), due
 
-    def _retry_later(self, now: float, why: str) -> str:
-        self._due, self._retry = now + self._retry, min(2 * self._retry, _LONGEST_RETRY)
-        return self._once(why)
+    def _longer(self, now: float, first: float, longest: float) -> float:
+        """The pause before the next try: the first, or the last one doubled where it was not up in between."""
+        was_up = self.armed and not self._state.blind and now - self._armed_at >= _AT_ONCE
+        self._pause = first if was_up else min(max(2 * self._pause, first), longest)
+        return self._pause
 
     def _once(self, reason: str) -> str:
         # Numbers and names in it change from one try to the next; the reason does not.

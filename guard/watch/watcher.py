@@ -5,12 +5,12 @@ The loop carries requests to the prober and answers back; it decides nothing. Th
 
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Any
 
 from guard.event import Event
 from guard.fields import hold_facts
 from guard.outcome import Severity
 from guard.volume.hold import Hold
-from guard.volume.kinds import Kind
 from guard.volume.ledger import Ledger, LedgerIncident
 from guard.volume.loss import Verdict
 from guard.volume.observation import (
@@ -40,10 +40,6 @@ from guard.watch.tripwire_supervisor import TripwireSupervisor
 _LOOKS = 2
 #: Seconds after a failed look at which it is repeated, where it failed at once.
 _REPEAT = 1.0
-#: Kinds whose changes may come from elsewhere, unseen by events.
-_ELSEWHERE = frozenset({Kind.NETWORK, Kind.FUSE, Kind.UNKNOWN, Kind.OVERLAY})
-#: Kinds that share their file system with the node: its numbers tell nothing of this volume.
-_SHARED = frozenset({Kind.NODE_DISK, Kind.EMPTY_DIR, Kind.OVERLAY, Kind.CONFIG})
 
 
 class Action(Enum):
@@ -65,8 +61,6 @@ class NextRequest:
         files: For a look that is due: the sampled files to check.
         options: For a count that is due.
         ledger: For a write that is due.
-        replaces: For a write: the generation that it may replace.
-        over_hold: For a write: a stale hold does not forbid it.
     """
 
     action: Action
@@ -74,8 +68,6 @@ class NextRequest:
     files: tuple[SampledFile, ...] = ()
     options: CountOptions | None = None
     ledger: Ledger | None = None
-    replaces: int = 0
-    over_hold: bool = False
 
 
 class Watcher:
@@ -136,7 +128,7 @@ class Watcher:
     @property
     def is_healthy(self) -> bool:
         """Whether nothing is known to be wrong, and the volume answers."""
-        return self.look is not None and not self.incident.is_failed(*Condition)
+        return self.look is not None and all(self.status(condition) != "false" for condition in Condition)
 
     @property
     def has_data(self) -> bool:
@@ -174,10 +166,7 @@ class Watcher:
             return replace(request, files=self.content.files_to_check())
         if action is Action.COUNT:
             return replace(request, options=self.content.count_options())
-        if action is Action.WRITE:
-            documents = self.documents
-            return replace(request, ledger=ledger, replaces=documents.replaces, over_hold=documents.stale_hold)
-        return request
+        return replace(request, ledger=ledger) if action is Action.WRITE else request
 
     def ledger_to_write(self, now: Timestamp) -> Ledger | None:
         """Returns the ledger as it must be written; None where it must stay as it is."""
@@ -191,13 +180,7 @@ class Watcher:
         self._on_report(now, result, report)
 
     def on_no_probe(self, now: Timestamp, look: Look, code: str) -> None:
-        """Handles that no process could be started that looks: nothing is known, as after a look that failed.
-
-        Args:
-            now: The time.
-            look: The last one.
-            code: What starting it gave, as an errno's name.
-        """
+        """Handles that no process could be started that looks: nothing new is known, as after a look that failed."""
         failure = messages.no_probe(self._path, code)
         report = ConditionReport({Condition.REACHABLE: failure}, frozenset(), is_ours=False)
         self._on_report(now, LookResult(look), report)
@@ -270,25 +253,15 @@ class Watcher:
         self._on_files(now, result)
 
     def _on_files(self, now: Timestamp, result: LookResult) -> None:
-        look, checked, stirred = result.look, result.checked, result.tripwire.stirred
-        space = None if look.kind in _SHARED else look.space
-        if checked is None or checked.fault is not None:
-            self.content.drop_count()
-            return
+        look, checks = result.look, result.checked.checks if result.checked else {}
         by = hidden_by(look)
         if self.incident.is_news("hidden", by):
-            message, reason = messages.hidden(look.path, by), "files are hidden by mounts"
-            self.incident.emit(Event.WATCH_BLIND, message, severity=Severity.WARNING, reason=reason, hidden_by=list(by))
-        presences = {check.presence for check in checked.checks.values()}
-        if self.incident.is_news("unreadable files", Presence.UNREADABLE in presences):
+            reason = "files are hidden by mounts"
+            self._warn(messages.hidden(look.path, by), reason=reason, hidden_by=list(by))
+        unreadable = any(check.presence is Presence.UNREADABLE for check in checks.values())
+        if self.incident.is_news("unreadable files", unreadable):
             self.content.schedule.want(now.at)  # a count tells which entries can't be read
-        if space is not None:
-            # On a disk of its own each name that comes or goes changes the number of inodes, tripwire or not.
-            sure = look.kind not in _ELSEWHERE and bool(space.used_inodes)
-            self.content.on_names(space, stirred=stirred, sure=sure)
-        else:
-            self.content.schedule.renew(soon=False)
-        outcome = self.content.on_check(now, checked.checks, space)
+        outcome = self.content.on_look(now, look, result.checked, stirred=result.tripwire.stirred)
         if isinstance(outcome, Judged):
             self._on_judged(now, outcome)
         elif isinstance(outcome, Returned):
@@ -343,17 +316,15 @@ class Watcher:
         self._start()
         unreadable = count.unreadable_entries if count.entry_count else 0
         if self.incident.is_news("unreadable entries", unreadable):
-            message = messages.unreadable(self._path, count, look)
-            reason = f"{unreadable} of {count.entry_count} entries cannot be read"
-            names = list(count.unreadable)
-            self.incident.emit(Event.WATCH_BLIND, message, severity=Severity.WARNING, reason=reason, unreadable=names)
+            reason, names = f"{unreadable} of {count.entry_count} entries cannot be read", list(count.unreadable)
+            self._warn(messages.unreadable(self._path, count, look), reason=reason, unreadable=names)
 
     # Signs.
 
     def on_events(self, now: Timestamp, *, removed: bool, storm: bool) -> None:
         """Handles what the tripwire counted: names were removed or moved, or so many that it was taken down."""
         self.changed = now
-        if storm:
+        if storm and self.tripwire.armed:
             self.tripwire.on_storm(now.at)
         if self._is_ours:
             self.content.suspect(now, Trigger.EVENTS, removed=removed or storm)
@@ -397,15 +368,26 @@ class Watcher:
             message, fields = messages.started(self._config.expected, self.look, content.count, content.reference)
             self.incident.start(Event.WATCH_STARTED, message, **fields)
 
-    def stop(self, message: str) -> None:
-        """Logs the end of the watch."""
+    def stop(self, *, is_written: bool) -> None:
+        """Logs the end of the watch, and whether the last ledger is written."""
         self._start()
-        self.incident.emit(Event.WATCH_STOPPED, message, last=True)
+        self.incident.emit(Event.WATCH_STOPPED, messages.stopped(self._path, is_written=is_written), last=True)
+
+    def on_listening(self, address: str, refused: str) -> None:
+        """Handles that a port was opened, or why it can't be."""
+        if self.incident.is_news("listening", refused or "open"):
+            message, severity = messages.listening(address, refused), Severity.WARNING if refused else Severity.INFO
+            self.incident.emit(
+                Event.WATCH_LISTENING, message, severity=severity, address=address, reason=refused or None
+            )
 
     def _log_blind(self, why: str, traceback: str = "") -> None:
         if why:
             message = messages.BLIND.format(path=self._path, why=why)
             self.incident.emit(Event.WATCH_BLIND, message, reason=why, traceback=traceback or None)
+
+    def _warn(self, message: str, **fields: Any) -> None:
+        self.incident.emit(Event.WATCH_BLIND, message, severity=Severity.WARNING, **fields)
 
     def _fields(self) -> dict[str, object]:
         """What every line of this volume carries."""
