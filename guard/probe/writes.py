@@ -99,9 +99,9 @@ class Adopt(_Write):
     continues: str | None = None
 
     def _write(self, root: int, folder: int) -> Written | Conflict:
-        if name_of(look.read_marker(folder)) != self.replacing:
+        if name_of(look.read_document(folder, marker.FORMAT)) != self.replacing:
             return Conflict()
-        text = marker.render(self.marker)
+        text = marker.FORMAT.render(self.marker)
         if self.replacing is None and not _renames(root, folder):
             documents.create_in_place(folder, documents.MARKER, text)
             return Written(marker_only=True)
@@ -132,9 +132,9 @@ class Accept(_Write):
 
     def _write(self, root: int, folder: int) -> Written | Conflict:
         del root
-        if name_of(look.read_marker(folder)) != self.beside:
+        if name_of(look.read_document(folder, marker.FORMAT)) != self.beside:
             return Conflict()
-        last = look.read_ledger(folder)
+        last = look.read_document(folder, ledger.FORMAT)
         known = last.generation if isinstance(last, Ledger) and last.marker_id == self.ledger.marker_id else 0
         accepted = replace(self.ledger, generation=max(known + 1, self.ledger.generation))
         old = _write_ledger(folder, accepted, self.ledger.marker_id)
@@ -152,7 +152,7 @@ class Release(Accept):
     hold: Hold | InvalidDocument
 
     def _write(self, root: int, folder: int) -> Written | Conflict:
-        if look.read_hold(folder) != self.hold:
+        if look.read_document(folder, hold.FORMAT) != self.hold:
             return Conflict()
         written = super()._write(root, folder)
         if isinstance(written, Conflict):
@@ -178,8 +178,8 @@ class WriteHold(_Write):
 
     def _write(self, root: int, folder: int) -> Written | Conflict:
         del root
-        last = look.read_ledger(folder)
-        text = hold.render(replace(self.hold, generation=last.generation if isinstance(last, Ledger) else 0))
+        last = look.read_document(folder, ledger.FORMAT)
+        text = hold.FORMAT.render(replace(self.hold, generation=last.generation if isinstance(last, Ledger) else 0))
         if not self.over:
             with documents.staged(folder, documents.HOLD, text) as temporary:
                 try:
@@ -187,7 +187,7 @@ class WriteHold(_Write):
                 except FileExistsError:
                     return Conflict()
             return Written()
-        held = look.read_hold(folder)
+        held = look.read_document(folder, hold.FORMAT)
         keep_as = held.digest if isinstance(held, InvalidDocument) else None
         old = documents.write(folder, documents.HOLD, text, keep_as=keep_as)
         return Written(set_aside=(old,) if old else ())
@@ -211,13 +211,13 @@ class WriteLedger(_Write):
         pass  # without a marker in it nothing is written
 
     def _write(self, root: int, folder: int) -> Written | Conflict:
-        if name_of(look.read_marker(folder)) != self.ledger.marker_id:
+        if name_of(look.read_document(folder, marker.FORMAT)) != self.ledger.marker_id:
             return Conflict()
-        held = look.read_hold(folder)
+        held = look.read_document(folder, hold.FORMAT)
         is_stale = isinstance(held, Hold) and held.generation < self.ledger.generation
         if held is not None and not (self.despite_stale_hold and is_stale):
             return Conflict()
-        last = look.read_ledger(folder)
+        last = look.read_document(folder, ledger.FORMAT)
         if isinstance(last, InvalidDocument) and last.future:
             return Conflict()  # a newer guard wrote it, and reads more in it than this one can
         if last is None and _is_fuse(root):
@@ -249,8 +249,8 @@ def _is_fuse(root: int) -> bool:
 
 def _write_ledger(folder: int, new: Ledger, continues: str | None) -> str | None:
     """Writes a ledger; returns what the one is called now that it does not continue."""
-    keep_as = _name_to_keep(look.read_ledger(folder), continues)
-    return documents.write(folder, documents.LEDGER, ledger.render(new), keep_as=keep_as)
+    keep_as = _name_to_keep(look.read_document(folder, ledger.FORMAT), continues)
+    return documents.write(folder, documents.LEDGER, ledger.FORMAT.render(new), keep_as=keep_as)
 
 
 def _name_to_keep(last: Ledger | InvalidDocument | None, continues: str | None) -> str | None:
