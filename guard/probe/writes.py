@@ -72,8 +72,15 @@ class _Write(ABC):
                 progress.step(f"opening {GUARD_FOLDER}", writing=True)
                 with documents.guard_folder(root) as folder:
                     return self._write(root, folder)
+        except FileExistsError:
+            return Conflict()
         except OSError as error:
             return progress.fault(error)
+
+    def on_timeout(self, partial: Any) -> ProbeFault:
+        """Returns that nothing came back."""
+        del partial
+        return ProbeFault(0, f"writing in {GUARD_FOLDER}")
 
     def _make_folder(self, root: int) -> None:
         documents.make_folder(root)
@@ -99,7 +106,7 @@ class Adopt(_Write):
     continues: str | None = None
 
     def _write(self, root: int, folder: int) -> Written | Conflict:
-        if name_of(look.read_document(folder, marker.FORMAT)) != self.replacing:
+        if _marker_in(folder) != self.replacing:
             return Conflict()
         text = marker.FORMAT.render(self.marker)
         if self.replacing is None and not _renames(root, folder):
@@ -111,10 +118,7 @@ class Adopt(_Write):
             if self.replacing is not None:
                 old_marker = documents.commit(folder, new_marker, documents.MARKER, self.replacing)
             else:
-                try:
-                    documents.commit_exclusive(folder, new_marker, documents.MARKER)
-                except FileExistsError:
-                    return Conflict()
+                documents.commit_exclusive(folder, new_marker, documents.MARKER)
         return Written(self.ledger, tuple(old for old in (old_marker, old_ledger) if old))
 
 
@@ -132,7 +136,7 @@ class Accept(_Write):
 
     def _write(self, root: int, folder: int) -> Written | Conflict:
         del root
-        if name_of(look.read_document(folder, marker.FORMAT)) != self.beside:
+        if _marker_in(folder) != self.beside:
             return Conflict()
         last = look.read_document(folder, ledger.FORMAT)
         known = last.generation if isinstance(last, Ledger) and last.marker_id == self.ledger.marker_id else 0
@@ -182,10 +186,7 @@ class WriteHold(_Write):
         text = hold.FORMAT.render(replace(self.hold, generation=last.generation if isinstance(last, Ledger) else 0))
         if not self.over:
             with documents.staged(folder, documents.HOLD, text) as temporary:
-                try:
-                    documents.commit_exclusive(folder, temporary, documents.HOLD)
-                except FileExistsError:
-                    return Conflict()
+                documents.commit_exclusive(folder, temporary, documents.HOLD)
             return Written()
         held = look.read_document(folder, hold.FORMAT)
         keep_as = held.digest if isinstance(held, InvalidDocument) else None
@@ -211,7 +212,7 @@ class WriteLedger(_Write):
         pass  # without a marker in it nothing is written
 
     def _write(self, root: int, folder: int) -> Written | Conflict:
-        if name_of(look.read_document(folder, marker.FORMAT)) != self.ledger.marker_id:
+        if _marker_in(folder) != self.ledger.marker_id:
             return Conflict()
         held = look.read_document(folder, hold.FORMAT)
         is_stale = isinstance(held, Hold) and held.generation < self.ledger.generation
@@ -237,6 +238,11 @@ def name_of(found: Marker | InvalidDocument | None) -> str | None:
     return found.marker_id if isinstance(found, Marker) else found.digest
 
 
+def _marker_in(folder: int) -> str | None:
+    found = look.read_document(folder, marker.FORMAT)
+    return name_of(found)
+
+
 def _renames(root: int, folder: int) -> bool:
     """Whether names can be changed on this file system, as far as that can be tried without leaving anything behind."""
     return not _is_fuse(root) or bool(progress.call(os.listdir, folder)) or documents.renames(root)
@@ -249,7 +255,8 @@ def _is_fuse(root: int) -> bool:
 
 def _write_ledger(folder: int, new: Ledger, continues: str | None) -> str | None:
     """Writes a ledger; returns what the one is called now that it does not continue."""
-    keep_as = _name_to_keep(look.read_document(folder, ledger.FORMAT), continues)
+    last = look.read_document(folder, ledger.FORMAT)
+    keep_as = _name_to_keep(last, continues)
     return documents.write(folder, documents.LEDGER, ledger.FORMAT.render(new), keep_as=keep_as)
 
 

@@ -20,7 +20,7 @@ _KEY_SHOWN = 64
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
-_Document = TypeVar("_Document")
+_Document_co = TypeVar("_Document_co", covariant=True)
 
 
 class DocumentError(ValueError):
@@ -106,7 +106,7 @@ _SCHEMA = number(least=1)
 
 
 @dataclass(frozen=True)
-class Format(Generic[_Document]):
+class Format(Generic[_Document_co]):
     """A kind of document.
 
     Attributes:
@@ -116,10 +116,10 @@ class Format(Generic[_Document]):
     """
 
     name: str
-    of: type[_Document]
+    of: type[_Document_co]
     limit: int
 
-    def parse(self, text: bytes) -> _Document:
+    def parse(self, text: bytes) -> _Document_co:
         """Reads a document, from at most limit + 1 bytes of its file.
 
         Raises:
@@ -131,10 +131,10 @@ class Format(Generic[_Document]):
             raise FutureSchemaError(
                 f"schema {schema} is of the future: this guard reads up to {SCHEMA}; use the newer guard"
             )
-        document: _Document = object_of(self.of).read(found, self.name)
+        document: _Document_co = object_of(self.of).read(found, self.name)
         return document
 
-    def render(self, document: _Document) -> bytes:
+    def render(self, document: object) -> bytes:
         """Returns the text of a document: one line of ASCII; names that are not UTF-8 are escaped surrogates in it."""
         fields = {"schema": SCHEMA, **object_of(self.of).write(document)}
         return json.dumps(fields, ensure_ascii=True, separators=(", ", ": ")).encode("ascii") + b"\n"

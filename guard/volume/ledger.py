@@ -5,10 +5,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
-from guard.volume.json_document import OBJECT, TIME, DocumentError, Format, Rule, must_be, number, object_of, optional, text
+from guard.volume.json_document import (
+    OBJECT,
+    TIME,
+    DocumentError,
+    Format,
+    Rule,
+    must_be,
+    number,
+    object_of,
+    optional,
+    text,
+)
 from guard.volume.paths import is_below
 from guard.volume.sample import SIZE, Part, SampledFile
 
+#: A ledger that is older, in seconds, has no watcher: it writes one every 15 minutes at least.
+UNWATCHED = 16 * 60
 #: Bytes that the sample's rows may take, and that the entries may; the rest is for what newer guards add.
 _SAMPLE_LIMIT = 640 * 1024
 _ENTRIES_LIMIT = 128 * 1024
@@ -18,6 +31,7 @@ _REASON_LIMIT = 1024
 
 _PARTS = {part.value[0]: part for part in Part}
 _WHOLE = must_be("a whole number", lambda value: type(value) is int)
+_LETTER = must_be(f"one of {', '.join(_PARTS)}", lambda value: isinstance(value, str) and value in _PARTS)
 #: A sampled file is a row of these.
 _ROW = {
     "path": must_be("a path on the volume", lambda value: isinstance(value, str) and is_below(value)),
@@ -25,7 +39,7 @@ _ROW = {
     "mtime": _WHOLE,
     "inode": number(below=1 << 64),
     "since": _WHOLE,
-    "part": must_be(f"one of {', '.join(_PARTS)}", lambda value: isinstance(value, str) and value in _PARTS),
+    "part": Rule(lambda value, name: _PARTS[_LETTER.read(value, name)]),
 }
 _COUNT = number()
 
@@ -39,8 +53,7 @@ def _read_sample(value: Any, name: str) -> tuple[SampledFile, ...]:
 def _read_file(row: Any) -> SampledFile:
     if not isinstance(row, list) or len(row) != len(_ROW):
         raise DocumentError(f'a row of "sample" is not a list of {len(_ROW)}: {", ".join(_ROW)}')
-    *fields, part = (rule.read(value, key) for (key, rule), value in zip(_ROW.items(), row, strict=True))
-    return SampledFile(*fields, _PARTS[part])
+    return SampledFile(**{key: rule.read(value, key) for (key, rule), value in zip(_ROW.items(), row, strict=True)})
 
 
 def _write_sample(sample: Sequence[SampledFile]) -> list[Any]:

@@ -56,7 +56,13 @@ def test_an_object_of_exactly_the_limit_is_read() -> None:
 
 
 FORMAT = Format("hold.json", Hold, limit=LIMIT)
-HOLD: dict[str, Any] = {"schema": 1, "by": "restore-job", "since": "2026-11-24T18:27:01Z", "reason": "migration", "generation": 3}
+HOLD: dict[str, Any] = {
+    "schema": 1,
+    "by": "restore-job",
+    "since": "2026-11-24T18:27:01Z",
+    "reason": "migration",
+    "generation": 3,
+}
 
 
 @pytest.mark.parametrize("schema", [2, 3, 10**18])

@@ -102,7 +102,10 @@ WRONG = {
     "a sampled file above the volume": (with_reference(sample=[["../x", *ROW[1:]]]), "is not a path on the volume"),
     "a sampled file at an absolute path": (with_reference(sample=[["/x", *ROW[1:]]]), "is not a path on the volume"),
     "a sampled file of a negative size": (with_reference(sample=[[ROW[0], -1, *ROW[2:]]]), '"size"'),
-    "a sampled file of a time that is true": (with_reference(sample=[[*ROW[:2], True, *ROW[3:]]]), '"mtime" is not a whole number'),
+    "a sampled file of a time that is true": (
+        with_reference(sample=[[*ROW[:2], True, *ROW[3:]]]),
+        '"mtime" is not a whole number',
+    ),
     "an incident that is a text": (text_of(incident="i-3"), '"incident" is not an object'),
     "an incident without its time": (text_of(incident=GOOD["incident"] | {"since": None}), '"since"'),
     "NaN for a count": (with_reference(files=float("nan")), '"files"'),
