@@ -9,7 +9,7 @@ from typing import Self
 
 from guard.probe import mounts, progress
 from guard.volume.loss import LossRule, is_kept
-from guard.volume.observation import FilesChecked, ProbeFault
+from guard.volume.observation import FilesChecked
 from guard.volume.paths import as_bytes, is_below, join, lineage
 from guard.volume.sample import FileCheck, Presence, SampledFile
 
@@ -76,25 +76,24 @@ def check_files(
         nested: Where other mounts lie below the root: what they hide is not asked for.
         rule: How much of its size a file can lose and still be kept.
         enough: Stop after so many files where all of them are kept; None checks all.
+
+    Raises:
+        OSError: A call failed other than for what a file can be; the step names its folder.
     """
     checks: dict[str, FileCheck] = {}
     kept = 0
-    fault = None
     with Folders(root) as folders:
         for file in files:
             try:
-                check = _check(folders, file.path, nested)
-            except OSError as error:
+                check = checks[file.path] = _check(folders, file.path, nested)
+            except OSError:
                 folder = file.path.rpartition("/")[0]
-                fault = ProbeFault(
-                    error.errno or 0, f"checking the files of {folder}" if folder else "checking its files"
-                )
-                break
-            checks[file.path] = check
+                progress.step(f"checking the files of {folder}" if folder else "checking its files")
+                raise
             kept += is_kept(rule, file, check)
             if kept == len(checks) == enough:
                 break
-    return FilesChecked(checks, fault, mounts.mount_id(root), os.fstat(root).st_ino)
+    return FilesChecked(checks, mount_id=mounts.mount_id(root), root_inode=os.fstat(root).st_ino)
 
 
 def _check(folders: Folders, path: str, nested: Collection[str]) -> FileCheck:

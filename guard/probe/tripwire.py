@@ -84,7 +84,7 @@ class Tripwire:
         real_path = progress.call(os.path.realpath, path)  # of a link inotify would watch the link
         with look.opened(real_path, os.O_PATH | os.O_DIRECTORY) as root:
             self._root = _identity(os.fstat(root))
-            nested = frozenset(mounts.nested(root))
+            nested = mounts.nested(root)
 
         def is_data(relative: str) -> bool:
             return relative not in nested and not ignore.ignores(relative)

@@ -43,7 +43,7 @@ class DocumentTracker:
         self.stale_hold = False
         self._volume = volume
         self._pod = pod
-        self._declared = ""
+        self._declared: str | None = None
         self._stale: Ledger | None = None
 
     def on_ledger(self, marker_id: str, ledger: Ledger | None) -> LedgerNews:
@@ -53,7 +53,7 @@ class DocumentTracker:
             news = LedgerNews.ADOPTED if self.marker_id else LedgerNews.FIRST
             self.marker_id, self.generation = marker_id, ledger.generation if ledger else 1
             self.stored = ledger
-            self._declared = ledger.reference.declared if ledger else ""
+            self._declared = ledger.reference.declared if ledger else None
             return news
         if ledger is None:
             self.stored = None

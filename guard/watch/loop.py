@@ -9,12 +9,13 @@ import random
 import select
 import time
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from guard.probe import mounts
 from guard.probe.client import Completed, Crashed, ProbeClient, TimedOut
 from guard.probe.look import identity
+from guard.probe.process import TimedRequest
 from guard.probe.requests import ArmRequest, CountRequest, LookRequest
 from guard.probe.tripwire import MOVED_TOKEN, STORM_TOKEN
 from guard.probe.writes import MountRef, WriteLedger, Written
@@ -23,7 +24,7 @@ from guard.report.log import Log
 from guard.stop_signal import StopSignal, milliseconds
 from guard.volume.ledger import Ledger
 from guard.volume.mountinfo import Mount
-from guard.volume.observation import FileCount, Look, LookResult, ProbeFault, TripwireState
+from guard.volume.observation import Look, ProbeFault
 from guard.volume.timestamp import Timestamp
 from guard.watch.config import WatchConfig
 from guard.watch.http_server import HttpServer
@@ -182,15 +183,18 @@ class WatchLoop:
         if progressed is not None and isinstance(self._client.request, CountRequest | ArmRequest):
             self._pages.on_completed(progressed)  # a tree that takes long to count is no dead watcher
         if isinstance(answer, Completed):
-            self._on_completed(now, answer)
+            self._on_answer(now, answer.request, answer.value)
         elif isinstance(answer, TimedOut):
-            self._on_timeout(now, answer)
+            if answer.lost:
+                self._watcher.on_probe_lost(now)
+            if not isinstance(answer.request, LookRequest):
+                self._watcher.on_mount_change(now)  # a look tells whether the volume answers
+            self._on_answer(now, answer.request, answer.request.on_timeout(answer.partial))
         elif isinstance(answer, Crashed):
             self._on_crash(now, answer)
 
-    def _on_completed(self, now: Timestamp, answer: Completed) -> None:
-        request, value = answer.request, answer.value
-        self._pages.on_completed(now.at)
+    def _on_answer(self, now: Timestamp, request: TimedRequest, value: Any) -> None:
+        self._pages.on_completed(now.at)  # also where it is known only that the volume does not answer
         if isinstance(request, LookRequest):
             self._pages.on_look(now)
             self._watcher.on_look(now, value)
@@ -201,26 +205,6 @@ class WatchLoop:
         else:
             written = value.ledger if isinstance(value, Written) else None
             self._watcher.on_ledger_write(now, written, value if isinstance(value, ProbeFault) else None)
-
-    def _on_timeout(self, now: Timestamp, late: TimedOut) -> None:
-        self._pages.on_completed(now.at)  # it is known that the volume does not answer
-        path = self._config.expected.path
-        if late.lost:
-            self._watcher.on_probe_lost(now)
-        if isinstance(late.request, LookRequest):
-            look = late.partial if isinstance(late.partial, Look) else Look(path, identity())
-            self._pages.on_look(now)
-            self._watcher.on_look(now, LookResult(replace(look, fault=ProbeFault(0, "being looked at"))))
-        elif isinstance(late.request, ArmRequest):
-            why = f"arming it made no progress for {self._config.expected.probe_timeout:g} s"
-            self._watcher.on_armed(now, TripwireState(blind=why))
-            self._watcher.on_mount_change(now)  # a look tells whether the volume answers
-        elif isinstance(late.request, CountRequest):
-            seen = f" after {late.partial} names" if isinstance(late.partial, int) else ""
-            self._watcher.on_count(now, FileCount(0, fault=ProbeFault(0, f"being counted{seen}")))
-        else:
-            self._watcher.on_ledger_write(now, None, ProbeFault(0, "writing the ledger"))
-            self._watcher.on_mount_change(now)
 
     def _on_crash(self, now: Timestamp, crash: Crashed) -> None:
         again = crash.traceback or now.at - self._crashed_at < _DIES_AGAIN
