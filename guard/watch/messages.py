@@ -199,10 +199,10 @@ def blind(path: str, why: str) -> str:
 
 def unreadable(path: str, count: FileCount, look: Look | None) -> str:
     """Returns the sentence of entries that this uid can't read."""
-    names = ", ".join(map(truncate, count.unreadable[:3]))
+    names = ", ".join(map(truncate, sorted(count.unreadable)[:3]))
     who = f" by {who_looked(look.identity)}" if look else ""
     return (
-        f"{count.unreadable_entries} of {count.entry_count} entries of {path} cannot be read{who} ({names}): they count as "
+        f"{count.unreadable_entries} of {count.entry_count} entries cannot be read{who} ({names}, below {path}): they count as "
         "they were last seen, and a loss in them is not noticed. Give this uid permission to read and enter them."
     )
 

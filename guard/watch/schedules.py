@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 from guard.volume.ledger import Ledger, Reference
+from guard.volume.loss import KNOWN
+from guard.volume.timestamp import seconds_of
 
 #: Counts may take this share of the time.
 _SHARE = 0.01
@@ -87,7 +89,7 @@ class LedgerSchedule:
         self._failed = False
         self._urgent = False
         self._asked: tuple[object, ...] | None = None
-        self._answer = False
+        self._answer = 0.0
 
     def due(self, ledger: Ledger) -> float:
         """Returns when this ledger is to be written, on the monotonic clock; a time in the past means now."""
@@ -96,19 +98,23 @@ class LedgerSchedule:
         stored = self.stored
         if self._urgent or stored is None:
             return self._tried + WRITE_SOON
-        if not self._is_stored(stored, ledger):
-            before = stored.reference.files
-            jumped = abs(ledger.reference.files - before) >= GREW_OR_FELL * before
-            return self._tried + (WRITE_SOON if jumped else self._jitter * WRITE_EVERY)
-        # A write that fails is tried again after WRITE_EVERY, and that one must not be late either.
-        return self._tried + (WRITE_AT_LEAST - WRITE_EVERY) / self._jitter
+        return self._tried + self._pause(stored, ledger)
 
-    def _is_stored(self, stored: Ledger, ledger: Ledger) -> bool:
-        """Whether the volume has this ledger, but for times and mtimes. Asked often, and a sample is long."""
+    def _pause(self, stored: Ledger, ledger: Ledger) -> float:
+        """How long the stored ledger may stay as it is. Asked often, and a sample is long."""
         asked = (stored, ledger.reference, ledger.generation, ledger.incident)
         if self._asked is None or any(one is not other for one, other in zip(asked, self._asked, strict=True)):
-            self._asked, self._answer = asked, _is_same(stored, ledger)
+            self._asked, self._answer = asked, self._find_pause(stored, ledger)
         return self._answer
+
+    def _find_pause(self, stored: Ledger, ledger: Ledger) -> float:
+        same, before = _is_same(stored, ledger), stored.reference.files
+        if not same and abs(ledger.reference.files - before) >= GREW_OR_FELL * before:
+            return WRITE_SOON
+        if not same or _has_young_files(stored):
+            return self._jitter * WRITE_EVERY
+        # A write that fails is tried again after WRITE_EVERY, and that one must not be late either.
+        return (WRITE_AT_LEAST - WRITE_EVERY) / self._jitter
 
     def write_now(self) -> None:
         """Asks for a write at once: an incident opened or ended."""
@@ -131,6 +137,12 @@ def _is_same(one: Ledger, other: Ledger) -> bool:
     return (one.generation, one.incident) == (other.generation, other.incident) and _plain(one.reference) == _plain(
         other.reference
     )
+
+
+def _has_young_files(ledger: Ledger) -> bool:
+    """Whether files were not yet known when it was written: if the pod is killed, a gate could not miss them."""
+    written = seconds_of(ledger.written)
+    return any(written - KNOWN < file.since <= written for file in ledger.reference.sample)
 
 
 def _plain(reference: Reference) -> Reference:
