@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from guard.probe.process import Answer, Exited, Failure, Prober, Progress, TimedRequest, has_ended
+from guard.probe.process import Answer, Exited, Failure, Prober, Progress, Request, has_ended
 from guard.stop_signal import StopSignal, milliseconds
 
 #: So many probers may be stuck: the first, and the replacement that shows that it was no accident.
@@ -27,7 +27,7 @@ class Completed:
         value: What it returned.
     """
 
-    request: TimedRequest
+    request: Request
     value: Any
 
 
@@ -41,7 +41,7 @@ class TimedOut:
         lost: The prober was killed, and its tripwire is lost with it; False where it goes on being waited for.
     """
 
-    request: TimedRequest
+    request: Request
     partial: Any
     lost: bool
 
@@ -72,7 +72,7 @@ class ProbeClient:
         self._prober = prober
         self._patience = patience
         self._keep = keep
-        self._request: TimedRequest | None = None
+        self._request: Request | None = None
         self._partial: Any = None
         self._heard_at = 0.0
         self._is_late = False
@@ -89,7 +89,7 @@ class ProbeClient:
         return self._request is not None
 
     @property
-    def request(self) -> TimedRequest | None:
+    def request(self) -> Request | None:
         """The request on its way."""
         return self._request
 
@@ -108,7 +108,7 @@ class ProbeClient:
         """Whether as many probers are stuck in the kernel as may be."""
         return len(self._stuck) >= _CAPACITY
 
-    def send(self, request: TimedRequest, now: float) -> None:
+    def send(self, request: Request, now: float) -> None:
         """Sends a request; none may be on its way.
 
         Raises:
@@ -181,7 +181,7 @@ class NoProgress(Exception):  # noqa: N818 - named for what happened
         self.partial = partial
 
 
-def ask(client: ProbeClient, request: TimedRequest, stop_signal: StopSignal) -> Any:
+def ask(client: ProbeClient, request: Request, stop_signal: StopSignal) -> Any:
     """Has a request done, and waits for it.
 
     Raises:

@@ -7,9 +7,10 @@ from typing import Any
 from guard.event import Event
 from guard.outcome import Severity
 from guard.volume.ledger import Ledger, LedgerIncident, Reference
+from guard.volume.loss import KNOWN
 from guard.volume.marker import Marker
 from guard.volume.observation import Look, ProbeFault, Space
-from guard.volume.timestamp import Timestamp
+from guard.volume.timestamp import Timestamp, seconds_of
 from guard.volume.verdict import ledger_warning, usable_ledger
 from guard.watch import messages
 from guard.watch.conditions import Condition, ConditionFailure, marker_id_of
@@ -142,8 +143,10 @@ class LedgerWatch:
         same, before = _is_same(stored, ledger), stored.reference.files
         if not same and abs(ledger.reference.files - before) >= GREW_OR_FELL * before:
             return _WRITE_SOON
+        if not same or _has_young_files(stored):
+            return self._jitter * _WRITE_EVERY
         # A write that fails is tried again after _WRITE_EVERY, and that one must not be late either.
-        return (_WRITE_AT_LEAST - _WRITE_EVERY) / self._jitter if same else self._jitter * _WRITE_EVERY
+        return (_WRITE_AT_LEAST - _WRITE_EVERY) / self._jitter
 
     def write_now(self) -> None:
         """Asks for a write at once: an incident opened or ended."""
@@ -191,6 +194,12 @@ def _is_same(one: Ledger, other: Ledger) -> bool:
     return (one.generation, one.incident) == (other.generation, other.incident) and _plain(one.reference) == _plain(
         other.reference
     )
+
+
+def _has_young_files(ledger: Ledger) -> bool:
+    """Whether files were not yet known when it was written: if the pod is killed, a gate could not miss them."""
+    written = seconds_of(ledger.written)
+    return any(written - KNOWN < file.since <= written for file in ledger.reference.sample)
 
 
 def _plain(reference: Reference) -> Reference:

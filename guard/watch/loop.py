@@ -15,7 +15,7 @@ from typing import Any
 from guard.probe import mounts
 from guard.probe.client import Completed, Crashed, ProbeClient, TimedOut
 from guard.probe.look import identity
-from guard.probe.process import TimedRequest
+from guard.probe.process import Request
 from guard.probe.requests import ArmRequest, CountRequest, LookRequest
 from guard.probe.tripwire import MOVED_TOKEN, STORM_TOKEN
 from guard.probe.writes import MountRef, WriteLedger, Written
@@ -187,13 +187,14 @@ class WatchLoop:
         elif isinstance(answer, TimedOut):
             if answer.lost:
                 self._watcher.on_probe_lost(now)
-            if not isinstance(answer.request, LookRequest):
+            late: Any = answer.request
+            if not isinstance(late, LookRequest):
                 self._watcher.on_mount_change(now)  # a look tells whether the volume answers
-            self._on_answer(now, answer.request, answer.request.on_timeout(answer.partial))
+            self._on_answer(now, late, late.on_timeout(answer.partial))
         elif isinstance(answer, Crashed):
             self._on_crash(now, answer)
 
-    def _on_answer(self, now: Timestamp, request: TimedRequest, value: Any) -> None:
+    def _on_answer(self, now: Timestamp, request: Request, value: Any) -> None:
         self._pages.on_completed(now.at)  # also where it is known only that the volume does not answer
         if isinstance(request, LookRequest):
             self._pages.on_look(now)
