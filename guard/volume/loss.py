@@ -141,7 +141,7 @@ def states_of(
         check = checks.get(file.path)
         if check is None:
             continue
-        if check.presence in {Presence.UNREADABLE, Presence.HIDDEN}:
+        if check.presence is Presence.UNREADABLE or check.presence is Presence.HIDDEN:
             states[file.path] = State.UNKNOWN
         elif file.path in elsewhere:
             states[file.path] = State.KEPT

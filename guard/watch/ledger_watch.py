@@ -7,16 +7,17 @@ from typing import Any
 from guard.event import Event
 from guard.outcome import Severity
 from guard.volume.ledger import Ledger, LedgerIncident, Reference
-from guard.volume.loss import KNOWN
+from guard.volume.loss import KNOWN, Verdict
 from guard.volume.marker import Marker
-from guard.volume.observation import Look, ProbeFault, Space
+from guard.volume.observation import Look, ProbeFault
 from guard.volume.timestamp import Timestamp, seconds_of
-from guard.volume.verdict import ledger_warning, usable_ledger
+from guard.volume.verdict import Concern, ledger_warning, usable_ledger
 from guard.watch import messages
 from guard.watch.conditions import Condition, ConditionFailure, marker_id_of
 from guard.watch.config import WatchConfig
-from guard.watch.content import GREW_OR_FELL, ContentTracker
+from guard.watch.content import GREW_OR_FELL, ContentTracker, Judged, Returned
 from guard.watch.documents import DocumentTracker, LedgerNews
+from guard.watch.episode import NEVER
 from guard.watch.incident import Incident
 
 #: The ledger is written at most once in so many seconds ...
@@ -54,7 +55,7 @@ class LedgerWatch:
         self._failed = False
         self._urgent = False
         self._asked: tuple[object, ...] = (None,) * 4
-        self._answer = 0.0
+        self._pause = 0.0
 
     # What was read.
 
@@ -101,10 +102,37 @@ class LedgerWatch:
         else:
             incident = None
         if incident is not None and content.incident is None:
-            self.open(now, incident, messages.incident_open(look.path, incident))
+            self._open(now, incident, messages.incident_open(look.path, incident))
 
-    def open(self, now: Timestamp, incident: LedgerIncident, failure: ConditionFailure, **fields: Any) -> None:
-        """Opens a loss, and reports it with these fields."""
+    # What became of the content.
+
+    def on_change(self, now: Timestamp, change: Judged | Returned) -> None:
+        """Handles a loss, or that what was lost is back."""
+        if isinstance(change, Judged):
+            self._on_judged(now, change)
+            return
+        message = messages.back(self._config.expected.path, change.kept, change.checked)
+        fields = {"kept": change.kept, "checked": change.checked}
+        if change.wiped:
+            self._incident.recover(now, Condition.CONTENT, message, **fields)
+            self._documents.next_generation()
+            self._write_now()
+        else:
+            self._incident.shrink(Event.VOLUME_RECOVERED, f"{message}.", **fields)
+
+    def _on_judged(self, now: Timestamp, judged: Judged) -> None:
+        loss, path, first_sign = judged.loss, self._config.expected.path, judged.first_sign
+        fields = {"first_sign": first_sign, "settled": now.text, "tripwire": judged.trigger.value}
+        fields |= messages.loss_fields(loss)
+        if loss.verdict is not Verdict.WIPED:
+            self._incident.shrink(Event.VOLUME_SHRUNK, messages.shrunk(path, loss), **fields)
+            return
+        incident_id, reason = self._documents.incident_id, messages.lost(path, loss)
+        opened = LedgerIncident(incident_id, Event.VOLUME_WIPED.label, first_sign, loss.before, reason)
+        self._open(now, opened, messages.wiped(path, loss), **fields)
+        self._write_now()
+
+    def _open(self, now: Timestamp, incident: LedgerIncident, failure: ConditionFailure, **fields: Any) -> None:
         self._content.open(incident)
         told = {"before": incident.before, "first_sign": incident.since, **fields}
         self._incident.fail(now, Condition.CONTENT, failure, **told)
@@ -114,45 +142,47 @@ class LedgerWatch:
     def ledger(self, now: Timestamp) -> Ledger | None:
         """Returns the ledger as it must be written; None where it must stay as it is."""
         documents, content, pod = self._documents, self._content, self._config.pod
-        refused = self._incident.is_failed(Condition.WRITABLE) and not self.write_refused
-        if refused or self._incident.is_failed(Condition.IDENTITY) or documents.hold is not None:
-            return None
-        if content.reference is None or not documents.marker_id:
+        if content.reference is None or not self._may_write:
             return None
         return Ledger(
             documents.marker_id, documents.generation, content.reference, now.text, pod.pod, pod.node, content.incident
         )
 
-    def due(self, ledger: Ledger) -> float:
-        """Returns when this ledger must be written, on the monotonic clock; a time in the past means now."""
+    @property
+    def _may_write(self) -> bool:
+        refused = self._incident.is_failed(Condition.WRITABLE) and not self.write_refused
+        wrong = refused or self._incident.is_failed(Condition.IDENTITY)
+        return bool(self._documents.marker_id) and self._documents.hold is None and not wrong
+
+    def due(self) -> float:
+        """Returns when the ledger must be written, on the monotonic clock; a time in the past means now."""
+        stored, reference = self._documents.stored, self._content.reference
+        if reference is None or not self._may_write:
+            return NEVER
         if self._failed:
             return self._tried + self._jitter * _WRITE_EVERY
-        stored = self._documents.stored
         if self._urgent or stored is None:
             return self._tried + _WRITE_SOON
-        return self._tried + self._pause(stored, ledger)
+        asked = (stored, reference, self._documents.generation, self._content.incident)
+        if any(map(is_not, asked, self._asked)):  # asked often, and a sample is long
+            self._asked, self._pause = asked, self._find_pause(stored, reference)
+        return self._tried + self._pause
 
-    def _pause(self, stored: Ledger, ledger: Ledger) -> float:
-        """How long the stored ledger may stay as it is. Asked often, and a sample is long."""
-        asked = (stored, ledger.reference, ledger.generation, ledger.incident)
-        if any(map(is_not, asked, self._asked)):
-            self._asked, self._answer = asked, self._find_pause(stored, ledger)
-        return self._answer
-
-    def _find_pause(self, stored: Ledger, ledger: Ledger) -> float:
-        same, before = _is_same(stored, ledger), stored.reference.files
-        if not same and abs(ledger.reference.files - before) >= GREW_OR_FELL * before:
+    def _find_pause(self, stored: Ledger, reference: Reference) -> float:
+        """How long the stored ledger may stay as it is."""
+        known, before = (self._documents.generation, self._content.incident), stored.reference.files
+        same = (stored.generation, stored.incident) == known and _plain(stored.reference) == _plain(reference)
+        if not same and abs(reference.files - before) >= GREW_OR_FELL * before:
             return _WRITE_SOON
         if not same or _has_young_files(stored):
             return self._jitter * _WRITE_EVERY
         # A write that fails is tried again after _WRITE_EVERY, and that one must not be late either.
         return (_WRITE_AT_LEAST - _WRITE_EVERY) / self._jitter
 
-    def write_now(self) -> None:
-        """Asks for a write at once: an incident opened or ended."""
+    def _write_now(self) -> None:
         self._urgent, self._failed, self._tried = True, False, self._tried - _WRITE_SOON
 
-    def on_write(self, now: Timestamp, written: Ledger | None, fault: ProbeFault | None) -> None:
+    def on_write(self, now: Timestamp, look: Look, written: Ledger | None, fault: ProbeFault | None) -> None:
         """Handles what became of writing the ledger: written, overtaken by somebody (neither), or failed."""
         self._tried, self._failed = now.at, written is None
         if written is not None:
@@ -170,30 +200,25 @@ class LedgerWatch:
             self.write_refused = False
             self._incident.recover(now, Condition.WRITABLE, messages.RIGHT_AGAIN.format(path=path))
         if fault is not None and fault.full:
-            if self._incident.is_news("full", fault.full):
-                self._incident.emit(Event.VOLUME_FULL, messages.NO_ROOM.format(path=path), missing="space or quota")
+            self._report_full(look, "space or quota")
         elif fault is not None and self._incident.is_news("write", fault.code):
             self._incident.emit(Event.LEDGER_UNWRITABLE, messages.unwritable(path, fault), reason=fault.code)
 
-    def on_space(self, path: str, space: Space) -> None:
+    def on_space(self, look: Look) -> None:
         """Handles what room a look found."""
+        space = look.space
+        if space is None:
+            return
+        if space.full:
+            self._report_full(look, space.full, avail_bytes=space.available, inodes_free=space.free_inodes)
         free = min(space.available / (space.size or 1), space.free_inodes / space.inodes if space.inodes else 1.0)
-        if space.full and self._incident.is_news("full", fact=True):
-            fields: dict[str, Any] = {
-                "missing": space.full,
-                "avail_bytes": space.available,
-                "inodes_free": space.free_inodes,
-            }
-            self._incident.emit(Event.VOLUME_FULL, messages.full(path, space), **fields)
-        elif free >= _FREE_AGAIN:
+        if free >= _FREE_AGAIN:
             self._incident.is_news("full", fact=False)
 
-
-def _is_same(one: Ledger, other: Ledger) -> bool:
-    """Whether nothing but times and mtimes differs."""
-    return (one.generation, one.incident) == (other.generation, other.incident) and _plain(one.reference) == _plain(
-        other.reference
-    )
+    def _report_full(self, look: Look, missing: str, **fields: Any) -> None:
+        if self._incident.is_news("full", fact=True):
+            concern = Concern.NO_INODES if missing == "inodes" else Concern.NO_SPACE
+            self._incident.emit(Event.VOLUME_FULL, messages.concern(look, concern), missing=missing, **fields)
 
 
 def _has_young_files(ledger: Ledger) -> bool:
@@ -203,5 +228,6 @@ def _has_young_files(ledger: Ledger) -> bool:
 
 
 def _plain(reference: Reference) -> Reference:
+    """A reference without times and mtimes."""
     sample = sorted(reference.sample, key=lambda file: file.path)
     return replace(reference, counted="", sample=tuple(replace(file, mtime=0) for file in sample))

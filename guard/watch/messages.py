@@ -5,19 +5,19 @@ In a template, {path} is the guarded path.
 
 from typing import Any
 
-from guard.advice.case import entries_lost, holder, named, who_looked
+from guard.advice.case import entries_lost, holder
 from guard.advice.table import advise
 from guard.event import Event
 from guard.fields import facts, loss_facts
-from guard.messages import nested_mounts
+from guard.messages import concerns, nested_mounts
 from guard.outcome import Outcome
 from guard.pod import PodInfo
 from guard.report.text import truncate
 from guard.volume.hold import Hold
 from guard.volume.ledger import Ledger, LedgerIncident, Reference
 from guard.volume.loss import Loss
-from guard.volume.observation import FOLDERS, FileCount, InvalidDocument, Look, ProbeFault, Space
-from guard.volume.verdict import Expectation, Inspection, judge
+from guard.volume.observation import FOLDERS, FileCount, InvalidDocument, Look, ProbeFault
+from guard.volume.verdict import Concern, Expectation, Inspection, Judgement, judge
 from guard.watch.conditions import ConditionFailure
 
 RIGHT_AGAIN = "{path} is right again"
@@ -27,16 +27,18 @@ HOLD_STALE = (
     "A hold of an older generation appeared on {path}: it probably comes out of an archive that contained .volume-guard/. It "
     "is not obeyed. Remove it with: guard release"
 )
-#: A write tells that space or quota is used up.
-NO_ROOM = (
-    "{path} is full: a write failed for lack of space or quota. Free space, enlarge the volume, or raise the quota."
-)
 BLIND = "The tripwire of {path} is incomplete: {why}. Looks and counts continue, and it is armed again when possible."
 
 _NO_PROBER = (
     "This tells nothing about the volume. Too few processes, descriptors or memory are left to the pod or its user: see what "
     "uses them, or raise the limit. The watcher tries again at every look."
 )
+_REMEDIES = {
+    Concern.NO_SPACE: "Free space, enlarge the volume, or raise the quota.",
+    Concern.NO_INODES: "Remove files that are not needed, or use a file system with more inodes.",
+    Concern.UNREADABLE: "They count as they were last seen. Give this uid permission to read and enter them.",
+    Concern.HIDDEN: "The files there are not lost.",
+}
 _RESTORE = "1. Stop what deletes or resets the files. 2. Restore them from a backup. Only if what is there now is right: guard accept."
 
 
@@ -146,32 +148,10 @@ def no_probe(path: str, code: str) -> ConditionFailure:
     return ConditionFailure(Event.VOLUME_UNREACHABLE, found, "a look at it", _NO_PROBER)
 
 
-def full(path: str, space: Space) -> str:
-    """Returns the sentence of a full volume."""
-    if space.full == "inodes":
-        return (
-            f"{path} has no free inodes ({space.inodes} are used), though {space.available} bytes are free: no new file can be "
-            "created. Remove files that are not needed, or use a file system with more inodes."
-        )
-    return f"{path} is full: none of {space.size} bytes is free. Writes fail or cut files. Free space, or enlarge the volume."
-
-
-def unreadable(path: str, count: FileCount, look: Look) -> str:
-    """Returns the sentence of entries that this uid can't read."""
-    return (
-        f"{count.unreadable_entries} of {count.entry_count} entries cannot be read by {who_looked(look.identity)} "
-        f"({named(tuple(sorted(count.unreadable)))}, below {path}): they count as they were last seen, and a loss in them is "
-        "not noticed. Give this uid permission to read and enter them."
-    )
-
-
-def hidden(path: str, by: tuple[str, ...]) -> str:
-    """Returns the sentence of files that other mounts hide."""
-    verb = "is" if len(by) == 1 else "are"
-    return (
-        f"{named(by)} {verb} hidden by mounts below {path}: the files there are not lost, but nobody can see them. Unmount what "
-        "is mounted there."
-    )
+def concern(look: Look, found: Concern, count: FileCount | None = None) -> str:
+    """Returns the gate's clause of what a volume must be reported with, as a sentence, and what to do."""
+    (clause,) = concerns(Inspection(look, None, count, Judgement((), concerns=(found,))))
+    return f"{clause[0].upper()}{clause[1:]}. {_REMEDIES[found]}"
 
 
 def stopped(path: str, *, is_written: bool) -> str:

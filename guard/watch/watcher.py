@@ -11,8 +11,7 @@ from guard.event import Event
 from guard.fields import hold_facts
 from guard.outcome import Severity
 from guard.volume.hold import Hold
-from guard.volume.ledger import Ledger, LedgerIncident
-from guard.volume.loss import Verdict
+from guard.volume.ledger import Ledger
 from guard.volume.observation import (
     CountOptions,
     FileCount,
@@ -25,11 +24,11 @@ from guard.volume.observation import (
 )
 from guard.volume.sample import Presence, SampledFile
 from guard.volume.timestamp import Timestamp
-from guard.volume.verdict import hidden_by
+from guard.volume.verdict import Concern, hidden_by
 from guard.watch import messages
 from guard.watch.conditions import NO_ROOT, Condition, ConditionReport, evaluate_conditions, marker_id_of
 from guard.watch.config import WatchConfig
-from guard.watch.content import ContentTracker, Judged, Returned
+from guard.watch.content import ContentTracker
 from guard.watch.documents import DocumentTracker
 from guard.watch.episode import Trigger
 from guard.watch.incident import Incident
@@ -149,15 +148,13 @@ class Watcher:
             time: The time.
             looks_only: Nothing else is possible: probers are stuck in the kernel, or none can be started.
         """
-        dues, ledger = {Action.LOOK: self._look_at}, None
+        dues = {Action.LOOK: self._look_at}
         if self._is_ours and not looks_only:
             check = self.content.check_due(time.at, armed=self.tripwire.armed)
             dues[Action.LOOK] = min(self._look_at, check)
             dues[Action.ARM] = self.tripwire.due(self.content.gone_at)
             dues[Action.COUNT] = self.content.count_due()
-            ledger = self.ledger_to_write(time)
-            if ledger is not None:
-                dues[Action.WRITE] = self._ledger.due(ledger)
+            dues[Action.WRITE] = self._ledger.due()
         action = next((action for action, at in dues.items() if at <= time.at), None)
         if action is None:
             return NextRequest(*min(dues.items(), key=lambda due: due[1]))
@@ -166,7 +163,7 @@ class Watcher:
             return replace(request, files=self.content.files_to_check())
         if action is Action.COUNT:
             return replace(request, options=self.content.count_options())
-        return replace(request, ledger=ledger) if action is Action.WRITE else request
+        return replace(request, ledger=self.ledger_to_write(time)) if action is Action.WRITE else request
 
     def ledger_to_write(self, now: Timestamp) -> Ledger | None:
         """Returns the ledger as it must be written; None where it must stay as it is."""
@@ -248,8 +245,7 @@ class Watcher:
         self._log_blind(self.tripwire.on_look(now.at, result.tripwire))
         if result.tripwire.stirred:
             self.changed = now
-        if look.space is not None:
-            self._ledger.on_space(look.path, look.space)
+        self._ledger.on_space(look)
         self._on_files(now, result)
 
     def _on_files(self, now: Timestamp, result: LookResult) -> None:
@@ -257,42 +253,15 @@ class Watcher:
         by = hidden_by(look)
         if self.incident.is_news("hidden", by):
             reason = "files are hidden by mounts"
-            self._warn(messages.hidden(look.path, by), reason=reason, hidden_by=list(by))
+            self._warn(messages.concern(look, Concern.HIDDEN), reason=reason, hidden_by=list(by))
         unreadable = any(check.presence is Presence.UNREADABLE for check in checks.values())
         if self.incident.is_news("unreadable files", unreadable):
             self.content.schedule.want(now.at)  # a count tells which entries can't be read
         outcome = self.content.on_look(now, look, result.checked, stirred=result.tripwire.stirred)
-        if isinstance(outcome, Judged):
-            self._on_judged(now, outcome)
-        elif isinstance(outcome, Returned):
-            self._on_returned(now, outcome)
+        if outcome is not None:
+            self._ledger.on_change(now, outcome)
 
-    # Content.
-
-    def _on_judged(self, now: Timestamp, judged: Judged) -> None:
-        loss, path = judged.loss, self._path
-        fields = messages.loss_fields(loss) | {
-            "first_sign": judged.first_sign,
-            "settled": now.text,
-            "tripwire": judged.trigger.value,
-        }
-        if loss.verdict is Verdict.WIPED:
-            incident_id, reason = self.documents.incident_id, messages.lost(path, loss)
-            opened = LedgerIncident(incident_id, Event.VOLUME_WIPED.label, judged.first_sign, loss.before, reason)
-            self._ledger.open(now, opened, messages.wiped(path, loss), **fields)
-            self._ledger.write_now()
-        else:
-            self.incident.shrink(Event.VOLUME_SHRUNK, messages.shrunk(path, loss), **fields)
-
-    def _on_returned(self, now: Timestamp, returned: Returned) -> None:
-        kept, checked = returned.kept, returned.checked
-        back = messages.back(self._path, kept, checked)
-        if returned.wiped:
-            self.incident.recover(now, Condition.CONTENT, back, kept=kept, checked=checked)
-            self.documents.next_generation()
-            self._ledger.write_now()
-        else:
-            self.incident.shrink(Event.VOLUME_RECOVERED, f"{back}.", kept=kept, checked=checked)
+    # Counts.
 
     def on_count(self, now: Timestamp, count: FileCount) -> None:
         """Handles a full count."""
@@ -317,7 +286,7 @@ class Watcher:
         unreadable = count.unreadable_entries if count.entry_count else 0
         if self.incident.is_news("unreadable entries", unreadable):
             reason, names = f"{unreadable} of {count.entry_count} entries cannot be read", list(count.unreadable)
-            self._warn(messages.unreadable(self._path, count, look), reason=reason, unreadable=names)
+            self._warn(messages.concern(look, Concern.UNREADABLE, count), reason=reason, unreadable=names)
 
     # Signs.
 
@@ -356,7 +325,8 @@ class Watcher:
 
     def on_ledger_write(self, now: Timestamp, written: Ledger | None, fault: ProbeFault | None) -> None:
         """Handles what became of writing the ledger: written, overtaken by somebody (neither), or failed."""
-        self._ledger.on_write(now, written, fault)
+        assert self.look is not None
+        self._ledger.on_write(now, self.look, written, fault)
         if written is None and fault is None:
             self._look_at = now.at
 
