@@ -103,7 +103,7 @@ def evaluate_conditions(
     failures: dict[Condition, ConditionFailure] = {}
     seen = {Condition.REACHABLE}
     if Outcome.UNREACHABLE in findings:
-        failures[Condition.REACHABLE] = _failure(findings[Outcome.UNREACHABLE], Event.VOLUME_UNREACHABLE)
+        failures[Condition.REACHABLE] = failure_of(findings[Outcome.UNREACHABLE], Event.VOLUME_UNREACHABLE)
     if look.absent or look.mount is not None:
         seen.add(Condition.MOUNTED)
     for outcome in _UNMOUNTED:
@@ -125,14 +125,14 @@ def evaluate_conditions(
             failures[Condition.IDENTITY] = marker
             is_ours = before is not None or usable_ledger(look) is not None
         if Outcome.READ_ONLY in findings and is_ours:
-            failures[Condition.WRITABLE] = _failure(findings[Outcome.READ_ONLY], Event.VOLUME_READ_ONLY)
+            failures[Condition.WRITABLE] = failure_of(findings[Outcome.READ_ONLY], Event.VOLUME_READ_ONLY)
     return ConditionReport(failures, frozenset(seen), is_ours, is_other)
 
 
 def _unmounted(advice: Advice, before: Look | None) -> ConditionFailure:
     if before is not None:
-        return _failure(advice, Event.VOLUME_UNMOUNTED)
-    failure = _failure(advice, Event.VOLUME_REFUSED)
+        return failure_of(advice, Event.VOLUME_UNMOUNTED)
+    failure = failure_of(advice, Event.VOLUME_REFUSED)
     return replace(failure, found=f"{advice.outcome.label}: {failure.found}", remedy=f"{failure.remedy} {NEVER_SEEN}")
 
 
@@ -142,12 +142,12 @@ def _replacement(
     """Another volume where the known one was, or should be."""
     for outcome in _OTHER_KIND:
         if outcome in findings:
-            return _failure(findings[outcome], Event.VOLUME_REPLACED)
+            return failure_of(findings[outcome], Event.VOLUME_REPLACED)
     if look.fault is not None:
         return None  # what is there did not answer
     if before is None:
         mismatch = findings.get(Outcome.MARKER_MISMATCH)
-        return _failure(mismatch, Event.VOLUME_REPLACED) if mismatch else None
+        return failure_of(mismatch, Event.VOLUME_REPLACED) if mismatch else None
     same = _is_same_superblock(before, look)
     if same and not (is_other and marker_id_of(look) != marker_id_of(before)):
         return None
@@ -172,7 +172,7 @@ def _marker_failure(findings: dict[Outcome, Advice], before: Look | None, look: 
     """What is wrong with the marker on the known mount."""
     for outcome, event in _MARKER_EVENTS.items():
         if outcome in findings:
-            failure = _failure(findings[outcome], event)
+            failure = failure_of(findings[outcome], event)
             if before is None:
                 return failure
             remedy = MARKER_GONE if outcome is Outcome.MARKER_MISSING else MARKER_SWAPPED
@@ -223,5 +223,6 @@ def _named(look: Look) -> str:
     return f"{mount.fstype} on device {mount.device} ({truncate(mount.source) or 'no source'}), {carries}"
 
 
-def _failure(advice: Advice, event: Event) -> ConditionFailure:
+def failure_of(advice: Advice, event: Event) -> ConditionFailure:
+    """Returns the failure that the gate would refuse a start for, as this event."""
     return ConditionFailure(event, advice.found, advice.expected, advice.in_one_line)

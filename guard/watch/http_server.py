@@ -4,10 +4,9 @@ What a page shows is the caller's; the port may be taken, then it is tried again
 """
 
 import errno
-import os
 import select
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -39,14 +38,11 @@ class _Client:
 
 
 class HttpServer:
-    """A small HTTP listener: at the address of GUARD_LISTEN if there is one, in the loop's own poll object."""
+    """A small HTTP listener: at the address of GUARD_LISTEN if there is one, for a loop that polls."""
 
-    def __init__(
-        self, address: tuple[str, int] | None, pages: dict[str, Callable[[], Page]], poll: select.poll
-    ) -> None:
+    def __init__(self, address: tuple[str, int] | None, pages: dict[str, Callable[[], Page]]) -> None:
         self._address = address
         self._pages = pages
-        self._poll = poll
         self._listener: socket.socket | None = None
         self._clients: dict[int, _Client] = {}
         self._retry_at = float("-inf")
@@ -62,9 +58,15 @@ class HttpServer:
             self._listener = _listening(self._address)
         except OSError as error:
             self._retry_at = now + _RETRY
-            return os.strerror(error.errno) if error.errno else str(error)
-        self._poll.register(self._listener, select.POLLIN)
+            return (error.strerror or str(error)).partition(" (while attempting")[0]
         return ""
+
+    def interests(self) -> Iterator[tuple[int, int]]:
+        """Returns the descriptors to poll, each with its events."""
+        if self._listener is not None:
+            yield self._listener.fileno(), select.POLLIN
+        for descriptor, client in self._clients.items():
+            yield descriptor, select.POLLOUT if client.answer else select.POLLIN
 
     def due(self) -> float | None:
         """When something is to be done without anybody asking, on the monotonic clock."""
@@ -109,7 +111,6 @@ class HttpServer:
             connection, _ = self._listener.accept()
         except OSError as error:
             if error.errno in {errno.EMFILE, errno.ENFILE}:  # it would be ready forever: it is opened again later
-                self._poll.unregister(self._listener)
                 self._listener.close()
                 self._listener, self._retry_at = None, now + _RETRY
             return  # otherwise the client went away
@@ -117,7 +118,6 @@ class HttpServer:
         if len(self._clients) >= _CLIENTS:
             self._drop(min(self._clients.values(), key=lambda client: client.until))
         self._clients[connection.fileno()] = _Client(connection, now + _PATIENCE)
-        self._poll.register(connection, select.POLLIN)
 
     def _read(self, client: _Client) -> bool:
         """Whether the request is whole; the answer is made then."""
@@ -128,7 +128,6 @@ class HttpServer:
         if b"\r\n\r\n" not in client.request and b"\n\n" not in client.request and len(client.request) < _REQUEST:
             return False
         client.answer = self._answer(client.request)
-        self._poll.modify(client.connection, select.POLLOUT)
         return True
 
     def _answer(self, request: bytes) -> bytes:
@@ -155,10 +154,7 @@ class HttpServer:
         self._drop(client)
 
     def _drop(self, client: _Client) -> None:
-        descriptor = client.connection.fileno()
-        with suppress(KeyError):
-            self._poll.unregister(descriptor)
-        self._clients.pop(descriptor, None)
+        self._clients.pop(client.connection.fileno(), None)
         client.connection.close()
 
 

@@ -106,12 +106,12 @@ class LedgerWatch:
 
     # What became of the content.
 
-    def on_change(self, now: Timestamp, change: Judged | Returned) -> None:
+    def on_change(self, now: Timestamp, look: Look, change: Judged | Returned) -> None:
         """Handles a loss, or that what was lost is back."""
         if isinstance(change, Judged):
-            self._on_judged(now, change)
+            self._on_judged(now, look, change)
             return
-        message = messages.back(self._config.expected.path, change.kept, change.checked)
+        message = messages.back(look.path, change.kept, change.checked)
         fields = {"kept": change.kept, "checked": change.checked}
         if change.wiped:
             self._incident.recover(now, Condition.CONTENT, message, **fields)
@@ -120,16 +120,17 @@ class LedgerWatch:
         else:
             self._incident.shrink(Event.VOLUME_RECOVERED, f"{message}.", **fields)
 
-    def _on_judged(self, now: Timestamp, judged: Judged) -> None:
-        loss, path, first_sign = judged.loss, self._config.expected.path, judged.first_sign
+    def _on_judged(self, now: Timestamp, look: Look, judged: Judged) -> None:
+        loss, first_sign = judged.loss, judged.first_sign
         fields = {"first_sign": first_sign, "settled": now.text, "tripwire": judged.trigger.value}
         fields |= messages.loss_fields(loss)
         if loss.verdict is not Verdict.WIPED:
-            self._incident.shrink(Event.VOLUME_SHRUNK, messages.shrunk(path, loss), **fields)
+            message = f"{look.path}: {messages.concern(look, Concern.SHRUNK, loss=loss)}"
+            self._incident.shrink(Event.VOLUME_SHRUNK, message, **fields)
             return
-        incident_id, reason = self._documents.incident_id, messages.lost(path, loss)
-        opened = LedgerIncident(incident_id, Event.VOLUME_WIPED.label, first_sign, loss.before, reason)
-        self._open(now, opened, messages.wiped(path, loss), **fields)
+        incident_id, failure = self._documents.incident_id, messages.wiped(self._config.expected, look, loss)
+        opened = LedgerIncident(incident_id, Event.VOLUME_WIPED.label, first_sign, loss.before, failure.found)
+        self._open(now, opened, failure, **fields)
         self._write_now()
 
     def _open(self, now: Timestamp, incident: LedgerIncident, failure: ConditionFailure, **fields: Any) -> None:

@@ -8,7 +8,7 @@ import os
 import random
 import select
 import time
-from contextlib import suppress
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -58,33 +58,43 @@ class WatchLoop:
         self._stop_signal = stop_signal
         self._queue = LineQueue(2)
         self._log = Log(config.log_format, config.log_level, self._queue.put)
-        self._poll = select.poll()
         jitter = random.uniform(1.0, 1.1)  # noqa: S311 - to spread work, not to keep a secret
         self._watcher = Watcher(_now(), config, os.urandom(8).hex(), random.getrandbits(32), jitter)
         self._pages = StatusPages(self._watcher, config)
-        self._server = HttpServer(config.listen, self._pages.table(), self._poll)
-        self._mounts = _MountWatch(self._poll)
+        self._server = HttpServer(config.listen, self._pages.table())
+        self._mounts = _MountWatch()
         self._not_before = 0.0
         self._crashed_at = float("-inf")
-        self._replies: int | None = None
 
     def run(self) -> None:
         """Watches until a signal asks for the end; then writes the ledger and logs the end."""
-        self._poll.register(self._stop_signal.descriptor, select.POLLIN)
-        self._poll.register(self._wake, select.POLLIN)
         while self._stop_signal.status is None:
             now = _now()
             self._receive(now)
             self._on_mounts(now)
             self._send(now)
-            self._follow_client()
             self._serve(now.at)
             self._write_lines()
-            for descriptor, _ in self._poll.poll(self._timeout(_now())):
+            poll = select.poll()
+            for descriptor, events in self._interests():
+                poll.register(descriptor, events)
+            for descriptor, _ in poll.poll(self._timeout(_now())):
                 self._on_ready(descriptor)
         self._stop()
 
     # The loop's parts.
+
+    def _interests(self) -> Iterator[tuple[int, int]]:
+        """What is waited for, collected each time: a client's connection may get the number of a prober's that is gone."""
+        yield self._stop_signal.descriptor, select.POLLIN
+        yield self._wake, select.POLLIN
+        if self._mounts.due is None:
+            yield self._mounts.descriptor, select.POLLPRI | select.POLLERR
+        if self._client.replies is not None:
+            yield self._client.replies, select.POLLIN
+        if self._queue.waiting:
+            yield self._queue.descriptor, select.POLLOUT
+        yield from self._server.interests()
 
     def _on_ready(self, descriptor: int) -> None:
         now = _now()
@@ -106,33 +116,17 @@ class WatchLoop:
         # poll counts whole milliseconds, and must not wake too early.
         return milliseconds(max(0.0, soonest - now.at) + 0.001)
 
-    def _follow_client(self) -> None:
-        # At once: a client's connection may get the number next.
-        before, self._replies = self._replies, self._client.replies
-        if before == self._replies:
-            return
-        if before is not None:
-            with suppress(KeyError):
-                self._poll.unregister(before)
-        if self._replies is not None:
-            self._poll.register(self._replies, select.POLLIN)
-
     def _serve(self, now: float) -> None:
         self._server.expire(now)
         refused = self._server.listen(now)
         if refused is not None:
             host, port = self._config.listen or ("", 0)
-            self._watcher.on_listening(f"{host}:{port}", refused)
+            self._pages.on_listening(f"{host}:{port}", refused)
 
     def _write_lines(self) -> None:
         for record in self._watcher.incident.drain():
             self._pages.on_record(record)
             self._log.say(record)
-        if self._queue.waiting:
-            self._poll.register(self._queue.descriptor, select.POLLOUT)
-        else:
-            with suppress(KeyError):
-                self._poll.unregister(self._queue.descriptor)
 
     # Requests.
 
@@ -224,7 +218,6 @@ class WatchLoop:
             if self._client.is_busy:
                 # A count can take minutes, a write may hang: it is given up, and what the mount is now is reported at once.
                 self._client.cancel()
-                self._follow_client()
                 self._watcher.on_probe_lost(now)
 
     def _real_path(self) -> str:
@@ -269,19 +262,16 @@ class _MountWatch:
         due: When it is to be read again, on the monotonic clock; None while nothing changed.
     """
 
-    def __init__(self, poll: select.poll) -> None:
+    def __init__(self) -> None:
         self.descriptor = os.open(mounts.MOUNTINFO, os.O_RDONLY)
         self.due: float | None = None
-        self._poll = poll
         self._path = ""
         self._around: tuple[Mount, ...] = ()  # when it was last read
         self._below: frozenset[str] = frozenset()
         self._pause_until = 0.0
-        poll.register(self.descriptor, select.POLLPRI | select.POLLERR)
 
     def on_change(self, now: float) -> None:
         """Handles that the table changed: it is read at once, or when the last reading is paid for."""
-        self._poll.unregister(self.descriptor)
         self.due = max(now, self._pause_until)
 
     def read(self, now: float, path: str) -> tuple[bool, bool]:
@@ -289,7 +279,6 @@ class _MountWatch:
         if self.due is None or now < self.due:
             return False, False
         self.due = None
-        self._poll.register(self.descriptor, select.POLLPRI | select.POLLERR)
         began = time.process_time()
         (around, below), (self._around, self._below) = (self._around, self._below), _mounts_of(path)
         self._pause_until = now + (time.process_time() - began) / _MOUNTS_SHARE

@@ -5,7 +5,7 @@ In a template, {path} is the guarded path.
 
 from typing import Any
 
-from guard.advice.case import entries_lost, holder
+from guard.advice.case import holder
 from guard.advice.table import advise
 from guard.event import Event
 from guard.fields import facts, loss_facts
@@ -13,12 +13,13 @@ from guard.messages import concerns, nested_mounts
 from guard.outcome import Outcome
 from guard.pod import PodInfo
 from guard.report.text import truncate
+from guard.volume.cause import Cause
 from guard.volume.hold import Hold
 from guard.volume.ledger import Ledger, LedgerIncident, Reference
 from guard.volume.loss import Loss
 from guard.volume.observation import FOLDERS, FileCount, InvalidDocument, Look, ProbeFault
-from guard.volume.verdict import Concern, Expectation, Inspection, Judgement, judge
-from guard.watch.conditions import ConditionFailure
+from guard.volume.verdict import Concern, Expectation, Finding, Inspection, Judgement, judge
+from guard.watch.conditions import ConditionFailure, failure_of
 
 RIGHT_AGAIN = "{path} is right again"
 ACCEPTED = "The content of {path} was accepted"
@@ -34,6 +35,7 @@ _NO_PROBER = (
     "uses them, or raise the limit. The watcher tries again at every look."
 )
 _REMEDIES = {
+    Concern.SHRUNK: "If this was intended, nothing needs to be done: the reference follows.",
     Concern.NO_SPACE: "Free space, enlarge the volume, or raise the quota.",
     Concern.NO_INODES: "Remove files that are not needed, or use a file system with more inodes.",
     Concern.UNREADABLE: "They count as they were last seen. Give this uid permission to read and enter them.",
@@ -65,25 +67,11 @@ def started(
     return ", ".join(parts) + ".", fields
 
 
-def lost(path: str, loss: Loss) -> str:
-    """Returns what is lost, as a sentence part."""
-    if loss.min_files:
-        return f"{path} holds {loss.after} files, fewer than GUARD_MIN_FILES={loss.min_files}"
-    after = f", {loss.after} are there now" if loss.after is not None else ""
-    text = f"{path} lost {loss.known_lost} of the {loss.known} known files that were checked"
-    entries = entries_lost(loss)
-    return f"{text} (it had {loss.before} files{after})" + (f": {entries}" if entries else "")
-
-
-def wiped(path: str, loss: Loss) -> ConditionFailure:
-    """Returns the failure of a wipe."""
-    found = lost(path, loss)
-    if loss.replaced:
-        found += "; other files took their place, which does not end the incident"
-    if loss.min_files:
-        remedy = "Restore the files from a backup. Only if so few files are right: lower GUARD_MIN_FILES."
-        return ConditionFailure(Event.VOLUME_WIPED, found, f"at least {loss.min_files} files", remedy)
-    return ConditionFailure(Event.VOLUME_WIPED, found, "the files that were known", _RESTORE)
+def wiped(expected: Expectation, look: Look, loss: Loss) -> ConditionFailure:
+    """Returns the failure of a wipe, in the words of the gate that will refuse the next start."""
+    cause = Cause.TOO_FEW_FILES if loss.min_files else Cause.FILES_LOST
+    advice = advise(expected, look, Finding(Outcome.DATA_LOST, cause, loss=loss), PodInfo())
+    return failure_of(advice, Event.VOLUME_WIPED)
 
 
 def incident_open(path: str, incident: LedgerIncident) -> ConditionFailure:
@@ -95,11 +83,6 @@ def incident_open(path: str, incident: LedgerIncident) -> ConditionFailure:
 def loss_fields(loss: Loss) -> dict[str, Any]:
     """Returns what is lost, as fields."""
     return {**loss_facts(loss), "after": loss.after, "checked": loss.checked, "kept": loss.kept}
-
-
-def shrunk(path: str, loss: Loss) -> str:
-    """Returns the sentence of a shrink."""
-    return f"{lost(path, loss)}. If this was intended, nothing needs to be done: the reference follows."
 
 
 def back(path: str, kept: int, checked: int) -> str:
@@ -148,22 +131,7 @@ def no_probe(path: str, code: str) -> ConditionFailure:
     return ConditionFailure(Event.VOLUME_UNREACHABLE, found, "a look at it", _NO_PROBER)
 
 
-def concern(look: Look, found: Concern, count: FileCount | None = None) -> str:
+def concern(look: Look, found: Concern, count: FileCount | None = None, loss: Loss | None = None) -> str:
     """Returns the gate's clause of what a volume must be reported with, as a sentence, and what to do."""
-    (clause,) = concerns(Inspection(look, None, count, Judgement((), concerns=(found,))))
+    (clause,) = concerns(Inspection(look, None, count, Judgement((), loss, (found,))))
     return f"{clause[0].upper()}{clause[1:]}. {_REMEDIES[found]}"
-
-
-def stopped(path: str, *, is_written: bool) -> str:
-    """Returns the sentence of the watch's end."""
-    return f"Stopped watching {path}; {'the ledger is written' if is_written else 'the ledger stays as it was'}."
-
-
-def listening(address: str, refused: str) -> str:
-    """Returns the sentence of a port that was opened, or why it can't be."""
-    if not refused:
-        return f"Listening on {address} for /livez, /readyz and /metrics."
-    return (
-        f"Nobody can ask for /livez or /metrics: {address} can't be opened: {refused}. The watch continues, and the port is "
-        "tried again. GUARD_LISTEN sets another one."
-    )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 import guard
 from guard.event import Event, EventRecord
+from guard.outcome import Severity
 from guard.report.metrics import CONTENT_TYPE, Metric, render
 from guard.volume.kinds import Kind
 from guard.volume.timestamp import Timestamp
@@ -58,6 +59,20 @@ class StatusPages:
         self.on_completed(now.at)
         self._looked = now.wall.timestamp()
 
+    def on_listening(self, address: str, refused: str) -> None:
+        """Handles that a port was opened, or why it can't be."""
+        if not self._watcher.incident.is_news("listening", refused or "open"):
+            return
+        message, severity = f"Listening on {address} for /livez, /readyz and /metrics.", Severity.INFO
+        if refused:
+            severity = Severity.WARNING
+            message = (
+                f"Nobody can ask for /livez or /metrics: {address} can't be opened: {refused}. The watch continues, and the "
+                "port is tried again. GUARD_LISTEN sets another one."
+            )
+        emit = self._watcher.incident.emit
+        emit(Event.WATCH_LISTENING, message, severity=severity, address=address, reason=refused or None)
+
     def on_record(self, record: EventRecord) -> None:
         """Counts what was reported as loud as its event: what happens to a held volume was announced."""
         if record.severity >= record.event.severity:
@@ -102,7 +117,7 @@ class StatusPages:
             yield _gauge("size_bytes", "Bytes of the file system.", look.space.size)
             yield _gauge("inodes_free", "Inodes that may still be used.", look.space.free_inodes)
             yield _gauge("inodes", "Inodes of the file system; 0 where it does not count them.", look.space.inodes)
-        yield _gauge("held", "Whether work on the volume is announced.", watcher.hold is not None)
+        yield _gauge("held", "Whether work on the volume is announced.", watcher.documents.hold is not None)
         yield _gauge("last_look_timestamp_seconds", "When the last look was completed.", self._looked)
         changed = watcher.changed.wall.timestamp()
         help_text = "When a file was last created, moved or removed, or the watcher started."

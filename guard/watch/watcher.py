@@ -10,18 +10,8 @@ from typing import Any
 from guard.event import Event
 from guard.fields import hold_facts
 from guard.outcome import Severity
-from guard.volume.hold import Hold
 from guard.volume.ledger import Ledger
-from guard.volume.observation import (
-    CountOptions,
-    FileCount,
-    InvalidDocument,
-    Look,
-    LookResult,
-    ProbeFault,
-    TripwireState,
-    is_same_mount,
-)
+from guard.volume.observation import CountOptions, FileCount, Look, LookResult, ProbeFault, TripwireState, is_same_mount
 from guard.volume.sample import Presence, SampledFile
 from guard.volume.timestamp import Timestamp
 from guard.volume.verdict import Concern, hidden_by
@@ -107,15 +97,10 @@ class Watcher:
 
     # What is known.
 
-    @property
-    def hold(self) -> Hold | InvalidDocument | None:
-        """Announced work on the volume; None where there is none."""
-        return self.documents.hold
-
     def status(self, condition: Condition) -> str:
         """Returns `true`, `false`, or `unknown` where the last look could not tell (for the content: while it is held)."""
         report, is_content = self._report, condition is Condition.CONTENT
-        if is_content and self.hold is not None:
+        if is_content and self.documents.hold is not None:
             return "unknown"
         if self.incident.is_failed(condition):
             return "false"
@@ -259,7 +244,7 @@ class Watcher:
             self.content.schedule.want(now.at)  # a count tells which entries can't be read
         outcome = self.content.on_look(now, look, result.checked, stirred=result.tripwire.stirred)
         if outcome is not None:
-            self._ledger.on_change(now, outcome)
+            self._ledger.on_change(now, look, outcome)
 
     # Counts.
 
@@ -341,15 +326,8 @@ class Watcher:
     def stop(self, *, is_written: bool) -> None:
         """Logs the end of the watch, and whether the last ledger is written."""
         self._start()
-        self.incident.emit(Event.WATCH_STOPPED, messages.stopped(self._path, is_written=is_written), last=True)
-
-    def on_listening(self, address: str, refused: str) -> None:
-        """Handles that a port was opened, or why it can't be."""
-        if self.incident.is_news("listening", refused or "open"):
-            message, severity = messages.listening(address, refused), Severity.WARNING if refused else Severity.INFO
-            self.incident.emit(
-                Event.WATCH_LISTENING, message, severity=severity, address=address, reason=refused or None
-            )
+        ledger = "the ledger is written" if is_written else "the ledger stays as it was"
+        self.incident.emit(Event.WATCH_STOPPED, f"Stopped watching {self._path}; {ledger}.", last=True)
 
     def _log_blind(self, why: str, traceback: str = "") -> None:
         if why:
