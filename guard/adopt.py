@@ -4,7 +4,6 @@ import errno
 import os
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +12,6 @@ from guard.event import Event, EventRecord
 from guard.fields import facts
 from guard.messages import CommandResult, EventSink, Messages
 from guard.outcome import Outcome, Severity
-from guard.probe.client import NoProgress
 from guard.probe.inspector import Inspector
 from guard.probe.requests import PinRequest
 from guard.probe.writes import Accept, Adopt, Conflict, MountRef, Release, WriteHold, WriteLedger, Written, name_of
@@ -66,8 +64,7 @@ class MarkerCommands:
 
     def _attempt(self, command: Callable[[], CommandResult | None]) -> CommandResult:
         for _ in range(_ATTEMPTS):
-            with suppress(NoProgress):
-                self.inspector.ask(PinRequest(self.inspector.expected.path))
+            self.inspector.ask(PinRequest(self.inspector.expected.path))
             result = command()
             if result is not None:
                 return result
@@ -200,10 +197,7 @@ class MarkerCommands:
 
     def _write(self, request: Adopt | Accept | WriteLedger | WriteHold) -> Written | ProbeFault | None:
         """Has it written; None where another command was faster."""
-        try:
-            answer: Written | Conflict | ProbeFault = self.inspector.ask(request)
-        except NoProgress:
-            return ProbeFault(0, "being written")
+        answer: Written | Conflict | ProbeFault = self.inspector.ask(request)
         return None if isinstance(answer, Conflict) else answer
 
     def _ledger(self, marker_id: str, count: FileCount, last: Ledger | None) -> Ledger:

@@ -4,12 +4,11 @@ import time
 from dataclasses import dataclass, replace
 
 from guard import clock
-from guard.messages import UNWATCHED, CommandResult, EventSink, Messages, ledger_not_renewed
+from guard.messages import CommandResult, EventSink, Messages, ledger_not_renewed
 from guard.outcome import Outcome
-from guard.probe.client import NoProgress
 from guard.probe.inspector import Inspector
 from guard.probe.writes import MountRef, WriteLedger
-from guard.volume.ledger import Ledger
+from guard.volume.ledger import UNWATCHED, Ledger
 from guard.volume.loss import states_of
 from guard.volume.marker import Marker
 from guard.volume.observation import ProbeFault
@@ -101,7 +100,7 @@ class Gate:
     def _renew(self, inspection: Inspection, now: Timestamp) -> tuple[str, ...]:
         """Writes the ledger where no watcher does and the count was exact; returns why that failed, as a clause."""
         look, count, last = inspection.look, inspection.count, usable_ledger(inspection.look)
-        if count is None or not count.exact or not self.inspector.expected.writable or look.read_only:
+        if count is None or not count.is_whole or not self.inspector.expected.writable or look.read_only:
             return ()
         if not isinstance(look.marker, Marker) or (look.ledger is not None and last is None):
             return ()
@@ -120,8 +119,5 @@ class Gate:
             node=self.messages.pod.node,
         )
         mount = MountRef(look.path, count.mount_id, count.root_inode)
-        try:
-            written = self.inspector.ask(WriteLedger(mount, ledger, generation))
-        except NoProgress:
-            written = ProbeFault(0, "writing its ledger")
+        written = self.inspector.ask(WriteLedger(mount, ledger, generation))
         return ledger_not_renewed(written) if isinstance(written, ProbeFault) else ()

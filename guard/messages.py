@@ -14,14 +14,12 @@ from guard.outcome import Outcome, Severity
 from guard.pod import PodInfo
 from guard.report.text import truncate
 from guard.volume.hold import Hold
-from guard.volume.ledger import Ledger
+from guard.volume.ledger import UNWATCHED, Ledger
 from guard.volume.marker import Marker
 from guard.volume.observation import FileCount, InvalidDocument, Look, ProbeFault
 from guard.volume.timestamp import lasted, seconds_of
 from guard.volume.verdict import Concern, Expectation, Inspection, hidden_by, ledger_warning, usable_ledger
 
-#: Seconds after which a ledger shows that no watcher runs: one writes it at least every 15 minutes.
-UNWATCHED = 16 * 60
 #: Bytes of a termination message that the kubelet keeps, and the longest line of one, in characters.
 _TERMINATION_LIMIT = 4096
 _LINE_LIMIT = 700

@@ -6,19 +6,17 @@ Prober only.
 import errno
 import os
 import stat
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import chain, groupby
 from operator import itemgetter
 
-from guard.probe import progress
+from guard.probe import mounts, progress
 from guard.probe.files import ABSENT, DENIED, Folders
-from guard.probe.walk import Folder, Walk, nested_mounts
+from guard.probe.walk import Folder, Walk
 from guard.volume import sample
 from guard.volume.elsewhere import Elsewhere
 from guard.volume.ignore import Ignore
-from guard.volume.observation import CountOptions, FileCount, ProbeFault
+from guard.volume.observation import CountOptions, FileCount
 from guard.volume.paths import as_bytes, as_text, join
 from guard.volume.sample import Part, SampledFile
 from guard.volume.sampler import Row, Sampler
@@ -42,15 +40,18 @@ def count(root: int, options: CountOptions, on_progress: Callable[[int], None]) 
         root: The directory; it stays open.
         options: What to count, and what to look for.
         on_progress: Is called with the number of names seen, as often as calls on the volume take long.
+
+    Raises:
+        OSError: A folder can't be read for another reason than permission; the step names it.
     """
     for _ in range(_ATTEMPTS):
         walk = _Count(root, options)
         with progress.reporting(lambda walk=walk: on_progress(walk.files + walk.folders)):  # type: ignore[misc]
             found = walk.count()
-        if found.fault or walk.nested == nested_mounts(root):
+        if walk.nested == mounts.nested(root):
             return found
-    changing = ProbeFault(errno.EAGAIN, "counting beside mounts that come and go all the time")
-    return replace(found, files=0, entries={}, sample=(), fault=changing)
+    progress.step("counting beside mounts that come and go all the time")
+    raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
 
 class _Count(Walk):
@@ -62,19 +63,18 @@ class _Count(Walk):
         self.elsewhere = Elsewhere(options.lost, options.copied_after, options.copied_before, options.known)
 
     def count(self) -> FileCount:
-        """Walks, and returns what was found; a folder that can't be read for another reason than permission is a fault."""
-        began = time.monotonic()
-        root_inode = 0
-        exact, fault = True, None
+        """Walks, and returns what was found."""
+        exact = True
         sampled: tuple[SampledFile, ...] = ()
         try:
             root_inode = os.fstat(self.root).st_ino
             self.run()
-            sampled = self._sample()
+            sampled = self._sample() if self.options.sampled else ()
         except _Enough:
             exact = False
-        except OSError as error:
-            fault = ProbeFault(error.errno or 0, f"counting {as_text(self.at)}" if self.at else "counting its files")
+        except OSError:
+            progress.step(f"counting {as_text(self.at)}" if self.at else "counting its files")
+            raise
         folders = {as_bytes(file.path).rpartition(b"/")[0] for file in sampled}
         entries = self.sampler.files_in({self.sampler.entry_of(folder, self.depth) for folder in folders})
         entries |= self.wanted if exact else {}
@@ -91,16 +91,15 @@ class _Count(Walk):
             unreadable_folders=self.unreadable_folders,
             unreadable_entries=self.unreadable_entries,
             in_lost_and_found=self.in_lost_and_found,
-            fault=fault,
             mount_id=self.mount_id,
             root_inode=root_inode,
-            seconds=time.monotonic() - began,
         )
 
     def on_files(self, folder: Folder, names: Sequence[bytes], listed: Sequence[os.DirEntry[bytes]]) -> None:
         """Samples the files of a folder, and looks for lost ones among them."""
         if folder.path is not None:
-            self.sampler.add(folder.path, names)
+            if self.options.sampled:
+                self.sampler.add(folder.path, names)
             if self.options.lost:
                 self._find_lost(folder.descriptor, folder.path, names, listed)
         if self.options.enough is not None and self.files > self.options.enough:

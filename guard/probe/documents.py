@@ -10,11 +10,10 @@ from contextlib import contextmanager, suppress
 
 from guard.probe import mounts, progress
 from guard.probe.progress import call
+from guard.volume import hold, ledger, marker
 from guard.volume.observation import GUARD_FOLDER
 
-MARKER = "marker.json"
-LEDGER = "ledger.json"
-HOLD = "hold.json"
+MARKER, LEDGER, HOLD = marker.FORMAT.name, ledger.FORMAT.name, hold.FORMAT.name
 
 #: Group-writable: adoption often runs as root, the watcher as the application's uid, and both share the fsGroup.
 _FOLDER_MODE = 0o775

@@ -9,7 +9,7 @@ from typing import Self
 
 from guard.probe import mounts, progress
 from guard.volume.loss import LossRule, is_kept
-from guard.volume.observation import FilesChecked, ProbeFault
+from guard.volume.observation import FilesChecked
 from guard.volume.paths import as_bytes, is_below, join, lineage
 from guard.volume.sample import FileCheck, Presence, SampledFile
 
@@ -18,6 +18,8 @@ ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG
 #: It may be there, and this uid may not see it.
 DENIED = frozenset({errno.EACCES, errno.EPERM, errno.ENOKEY})
 
+#: One for all: a lost tree has hundreds of them, and each would travel to the parent by itself.
+_ABSENT = FileCheck(Presence.ABSENT)
 #: Folders that stay open: files of one folder are asked for one after another, or share what lies above it.
 _OPEN_FOLDERS = 64
 
@@ -74,30 +76,29 @@ def check_files(
         nested: Where other mounts lie below the root: what they hide is not asked for.
         rule: How much of its size a file can lose and still be kept.
         enough: Stop after so many files where all of them are kept; None checks all.
+
+    Raises:
+        OSError: A call failed other than for what a file can be; the step names its folder.
     """
     checks: dict[str, FileCheck] = {}
     kept = 0
-    fault = None
     with Folders(root) as folders:
         for file in files:
             try:
-                check = _check(folders, file.path, nested)
-            except OSError as error:
+                check = checks[file.path] = _check(folders, file.path, nested)
+            except OSError:
                 folder = file.path.rpartition("/")[0]
-                fault = ProbeFault(
-                    error.errno or 0, f"checking the files of {folder}" if folder else "checking its files"
-                )
-                break
-            checks[file.path] = check
+                progress.step(f"checking the files of {folder}" if folder else "checking its files")
+                raise
             kept += is_kept(rule, file, check)
             if kept == len(checks) == enough:
                 break
-    return FilesChecked(checks, fault, mounts.mount_id(root), os.fstat(root).st_ino)
+    return FilesChecked(checks, mount_id=mounts.mount_id(root), root_inode=os.fstat(root).st_ino)
 
 
 def _check(folders: Folders, path: str, nested: Collection[str]) -> FileCheck:
     if not is_below(path):
-        return FileCheck(Presence.ABSENT)
+        return _ABSENT
     if nested and any(one in nested for one in lineage(path)):
         return FileCheck(Presence.HIDDEN)
     try:
@@ -105,12 +106,12 @@ def _check(folders: Folders, path: str, nested: Collection[str]) -> FileCheck:
         found = os.stat(name, dir_fd=folders.open(folder), follow_symlinks=False)
     except OSError as error:
         if error.errno in ABSENT:
-            return FileCheck(Presence.ABSENT)
+            return _ABSENT
         if error.errno in DENIED:
             return FileCheck(Presence.UNREADABLE)
         raise
     finally:
         progress.tick()
     if stat.S_ISDIR(found.st_mode):
-        return FileCheck(Presence.ABSENT)
+        return _ABSENT
     return FileCheck(Presence.PRESENT, found.st_size)

@@ -6,18 +6,18 @@ The path is never opened here. A healthy volume costs a look and 64 files of its
 import errno
 import os
 import select
+import time
 from dataclasses import replace
 from typing import Any
 
 from guard.probe import mounts
 from guard.probe.client import NoProgress, ProbeClient, ask
-from guard.probe.look import identity
-from guard.probe.process import Request
+from guard.probe.process import TimedRequest
 from guard.probe.requests import CheckRequest, CountRequest, LookRequest
 from guard.stop_signal import StopSignal, milliseconds
-from guard.volume.ledger import Ledger
-from guard.volume.loss import State, Verdict, states_of
-from guard.volume.observation import CountOptions, FileCount, FilesChecked, Look, LookResult, ProbeFault, is_same_mount
+from guard.volume.ledger import UNWATCHED, Ledger
+from guard.volume.loss import State, states_of
+from guard.volume.observation import CountOptions, FileCount, FilesChecked, Look, ProbeFault, is_same_mount
 from guard.volume.reference import search_options
 from guard.volume.timestamp import seconds_of
 from guard.volume.verdict import Expectation, Inspection, is_content_relevant, judge, judge_content, usable_ledger
@@ -52,15 +52,17 @@ class Inspector:
             Stopped: A signal asked for the end.
             ProberFailed: A bug, or the prober was killed.
         """
+        expected = self.expected
+        request = LookRequest(expected.path, expected.volume if expected.writable else None)
         for _ in range(_ATTEMPTS):
-            look = self._look()
-            if not is_content_relevant(self.expected, look):
-                return Inspection(look, None, None, judge(self.expected, look))
+            look: Look = self.ask(request).look
+            if not is_content_relevant(expected, look):
+                return Inspection(look, None, None, judge(expected, look))
             checked, count = self._inspect_content(look, usable_ledger(look))
             if all(part is None or part.fault or is_same_mount(look, part) for part in (checked, count)):
-                return Inspection(look, checked, count, judge(self.expected, look, checked, count))
+                return Inspection(look, checked, count, judge(expected, look, checked, count))
         look = replace(look, fault=ProbeFault(errno.EAGAIN, "checking a mount that changes all the time"))
-        return Inspection(look, None, None, judge(self.expected, look))
+        return Inspection(look, None, None, judge(expected, look))
 
     def count_all(self) -> FileCount:
         """Counts everything, whatever the verdict: for a command that writes a new reference.
@@ -71,15 +73,17 @@ class Inspector:
         """
         return self._count(CountOptions(self.expected.ignore))
 
-    def ask(self, request: Request) -> Any:
-        """Has the prober do something; its deadline is time without progress.
+    def ask(self, request: TimedRequest) -> Any:
+        """Has the prober do something; what it is worth where the deadline, time without progress, passes: `on_timeout`.
 
         Raises:
-            NoProgress: The deadline passed.
             Stopped: A signal asked for the end.
             ProberFailed: A bug, or the prober was killed.
         """
-        return ask(self._client, request, self._stop_signal)
+        try:
+            return ask(self._client, request, self._stop_signal)
+        except NoProgress as hung:
+            return request.on_timeout(hung.partial)
 
     def pause(self, seconds: float) -> None:
         """Waits until the mount table changes, at most so many seconds.
@@ -101,15 +105,6 @@ class Inspector:
             os.close(self._mount_table)
         self._client.close()
 
-    def _look(self) -> Look:
-        expected = self.expected
-        try:
-            result: LookResult = self.ask(LookRequest(expected.path, expected.volume if expected.writable else None))
-        except NoProgress as hung:
-            seen = hung.partial if isinstance(hung.partial, Look) else Look(expected.path, identity=identity())
-            return replace(seen, fault=ProbeFault(0, "being checked"))
-        return result.look
-
     def _inspect_content(self, look: Look, ledger: Ledger | None) -> tuple[FilesChecked | None, FileCount | None]:
         checked = self._check(ledger) if ledger else None
         if checked and checked.fault:
@@ -118,14 +113,9 @@ class Inspector:
         return checked, self._count(options) if options else None
 
     def _check(self, ledger: Ledger) -> FilesChecked:
-        sample = sorted(ledger.reference.sample, key=lambda _: os.urandom(4))
-        request = CheckRequest(
-            self.expected.path, tuple(sample), self.expected.loss, None if ledger.incident else _ENOUGH
-        )
-        try:
-            checked: FilesChecked = self.ask(request)
-        except NoProgress:
-            return FilesChecked(fault=ProbeFault(0, "its files being checked"))
+        sample = tuple(sorted(ledger.reference.sample, key=lambda _: os.urandom(4)))
+        enough = None if ledger.incident else _ENOUGH
+        checked: FilesChecked = self.ask(CheckRequest(self.expected.path, sample, self.expected.loss, enough))
         return checked
 
     def _count_options(self, look: Look, ledger: Ledger | None, checked: FilesChecked | None) -> CountOptions | None:
@@ -136,20 +126,16 @@ class Inspector:
         reference, entries = ledger.reference, frozenset(ledger.reference.entries)
         loss = judge_content(self.expected, look, checked, None)
         assert loss is not None
-        if loss.verdict is not Verdict.KEPT or ledger.incident or not loss.kept:
-            # It may be a loss: how many files there are, and whether they only moved, a count tells.
+        if loss.may_be_one or ledger.incident:
             states = states_of(rule, reference.sample, checked.checks)
             lost = [path for path, state in states.items() if state is State.LOST]
             first_sign = seconds_of(ledger.incident.since if ledger.incident else ledger.written)
             return search_options(ignore, reference, lost, first_sign)
         if reference.files < _COUNTED:
-            return CountOptions(ignore, entries)
+            # Sizes are read, one call each, only for a reference that no watcher renews.
+            return CountOptions(ignore, entries, sampled=time.time() - seconds_of(ledger.written) >= UNWATCHED)
         return CountOptions(ignore, enough=rule.min_files) if rule.min_files else None
 
     def _count(self, options: CountOptions) -> FileCount:
-        try:
-            count: FileCount = self.ask(CountRequest(self.expected.path, options))
-        except NoProgress as hung:
-            seen = f" after {hung.partial} names" if isinstance(hung.partial, int) and hung.partial else ""
-            return FileCount(0, fault=ProbeFault(0, f"being counted{seen}"))
+        count: FileCount = self.ask(CountRequest(self.expected.path, options))
         return count

@@ -5,12 +5,13 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from guard.probe import documents, mounts, progress
 from guard.volume import hold, kinds, ledger, marker
 from guard.volume.hold import Hold
-from guard.volume.json_document import DocumentError, FutureSchemaError
+from guard.volume.json_document import DocumentError, Format, FutureSchemaError
 from guard.volume.ledger import Ledger
 from guard.volume.marker import Marker
 from guard.volume.mountinfo import Mount
@@ -185,31 +186,16 @@ def read_documents(root: int) -> dict[str, Marker | Hold | Ledger | InvalidDocum
         if mounts.mount_id(folder) != mounts.mount_id(root):
             return {**none, "marker": InvalidDocument(f"another file system is mounted over {GUARD_FOLDER}", "")}
         return {
-            "marker": read_marker(folder),
+            "marker": read_document(folder, marker.FORMAT),
             # Before the ledger: a release writes that first, and what it accepted must not be judged by what it replaced.
-            "hold": read_hold(folder),
-            "ledger": read_ledger(folder),
+            "hold": read_document(folder, hold.FORMAT),
+            "ledger": read_document(folder, ledger.FORMAT),
         }
 
 
-def read_marker(folder: int) -> Marker | InvalidDocument | None:
-    """Reads the marker in an open `.volume-guard/`; OSError as `read_documents`."""
-    return _read(folder, documents.MARKER, marker.LIMIT, marker.parse)
-
-
-def read_hold(folder: int) -> Hold | InvalidDocument | None:
-    """Reads the hold in an open `.volume-guard/`; OSError as `read_documents`."""
-    return _read(folder, documents.HOLD, hold.LIMIT, hold.parse)
-
-
-def read_ledger(folder: int) -> Ledger | InvalidDocument | None:
-    """Reads the ledger in an open `.volume-guard/`; OSError as `read_documents`."""
-    return _read(folder, documents.LEDGER, ledger.LIMIT, ledger.parse)
-
-
-def _read(
-    folder: int, name: str, limit: int, parse: Callable[[bytes], _Document]
-) -> _Document | InvalidDocument | None:
+def read_document(folder: int, kind: Format[_Document]) -> _Document | InvalidDocument | None:
+    """Reads a document in an open `.volume-guard/`; OSError as `read_documents`."""
+    name = kind.name
     progress.step(f"stat of {GUARD_FOLDER}/{name}")
     try:
         found = progress.call(os.stat, name, dir_fd=folder, follow_symlinks=False)
@@ -226,15 +212,21 @@ def _read(
             if mounts.mount_id(descriptor) != mounts.mount_id(folder):
                 return InvalidDocument("another file system is mounted over it", "")
             progress.step(f"reading {GUARD_FOLDER}/{name}")
-            text = _read_at_most(descriptor, limit + 1)
+            text = _read_at_most(descriptor, kind.limit + 1)
     except OSError as error:
         if error.errno in {errno.ENOENT, errno.ELOOP, errno.ENXIO}:  # removed or replaced since it was looked at
             return None
         raise
     try:
-        return parse(text)
+        parsed: _Document = _parse(kind, text)
     except DocumentError as error:
         return InvalidDocument(str(error), sha256(text), future=isinstance(error, FutureSchemaError))
+    return parsed
+
+
+@lru_cache(maxsize=3)  # a watcher reads the same ones at every look
+def _parse(kind: Format[Any], text: bytes) -> Any:
+    return kind.parse(text)
 
 
 def _read_at_most(descriptor: int, room: int) -> bytes:

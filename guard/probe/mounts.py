@@ -57,14 +57,14 @@ def mount_id(descriptor: int) -> int:
     return found.mount_id if found else -1
 
 
-def nested(descriptor: int) -> tuple[str, ...]:
+def nested(descriptor: int) -> frozenset[str]:
     """Returns where other mounts lie below an open directory, relative to it.
 
     Raises:
         OSError: /proc is not mounted.
     """
     mount, mounts = in_force(descriptor)
-    return tuple(sorted(mounts.below(mount, os.readlink(f"/proc/self/fd/{descriptor}")))) if mount else ()
+    return mounts.below(mount, os.readlink(f"/proc/self/fd/{descriptor}")) if mount else frozenset()
 
 
 def _read_all(path: str) -> bytes:

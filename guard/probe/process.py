@@ -34,6 +34,13 @@ class Request(Protocol):
         """
 
 
+class TimedRequest(Request, Protocol):
+    """A request that somebody waits for."""
+
+    def on_timeout(self, partial: Any) -> Any:
+        """Returns what it is worth where it made no progress in time, after what it reported last."""
+
+
 @dataclass(frozen=True)
 class Progress:
     """The prober is alive: it has done so much, or knows so much already."""
@@ -229,8 +236,10 @@ def _serve(requests: int, replies: int, keep: tuple[int, ...]) -> NoReturn:
     try:
         _close_all_but(0, 1, 2, requests, replies, *keep)
         _detach()
-        while (request := _read(requests)) is not None:
-            _write(replies, _run(request, replies))
+        with os.fdopen(requests, "rb") as file:
+            while header := file.read(_HEADER.size):
+                request: Request = pickle.loads(file.read(*_HEADER.unpack(header)))  # noqa: S301 - our parent
+                _write(replies, _run(request, replies))
     except BaseException:  # noqa: BLE001 - the parent is gone: nobody is left to report to
         os._exit(1)
     os._exit(0)
@@ -265,25 +274,3 @@ def _write(descriptor: int, message: object) -> None:
     rest = memoryview(_HEADER.pack(len(text)) + text)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
-
-
-def _read(descriptor: int) -> Request | None:
-    header = _read_exactly(descriptor, _HEADER.size)
-    if header is None:
-        return None
-    text = _read_exactly(descriptor, _HEADER.unpack(header)[0])
-    if text is None:
-        return None
-    request: Request = pickle.loads(text)  # noqa: S301 - our parent
-    return request
-
-
-def _read_exactly(descriptor: int, size: int) -> bytes | None:
-    chunks = []
-    while size:
-        chunk = os.read(descriptor, size)
-        if not chunk:
-            return None
-        chunks.append(chunk)
-        size -= len(chunk)
-    return b"".join(chunks)

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from guard.probe import count, files, look, mounts, progress
 from guard.volume.loss import LossRule
-from guard.volume.observation import CountOptions, FileCount, FilesChecked, LookResult, TripwireState
+from guard.volume.observation import (
+    CountOptions,
+    FileCount,
+    FilesChecked,
+    Look,
+    LookResult,
+    ProbeFault,
+    TripwireState,
+)
 from guard.volume.sample import SampledFile
 
 if TYPE_CHECKING:
@@ -47,6 +55,11 @@ class LookRequest:
             checked = check.run(lambda _: report(found)) if self.files else FilesChecked()
         return LookResult(found, checked, _tripwire.state() if _tripwire else TripwireState())
 
+    def on_timeout(self, partial: Any) -> LookResult:
+        """Returns the look as far as it came."""
+        seen = partial if isinstance(partial, Look) else Look(self.path, look.identity())
+        return LookResult(replace(seen, fault=ProbeFault(0, "being checked")))
+
 
 @dataclass(frozen=True)
 class PinRequest:
@@ -54,9 +67,6 @@ class PinRequest:
 
     The kernel gives the ID of a mount to another one as soon as nothing holds the first: then a write could not tell them
     apart.
-
-    Attributes:
-        path: Absolute.
     """
 
     path: str
@@ -66,6 +76,9 @@ class PinRequest:
         del report
         with suppress(OSError):
             os.open(self.path, os.O_PATH | os.O_DIRECTORY)
+
+    def on_timeout(self, partial: Any) -> None:
+        """Leaves it to the look that follows."""
 
 
 @dataclass(frozen=True)
@@ -93,15 +106,15 @@ class CheckRequest:
         except OSError as error:
             return FilesChecked(fault=progress.fault(error))
 
+    def on_timeout(self, partial: Any) -> FilesChecked:
+        """Returns that the files could not be checked."""
+        del partial
+        return FilesChecked(fault=ProbeFault(0, "its files being checked"))
+
 
 @dataclass(frozen=True)
 class CountRequest:
-    """A count below a path.
-
-    Attributes:
-        path: Absolute.
-        options: What to count.
-    """
+    """A count below a path."""
 
     path: str
     options: CountOptions
@@ -116,6 +129,11 @@ class CountRequest:
         except OSError as error:
             found = FileCount(0, fault=progress.fault(error))
         return replace(found, seconds=time.monotonic() - began)
+
+    def on_timeout(self, partial: Any) -> FileCount:
+        """Returns how far it came."""
+        seen = f" after {partial} names" if isinstance(partial, int) and partial else ""
+        return FileCount(0, fault=ProbeFault(0, f"being counted{seen}"))
 
 
 @dataclass(frozen=True)
@@ -141,3 +159,8 @@ class ArmRequest:
             _tripwire.disarm()
         _tripwire, state = tripwire.arm(self.path, self.wake, self.ignore, report)
         return state
+
+    def on_timeout(self, partial: Any) -> TripwireState:
+        """Returns that there is none."""
+        del partial
+        return TripwireState(blind="arming it made no progress in time")

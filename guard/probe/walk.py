@@ -38,12 +38,6 @@ _UNREADABLE = DENIED | {errno.EMFILE, errno.ENFILE}
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
-def nested_mounts(root: int) -> frozenset[str]:
-    """Returns where other mounts lie below an open directory, relative to it."""
-    mount, table = mounts.in_force(root)
-    return table.below(mount, os.readlink(f"/proc/self/fd/{root}")) if mount else frozenset()
-
-
 @dataclass(slots=True)
 class Folder:
     """One directory on the way down.
@@ -115,7 +109,7 @@ class Walk:
         self.root = root
         mount, _ = mounts.in_force(root)
         self.mount_id = mount.mount_id if mount else -1
-        self.nested = nested_mounts(root)
+        self.nested = mounts.nested(root)
         self.files = self.folders = self.depth = self.entries = 0
         self.unreadable: list[str] = []
         self.unreadable_folders = self.unreadable_entries = self.in_lost_and_found = 0

@@ -72,8 +72,15 @@ class _Write(ABC):
                 progress.step(f"opening {GUARD_FOLDER}", writing=True)
                 with documents.guard_folder(root) as folder:
                     return self._write(root, folder)
+        except FileExistsError:
+            return Conflict()
         except OSError as error:
             return progress.fault(error)
+
+    def on_timeout(self, partial: Any) -> ProbeFault:
+        """Returns that nothing came back."""
+        del partial
+        return ProbeFault(0, f"writing in {GUARD_FOLDER}")
 
     def _make_folder(self, root: int) -> None:
         documents.make_folder(root)
@@ -99,9 +106,9 @@ class Adopt(_Write):
     continues: str | None = None
 
     def _write(self, root: int, folder: int) -> Written | Conflict:
-        if name_of(look.read_marker(folder)) != self.replacing:
+        if _marker_in(folder) != self.replacing:
             return Conflict()
-        text = marker.render(self.marker)
+        text = marker.FORMAT.render(self.marker)
         if self.replacing is None and not _renames(root, folder):
             documents.create_in_place(folder, documents.MARKER, text)
             return Written(marker_only=True)
@@ -111,10 +118,7 @@ class Adopt(_Write):
             if self.replacing is not None:
                 old_marker = documents.commit(folder, new_marker, documents.MARKER, self.replacing)
             else:
-                try:
-                    documents.commit_exclusive(folder, new_marker, documents.MARKER)
-                except FileExistsError:
-                    return Conflict()
+                documents.commit_exclusive(folder, new_marker, documents.MARKER)
         return Written(self.ledger, tuple(old for old in (old_marker, old_ledger) if old))
 
 
@@ -132,9 +136,9 @@ class Accept(_Write):
 
     def _write(self, root: int, folder: int) -> Written | Conflict:
         del root
-        if name_of(look.read_marker(folder)) != self.beside:
+        if _marker_in(folder) != self.beside:
             return Conflict()
-        last = look.read_ledger(folder)
+        last = look.read_document(folder, ledger.FORMAT)
         known = last.generation if isinstance(last, Ledger) and last.marker_id == self.ledger.marker_id else 0
         accepted = replace(self.ledger, generation=max(known + 1, self.ledger.generation))
         old = _write_ledger(folder, accepted, self.ledger.marker_id)
@@ -152,7 +156,7 @@ class Release(Accept):
     hold: Hold | InvalidDocument
 
     def _write(self, root: int, folder: int) -> Written | Conflict:
-        if look.read_hold(folder) != self.hold:
+        if look.read_document(folder, hold.FORMAT) != self.hold:
             return Conflict()
         written = super()._write(root, folder)
         if isinstance(written, Conflict):
@@ -178,16 +182,13 @@ class WriteHold(_Write):
 
     def _write(self, root: int, folder: int) -> Written | Conflict:
         del root
-        last = look.read_ledger(folder)
-        text = hold.render(replace(self.hold, generation=last.generation if isinstance(last, Ledger) else 0))
+        last = look.read_document(folder, ledger.FORMAT)
+        text = hold.FORMAT.render(replace(self.hold, generation=last.generation if isinstance(last, Ledger) else 0))
         if not self.over:
             with documents.staged(folder, documents.HOLD, text) as temporary:
-                try:
-                    documents.commit_exclusive(folder, temporary, documents.HOLD)
-                except FileExistsError:
-                    return Conflict()
+                documents.commit_exclusive(folder, temporary, documents.HOLD)
             return Written()
-        held = look.read_hold(folder)
+        held = look.read_document(folder, hold.FORMAT)
         keep_as = held.digest if isinstance(held, InvalidDocument) else None
         old = documents.write(folder, documents.HOLD, text, keep_as=keep_as)
         return Written(set_aside=(old,) if old else ())
@@ -211,13 +212,13 @@ class WriteLedger(_Write):
         pass  # without a marker in it nothing is written
 
     def _write(self, root: int, folder: int) -> Written | Conflict:
-        if name_of(look.read_marker(folder)) != self.ledger.marker_id:
+        if _marker_in(folder) != self.ledger.marker_id:
             return Conflict()
-        held = look.read_hold(folder)
+        held = look.read_document(folder, hold.FORMAT)
         is_stale = isinstance(held, Hold) and held.generation < self.ledger.generation
         if held is not None and not (self.despite_stale_hold and is_stale):
             return Conflict()
-        last = look.read_ledger(folder)
+        last = look.read_document(folder, ledger.FORMAT)
         if isinstance(last, InvalidDocument) and last.future:
             return Conflict()  # a newer guard wrote it, and reads more in it than this one can
         if last is None and _is_fuse(root):
@@ -237,6 +238,11 @@ def name_of(found: Marker | InvalidDocument | None) -> str | None:
     return found.marker_id if isinstance(found, Marker) else found.digest
 
 
+def _marker_in(folder: int) -> str | None:
+    found = look.read_document(folder, marker.FORMAT)
+    return name_of(found)
+
+
 def _renames(root: int, folder: int) -> bool:
     """Whether names can be changed on this file system, as far as that can be tried without leaving anything behind."""
     return not _is_fuse(root) or bool(progress.call(os.listdir, folder)) or documents.renames(root)
@@ -249,8 +255,9 @@ def _is_fuse(root: int) -> bool:
 
 def _write_ledger(folder: int, new: Ledger, continues: str | None) -> str | None:
     """Writes a ledger; returns what the one is called now that it does not continue."""
-    keep_as = _name_to_keep(look.read_ledger(folder), continues)
-    return documents.write(folder, documents.LEDGER, ledger.render(new), keep_as=keep_as)
+    last = look.read_document(folder, ledger.FORMAT)
+    keep_as = _name_to_keep(last, continues)
+    return documents.write(folder, documents.LEDGER, ledger.FORMAT.render(new), keep_as=keep_as)
 
 
 def _name_to_keep(last: Ledger | InvalidDocument | None, continues: str | None) -> str | None:

@@ -95,6 +95,11 @@ class Loss:
     min_files: int = 0
 
     @property
+    def may_be_one(self) -> bool:
+        """Whether a count must tell how many files there are, and whether they only moved."""
+        return self.verdict is not Verdict.KEPT or not self.kept
+
+    @property
     def acceptable(self) -> bool:
         """Whether data is lost and a new reference, by accept, would end it."""
         return self.verdict is Verdict.WIPED and not self.min_files
@@ -136,7 +141,7 @@ def states_of(
         check = checks.get(file.path)
         if check is None:
             continue
-        if check.presence in {Presence.UNREADABLE, Presence.HIDDEN}:
+        if check.presence is Presence.UNREADABLE or check.presence is Presence.HIDDEN:
             states[file.path] = State.UNKNOWN
         elif file.path in elsewhere:
             states[file.path] = State.KEPT

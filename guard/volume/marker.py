@@ -2,15 +2,12 @@
 
 import re
 from dataclasses import dataclass
+from typing import Annotated
 
-from guard.volume import json_document
-from guard.volume.json_document import DocumentError
-
-SCHEMA = 1
-#: The largest marker that is read, in bytes.
-LIMIT = 64 * 1024
+from guard.volume.json_document import TIME, Format, must_be, text
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+_ID = must_be("a UUID", lambda value: isinstance(value, str) and bool(_UUID.fullmatch(value)), key="id")
 
 
 @dataclass(frozen=True)
@@ -23,27 +20,9 @@ class Marker:
         created: RFC 3339.
     """
 
-    volume: str
-    marker_id: str
-    created: str
+    volume: Annotated[str, text()]
+    marker_id: Annotated[str, _ID]
+    created: Annotated[str, TIME]
 
 
-def parse(text: bytes) -> Marker:
-    """Reads a marker; fields of newer guards are ignored.
-
-    Raises:
-        DocumentError: Anything that is not a marker of schema 1.
-    """
-    found = json_document.parse_object(text, limit=LIMIT)
-    json_document.schema_of(found, newest=SCHEMA)
-    marker_id = json_document.string(found, "id")
-    if not _UUID.fullmatch(marker_id):
-        raise DocumentError('"id" is not a UUID')
-    return Marker(json_document.string(found, "volume"), marker_id, json_document.timestamp(found, "created"))
-
-
-def render(marker: Marker) -> bytes:
-    """The marker as it stands on the volume."""
-    return json_document.render_object(
-        {"schema": SCHEMA, "volume": marker.volume, "id": marker.marker_id, "created": marker.created}
-    )
+FORMAT = Format("marker.json", Marker, limit=64 * 1024)

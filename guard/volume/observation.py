@@ -14,6 +14,8 @@ from guard.volume.sample import FileCheck, SampledFile
 
 #: The folder of the guard on the volume.
 GUARD_FOLDER = ".volume-guard"
+#: Above so many folders there is no tripwire: arming and following it would cost more than looking.
+FOLDERS = 10_000
 #: So many hex digits of a SHA-256 tell a broken document from every other, and can be typed.
 DIGITS = 12
 
@@ -198,6 +200,7 @@ class CountOptions:
         copied_before: ... and before this, both in seconds since 1970: what comes after the loss brings nothing back.
         known: Paths of files that were there before the loss: they are copies of none.
         enough: Stop above this many files; None counts them all.
+        sampled: Choose a sample, which reads the sizes of up to CANDIDATES files.
     """
 
     ignore: tuple[str, ...] = ()
@@ -207,6 +210,7 @@ class CountOptions:
     copied_before: float = 0.0
     known: frozenset[str] = frozenset()
     enough: int | None = None
+    sampled: bool = True
 
 
 @dataclass(frozen=True)
@@ -216,7 +220,7 @@ class FileCount:
     Attributes:
         files: How many; at least so many where it stopped early.
         exact: False where it stopped early.
-        sample: Chosen from all files, not merged with the last one.
+        sample: Chosen from all files, not merged with the last one; empty where none was asked for.
         depth: How many levels down the entries lie; 0 where there are none.
         entry_count: How many entries there are.
         entries: Files of each entry that the sample has files of, and of those that were asked for.
@@ -248,6 +252,11 @@ class FileCount:
     mount_id: int = 0
     root_inode: int = 0
     seconds: float = 0.0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether a reference can be made of it: every file was counted, and a sample chosen."""
+        return self.exact and bool(self.sample or not self.files)
 
 
 @dataclass(frozen=True)

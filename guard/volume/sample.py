@@ -5,7 +5,6 @@ at every count and in every watcher), the BY_SIZE largest of the CANDIDATES with
 from the entries.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -128,27 +127,6 @@ def _add(chosen: dict[str, SampledFile], files: Iterable[SampledFile], part: Par
         if file.path not in chosen:
             chosen[file.path] = replace(file, part=part)
             room -= 1
-
-
-def check_order(sample: Iterable[SampledFile], depth: int) -> tuple[SampledFile, ...]:
-    """Returns the files in the order in which they tell most: those by hash, of each entry in turn, and the largest, mixed.
-
-    Where the first of them are all kept, neither most files, nor most entries, nor most bytes can be lost.
-
-    Args:
-        sample: The files.
-        depth: How many levels down the entries lie; 0 where there are none.
-    """
-    files = sorted(sample, key=lambda file: path_hash(file.path))
-    by_entry: dict[str, list[SampledFile]] = defaultdict(list)
-    for file in files:
-        by_entry[entry_of(file.path, depth)].append(file)
-    by_entry.pop("", None)
-    by_hash = (file for file in files if file.part is Part.HASH)
-    in_turn = filter(None, chain.from_iterable(zip_longest(*by_entry.values())))
-    by_size = sorted(files, key=lambda file: -file.size)
-    mixed = filter(None, chain.from_iterable(zip_longest(by_hash, in_turn, by_size)))
-    return tuple(dict.fromkeys(mixed))
 
 
 def merge(

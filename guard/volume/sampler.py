@@ -59,7 +59,7 @@ class Sampler:
         everywhere, entry = self._everywhere, self._entry
         limit = max(everywhere.limit, entry.limit)
         hashes = map(crc32, names, repeat(folder_seed(folder)))
-        rows = [row for row in zip(hashes, names, strict=False) if row[0] < limit]
+        rows = [(number, name) for number, name in zip(hashes, names, strict=False) if number < limit]
         if rows:
             everywhere.add(rows, folder)
             entry.add(rows, folder)

@@ -26,6 +26,10 @@ _PACE = 0.4
 _LATE_PACE = 5.0
 
 
+#: When nothing is due.
+NEVER = float("inf")
+
+
 class Trigger(Enum):
     """What gave the first sign of a change."""
 
@@ -56,16 +60,18 @@ class Episode:
         gone_at: When a name was last seen to go.
         returned_at: When a lost file last came back.
         checked_at: When the last check was made.
+        is_confirming: A loss in sight waits for a count.
     """
 
     first_sign: Timestamp
     known_before: float
     trigger: Trigger
     states: Mapping[str, State] = field(default_factory=dict)
-    stable_since: float = float("inf")
+    stable_since: float = NEVER
     gone_at: float = float("-inf")
     returned_at: float = float("-inf")
     checked_at: float = float("-inf")
+    is_confirming: bool = False
 
     def on_removal(self, now: float) -> None:
         """Handles that a name went."""

@@ -5,14 +5,11 @@
 Request and answer are pickles: CountOptions or a tuple of sampled files; FileCount or FilesChecked.
 """
 
-import os
 import pickle
 import subprocess
 import sys
 
-from guard.probe.count import count
-from guard.probe.files import check_files
-from guard.probe.walk import nested_mounts
+from guard.probe.requests import CheckRequest, CountRequest
 from guard.volume.loss import LossRule
 from guard.volume.observation import CountOptions, FileCount, FilesChecked
 from guard.volume.sample import SampledFile
@@ -51,13 +48,10 @@ def _ask(sandbox: Sandbox, request: object, uid: int | None) -> object:
 
 def main() -> None:
     """Runs inside."""
-    request = pickle.load(sys.stdin.buffer)
-    root = os.open(sys.argv[1], os.O_RDONLY | os.O_DIRECTORY)
-    if isinstance(request, CountOptions):
-        answer: object = count(root, request, lambda _: None)
-    else:
-        answer = check_files(root, request, nested_mounts(root), LossRule())
-    pickle.dump(answer, sys.stdout.buffer)
+    path, wanted = sys.argv[1], pickle.load(sys.stdin.buffer)
+    is_count = isinstance(wanted, CountOptions)
+    request = CountRequest(path, wanted) if is_count else CheckRequest(path, wanted, LossRule())
+    pickle.dump(request.run(lambda _: None), sys.stdout.buffer)
 
 
 if __name__ == "__main__":

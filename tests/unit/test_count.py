@@ -16,9 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from guard.probe import walk
+from guard.probe import mounts, walk
 from guard.probe.count import count
-from guard.probe.files import check_files
+from guard.probe.requests import CheckRequest, CountRequest
 from guard.volume.loss import LossRule
 from guard.volume.observation import CountOptions, FileCount, FilesChecked
 from guard.volume.paths import as_bytes, as_text
@@ -28,20 +28,12 @@ RULE = LossRule()
 
 
 def counted(root: Path, **options: Any) -> FileCount:
-    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        return count(descriptor, CountOptions(**options), lambda _: None)
-    finally:
-        os.close(descriptor)
+    return CountRequest(str(root), CountOptions(**options)).run(lambda _: None)
 
 
-def checked(root: Path, *paths: str, nested: tuple[str, ...] = (), enough: int | None = None) -> FilesChecked:
-    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        files = [SampledFile(path, 10, 0, 0, 0, Part.HASH) for path in paths]
-        return check_files(descriptor, files, nested, RULE, enough)
-    finally:
-        os.close(descriptor)
+def checked(root: Path, *paths: str, enough: int | None = None) -> FilesChecked:
+    files = tuple(SampledFile(path, 10, 0, 0, 0, Part.HASH) for path in paths)
+    return CheckRequest(str(root), files, RULE, enough).run(lambda _: None)
 
 
 def presences(found: FilesChecked) -> dict[str, Presence]:
@@ -446,9 +438,10 @@ def test_no_path_leaves_the_volume(tmp_path: Path, path: str) -> None:
     assert (presences(found), found.fault) == ({path: Presence.ABSENT}, None)
 
 
-def test_what_a_mount_hides_is_not_asked_for(tmp_path: Path) -> None:
+def test_what_a_mount_hides_is_not_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(tmp_path, "a/1", "b/1", "bb/1")
-    found = checked(tmp_path, "a/1", "b/1", "b/x/2", "b", "bb/1", nested=("b",))
+    monkeypatch.setattr(mounts, "nested", lambda _: frozenset({"b"}))
+    found = checked(tmp_path, "a/1", "b/1", "b/x/2", "b", "bb/1")
     hidden, present = Presence.HIDDEN, Presence.PRESENT
     assert presences(found) == {"a/1": present, "b/1": hidden, "b/x/2": hidden, "b": hidden, "bb/1": present}
 
@@ -480,8 +473,11 @@ def test_a_check_takes_one_lstat_a_file_and_opens_each_folder_once(
             return real(*arguments, **options)
 
         monkeypatch.setattr(os, name, counting)
+    assert counted(tmp_path, sampled=False).files == 500
+    assert calls["stat"] == 0, "a count without a sample reads no size"
+    calls["open"] = 0
     checked(tmp_path, *paths, enough=64)
-    assert calls == {"stat": 64, "open": 11}
+    assert calls == {"stat": 64, "open": 12}  # the root, the tenant, its ten skills
 
 
 def test_descriptors_stay_bounded_and_are_closed(tmp_path: Path) -> None:
@@ -506,7 +502,6 @@ def test_any_other_error_is_a_fault_that_names_the_folder(
 
     monkeypatch.setattr(os, "stat", failing)
     found = checked(tmp_path, "a/1", "b/1", "c/1")
-    assert presences(found) == {"a/1": Presence.PRESENT}
     assert found.fault is not None
     assert (found.fault.number, found.fault.doing) == (code, "checking the files of b")
 

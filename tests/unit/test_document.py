@@ -7,8 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guard.volume import json_document
-from guard.volume.json_document import DocumentError
+from guard.volume.hold import Hold
+from guard.volume.json_document import (
+    TIME,
+    DocumentError,
+    Format,
+    FutureSchemaError,
+    number,
+    optional,
+    parse_object,
+    text,
+)
 
 LIMIT = 64 * 1024
 
@@ -35,21 +44,31 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize(("text", "reason"), HOSTILE.values(), ids=HOSTILE.keys())
-def test_what_is_no_object_is_refused_with_its_reason(text: bytes, reason: str) -> None:
+@pytest.mark.parametrize(("read", "reason"), HOSTILE.values(), ids=HOSTILE.keys())
+def test_what_is_no_object_is_refused_with_its_reason(read: bytes, reason: str) -> None:
     with pytest.raises(DocumentError) as refusal:
-        json_document.parse_object(text, limit=LIMIT)
+        parse_object(read, limit=LIMIT)
     assert reason in str(refusal.value)
 
 
 def test_an_object_of_exactly_the_limit_is_read() -> None:
-    assert json_document.parse_object(b"{}".ljust(LIMIT), limit=LIMIT) == {}
+    assert parse_object(b"{}".ljust(LIMIT), limit=LIMIT) == {}
+
+
+FORMAT = Format("hold.json", Hold, limit=LIMIT)
+HOLD: dict[str, Any] = {
+    "schema": 1,
+    "by": "restore-job",
+    "since": "2026-11-24T18:27:01Z",
+    "reason": "migration",
+    "generation": 3,
+}
 
 
 @pytest.mark.parametrize("schema", [2, 3, 10**18])
 def test_a_schema_of_the_future_asks_for_the_newer_guard(schema: int) -> None:
-    with pytest.raises(DocumentError, match="of the future: this guard reads up to 1; use the newer guard"):
-        json_document.schema_of({"schema": schema}, newest=1)
+    with pytest.raises(FutureSchemaError, match="of the future: this guard reads up to 1; use the newer guard"):
+        FORMAT.parse(json.dumps(HOLD | {"schema": schema}).encode())
 
 
 NO_NUMBERS: list[Any] = [None, True, False, 1.0, -1, "1", [], {}, 2**63, float("nan"), float("inf")]
@@ -58,40 +77,39 @@ NO_NUMBERS: list[Any] = [None, True, False, 1.0, -1, "1", [], {}, 2**63, float("
 @pytest.mark.parametrize("found", [*NO_NUMBERS, 0], ids=repr)
 def test_a_schema_that_is_no_number_from_1_is_refused(found: Any) -> None:
     with pytest.raises(DocumentError, match='"schema" is not a whole number of at least 1'):
-        json_document.schema_of({"schema": found}, newest=1)
+        FORMAT.parse(json.dumps(HOLD | {"schema": found}).encode())
 
 
 @pytest.mark.parametrize("found", NO_NUMBERS, ids=repr)
 def test_only_a_whole_number_in_range_is_a_count(found: Any) -> None:
     with pytest.raises(DocumentError, match='"files" is not a whole number of at least 0'):
-        json_document.integer({"files": found}, "files")
+        number().read(found, "files")
 
 
 @pytest.mark.parametrize("found", [0, 1, 2**63 - 1])
 def test_a_count_is_read_exactly(found: int) -> None:
-    assert json_document.integer({"files": found}, "files") == found
+    assert number().read(found, "files") == found
 
 
 @pytest.mark.parametrize("found", [None, "", 1, True, [], {}, "x" * 254], ids=repr)
 def test_only_a_text_of_1_to_253_characters_is_a_name(found: Any) -> None:
     with pytest.raises(DocumentError, match='"volume" is not a text of 1 to 253 characters'):
-        json_document.string({"volume": found}, "volume")
+        text().read(found, "volume")
 
 
 @pytest.mark.parametrize("found", ["x", "x" * 253, "데이터", " ", "\udcff"], ids=repr)
 def test_a_name_is_read_as_it_stands(found: str) -> None:
-    assert json_document.string({"volume": found}, "volume") == found
+    assert text().read(found, "volume") == found
 
 
-@pytest.mark.parametrize("found", [{}, {"pod": None}], ids=["absent", "null"])
-def test_an_optional_name_may_be_absent_or_null(found: dict[str, Any]) -> None:
-    assert json_document.optional_string(found, "pod") is None
+@pytest.mark.parametrize("found", [None, "skills-0"])
+def test_an_optional_name_may_be_null(found: str | None) -> None:
+    assert optional(text()).read(found, "pod") == found
 
 
 def test_an_optional_name_that_is_there_must_be_a_name() -> None:
-    assert json_document.optional_string({"pod": "skills-0"}, "pod") == "skills-0"
     with pytest.raises(DocumentError):
-        json_document.optional_string({"pod": 7}, "pod")
+        optional(text()).read(7, "pod")
 
 
 @pytest.mark.parametrize(
@@ -106,7 +124,7 @@ def test_an_optional_name_that_is_there_must_be_a_name() -> None:
     ],
 )
 def test_a_time_in_any_spelling_of_rfc_3339_is_read_as_it_stands(found: str) -> None:
-    assert json_document.timestamp({"written": found}, "written") == found
+    assert TIME.read(found, "written") == found
 
 
 @pytest.mark.parametrize(
@@ -121,7 +139,7 @@ def test_a_time_in_any_spelling_of_rfc_3339_is_read_as_it_stands(found: str) -> 
 )  # fmt: skip
 def test_what_is_no_rfc_3339_time_is_refused(found: Any) -> None:
     with pytest.raises(DocumentError, match='"written" is not an RFC 3339 time'):
-        json_document.timestamp({"written": found}, "written")
+        TIME.read(found, "written")
 
 
 _JSON = st.recursive(
@@ -133,9 +151,9 @@ _JSON = st.recursive(
 
 @settings(max_examples=80)
 @given(st.binary(max_size=200) | _JSON.map(lambda value: json.dumps(value).encode()))
-def test_any_bytes_give_an_object_or_the_readers_own_error(text: bytes) -> None:
+def test_any_bytes_give_an_object_or_the_readers_own_error(read: bytes) -> None:
     try:
-        found: object = json_document.parse_object(text, limit=150)
+        found: object = parse_object(read, limit=150)
     except DocumentError as error:
         found = error
     assert isinstance(found, dict | DocumentError)
@@ -143,17 +161,17 @@ def test_any_bytes_give_an_object_or_the_readers_own_error(text: bytes) -> None:
 
 @settings(max_examples=80)
 @given(st.text(max_size=40))
-def test_a_time_that_is_read_is_one_that_python_can_read_too(text: str) -> None:
+def test_a_time_that_is_read_is_one_that_python_can_read_too(value: str) -> None:
     try:
-        found = json_document.timestamp({"at": text}, "at")
+        found = TIME.read(value, "at")
     except DocumentError:
         return
-    assert found == text
+    assert found == value
 
 
-def test_an_object_is_written_as_one_line_of_ascii_and_read_back_equal() -> None:
-    written = {"schema": 1, "name": "데이터 \udcff\n\x1b", "files": 2**63 - 1}
-    text = json_document.render_object(written)
-    assert text.isascii()
-    assert text.count(b"\n") == 1
-    assert json_document.parse_object(text, limit=LIMIT) == written
+def test_a_document_is_written_as_one_line_of_ascii_and_read_back_equal() -> None:
+    written = Hold("데이터 \udcff\n\x1b", HOLD["since"], "migration", 2**63 - 1)
+    rendered = FORMAT.render(written)
+    assert rendered.isascii()
+    assert rendered.count(b"\n") == 1
+    assert FORMAT.parse(rendered) == written

@@ -1,6 +1,7 @@
 """What is asked of the prober follows from what it found; the cost of a healthy volume doesn't depend on its size."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from guard.volume.marker import Marker
 from guard.volume.mountinfo import Mount
 from guard.volume.observation import FileCount, FilesChecked, Identity, Look, LookResult
 from guard.volume.sample import FileCheck, Part, Presence, SampledFile
-from guard.volume.timestamp import seconds_of
+from guard.volume.timestamp import rfc3339, seconds_of
 from guard.volume.verdict import Expectation
 
 ID = "0b0cbd0e-4bb5-4a7e-9d2c-0f1f6c2f0d11"
@@ -89,6 +90,13 @@ def test_below_ten_thousand_files_or_without_a_ledger_the_number_is_exact() -> N
         inspection = Volume(replace(LOOK, ledger=ledger)).inspect()
         assert inspection.count is not None
         assert (inspection.count.exact, inspection.count.files) == (True, 512)
+
+
+def test_sizes_are_read_for_a_new_sample_only_where_no_watcher_renews_the_reference() -> None:
+    for written, sampled in ((AT, True), (rfc3339(datetime.now(UTC)), False)):
+        volume = Volume(replace(LOOK, ledger=replace(SMALL, written=written)))
+        volume.inspect()
+        assert [request.options.sampled for request in volume.counts] == [sampled]
 
 
 def test_the_least_number_of_files_is_counted_no_further_than_it_takes() -> None:

@@ -48,15 +48,15 @@ def test_a_release_in_the_middle_of_a_look_shows_no_ended_hold_beside_the_ledger
     before, after = (Ledger("m", number, Reference(number, at), at) for number in (1, 2))
     folder = tmp_path / ".volume-guard"
     folder.mkdir()
-    (folder / documents.LEDGER).write_bytes(ledger.render(before))
-    (folder / documents.HOLD).write_bytes(hold.render(Hold("p", at, "a migration")))
+    (folder / documents.LEDGER).write_bytes(ledger.FORMAT.render(before))
+    (folder / documents.HOLD).write_bytes(hold.FORMAT.render(Hold("p", at, "a migration")))
     read = os.read
 
     def released_after_the_first(descriptor: int, size: int) -> bytes:
         text = read(descriptor, size)
         is_document = os.readlink(f"/proc/self/fd/{descriptor}").startswith(str(folder))
         if is_document and (folder / documents.HOLD).exists():
-            (folder / documents.LEDGER).write_bytes(ledger.render(after))
+            (folder / documents.LEDGER).write_bytes(ledger.FORMAT.render(after))
             (folder / documents.HOLD).unlink()
         return text
 
@@ -83,8 +83,8 @@ def test_writing_is_tried_beside_a_ledger_only(tmp_path: Path, ledgers: int) -> 
     at, marker_id = "2026-11-24T18:27:01Z", "0b0cbd0e-4bb5-4a7e-9d2c-0f1f6c2f0d11"
     folder = tmp_path / ".volume-guard"
     folder.mkdir()
-    (folder / documents.MARKER).write_bytes(marker.render(Marker("mine", marker_id, at)))
+    (folder / documents.MARKER).write_bytes(marker.FORMAT.render(Marker("mine", marker_id, at)))
     if ledgers:
-        (folder / documents.LEDGER).write_bytes(ledger.render(Ledger(marker_id, 1, Reference(1, at), at)))
+        (folder / documents.LEDGER).write_bytes(ledger.FORMAT.render(Ledger(marker_id, 1, Reference(1, at), at)))
     found = look.look(str(tmp_path), lambda _: None, writes_for="mine")
     assert found.writing is (Writing.WORKS if ledgers else Writing.NOT_TRIED)

@@ -25,17 +25,17 @@ def text_of(**changed: Any) -> bytes:
 
 def read(text: bytes) -> Marker | DocumentError:
     try:
-        return marker.parse(text)
+        return marker.FORMAT.parse(text)
     except DocumentError as error:
         return error
 
 
 def test_a_marker_is_read_as_it_was_written() -> None:
-    assert marker.parse(text_of()) == Marker(GOOD["volume"], GOOD["id"], GOOD["created"])
+    assert marker.FORMAT.parse(text_of()) == Marker(GOOD["volume"], GOOD["id"], GOOD["created"])
 
 
 def test_the_marker_on_the_volume_has_exactly_the_fields_of_the_contract() -> None:
-    text = marker.render(Marker(GOOD["volume"], GOOD["id"], GOOD["created"]))
+    text = marker.FORMAT.render(Marker(GOOD["volume"], GOOD["id"], GOOD["created"]))
     assert text == (
         b'{"schema": 1, "volume": "claude-skills-dev", "id": "0b0cbd0e-4bb5-4a7e-9d2c-0f1f6c2f0d11", '
         b'"created": "2026-11-24T18:27:01Z"}\n'
@@ -43,7 +43,7 @@ def test_the_marker_on_the_volume_has_exactly_the_fields_of_the_contract() -> No
 
 
 def test_fields_of_newer_guards_are_ignored() -> None:
-    assert marker.parse(text_of(labels={"team": "skills"}, deep=[[[]]])) == marker.parse(text_of())
+    assert marker.FORMAT.parse(text_of(labels={"team": "skills"}, deep=[[[]]])) == marker.FORMAT.parse(text_of())
 
 
 WRONG = {
@@ -66,35 +66,35 @@ WRONG = {
 @pytest.mark.parametrize(("changed", "reason"), WRONG.values(), ids=WRONG.keys())
 def test_a_field_of_the_wrong_kind_makes_the_marker_invalid(changed: dict[str, Any], reason: str) -> None:
     with pytest.raises(DocumentError) as refusal:
-        marker.parse(text_of(**changed))
+        marker.FORMAT.parse(text_of(**changed))
     assert reason in str(refusal.value)
 
 
 @pytest.mark.parametrize("key", GOOD)
 def test_a_missing_field_makes_the_marker_invalid_and_is_named(key: str) -> None:
     with pytest.raises(DocumentError, match=f'"{key}"'):
-        marker.parse(json.dumps({name: value for name, value in GOOD.items() if name != key}).encode())
+        marker.FORMAT.parse(json.dumps({name: value for name, value in GOOD.items() if name != key}).encode())
 
 
 def test_a_marker_cut_anywhere_is_invalid() -> None:
     whole = text_of()
     for end in range(len(whole)):
         with pytest.raises(DocumentError):
-            marker.parse(whole[:end])
+            marker.FORMAT.parse(whole[:end])
 
 
 def test_a_marker_beyond_the_limit_is_invalid_however_well_formed() -> None:
     with pytest.raises(DocumentError, match="larger than 65536 bytes"):
-        marker.parse(text_of(padding="x" * marker.LIMIT))
+        marker.FORMAT.parse(text_of(padding="x" * marker.FORMAT.limit))
 
 
 def test_a_marker_saved_by_a_careless_editor_is_invalid() -> None:
     with pytest.raises(DocumentError, match="not JSON"):
-        marker.parse(b"\xef\xbb\xbf" + text_of())
+        marker.FORMAT.parse(b"\xef\xbb\xbf" + text_of())
 
 
 def test_the_last_of_two_equal_fields_counts_as_everywhere_in_json() -> None:
-    assert marker.parse(text_of()[:-1] + b', "volume": "other"}').volume == "other"
+    assert marker.FORMAT.parse(text_of()[:-1] + b', "volume": "other"}').volume == "other"
 
 
 _NAMES = st.text(st.characters() | st.sampled_from('\udcff\ud800\n\x1b\\"/ '), min_size=1, max_size=253)
@@ -103,9 +103,9 @@ _NAMES = st.text(st.characters() | st.sampled_from('\udcff\ud800\n\x1b\\"/ '), m
 @settings(max_examples=60)
 @given(st.builds(Marker, volume=_NAMES, marker_id=st.uuids().map(str), created=st.just(GOOD["created"])))
 def test_any_marker_survives_writing_and_reading(written: Marker) -> None:
-    text = marker.render(written)
-    assert len(text) <= marker.LIMIT
-    assert marker.parse(text) == written
+    text = marker.FORMAT.render(written)
+    assert len(text) <= marker.FORMAT.limit
+    assert marker.FORMAT.parse(text) == written
 
 
 _JSON = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.lists(st.integers())

@@ -29,8 +29,8 @@ CALLS = ("open", "stat", "fstatvfs", "scandir", "read", "write", "fsync", "fchmo
 def mount(tmp_path: Path) -> MountRef:
     """A volume with a marker and a ledger."""
     (tmp_path / GUARD_FOLDER).mkdir()
-    (tmp_path / GUARD_FOLDER / documents.MARKER).write_bytes(marker.render(MARKER))
-    (tmp_path / GUARD_FOLDER / documents.LEDGER).write_bytes(ledger.render(LEDGER))
+    (tmp_path / GUARD_FOLDER / documents.MARKER).write_bytes(marker.FORMAT.render(MARKER))
+    (tmp_path / GUARD_FOLDER / documents.LEDGER).write_bytes(ledger.FORMAT.render(LEDGER))
     root = os.open(tmp_path, os.O_RDONLY)
     found = MountRef(str(tmp_path), mounts.mount_id(root), os.fstat(root).st_ino)
     os.close(root)
@@ -98,7 +98,7 @@ def test_a_write_whose_calls_take_long_reports_after_each(
 ) -> None:
     request = write(mount)
     if isinstance(request, Release):
-        (Path(mount.path) / GUARD_FOLDER / documents.HOLD).write_bytes(hold.render(HOLD))
+        (Path(mount.path) / GUARD_FOLDER / documents.HOLD).write_bytes(hold.FORMAT.render(HOLD))
     done = request.run(lambda _: silences.append(0))
     assert isinstance(done, Written)
     assert len(silences) > 8

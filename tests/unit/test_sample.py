@@ -21,7 +21,6 @@ from guard.volume.sample import (
     SIZE,
     Part,
     SampledFile,
-    check_order,
     choose,
     declared,
     entry_of,
@@ -190,20 +189,6 @@ def test_no_file_is_younger_than_the_count_even_where_its_clock_runs_ahead() -> 
 
 def test_what_a_person_declared_right_was_always_there() -> None:
     assert [one.since for one in declared([file("a"), file("b", since=NOW)])] == [0, 0]
-
-
-# In which order they are checked.
-
-
-def test_the_first_files_that_are_checked_tell_of_all_files_of_each_entry_and_of_the_largest() -> None:
-    sizes = {f"cache/{number}": 1 for number in range(50_000)}
-    sizes |= {f"tenant-{number % 15}/{number}": 5 for number in range(300)} | {"cache/huge": 10**12}
-    found = counted(sizes, 1)
-    first = check_order(found, 1)[:64]
-    assert {entry_of(one.path, 1) for one in first} == {"cache", *(f"tenant-{number}" for number in range(15))}
-    assert sum(one.part is Part.HASH for one in first) >= 64 // 3
-    assert max(found, key=lambda one: one.size) in first
-    assert sorted(check_order(found, 1), key=hash) == sorted(found, key=hash)
 
 
 # What they tell of all the others: never off to one side, whatever the shape of the volume.

@@ -27,11 +27,11 @@ MARKER = Marker("mine", ID, AT)
 NEW = Ledger(ID, 1, Reference(1, AT), AT)
 HOLD = Hold("me", AT, "why", 1)
 OTHER = {
-    documents.MARKER: marker.render(Marker("other", OTHER_ID, AT)),
-    documents.LEDGER: ledger.render(Ledger(OTHER_ID, 3, Reference(5, AT), AT)),
+    documents.MARKER: marker.FORMAT.render(Marker("other", OTHER_ID, AT)),
+    documents.LEDGER: ledger.FORMAT.render(Ledger(OTHER_ID, 3, Reference(5, AT), AT)),
 }
-MINE = {documents.MARKER: marker.render(MARKER), documents.LEDGER: ledger.render(NEW)}
-HELD = {**MINE, documents.HOLD: hold.render(HOLD)}
+MINE = {documents.MARKER: marker.FORMAT.render(MARKER), documents.LEDGER: ledger.FORMAT.render(NEW)}
+HELD = {**MINE, documents.HOLD: hold.FORMAT.render(HOLD)}
 
 _Request = Adopt | Accept | Release | WriteHold | WriteLedger
 
@@ -120,9 +120,9 @@ WRITES: dict[str, tuple[Callable[[Volume], _Request], dict[str, bytes], set[str]
     "ledger": (lambda volume: volume.write_ledger(), MINE, {documents.LEDGER}),
 }
 PARSERS: dict[str, Callable[[bytes], object]] = {
-    documents.MARKER: marker.parse,
-    documents.LEDGER: ledger.parse,
-    documents.HOLD: hold.parse,
+    documents.MARKER: marker.FORMAT.parse,
+    documents.LEDGER: ledger.FORMAT.parse,
+    documents.HOLD: hold.FORMAT.parse,
 }
 
 
@@ -158,8 +158,8 @@ def test_killed_at_any_call_every_document_is_whole_and_the_same_command_works_a
         for document, parse in PARSERS.items():
             if document in found:
                 parse(found[document])
-        if name.startswith("adopt") and found.get(documents.MARKER) == marker.render(MARKER):
-            assert found.get(documents.LEDGER) == ledger.render(NEW), "the marker is the commit"
+        if name.startswith("adopt") and found.get(documents.MARKER) == marker.FORMAT.render(MARKER):
+            assert found.get(documents.LEDGER) == ledger.FORMAT.render(NEW), "the marker is the commit"
         if documents.MARKER in before:
             assert any(text == before[documents.MARKER] for text in found.values()), "nothing is given up"
         calls.killed_at = 0
@@ -286,7 +286,7 @@ def test_a_folder_where_the_hold_should_be_is_kept_too(volume: Volume) -> None:
     written = run(volume.write_hold(over=True))
     assert isinstance(written, Written)
     assert (volume.path / GUARD_FOLDER / written.set_aside[0] / "inside").is_dir()
-    assert (volume.path / GUARD_FOLDER / documents.HOLD).read_bytes() == hold.render(HOLD)
+    assert (volume.path / GUARD_FOLDER / documents.HOLD).read_bytes() == hold.FORMAT.render(HOLD)
 
 
 def test_a_marker_that_came_or_went_since_the_look_is_judged_again(volume: Volume) -> None:
@@ -298,10 +298,10 @@ def test_a_marker_that_came_or_went_since_the_look_is_judged_again(volume: Volum
 
 #: What may have happened since a hold of the right volume was judged.
 MEANWHILE: dict[str, dict[str, bytes | None]] = {
-    "another hold": {documents.HOLD: hold.render(Hold("another", AT, "a restore"))},
+    "another hold": {documents.HOLD: hold.FORMAT.render(Hold("another", AT, "a restore"))},
     "a broken hold": {documents.HOLD: b"broken"},
     "no hold": {documents.HOLD: None},
-    "another marker": {documents.MARKER: marker.render(Marker("mine", OTHER_ID, AT))},
+    "another marker": {documents.MARKER: marker.FORMAT.render(Marker("mine", OTHER_ID, AT))},
     "a broken marker": {documents.MARKER: b"broken"},
     "no marker": {documents.MARKER: None},
 }
@@ -335,22 +335,22 @@ def test_nothing_is_written_where_another_mount_was_counted(volume: Volume) -> N
 
 
 def test_accept_raises_the_generation_and_a_hold_has_that_of_the_ledger(volume: Volume) -> None:
-    volume.put({**MINE, documents.LEDGER: ledger.render(replace(NEW, generation=7))})
+    volume.put({**MINE, documents.LEDGER: ledger.FORMAT.render(replace(NEW, generation=7))})
     accepted = run(volume.accept())
     assert isinstance(accepted, Written)
     assert accepted.ledger == replace(NEW, generation=8)
     run(volume.write_hold())
-    assert hold.parse(volume.found()[documents.HOLD]).generation == 8
+    assert hold.FORMAT.parse(volume.found()[documents.HOLD]).generation == 8
 
 
 def test_the_watcher_writes_over_no_later_ledger_and_not_during_a_hold_but_a_stale_one(volume: Volume) -> None:
-    volume.put({**MINE, documents.LEDGER: ledger.render(replace(NEW, generation=3))})
+    volume.put({**MINE, documents.LEDGER: ledger.FORMAT.render(replace(NEW, generation=3))})
     assert run(volume.write_ledger(2)) == Conflict()
     assert isinstance(run(volume.write_ledger(3)), Written)
-    volume.put({documents.HOLD: hold.render(replace(HOLD, generation=3))})
+    volume.put({documents.HOLD: hold.FORMAT.render(replace(HOLD, generation=3))})
     assert run(volume.write_ledger(3)) == Conflict()
     assert run(volume.write_ledger(3, despite_stale_hold=True)) == Conflict()
-    volume.put({documents.HOLD: hold.render(replace(HOLD, generation=2))})
+    volume.put({documents.HOLD: hold.FORMAT.render(replace(HOLD, generation=2))})
     assert run(volume.write_ledger(3)) == Conflict()
     assert isinstance(run(volume.write_ledger(3, despite_stale_hold=True)), Written)
     volume.put({documents.HOLD: b"broken"})

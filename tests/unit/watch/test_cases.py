@@ -110,6 +110,21 @@ def test_new_uploads_are_protected_where_the_pod_restarts_every_four_minutes() -
     assert simulation.gate().outcome is Outcome.DATA_LOST
 
 
+@pytest.mark.parametrize("minutes", [2.5, 4, 14])
+def test_new_uploads_are_protected_where_the_watcher_is_killed(minutes: float) -> None:
+    simulation = Simulation()
+    simulation.adopt()
+    simulation.start()
+    simulation.run(10)
+    simulation.fill(409, "a", "b")
+    simulation.run(minutes * MINUTE)
+    simulation.kill()
+    simulation.remove()
+    if minutes > 6:
+        simulation.fill(400, "defaults")
+    assert simulation.gate().outcome is Outcome.DATA_LOST
+
+
 def test_new_uploads_are_protected_where_no_event_tells_of_them() -> None:
     simulation = Simulation(Volume(loses_events=True, folders=20_000))
     simulation.fill(100, "a", "b")
