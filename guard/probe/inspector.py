@@ -18,7 +18,7 @@ from guard.stop_signal import StopSignal, milliseconds
 from guard.volume.ledger import Ledger
 from guard.volume.loss import State, Verdict, states_of
 from guard.volume.observation import CountOptions, FileCount, FilesChecked, Look, LookResult, ProbeFault, is_same_mount
-from guard.volume.reference import search_options
+from guard.volume.reference import search_options, without_ignored
 from guard.volume.timestamp import seconds_of
 from guard.volume.verdict import Expectation, Inspection, is_content_relevant, judge, judge_content, usable_ledger
 
@@ -108,7 +108,10 @@ class Inspector:
         except NoProgress as hung:
             seen = hung.partial if isinstance(hung.partial, Look) else Look(expected.path, identity=identity())
             return replace(seen, fault=ProbeFault(0, "being checked"))
-        return result.look
+        look, ledger = result.look, result.look.ledger
+        if not isinstance(ledger, Ledger):
+            return look
+        return replace(look, ledger=replace(ledger, reference=without_ignored(ledger.reference, expected.ignore)))
 
     def _inspect_content(self, look: Look, ledger: Ledger | None) -> tuple[FilesChecked | None, FileCount | None]:
         checked = self._check(ledger) if ledger else None

@@ -10,7 +10,7 @@ from random import Random
 from guard.volume.ledger import LedgerIncident, Reference
 from guard.volume.loss import Content, Loss, LossRule, State, Verdict, is_over, judge_loss, known_files, states_of
 from guard.volume.observation import CountOptions, FileCount, Space
-from guard.volume.reference import new_reference, search_options
+from guard.volume.reference import new_reference, search_options, without_ignored
 from guard.volume.sample import FileCheck, SampledFile
 from guard.volume.timestamp import Timestamp, rfc3339, seconds_of
 from guard.watch.episode import FELL_TO, Episode, Phase, Trigger
@@ -116,7 +116,8 @@ class ContentTracker:
 
     def take_reference(self, reference: Reference | None) -> None:
         """Replaces the reference by one that was declared or read; what was lost against the last one is forgotten."""
-        self.reference, self.incident, self.episode = reference, None, None
+        self.reference = without_ignored(reference, self._ignore) if reference else None
+        self.incident = self.episode = None
         self._shrink = self._uncommitted = None
         self._settled = set()
         self._forget_states()
@@ -124,7 +125,7 @@ class ContentTracker:
     def follow(self, reference: Reference) -> None:
         """Replaces the reference by a later one of another watcher, while nothing is suspected here."""
         if self.episode is None and self.incident is None:
-            self.reference = reference
+            self.reference = without_ignored(reference, self._ignore)
             self._settled = set()
             self._forget_states()
 
