@@ -260,6 +260,8 @@ class ContentTracker:
         count, self._uncommitted = self._uncommitted, None
         before = episode.known_before
         loss = judge_loss(self._rule, reference, Content(episode.states), before, self._settled)
+        if loss.verdict is Verdict.SHRUNK and phase is Phase.STABLE and episode.is_returning(now.at):
+            return None
         fell = phase is Phase.LATE and loss.kept <= FELL_TO * loss.checked
         if loss.verdict is not Verdict.KEPT or (loss.checked and not loss.kept) or fell:
             # It may be a loss: how many files there are, and whether they only moved, a count tells.

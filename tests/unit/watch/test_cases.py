@@ -227,6 +227,19 @@ def test_every_skill_updated_by_rmtree_and_copytree_is_silent() -> None:
     assert not simulation.events()
 
 
+@pytest.mark.parametrize("pause", [0.3, 7.0])
+def test_an_update_of_a_large_skill_that_pauses_is_silent(pause: float) -> None:
+    simulation = watched("t/large", "t/small", files=1000)
+    simulation.remove("t/large")
+    for part in range(10):
+        simulation.after(
+            pause * part + 0.1,
+            lambda part=part: [simulation.write(f"t/large/f{part * 100 + number:05}.md") for number in range(100)],  # type: ignore[misc]
+        )
+    simulation.run(5 * MINUTE)
+    assert not simulation.events()
+
+
 def test_a_move_within_the_volume_is_silent() -> None:
     simulation = watched("a", "b", "c", "d")
     for folder in "abcd":
