@@ -148,15 +148,17 @@ def states_of(
 def known_files(sample: Iterable[SampledFile], first_sign: float, *, empty: bool) -> tuple[SampledFile, ...]:
     """Returns the files that were there long enough before the first sign of a change.
 
+    A time after that was written by a clock that has been set back since: such a file is not new either.
+
     Args:
         sample: The files.
         first_sign: In seconds since 1970.
         empty: Whether the volume has no file left.
     """
     files = tuple(sample)
-    known = tuple(file for file in files if file.since <= first_sign - KNOWN)
+    known = tuple(file for file in files if abs(first_sign - file.since) >= KNOWN)
     if empty and len(known) < FEW:
-        return tuple(file for file in files if file.since <= first_sign - KNOWN_IF_EMPTY)
+        return tuple(file for file in files if abs(first_sign - file.since) >= KNOWN_IF_EMPTY)
     return known
 
 

@@ -112,7 +112,7 @@ class ContentTracker:
         self.take_reference(reference)
         self.incident = incident
         if reference is not None and incident is None:
-            self.episode = Episode(now, min(now.wall.timestamp(), seconds_of(written)), Trigger.START)
+            self.episode = Episode(now, seconds_of(written), Trigger.START)
 
     def take_reference(self, reference: Reference | None) -> None:
         """Replaces the reference by one that was declared or read; what was lost against the last one is forgotten."""

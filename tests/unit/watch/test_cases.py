@@ -1,6 +1,6 @@
 """What went wrong in real use, against the watcher and the gate: each history as it happened."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -315,6 +315,22 @@ def test_a_wipe_at_any_pace_is_a_wipe(minutes: float) -> None:
         simulation.after(place * minutes * MINUTE / len(paths), lambda path=path: simulation.remove(path))  # type: ignore[misc]
     simulation.run(minutes * MINUTE + 90)
     assert simulation.events("volume.wiped")
+
+
+@pytest.mark.parametrize("days", [8, -8])
+@pytest.mark.parametrize("watched_meanwhile", [True, False])
+def test_a_clock_that_is_set_hides_no_wipe(days: int, watched_meanwhile: bool) -> None:
+    simulation = watched("a", "b")
+    if not watched_meanwhile:
+        simulation.stop()
+    simulation.wall_jump = timedelta(days=days)
+    simulation.run(10 * MINUTE)
+    simulation.remove()
+    if not watched_meanwhile:
+        assert simulation.gate().outcome is Outcome.DATA_LOST
+        simulation.start()
+    simulation.run(30)
+    wiped(simulation)
 
 
 def test_verdict_comes_settle_and_half_a_second_after_the_end() -> None:
