@@ -18,7 +18,7 @@ from guard.stop_signal import StopSignal, milliseconds
 from guard.volume.ledger import UNWATCHED, Ledger
 from guard.volume.loss import State, states_of
 from guard.volume.observation import CountOptions, FileCount, FilesChecked, Look, ProbeFault, is_same_mount
-from guard.volume.reference import search_options
+from guard.volume.reference import search_options, without_ignored
 from guard.volume.timestamp import seconds_of
 from guard.volume.verdict import Expectation, Inspection, is_content_relevant, judge, judge_content, usable_ledger
 
@@ -55,7 +55,7 @@ class Inspector:
         expected = self.expected
         request = LookRequest(expected.path, expected.volume if expected.writable else None)
         for _ in range(_ATTEMPTS):
-            look: Look = self.ask(request).look
+            look = _without_ignored(self.ask(request).look, expected.ignore)
             if not is_content_relevant(expected, look):
                 return Inspection(look, None, None, judge(expected, look))
             checked, count = self._inspect_content(look, usable_ledger(look))
@@ -139,3 +139,10 @@ class Inspector:
     def _count(self, options: CountOptions) -> FileCount:
         count: FileCount = self.ask(CountRequest(self.expected.path, options))
         return count
+
+
+def _without_ignored(look: Look, ignore: tuple[str, ...]) -> Look:
+    ledger = look.ledger
+    if not isinstance(ledger, Ledger):
+        return look
+    return replace(look, ledger=replace(ledger, reference=without_ignored(ledger.reference, ignore)))

@@ -1,6 +1,6 @@
 """What went wrong in real use, against the watcher and the gate: each history as it happened."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -227,6 +227,19 @@ def test_every_skill_updated_by_rmtree_and_copytree_is_silent() -> None:
     assert not simulation.events()
 
 
+@pytest.mark.parametrize("pause", [0.3, 7.0])
+def test_an_update_of_a_large_skill_that_pauses_is_silent(pause: float) -> None:
+    simulation = watched("t/large", "t/small", files=1000)
+    simulation.remove("t/large")
+    for part in range(10):
+        simulation.after(
+            pause * part + 0.1,
+            lambda part=part: [simulation.write(f"t/large/f{part * 100 + number:05}.md") for number in range(100)],  # type: ignore[misc]
+        )
+    simulation.run(5 * MINUTE)
+    assert not simulation.events()
+
+
 def test_a_move_within_the_volume_is_silent() -> None:
     simulation = watched("a", "b", "c", "d")
     for folder in "abcd":
@@ -302,6 +315,22 @@ def test_a_wipe_at_any_pace_is_a_wipe(minutes: float) -> None:
         simulation.after(place * minutes * MINUTE / len(paths), lambda path=path: simulation.remove(path))  # type: ignore[misc]
     simulation.run(minutes * MINUTE + 90)
     assert simulation.events("volume.wiped")
+
+
+@pytest.mark.parametrize("days", [8, -8])
+@pytest.mark.parametrize("watched_meanwhile", [True, False])
+def test_a_clock_that_is_set_hides_no_wipe(days: int, watched_meanwhile: bool) -> None:
+    simulation = watched("a", "b")
+    if not watched_meanwhile:
+        simulation.stop()
+    simulation.wall_jump = timedelta(days=days)
+    simulation.run(10 * MINUTE)
+    simulation.remove()
+    if not watched_meanwhile:
+        assert simulation.gate().outcome is Outcome.DATA_LOST
+        simulation.start()
+    simulation.run(30)
+    wiped(simulation)
 
 
 def test_verdict_comes_settle_and_half_a_second_after_the_end() -> None:
