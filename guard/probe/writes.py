@@ -13,7 +13,7 @@ from guard.volume import hold, ledger, marker
 from guard.volume.hold import Hold
 from guard.volume.ledger import Ledger
 from guard.volume.marker import Marker
-from guard.volume.observation import DIGITS, GUARD_FOLDER, InvalidDocument, ProbeFault
+from guard.volume.observation import DIGITS, GUARD_FOLDER, NOTHING, InvalidDocument, ProbeFault
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,6 @@ class _Write(ABC):
                 if (mounts.mount_id(root), os.fstat(root).st_ino) != (self.mount.mount_id, self.mount.root_inode):
                     return Conflict()
                 self._make_folder(root)
-                progress.step(f"opening {GUARD_FOLDER}", writing=True)
                 with documents.guard_folder(root) as folder:
                     return self._write(root, folder)
         except FileExistsError:
@@ -109,7 +108,7 @@ class Adopt(_Write):
         if _marker_in(folder) != self.replacing:
             return Conflict()
         text = marker.FORMAT.render(self.marker)
-        if self.replacing is None and not _renames(root, folder):
+        if self.replacing in {None, NOTHING[:DIGITS]} and not _renames(root, folder):
             documents.create_in_place(folder, documents.MARKER, text)
             return Written(marker_only=True)
         old_marker = None
@@ -245,12 +244,15 @@ def _marker_in(folder: int) -> str | None:
 
 def _renames(root: int, folder: int) -> bool:
     """Whether names can be changed on this file system, as far as that can be tried without leaving anything behind."""
-    return not _is_fuse(root) or bool(progress.call(os.listdir, folder)) or documents.renames(root)
+    if not _is_fuse(root):
+        return True
+    others = {*progress.call(os.listdir, folder)} - {documents.MARKER}  # which is none, or empty
+    return bool(others) or documents.renames(root)
 
 
 def _is_fuse(root: int) -> bool:
     mount, _ = mounts.in_force(root)
-    return mount is not None and mount.fstype.partition(".")[0] == "fuse"
+    return mount is not None and mount.is_fuse
 
 
 def _write_ledger(folder: int, new: Ledger, continues: str | None) -> str | None:

@@ -16,6 +16,8 @@ from guard.volume.sample import FileCheck, SampledFile
 GUARD_FOLDER = ".volume-guard"
 #: So many hex digits of a SHA-256 tell a broken document from every other, and can be typed.
 DIGITS = 12
+#: The SHA-256 of an empty file.
+NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
 @dataclass(frozen=True)
