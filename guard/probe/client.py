@@ -20,12 +20,7 @@ _CAPACITY = 2
 
 @dataclass(frozen=True)
 class Completed:
-    """A request is done.
-
-    Attributes:
-        request: What was asked.
-        value: What it returned.
-    """
+    """A request is done, and returned a value."""
 
     request: Request
     value: Any
@@ -36,7 +31,7 @@ class TimedOut:
     """A request made no progress in time.
 
     Attributes:
-        request: What was asked.
+        request: Which.
         partial: The last progress that was reported; None if none was.
         lost: The prober was killed, and its tripwire is lost with it; False where it goes on being waited for.
     """
@@ -62,6 +57,9 @@ class Crashed:
 class ProbeClient:
     """One prober after the other. Never waits.
 
+    Attributes:
+        request: The request on its way; None if there is none.
+
     Args:
         prober: The first; None if the first request must start one.
         patience: GUARD_PROBE_TIMEOUT, in seconds.
@@ -72,7 +70,7 @@ class ProbeClient:
         self._prober = prober
         self._patience = patience
         self._keep = keep
-        self._request: Request | None = None
+        self.request: Request | None = None
         self._partial: Any = None
         self._heard_at = 0.0
         self._is_late = False
@@ -86,22 +84,17 @@ class ProbeClient:
     @property
     def is_busy(self) -> bool:
         """Whether a request is on its way."""
-        return self._request is not None
-
-    @property
-    def request(self) -> Request | None:
-        """The request on its way."""
-        return self._request
+        return self.request is not None
 
     @property
     def deadline(self) -> float | None:
         """When the request on its way times out, on the monotonic clock; None if there is none."""
-        return None if self._request is None else self._heard_at + self._patience
+        return self._heard_at + self._patience if self.is_busy else None
 
     @property
     def progressed_at(self) -> float | None:
         """When the request on its way last made progress, on the monotonic clock; None if it has not yet."""
-        return self._heard_at if self._request is not None and self._partial is not None else None
+        return self._heard_at if self.is_busy and self._partial is not None else None
 
     @property
     def at_capacity(self) -> bool:
@@ -115,7 +108,7 @@ class ProbeClient:
             OSError: There is no prober, and none can be started.
         """
         self._prober = self._prober or Prober(self._keep)
-        self._request, self._partial, self._heard_at = request, None, now
+        self.request, self._partial, self._heard_at = request, None, now
         with suppress(BrokenPipeError):  # it is gone: `poll` returns how
             self._prober.send(request)
 
@@ -125,7 +118,7 @@ class ProbeClient:
             if isinstance(message, Progress):
                 self._partial, self._heard_at = message.partial, now
                 continue
-            request, self._request = self._request, None
+            request, self.request = self.request, None
             if isinstance(message, Answer) and request is not None:
                 self._is_late = False
                 return Completed(request, message.value)
@@ -134,10 +127,10 @@ class ProbeClient:
                 return Crashed("the prober failed on a bug", message.traceback)
             self.cancel()
             return Crashed(f"the prober {message.how if isinstance(message, Exited) else 'answered unasked'}")
-        if self._request is None or now < self._heard_at + self._patience:
+        if self.request is None or now < self._heard_at + self._patience:
             return None
         self.reap()
-        late = TimedOut(self._request, self._partial, lost=not self._is_late and not self.at_capacity)
+        late = TimedOut(self.request, self._partial, lost=not self._is_late and not self.at_capacity)
         if late.lost:
             self.cancel()
         self._heard_at, self._is_late = now, True
@@ -148,7 +141,7 @@ class ProbeClient:
         self.reap()
         if self._prober is not None and not self._prober.kill():
             self._stuck.append(self._prober.pid)
-        self._prober, self._request, self._is_late = None, None, False
+        self._prober, self.request, self._is_late = None, None, False
         with suppress(OSError):  # the next request tries again, and raises why it fails
             self._prober = Prober(self._keep)
 
@@ -158,11 +151,11 @@ class ProbeClient:
 
     def close(self) -> None:
         """Ends the prober: waits for one that is idle, leaves one that is not."""
-        if self._prober is not None and self._request is None:
+        if self._prober is not None and self.request is None:
             self._prober.close()
         elif self._prober is not None:
             self._prober.kill()
-        self._prober, self._request = None, None
+        self._prober, self.request = None, None
 
 
 class ProberFailed(Exception):  # noqa: N818 - named for what happened
@@ -170,11 +163,7 @@ class ProberFailed(Exception):  # noqa: N818 - named for what happened
 
 
 class NoProgress(Exception):  # noqa: N818 - named for what happened
-    """A request made no progress in time.
-
-    Attributes:
-        partial: The last progress that was reported; None if none was.
-    """
+    """A request made no progress in time; with the last that was reported, None if none was."""
 
     def __init__(self, partial: Any) -> None:
         super().__init__(partial)

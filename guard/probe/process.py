@@ -4,6 +4,7 @@ It is forked before any thread and before heavy imports, holds no standard strea
 its parent does.
 """
 
+import gc
 import os
 import pickle
 import resource
@@ -27,11 +28,7 @@ class Request(Protocol):
     """Something to do on the volume. It travels to the prober as a pickle, so it is a value."""
 
     def run(self, report: Callable[[Any], None]) -> Any:
-        """Does it in the prober.
-
-        Args:
-            report: Reports progress to the parent, with what is known so far; restarts its deadline.
-        """
+        """Does it in the prober; what is reported, with what is known so far, is progress and restarts the deadline."""
 
 
 class TimedRequest(Request, Protocol):
@@ -64,11 +61,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Exited:
-    """The prober ended by itself or was killed by someone else.
-
-    Attributes:
-        how: As a clause: `was killed by SIGKILL (out of memory?)`.
-    """
+    """The prober ended by itself or was killed by someone else: how, as `was killed by SIGKILL (out of memory?)`."""
 
     how: str
 
@@ -104,11 +97,7 @@ class Prober:
         os.set_blocking(self.replies, False)
 
     def send(self, request: Request) -> None:
-        """Sends a request; the prober must be idle.
-
-        Raises:
-            BrokenPipeError: The prober is gone; `receive` returns how.
-        """
+        """Sends a request; the prober must be idle. BrokenPipeError: it is gone, and `receive` returns how."""
         _write(self._requests, request)
 
     def receive(self) -> Progress | Answer | Failure | Exited | None:
@@ -153,11 +142,7 @@ class Prober:
             self._is_reaped = _wait(self.pid) is not None
 
     def kill(self) -> bool:
-        """Kills a prober that may be stuck, and does not wait: a process in an uninterruptible call cannot end.
-
-        Returns:
-            Whether it has ended already.
-        """
+        """Kills a prober that may be stuck; returns whether it has ended: one in an uninterruptible call cannot yet."""
         self._close_pipes()
         if not self._is_reaped:
             with suppress(ProcessLookupError):
@@ -234,6 +219,7 @@ def _close_all_but(*kept: int) -> None:
 def _serve(requests: int, replies: int, keep: tuple[int, ...]) -> NoReturn:
     """The child: never returns, never raises."""
     try:
+        gc.freeze()  # what was imported before the fork is not looked through, and its pages stay shared
         _close_all_but(0, 1, 2, requests, replies, *keep)
         _detach()
         with os.fdopen(requests, "rb") as file:

@@ -28,7 +28,9 @@ def new_reference(
     seconds = int(now.wall.timestamp())
     if last is None:
         files = tuple(replace(file, since=min(file.since, seconds)) for file in count.sample)
-        return Reference(count.files, now.text, files, count.depth, count.entry_count, _sampled(count, files))
+        return Reference(
+            count.files, now.text, files, count.depth, count.entry_count, _sampled(count.entries, files, count.depth)
+        )
     unknown = [file for file in last.sample if (states or {}).get(file.path) is State.UNKNOWN]
     merged = samples.merge(last.sample, count.sample, unknown, seconds, complete=last.complete)
     hidden = round(last.files * len(unknown) / len(last.sample)) if unknown else 0
@@ -38,7 +40,7 @@ def new_reference(
         sample=merged,
         depth=count.depth,
         entry_count=max(count.entry_count, last.entry_count if unknown else 0),
-        entries=_sampled(count, merged) | ({} if not unknown else _kept_entries(last, unknown)),
+        entries=_sampled(count.entries, merged, count.depth) | _sampled(last.entries, unknown, last.depth),
         declared=last.declared,
     )
 
@@ -64,16 +66,17 @@ def declared_reference(count: FileCount, now: Timestamp) -> Reference:
     """Returns the reference of a count that a person declared to be right: adopt, accept, release."""
     sample = samples.declared(count.sample)
     return Reference(
-        count.files, now.text, sample, count.depth, count.entry_count, _sampled(count, sample), declared=now.text
+        count.files,
+        now.text,
+        sample,
+        count.depth,
+        count.entry_count,
+        _sampled(count.entries, sample, count.depth),
+        now.text,
     )
 
 
-def _sampled(count: FileCount, sample: tuple[SampledFile, ...]) -> dict[str, int]:
-    """Files of the entries that the sample has files of."""
-    entries = {samples.entry_of(file.path, count.depth) for file in sample}
-    return {name: files for name, files in count.entries.items() if name in entries}
-
-
-def _kept_entries(last: Reference, unknown: list[SampledFile]) -> dict[str, int]:
-    entries = {samples.entry_of(file.path, last.depth) for file in unknown}
-    return {name: files for name, files in last.entries.items() if name in entries}
+def _sampled(counts: Mapping[str, int], files: Iterable[SampledFile], depth: int) -> dict[str, int]:
+    """Files of the entries that these files lie in."""
+    entries = {samples.entry_of(file.path, depth) for file in files}
+    return {name: count for name, count in counts.items() if name in entries}
