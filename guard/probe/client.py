@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from guard.probe.process import Answer, Exited, Failure, Prober, Progress, Request, has_ended
+from guard.probe.process import Answer, Exited, Failure, Prober, Progress, Request, TimedRequest, has_ended
 from guard.stop_signal import StopSignal, milliseconds
 
 #: So many probers may be stuck: the first, and the replacement that shows that it was no accident.
@@ -43,12 +43,7 @@ class TimedOut:
 
 @dataclass(frozen=True)
 class Crashed:
-    """The prober ended by itself, was killed, or raised what it should not.
-
-    Attributes:
-        how: As a clause.
-        traceback: Of a bug; empty if there was none.
-    """
+    """The prober ended by itself, was killed, or raised what it should not: how, as a clause, and the traceback of a bug."""
 
     how: str
     traceback: str = ""
@@ -162,47 +157,40 @@ class ProberFailed(Exception):  # noqa: N818 - named for what happened
     """The prober raised what it should not, was killed from outside, or could not be started: which of them, as a text."""
 
 
-class NoProgress(Exception):  # noqa: N818 - named for what happened
-    """A request made no progress in time; with the last that was reported, None if none was."""
-
-    def __init__(self, partial: Any) -> None:
-        super().__init__(partial)
-        self.partial = partial
-
-
-def ask(client: ProbeClient, request: Request, stop_signal: StopSignal) -> Any:
-    """Has a request done, and waits for it.
+def ask(client: ProbeClient, request: TimedRequest, stop_signal: StopSignal) -> Any:
+    """Has a request done, and waits for what it returns, or for the deadline: then what `on_timeout` returns.
 
     Raises:
-        NoProgress: The deadline passed.
         ProberFailed: A bug, a prober that was killed, or none can be started.
         Stopped: A signal asked for the end.
     """
     if client.is_busy:
         # A replacement waits already: the volume is back when it answers what it was asked then.
-        completed = _await(client, stop_signal)
-        if completed.request == request:
-            return completed.value
+        answer = _await(client, stop_signal)
+        if isinstance(answer, TimedOut) or answer.request == request:
+            return _value(answer, request)
     try:
         client.send(request, time.monotonic())
     except OSError as error:
         code = errno.errorcode.get(error.errno or 0, str(error))
         raise ProberFailed(f"no prober can be started: {code} (too few processes or descriptors allowed)") from None
-    return _await(client, stop_signal).value
+    return _value(_await(client, stop_signal), request)
 
 
-def _await(client: ProbeClient, stop_signal: StopSignal) -> Completed:
+def _value(answer: Completed | TimedOut, request: TimedRequest) -> Any:
+    return answer.value if isinstance(answer, Completed) else request.on_timeout(answer.partial)
+
+
+def _await(client: ProbeClient, stop_signal: StopSignal) -> Completed | TimedOut:
     assert client.replies is not None
     poll = select.poll()
     poll.register(client.replies, select.POLLIN)
     poll.register(stop_signal.descriptor, select.POLLIN)
     while True:
         outcome = client.poll(now := time.monotonic())
-        if isinstance(outcome, Completed):
-            return outcome
-        if isinstance(outcome, TimedOut):
-            raise NoProgress(outcome.partial)
         if isinstance(outcome, Crashed):
             raise ProberFailed(outcome.traceback or outcome.how)
+        if outcome is not None:
+            return outcome
         stop_signal.check()
         poll.poll(milliseconds((client.deadline or now) - now))

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from guard.probe import mounts
-from guard.probe.client import NoProgress, ProbeClient, ask
+from guard.probe.client import ProbeClient, ask
 from guard.probe.process import TimedRequest
 from guard.probe.requests import CheckRequest, CountRequest, LookRequest
 from guard.stop_signal import StopSignal, milliseconds
@@ -70,10 +70,7 @@ class Inspector:
 
     def ask(self, request: TimedRequest) -> Any:
         """Has the prober do something, as `inspect`; where it makes no progress in time, its `on_timeout` is returned."""
-        try:
-            return ask(self._client, request, self._stop_signal)
-        except NoProgress as hung:
-            return request.on_timeout(hung.partial)
+        return ask(self._client, request, self._stop_signal)
 
     def pause(self, seconds: float) -> None:
         """Waits until the mount table changes, at most so many seconds, or a signal raises Stopped."""

@@ -18,13 +18,7 @@ from guard.volume.observation import DIGITS, GUARD_FOLDER, NOTHING, InvalidDocum
 
 @dataclass(frozen=True)
 class MountRef:
-    """What was counted or judged, so that nothing is written anywhere else: a mount can change before a write.
-
-    Attributes:
-        path: The guarded path.
-        mount_id: Of the count, or of the look where nothing is counted.
-        root_inode: Likewise.
-    """
+    """What was counted, or looked at, so that nothing is written anywhere else: a mount can change before a write."""
 
     path: str
     mount_id: int
@@ -36,14 +30,12 @@ class Written:
     """The documents are on the volume.
 
     Attributes:
-        ledger: The ledger as written; None if none was.
+        ledger: The ledger as written; None if none was: without rename there is a marker only.
         set_aside: What broken and foreign documents are called now.
-        marker_only: The file system has no rename: the marker was written, a ledger can't be.
     """
 
     ledger: Ledger | None = None
     set_aside: tuple[str, ...] = ()
-    marker_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,11 +45,7 @@ class Conflict:
 
 @dataclass(frozen=True)
 class _Write(ABC):
-    """A write in `.volume-guard/`.
-
-    Attributes:
-        mount: Where.
-    """
+    """A write in `.volume-guard/`, and on which mount."""
 
     mount: MountRef
 
@@ -110,7 +98,7 @@ class Adopt(_Write):
         text = marker.FORMAT.render(self.marker)
         if self.replacing in {None, NOTHING[:DIGITS]} and not _renames(root, folder):
             documents.create_in_place(folder, documents.MARKER, text)
-            return Written(marker_only=True)
+            return Written()
         old_marker = None
         with documents.staged(folder, documents.MARKER, text) as new_marker:  # first: there must be room for both
             old_ledger = _write_ledger(folder, self.ledger, self.continues)
@@ -146,11 +134,7 @@ class Accept(_Write):
 
 @dataclass(frozen=True)
 class Release(Accept):
-    """Accepts what is there, then ends the hold that was judged: interrupted in between, the volume stays held.
-
-    Attributes:
-        hold: The hold that ends.
-    """
+    """Accepts what is there, then ends the hold that was judged: interrupted in between, the volume stays held."""
 
     hold: Hold | InvalidDocument
 

@@ -46,7 +46,7 @@ def adopted(disk: Sandbox) -> Iterator[Sandbox]:
 def test_without_rename_the_marker_is_adopted_alone_and_nothing_is_left_behind(sandbox: Sandbox, mode: str) -> None:
     with served(sandbox, mode):
         adopt = Adopt(mount_ref(sandbox), MARKER, LEDGER)
-        assert run(sandbox, adopt, adopt) == [Written(marker_only=True), Conflict()]
+        assert run(sandbox, adopt, adopt) == [Written(), Conflict()]
         for _ in range(3):
             found = look(sandbox, "skills")
             assert (found.marker, found.ledger, found.writing) == (MARKER, None, Writing.NOT_TRIED)
