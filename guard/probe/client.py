@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from guard.probe.process import Answer, Exited, Failure, Prober, Progress, Request, TimedRequest, has_ended
+from guard.probe.process import Answer, Crashed, Prober, Progress, Request, TimedRequest, has_ended
 from guard.stop_signal import StopSignal, milliseconds
 
 #: So many probers may be stuck: the first, and the replacement that shows that it was no accident.
@@ -39,14 +39,6 @@ class TimedOut:
     request: Request
     partial: Any
     lost: bool
-
-
-@dataclass(frozen=True)
-class Crashed:
-    """The prober ended by itself, was killed, or raised what it should not: how, as a clause, and the traceback of a bug."""
-
-    how: str
-    traceback: str = ""
 
 
 class ProbeClient:
@@ -117,11 +109,11 @@ class ProbeClient:
             if isinstance(message, Answer) and request is not None:
                 self._is_late = False
                 return Completed(request, message.value)
-            if isinstance(message, Failure):
+            if isinstance(message, Crashed) and message.traceback:
                 self._is_late = False
-                return Crashed("the prober failed on a bug", message.traceback)
+                return message
             self.cancel()
-            return Crashed(f"the prober {message.how if isinstance(message, Exited) else 'answered unasked'}")
+            return message if isinstance(message, Crashed) else Crashed("the prober answered unasked")
         if self.request is None or now < self._heard_at + self._patience:
             return None
         self.reap()

@@ -53,17 +53,16 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Failure:
-    """A request raised what it should not: a bug. The traceback as text."""
+class Crashed:
+    """A request raised what it should not, or the prober ended by itself or was killed: how, as a clause.
 
-    traceback: str
-
-
-@dataclass(frozen=True)
-class Exited:
-    """The prober ended by itself or was killed by someone else: how, as `was killed by SIGKILL (out of memory?)`."""
+    Attributes:
+        how: `the prober was killed by SIGKILL (out of memory?)`.
+        traceback: Of a bug; empty if there was none.
+    """
 
     how: str
+    traceback: str = ""
 
 
 class Prober:
@@ -100,7 +99,7 @@ class Prober:
         """Sends a request; the prober must be idle. BrokenPipeError: it is gone, and `receive` returns how."""
         _write(self._requests, request)
 
-    def receive(self) -> Progress | Answer | Failure | Exited | None:
+    def receive(self) -> Progress | Answer | Crashed | None:
         """Returns the next message, None if no whole one is there. Never waits."""
         message = self._next()
         while message is None:
@@ -109,18 +108,18 @@ class Prober:
             except BlockingIOError:
                 return None
             if not chunk:
-                return Exited(self._reap())
+                return Crashed(f"the prober {self._reap()}")
             self._buffer += chunk
             message = self._next()
         return message
 
-    def _next(self) -> Progress | Answer | Failure | None:
+    def _next(self) -> Progress | Answer | Crashed | None:
         if len(self._buffer) < _HEADER.size:
             return None
         end = _HEADER.size + _HEADER.unpack_from(self._buffer)[0]
         if len(self._buffer) < end:
             return None
-        message: Progress | Answer | Failure = pickle.loads(self._buffer[_HEADER.size : end])  # noqa: S301 - our child
+        message: Progress | Answer | Crashed = pickle.loads(self._buffer[_HEADER.size : end])  # noqa: S301 - our child
         del self._buffer[:end]
         return message
 
@@ -183,7 +182,7 @@ def run_in_child(request: Request) -> Any:
     child.close()
     if isinstance(message, Answer):
         return message.value
-    raise ChildProcessError(message.traceback if isinstance(message, Failure) else message.how)
+    raise ChildProcessError(message.traceback or message.how)
 
 
 def _wait(pid: int) -> int | None:
@@ -231,13 +230,13 @@ def _serve(requests: int, replies: int, keep: tuple[int, ...]) -> NoReturn:
     os._exit(0)
 
 
-def _run(request: Request, replies: int) -> Answer | Failure:
+def _run(request: Request, replies: int) -> Answer | Crashed:
     try:
         return Answer(request.run(lambda partial: _write(replies, Progress(partial))))
     except BrokenPipeError:
         raise
     except Exception:  # noqa: BLE001 - a bug must reach the parent's log, not end in silence
-        return Failure(traceback.format_exc())
+        return Crashed("the prober failed on a bug", traceback.format_exc())
 
 
 def _detach() -> None:

@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 from guard.event import Event
 from guard.outcome import Severity
 from guard.probe import mounts
-from guard.probe.client import Completed, Crashed, ProbeClient, TimedOut
+from guard.probe.client import Completed, ProbeClient, TimedOut
 from guard.probe.look import identity
+from guard.probe.process import Crashed
 from guard.probe.requests import ArmRequest, CountRequest, LookRequest
 from guard.probe.tripwire import MOVED_TOKEN, STORM_TOKEN
 from guard.probe.writes import MountRef, WriteLedger, Written

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from guard.probe.client import Completed, Crashed, ProbeClient, ProberFailed, TimedOut, ask
-from guard.probe.process import Prober, run_in_child
+from guard.probe.client import Completed, ProbeClient, ProberFailed, TimedOut, ask
+from guard.probe.process import Crashed, Prober, run_in_child
 from guard.stop_signal import Stopped, StopSignal
 
 DEADLINE = 20.0
