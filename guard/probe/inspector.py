@@ -125,7 +125,7 @@ class Inspector:
         try:
             checked: FilesChecked = self.ask(request)
         except NoProgress:
-            return FilesChecked(fault=ProbeFault(0, "its files being checked"))
+            return FilesChecked(fault=ProbeFault(0, "having its files checked"))
         return checked
 
     def _count_options(self, look: Look, ledger: Ledger | None, checked: FilesChecked | None) -> CountOptions | None:
