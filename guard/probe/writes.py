@@ -239,7 +239,7 @@ def name_of(found: Marker | InvalidDocument | None) -> str | None:
 
 def _renames(root: int, folder: int) -> bool:
     """Whether names can be changed on this file system, as far as that can be tried without leaving anything behind."""
-    return not _is_fuse(root) or bool(progress.call(os.listdir, folder)) or documents.renames(root)
+    return not _is_fuse(root) or documents.has_names(folder) or documents.renames(root)
 
 
 def _is_fuse(root: int) -> bool:
