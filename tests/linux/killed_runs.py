@@ -19,7 +19,7 @@ from tests.linux.crash_images import Texts, read_documents
 from tests.linux.sandbox import DEADLINE, Sandbox
 
 _PR_SET_CHILD_SUBREAPER = 36
-COMMANDS = {
+COMMANDS: dict[tuple[str, ...], str] = {
     ("adopt",): "new", ("accept",): "adopted", ("hold", "why"): "adopted", ("release",): "held", ("check",): "adopted",
 }  # fmt: skip
 VICTIMS = ("parent", "prober", "both")
