@@ -16,7 +16,7 @@ from guard.probe.writes import Accept, Conflict, WriteHold, WriteLedger, Written
 from guard.volume import ledger, marker
 from guard.volume.hold import Hold
 from guard.volume.observation import Look, ProbeFault
-from guard.volume.sample import Presence, SampledFile
+from guard.volume.sample import Part, Presence, SampledFile
 from tests.linux import counting, probing
 from tests.linux.sandbox import Sandbox
 
@@ -111,7 +111,7 @@ def test_a_sample_that_names_paths_outside_reads_nothing_there(adopted: Sandbox)
     paths = ["../../secret", f"{up}etc/passwd", "/etc/passwd", "tenant/link/secret", "tenant/root/etc/passwd",
              "tenant/../../../secret", "tenant/pdf/1/../2", "", ".", "a\0b", "tenant//pdf/1"]  # fmt: skip
     adopted.sh("test -e $P/tenant/link/secret; test -e $P/tenant/root/etc/passwd; test -e $P/../../secret")
-    sample = tuple(SampledFile(path, 1, 1, 1, 1) for path in paths)
+    sample = tuple(SampledFile(path, 1, 1, 1, 1, Part.HASH) for path in paths)
     checks = counting.checked(adopted, sample).checks
     assert {path: check.presence for path, check in checks.items() if check.presence is Presence.PRESENT} == {}
     _forge(adopted, files=1 << 62, sample=[[path, (1 << 62), 1, 1, 1, "h"] for path in paths])
