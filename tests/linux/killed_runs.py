@@ -101,8 +101,8 @@ def main() -> None:
     log = os.open(f"{os.environ['GUARD_TERMINATION_LOG']}.log", os.O_RDWR | os.O_CREAT, 0o600)
     states: dict[str, Texts] = {"new": {}}
     lasts: dict[tuple[str, ...], float] = {}
-    for state, command in (("adopted", ("adopt",)), ("held", ("hold", "a migration"))):
-        assert _run(command, log)[0] == 0
+    for state, made_by in (("adopted", ("adopt",)), ("held", ("hold", "a migration"))):
+        assert _run(made_by, log)[0] == 0
         states[state] = read_documents(path)
     results = []
     for number in range(times):

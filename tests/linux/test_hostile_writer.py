@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from guard.probe.requests import LookRequest
 from guard.probe.writes import Accept, Conflict, WriteHold, WriteLedger, Written
 from guard.volume import ledger, marker
 from guard.volume.hold import Hold
@@ -43,7 +44,7 @@ def test_a_folder_that_is_swapped_during_writes_lets_nothing_out(adopted: Sandbo
         Accept(ref, ours, ours.marker_id),
         WriteHold(ref, Hold("me", AT, "why"), over=True),
         WriteLedger(ref, ours, 1 << 40),
-        probing.LookRequest(adopted.path, "skills"),
+        LookRequest(adopted.path, "skills"),
     )
     swapping = [sys.executable, "-m", "tests.linux.swapping", adopted.path, f"{adopted.work}/outside"]
     with adopted.start(swapping, stdout=subprocess.PIPE, env=adopted.environment({})) as swapper:

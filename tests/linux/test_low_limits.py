@@ -2,6 +2,7 @@
 
 import errno
 import json
+import sys
 
 import pytest
 
@@ -55,3 +56,29 @@ def test_without_proc_nothing_passes(adopted: Sandbox) -> None:
     adopted.sh("umount /proc")
     assert ended.status == 15, ended.stderr
     assert "/proc/self/" in ended.last["message"]
+
+
+#: The guard with a wall clock that is wrong by so many seconds.
+_CLOCK = """
+import sys, time
+import datetime as dates
+real, shift = time.time, float(sys.argv.pop(1))
+class Shifted(dates.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return super().now(tz) + dates.timedelta(seconds=shift)
+time.time, dates.datetime = lambda: real() + shift, Shifted
+from guard.__main__ import main
+sys.argv[0] = "guard"
+main()
+"""
+
+
+@pytest.mark.parametrize("days", [8, -8, 4000])
+def test_a_clock_that_jumps_is_neither_a_loss_nor_a_pass(adopted: Sandbox, days: int) -> None:
+    command = [sys.executable, "-c", _CLOCK, str(days * 86_400), "check"]
+    assert adopted.run(command).status == 0
+    adopted.sh("rm -r $P/tenant")
+    for _ in range(2):
+        assert adopted.run(command).status == 30
+    assert adopted.guard("check").status == 30

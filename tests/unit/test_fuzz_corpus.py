@@ -20,8 +20,8 @@ def test_no_input_of_the_corpus_makes_a_reader_fail_or_take_long(name: str) -> N
     target, chance = TARGETS[name], random.Random(22)
     texts = []
     for file in sorted(os.listdir(f"{_CORPUS}/{name}")):
-        with open(f"{_CORPUS}/{name}/{file}", "rb") as text:
-            texts.append(text.read())
+        with open(f"{_CORPUS}/{name}/{file}", "rb") as kept:
+            texts.append(kept.read())
     assert texts
     for text in list(texts):
         for _ in range(_BENT):
