@@ -228,10 +228,7 @@ def _marker_in(folder: int) -> str | None:
 
 def _renames(root: int, folder: int) -> bool:
     """Whether names can be changed on this file system, as far as that can be tried without leaving anything behind."""
-    if not _is_fuse(root):
-        return True
-    others = {*progress.call(os.listdir, folder)} - {documents.MARKER}  # which is none, or empty
-    return bool(others) or documents.renames(root)
+    return not _is_fuse(root) or documents.has_others(folder) or documents.renames(root)
 
 
 def _is_fuse(root: int) -> bool:
