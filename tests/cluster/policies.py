@@ -18,7 +18,7 @@ INJECT, KEEP = FOLDER / "inject", FOLDER / "keep"
 CASES = Path(__file__).parent / "policy"
 PROTECTED, INJECTED = "volume-guard/protected", "volume-guard/inject"
 #: A policy, a parameter or a label is in force once the API server's own watch has brought it: well below a second.
-IN_FORCE = 30.0
+IN_FORCE = 60.0
 
 
 def apply(kubectl: Kubectl, folder: Path) -> None:

@@ -10,6 +10,8 @@ from tests.cluster.kubectl import Kubectl, Object
 from tests.cluster.nodedisks import local_volume, node_disks
 
 OPERATION = "logging.googleapis.com/operation"
+#: Both nodes are two cores, which start other pods meanwhile.
+SOON = 60.0
 
 
 @pytest.fixture
@@ -28,9 +30,9 @@ def shared(cluster: Cluster, kubectl: Kubectl) -> Iterator[Object]:
         kubectl.apply(volume, claim, objects.task("adoption", objects.of_claim("shared"), *fill))
         observing.wait_succeeded(kubectl, "adoption")
         yield objects.of_claim("shared")
-        kubectl("delete", "deployments,pods", "--all", "--timeout=60s")
-        kubectl("delete", "pvc", "--all", "--timeout=60s")
-        kubectl("delete", "pv", kubectl.namespace, "--timeout=60s")
+        kubectl("delete", "deployments,pods", "--all", "--timeout=180s")
+        kubectl("delete", "pvc", "--all", "--timeout=180s")
+        kubectl("delete", "pv", kubectl.namespace, "--timeout=180s")
 
 
 def test_the_watchers_of_two_pods_on_one_volume_name_one_incident_and_both_see_its_end(
@@ -47,7 +49,7 @@ def test_the_watchers_of_two_pods_on_one_volume_name_one_incident_and_both_see_i
         pods[0], objects.APPLICATION, "sh", "-c", f"cp -a {objects.PATH} /var/tmp/copy && rm -rf {objects.PATH}/*"
     )
     assert done.returncode == 0, done.stderr
-    wiped = [observing.wait_event(kubectl, pod, objects.WATCHER, "volume.wiped", 30) for pod in pods]
+    wiped = [observing.wait_event(kubectl, pod, objects.WATCHER, "volume.wiped", SOON) for pod in pods]
 
     assert [(one["pod"], one["node"]) for one in wiped] == list(zip(pods, nodes, strict=True))
     assert {(one["before"], one["after"]) for one in wiped} == {(100, 0)}
@@ -55,7 +57,7 @@ def test_the_watchers_of_two_pods_on_one_volume_name_one_incident_and_both_see_i
 
     done = kubectl.execute(pods[0], objects.APPLICATION, "sh", "-c", f"cp -a /var/tmp/copy/* {objects.PATH}")
     assert done.returncode == 0, done.stderr
-    ends = [observing.wait_event(kubectl, pod, objects.WATCHER, "volume.recovered", 60) for pod in pods]
+    ends = [observing.wait_event(kubectl, pod, objects.WATCHER, "volume.recovered", SOON) for pod in pods]
     assert {one[OPERATION]["id"] for one in ends} == {incident}
 
 
