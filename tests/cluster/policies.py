@@ -92,19 +92,20 @@ def dry_run(kubectl: Kubectl, given: Object | Path) -> CompletedProcess[str]:
     return kubectl.attempt(*words, "--filename=-", "--output=json", stdin=objects.as_json(given))
 
 
-def create(kubectl: Kubectl, one: Object) -> CompletedProcess[str]:
-    """Creates an object, up to the point where it would be stored: a server-side apply would merge some of it."""
-    return kubectl.attempt("create", "--dry-run=server", "--filename=-", stdin=objects.as_json(one))
+def create(kubectl: Kubectl, *given: Object) -> CompletedProcess[str]:
+    """Creates objects, up to the point where they would be stored: a server-side apply would merge some of it."""
+    listed = {"apiVersion": "v1", "kind": "List", "items": given}
+    return kubectl.attempt("create", "--dry-run=server", "--filename=-", stdin=objects.as_json(listed))
 
 
-def assert_judged(done: CompletedProcess[str], words: str) -> None:
-    """Fails unless volume-guard-require refused it in these words; without words: unless it passed without any."""
+def assert_judged(done: CompletedProcess[str], words: str, times: int = 1) -> None:
+    """Fails unless volume-guard-require refused each object in these words; without words: unless all passed without any."""
     if not words:
         assert (done.returncode, done.stderr) == (0, "")
         return
     assert done.returncode != 0, done.stdout
-    assert "ValidatingAdmissionPolicy 'volume-guard-require' with binding 'volume-guard-require' denied" in done.stderr
-    assert words in done.stderr
+    refused = "ValidatingAdmissionPolicy 'volume-guard-require' with binding 'volume-guard-require' denied"
+    assert (done.stderr.count(refused), done.stderr.count(words)) == (times, times), done.stderr
 
 
 def says(case: Path) -> str:

@@ -155,10 +155,8 @@ def strict(cluster: Cluster) -> Iterator[Kubectl]:
 def test_a_change_that_takes_gate_or_volume_away_is_refused_for_what_it_does_and_no_other(
     change: Change, strict: Kubectl
 ) -> None:
-    # Created, not applied: a server-side apply would merge what the runtime mounts one over the other.
-    deployment = unguarded.workload("Deployment", change.pod_spec())
-    policies.assert_judged(policies.create(strict, deployment), change.words)
-    policies.assert_judged(policies.create(strict, unguarded.pod(change.pod_spec())), change.words)
+    deployment, pod = unguarded.workload("Deployment", change.pod_spec()), unguarded.pod(change.pod_spec())
+    policies.assert_judged(policies.create(strict, deployment, pod), change.words, times=2)
 
 
 def test_a_gate_only_observes_where_the_parameters_allow_it(kubectl: Kubectl) -> None:
