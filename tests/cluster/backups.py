@@ -93,22 +93,26 @@ def with_words(one: Object, *words: str) -> Object:
     return one
 
 
-def prepare(cluster: Cluster, kubectl: Kubectl) -> None:
-    """The application on an adopted claim, a repository made as k8s/backup/README.md says, and a pod with tools."""
+def prepare_application(cluster: Cluster, kubectl: Kubectl) -> None:
+    """The application on an adopted claim."""
     kubectl.apply(
         objects.claim(DATA, cluster.storage_class),
-        objects.claim(REPOSITORY, cluster.storage_class),
         objects.task(
             "adoption", objects.of_claim(DATA),
             objects.upload("acme", "reports", 40), objects.upload("beta", "letters", 60), objects.guard("adopt"),
         ),
     )  # fmt: skip
-    kubectl("create", "secret", "generic", SECRET, "--from-literal=RESTIC_PASSWORD=correct horse battery staple")
     observing.wait_succeeded(kubectl, "adoption")
     kubectl("delete", "pod", "adoption", "--wait=false")
     kubectl.apply(objects.deployment(objects.of_claim(DATA), without=(objects.WATCHER,), wait="10m"))
     observing.wait_application(kubectl)
-    kubectl.apply(manifest("jobs/init", cluster))
+
+
+def prepare(cluster: Cluster, kubectl: Kubectl) -> None:
+    """The application, a repository made as k8s/backup/README.md says, and a pod with tools."""
+    prepare_application(cluster, kubectl)
+    kubectl("create", "secret", "generic", SECRET, "--from-literal=RESTIC_PASSWORD=correct horse battery staple")
+    kubectl.apply(objects.claim(REPOSITORY, cluster.storage_class), manifest("jobs/init", cluster))
     assert wait_end(kubectl, INIT).condition == "Complete"
     kubectl.apply(_tools(manifest("backup", cluster)))
     observing.wait_ready(kubectl, TOOLS)

@@ -39,7 +39,7 @@ class Kubectl:
         """Runs it, however it ends."""
         return subprocess.run(
             [self.program, f"--namespace={self.namespace}", *words],
-            check=False, input=stdin, capture_output=True, text=True, timeout=180,
+            check=False, input=stdin, capture_output=True, text=True, timeout=300,
             env=self.environment,
         )  # fmt: skip
 

@@ -18,7 +18,7 @@ INJECT, KEEP = FOLDER / "inject", FOLDER / "keep"
 CASES = Path(__file__).parent / "policy"
 PROTECTED, INJECTED = "volume-guard/protected", "volume-guard/inject"
 #: A policy, a parameter or a label is in force once the API server's own watch has brought it: well below a second.
-IN_FORCE = 30.0
+IN_FORCE = 60.0
 
 
 def apply(kubectl: Kubectl, folder: Path) -> None:
@@ -61,14 +61,27 @@ def protected(kubectl: Kubectl, *given: Object) -> Iterator[None]:
 
 
 def _in_force(kubectl: Kubectl, *given: Object) -> bool:
-    """Whether a pod that mounts nothing is judged, by the first parameters, or, without any, is refused for its label."""
-    labels = {INJECTED: "probe"}
-    for one in given[:1]:
-        labels = dict(pair.split("=") for pair in one["data"]["application"].split(","))
+    """Whether all parameters are in force; without any, whether the label is judged."""
+    if not given:
+        return dry_run(kubectl, _probe({INJECTED: "probe"})).returncode != 0
+    return all(_of_parameters_in_force(kubectl, one) for one in given)
+
+
+def _of_parameters_in_force(kubectl: Kubectl, given: Object) -> bool:
+    """Whether a pod that mounts nothing is judged and, if they order it, gets the guard, and whether they are kept."""
+    labels = dict(pair.split("=") for pair in given["data"]["application"].split(","))
+    if "volume-guard-require" not in dry_run(kubectl, _probe(labels)).stderr:
+        return False
+    glass = {"volume-guard/break-glass": "probe"}
+    injected = given["data"].get("inject") != "true" or objects.GATE in dry_run(kubectl, _probe(labels, glass)).stdout
+    kept = kubectl.attempt("delete", "configmap", given["metadata"]["name"], "--dry-run=server")
+    return injected and "volume-guard-keep-parameters" in kept.stderr
+
+
+def _probe(labels: dict[str, str], annotations: dict[str, str] | None = None) -> Object:
     spec = {"containers": [{"name": "probe", "image": "probe"}]}
-    probe = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe", "labels": labels}, "spec": spec}
-    done = dry_run(kubectl, probe)
-    return "volume-guard-require" in done.stderr if given else done.returncode != 0
+    metadata = {"name": "probe", "labels": labels, "annotations": annotations or {}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
 def dry_run(kubectl: Kubectl, given: Object | Path) -> CompletedProcess[str]:
@@ -77,6 +90,22 @@ def dry_run(kubectl: Kubectl, given: Object | Path) -> CompletedProcess[str]:
     if isinstance(given, Path):
         return kubectl.attempt(*words, f"--filename={given}", "--output=json")
     return kubectl.attempt(*words, "--filename=-", "--output=json", stdin=objects.as_json(given))
+
+
+def create(kubectl: Kubectl, *given: Object) -> CompletedProcess[str]:
+    """Creates objects, up to the point where they would be stored: a server-side apply would merge some of it."""
+    listed = {"apiVersion": "v1", "kind": "List", "items": given}
+    return kubectl.attempt("create", "--dry-run=server", "--filename=-", stdin=objects.as_json(listed))
+
+
+def assert_judged(done: CompletedProcess[str], words: str, times: int = 1) -> None:
+    """Fails unless volume-guard-require refused each object in these words; without words: unless all passed without any."""
+    if not words:
+        assert (done.returncode, done.stderr) == (0, "")
+        return
+    assert done.returncode != 0, done.stdout
+    refused = "ValidatingAdmissionPolicy 'volume-guard-require' with binding 'volume-guard-require' denied"
+    assert (done.stderr.count(refused), done.stderr.count(words)) == (times, times), done.stderr
 
 
 def says(case: Path) -> str:

@@ -25,7 +25,7 @@ def dev(cluster: Cluster) -> Iterator[Kubectl]:
     bound = cluster.kubectl.within("dev")
     bound("create", "namespace", "dev")
     yield bound
-    bound("delete", "namespace", "dev", "--timeout=90s")
+    bound("delete", "namespace", "dev", "--timeout=180s")
     bound("delete", "storageclass", "standard-rwo")
 
 

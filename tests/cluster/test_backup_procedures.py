@@ -1,4 +1,4 @@
-"""The runbooks' procedures, run as they are printed: restore, move to another claim, make the claim again."""
+"""The procedures of runbooks and of the backups' page, run as they are printed: set up, restore, move, make the claim again."""
 
 import os
 import re
@@ -43,9 +43,17 @@ class Person:
         return (self._folder / "k8s" / name).read_text()
 
     def follow(self, page: str) -> dict[str, str]:
-        """Runs every line of the page's mitigation, in order; what each printed."""
+        """Runs every line of a runbook's mitigation, in order; what each printed."""
         mitigation = (RUNBOOKS / f"{page}.md").read_text().partition("## Mitigation")[2]
         lines = [line for block in _BLOCK.findall(mitigation) for line in textwrap.dedent(block).splitlines()]
+        return self._type_all(lines)
+
+    def follow_section(self, page: Path, heading: str) -> dict[str, str]:
+        """Runs every indented kubectl line of one section of a page, in order; what each printed."""
+        section = page.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+        return self._type_all(re.findall(r"^    (kubectl .+)$", section, re.MULTILINE))
+
+    def _type_all(self, lines: list[str]) -> dict[str, str]:
         assert len(lines) > 4, "the page has no commands"
         return {line: self._type(line) for line in lines}
 
@@ -126,3 +134,19 @@ def test_recreate_claim_as_printed_keeps_the_disk_and_the_data(person: Person, k
     assert (after["files"], after["marker_id"], after["reference_files"]) == (100, before["marker_id"], 100)
     # Nobody else's: the disk of a test goes with it.
     kubectl("patch", "pv", volume, "--patch", '{"spec":{"persistentVolumeReclaimPolicy":"Delete"}}')
+
+
+def test_the_page_of_the_backups_as_printed_sets_them_up_and_reads_a_file_of_the_first(
+    cluster: Cluster, kubectl: Kubectl, tmp_path: Path
+) -> None:
+    backups.prepare_application(cluster, kubectl)
+    person, page = Person(cluster, kubectl, tmp_path), objects.MANIFESTS / "backup" / "README.md"
+
+    set_up = person.follow_section(page, "Setting it up")
+    observing.wait_complete(kubectl, "first-backup", backups.RUN)
+    looked = person.follow_section(page, "Looking into the repository")
+
+    assert len(next(out for line, out in set_up.items() if line.endswith("base64 -d"))) == 44
+    listed = next(out for line, out in looked.items() if line.endswith("restic ls latest"))
+    assert len([name for name in listed.splitlines() if name.endswith(".md")]) >= 2
+    assert next(out for line, out in looked.items() if "restic dump" in line)

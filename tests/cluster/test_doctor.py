@@ -1,6 +1,8 @@
 """The doctor on live dumps: the incident's application broken in the ways of its rules names the cause, mended nothing."""
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -176,8 +178,33 @@ def test_a_claim_that_was_deleted_and_made_again_is_told_with_the_volume_that_ho
         assert found[0]["rule"] == "VG205"
         assert old in found[0]["message"]
         assert not any("delete pv" in finding["fix"] for finding in found)
+        _rescue(kubectl, found[0]["fix"], cluster.storage_class)
+        assert (kubectl.get("pvc", "adopted-old")["spec"]["volumeName"], _reclaim(kubectl, old)) == (old, "Retain")
+        assert old != kubectl.get("pvc", "adopted")["spec"]["volumeName"]
     finally:
         kubectl("patch", "pv", old, "--patch", '{"spec": {"persistentVolumeReclaimPolicy": "Delete"}}')
+
+
+def _rescue(kubectl: Kubectl, fix: str, storage_class: str | None) -> None:
+    """Does what the fix prints, and looks at the volume in a pod of its own, whose gate passes on the old data."""
+    commands = re.findall(r"kubectl (patch pv .+? '[^']+')", fix)
+    assert len(commands) == 2, fix
+    for command in commands:
+        kubectl(*shlex.split(command))
+    printed = re.search(r"Make claim (\S+) with volumeName: (\S+) and storageClassName: ([^\s,]+)", fix)
+    assert printed is not None, fix
+    name, volume, named_class = printed.groups()
+    assert (name, named_class) == ("adopted-old", storage_class)
+    old = objects.claim(name, named_class)
+    old["spec"]["volumeName"] = volume
+    kubectl.apply(old, objects.pod("look", objects.of_claim(name)))
+    assert observing.ending(kubectl, "look", objects.GATE).status == 0
+    assert observing.wait_event(kubectl, "look", objects.GATE, "volume.ok")["files"] == 100
+
+
+def _reclaim(kubectl: Kubectl, volume: str) -> str:
+    policy: str = kubectl.get("pv", volume)["spec"]["persistentVolumeReclaimPolicy"]
+    return policy
 
 
 def test_a_claim_of_a_class_that_does_not_exist_is_told_as_the_reason_why_it_is_pending(kubectl: Kubectl) -> None:
@@ -243,7 +270,7 @@ def _dump(kubectl: Kubectl) -> str:
     dumped["items"] = [
         one
         for one in dumped["items"]
-        if one["kind"] != "PersistentVolume" or one["spec"]["claimRef"]["namespace"] == kubectl.namespace
+        if one["kind"] != "PersistentVolume" or one["spec"].get("claimRef", {}).get("namespace") == kubectl.namespace
     ]
     return json.dumps(dumped)
 

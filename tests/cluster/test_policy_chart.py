@@ -46,7 +46,7 @@ def helm(cluster: Cluster, kubectl: Kubectl) -> Iterator[Helm]:
     finally:
         for folder in (policies.REQUIRE, policies.INJECT, policies.KEEP):
             policies.apply(cluster.kubectl, folder)
-        with policies.protected(kubectl, policies.parameters()):
+        with policies.protected(kubectl, policies.parameters(inject="true")):
             for one in _another_binding():
                 cluster.kubectl("delete", one["kind"], one["metadata"]["name"])
 

@@ -94,7 +94,7 @@ def _named(name: str, **more: object) -> Object:
     command = "check" if name == objects.GATE else "watch"
     always = {"restartPolicy": "Always"} if name == objects.WATCHER else {}
     mounts = [{"name": objects.POD_VOLUME, "mountPath": objects.PATH}]
-    return {"name": name, "image": "own:1", "args": [command], "volumeMounts": mounts, **always, **more}
+    return {"name": name, "image": "own/volume-guard:1", "args": [command], "volumeMounts": mounts, **always, **more}
 
 
 GATE, WATCHER = _named(objects.GATE), _named(objects.WATCHER)

@@ -84,9 +84,9 @@ def disks(cluster: Cluster, kubectl: Kubectl) -> Iterator[NodeDisks]:
     with node_disks(LAYOUT.state / "node-disks" / kubectl.namespace) as made:
         yield made
         # The kubelet must have let go of a device before it can be taken away.
-        kubectl("delete", "pods", "--all", "--timeout=60s")
-        kubectl("delete", "pvc", "--all", "--timeout=60s")
-        kubectl("delete", "pv", kubectl.namespace, "--timeout=60s")
+        kubectl("delete", "pods", "--all", "--timeout=180s")
+        kubectl("delete", "pvc", "--all", "--timeout=180s")
+        kubectl("delete", "pv", kubectl.namespace, "--timeout=180s")
 
 
 def _mounted_by_the_node(disks: NodeDisks, fstype: str) -> Object:

@@ -126,10 +126,11 @@ def test_the_values_reach_the_injected_containers() -> None:
         "applications": [{**EXAMPLE, "user": 1000650000, "settings": {"GUARD_MAX_LOSS": "0.9"}}],
     }
     rendered = {(one["kind"], one["metadata"]["name"]): one for one in _rendered(values)}
-    policy = json.dumps(rendered["MutatingAdmissionPolicy", "volume-guard-inject"])
-    assert f"registry.local:5000/guard@sha256:{'0' * 64}'" in policy
-    assert "ghcr.io" not in policy
-    assert "'kinds': 'block,node-disk'" in policy
+    policies = {name: json.dumps(one) for (kind, name), one in rendered.items() if kind.endswith("Policy")}
+    for name in ("volume-guard-inject", "volume-guard-require"):
+        assert f"registry.local:5000/guard@sha256:{'0' * 64}'" in policies[name]
+    assert not [name for name, policy in policies.items() if "ghcr.io" in policy]
+    assert "'kinds': 'block,node-disk'" in policies["volume-guard-inject"]
     data = rendered["ConfigMap", "volume-guard-claude-skills"]["data"]
     assert (data["user"], data["GUARD_MAX_LOSS"]) == ("1000650000", "0.9")
 

@@ -132,10 +132,9 @@ def test_a_patch_s_value_is_never_a_list_of_objects() -> None:
             assert re.findall(r"value:\s*\[\s*Object", mutation["jsonPatch"]["expression"]) == []
 
 
-def test_what_is_injected_is_of_this_version() -> None:
-    (policy,) = _of("MutatingAdmissionPolicy").values()
-    images = re.findall(r"'([^'\s]+/volume-guard:[^'\s]+)'", "\n".join(_expressions(policy)))
-    assert images == [f"ghcr.io/uengine-oss/volume-guard:{__version__}"]
+def test_what_is_injected_and_asked_for_is_of_this_version() -> None:
+    images = re.findall(r"'([^'\s]+/volume-guard:[^'\s]+)'", _all_expressions())
+    assert images == [f"ghcr.io/uengine-oss/volume-guard:{__version__}"] * 2
     component = yaml.safe_load(COMPONENT.read_text())["spec"]["template"]["spec"]["initContainers"]
     assert {container["image"] for container in component} == set(images)
 
