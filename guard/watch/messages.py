@@ -20,8 +20,8 @@ from guard.watch.content import ContentTracker, Judged, Returned
 from guard.watch.tripwire_supervisor import FOLDERS
 
 _NO_PROBER = (
-    "This tells nothing about the volume. Too few processes, descriptors or memory are left to the pod or its user: see what "
-    "uses them, or raise the limit. The watcher tries again at every look."
+    "The volume itself can be fine. Too few processes, descriptors or too little memory are left to the pod or its user: find "
+    "what uses them, or raise the limit. The watcher tries again at every check."
 )
 _RESTORE = "1. Stop what deletes or resets the files. 2. Restore them from a backup. Only if what is there now is right: guard accept."
 
@@ -44,7 +44,7 @@ def started(expected: Expectation, look: Look | None, content: ContentTracker) -
     fields["folders"] = count.folders if count else None
     fields["tripwire"] = bool(count and count.folders <= FOLDERS)
     if count and count.folders > FOLDERS:
-        parts.append(f"no tripwire above {FOLDERS} folders: looks and counts alone")
+        parts.append(f"no tripwire above {FOLDERS} folders: periodic checks only")
     return ", ".join(parts) + ".", fields
 
 
@@ -98,7 +98,8 @@ def loss_fields(judged: Judged) -> dict[str, Any]:
 
 def shrunk(path: str, loss: Loss) -> str:
     """Returns the sentence of a shrink."""
-    return f"{lost(path, loss)}. If this was intended, nothing needs to be done: the reference follows."
+    then = "If this was intended, nothing needs to be done. If not, stop what deletes the files, and restore them."
+    return f"{lost(path, loss)}. {then}"
 
 
 def back(path: str, returned: Returned) -> str:
@@ -123,7 +124,7 @@ def held(path: str, hold: Hold | InvalidDocument, *, again: bool) -> str:
         message = f"{path} is {still}held, and its hold can't be read: {hold.reason}."
     else:
         message = f'{path} is {still}held by {truncate(hold.by)} since {hold.since}: "{truncate(hold.reason)}".'
-    return f"{message} End it with: guard release"
+    return f"{message} Only if the work is done and the files are right: guard release"
 
 
 def released(path: str) -> str:
@@ -143,7 +144,8 @@ def ledger_stale(path: str, ledger: Ledger) -> str:
     """Returns the sentence of a ledger that went back."""
     return (
         f"The ledger of {path} went back to {ledger.written} (generation {ledger.generation}): it probably comes out of an "
-        "archive that contained .volume-guard/. It is not used, and is overwritten. Leave .volume-guard/ out of archives."
+        "archive that contained .volume-guard/. It is not used, and is overwritten. Check the files, and leave .volume-guard/ "
+        "out of archives."
     )
 
 
@@ -151,7 +153,7 @@ def hold_stale(path: str) -> str:
     """Returns the sentence of a hold that went back."""
     return (
         f"A hold of an older generation appeared on {path}: it probably comes out of an archive that contained "
-        ".volume-guard/. It is not obeyed. Remove it with: guard release"
+        ".volume-guard/. It is not obeyed. Check the files; only if they are right, remove it with: guard release"
     )
 
 
@@ -159,7 +161,7 @@ def unwritable(path: str, fault: ProbeFault) -> str:
     """Returns the sentence of a ledger that stays as it was."""
     return (
         f"The ledger of {path} can't be written: {fault.code} while {fault.doing}. The volume is still watched, but the gate will "
-        "compare with what was last recorded."
+        "compare with what was last recorded. Check free space, quota and permission."
     )
 
 
@@ -171,8 +173,8 @@ def read_only(path: str, fault: ProbeFault) -> ConditionFailure:
 
 def no_probe(path: str, code: str) -> ConditionFailure:
     """Returns the failure of a look that nobody can make."""
-    found = f"nobody can look at {path}: {code} while starting the process that does"
-    return ConditionFailure(Event.VOLUME_UNREACHABLE, found, "a look at it", _NO_PROBER)
+    found = f"{path} cannot be checked: {code} while starting the process that checks it"
+    return ConditionFailure(Event.VOLUME_UNREACHABLE, found, "a check", _NO_PROBER)
 
 
 def full(path: str, space: Space) -> str:
@@ -193,7 +195,7 @@ def no_room(path: str) -> str:
 def blind(path: str, why: str) -> str:
     """Returns the sentence of a tripwire that sees nothing, or not all."""
     return (
-        f"The tripwire of {path} is incomplete: {why}. Looks and counts continue, and it is armed again when possible."
+        f"The tripwire of {path} is incomplete: {why}. Periodic checks continue, and it is armed again when possible."
     )
 
 
@@ -212,8 +214,8 @@ def hidden(path: str, by: tuple[str, ...]) -> str:
     names = ", ".join(map(truncate, by[:ENTRIES]))
     verb = "is" if len(by) == 1 else "are"
     return (
-        f"{names} {verb} hidden by mounts below {path}: the files there are not lost, but nobody can see them. Unmount what is "
-        "mounted there."
+        f"{names} {verb} hidden by mounts below {path}: the files there are not lost, but cannot be seen. Remove these "
+        "mounts."
     )
 
 
