@@ -24,7 +24,7 @@ def _last_seen(case: Case) -> str:
 
 
 def _compare(case: Case) -> str:
-    return case.worded("Compare claimName in the applied object", "Compare what is mounted here (findmnt)")
+    return case.worded("Compare claimName in the applied object", "Check what is mounted here (findmnt)")
 
 
 def _marker_broken(case: Case) -> Advice:
@@ -47,7 +47,7 @@ def _marker_future(case: Case) -> Advice:
     return case.advice(
         f"the marker of {case.path} was written by a newer guard",
         _marker(case),
-        "Use the version of the guard that wrote it, in all pods of this volume.",
+        "Use the version of the guard that wrote it, wherever this volume is used.",
         found=f"{case.path} has a marker that this version cannot read: {marker.reason} (sha256 {marker.digest})",
         only_if="no newer guard is used any more",
         commands=(*_accept_first(case), f"adopt --replace {marker.digest}"),
@@ -125,7 +125,7 @@ def _restoring(case: Case) -> Advice:
         f"{case.path} is held {holder(case.look.hold)}",
         "no announced work",
         "Wait until the restore has ended. If it was interrupted, run it again: it continues.",
-        only_if="all files are there: what the restore has not brought back yet is given up",
+        only_if="all files are there, since what the restore has not brought back yet is given up",
         commands=("release",),
     )
 

@@ -16,7 +16,8 @@ def _no_progress(case: Case) -> Advice:
     return case.advice(
         f"{case.path} did not answer for {case.expected.probe_timeout:g} s",
         _ANSWER,
-        "Check the storage server or the disk, and the node's mount of it (dmesg on the node).",
+        "Check the storage server or the disk, and the node's mount of it (dmesg on the node). If it is only slow, raise "
+        "GUARD_PROBE_TIMEOUT.",
         case.remount,
         found=f"{case.path}{where} made no progress for {case.expected.probe_timeout:g} s while {doing}",
         delete=True,
@@ -84,7 +85,7 @@ def _denied_to_root(case: Case) -> Advice:
         f"the storage of {case.path} refuses root ({case.code})",
         "access as root, as which the guard runs",
         "Check the storage server: an export that squashes root, an evicted client and an expired key all refuse root.",
-        f"If only the application's user has access, run the guard {case.worded('with its runAsUser', 'as it')}.",
+        f"If only the application's user has access, run the guard as that user{case.worded(' (runAsUser)', '')}.",
         case.remount,
         found=f"{case.failed}; {who_looked(case.look.identity)}",
         delete=True,

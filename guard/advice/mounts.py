@@ -88,7 +88,7 @@ def _ephemeral(case: Case) -> Advice:
     lost = case.worded("lost with the pod", "lost at a restart")
     return case.advice(
         f"{case.path} is {case.look.kind.value}, which is {lost}",
-        f"one of {_kinds(case)}",
+        f"a kind in {_kinds(case)}",
         f"If there are files that you need, copy them out first: they are {lost}.",
         f"Mount a {case.worded('persistentVolumeClaim', 'volume that keeps its data')} at this path.",
         _if_meant(case),
@@ -99,7 +99,7 @@ def _ephemeral(case: Case) -> Advice:
 def _node_disk(case: Case) -> Advice:
     return case.advice(
         f"{case.path} is on the {case.worded('node', 'machine')}'s own disk",
-        f"one of {_kinds(case)}",
+        f"a kind in {_kinds(case)}",
         case.worded(
             "If a cloud disk or a share should be mounted here, its mount failed on the node: delete the pod, since a "
             f"restart of the container cannot fix it: {case.pod.delete}",
@@ -115,7 +115,7 @@ def _node_disk(case: Case) -> Advice:
 def _kind(case: Case) -> Advice:
     return case.advice(
         f"{case.path} is of kind {case.look.kind.value}, which is not listed",
-        f"one of {_kinds(case)}",
+        f"a kind in {_kinds(case)}",
         "Check that the intended volume is mounted here.",
         f"{_if_meant(case)} The marker alone then identifies the volume.",
         found=_is_of_kind(case),
