@@ -142,7 +142,7 @@ def _doctor(words: Sequence[str]) -> int:
         logs=logs,
         output=wanted.get("output", "table"),
         fail_on=wanted.get("fail_on", "error"),
-        path=found.path if "path" in found.model_fields_set else "",  # a default is not a fact
+        path=found.path or "",
         colour=stream.has_colours(1),
         width=shutil.get_terminal_size((100, 24)).columns,
     )

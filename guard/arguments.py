@@ -16,6 +16,8 @@ from guard.settings import MODELS, Reporting, decapitalized, fields, flag, shown
 WIDTH = 100
 _GROUPS = ("required setting", "arguments", "settings", "reporting settings")
 
+#: What 0 means, where it is more than that the command is done.
+_DONE = {"check": Outcome.OK.value.when, "doctor": "nothing at or above --fail-on was found"}
 _ALWAYS = (Outcome.OK, Outcome.INTERNAL_ERROR, Outcome.USAGE)
 _VOLUME = _ALWAYS + tuple(one for one in Outcome if one.status >= 10 and one is not Outcome.FINDINGS)  # noqa: PLR2004
 
@@ -58,7 +60,8 @@ COMMANDS: Mapping[str, Command] = {
         "guard adopt --path /app/skills --volume claude-skills-dev",
         arguments={
             "--replace": _option(
-                "ID", "Sets aside a foreign marker (its ID) or a broken one (its SHA-256), as the refusal prints it."
+                "ID",
+                "Replaces a foreign marker (its ID) or a broken one (its SHA-256, as printed); the old one is kept.",
             )
         },
     ),
@@ -232,7 +235,11 @@ def _parser(command: str) -> argparse.ArgumentParser:
 
 
 def _epilog(command: str) -> str:
-    rows = [(str(one.status), one.label, one.value.when) for one in COMMANDS[command].statuses]
+    done = _DONE.get(command, "done")
+    rows = [
+        (str(one.status), one.label, done if one is Outcome.OK else one.value.when)
+        for one in COMMANDS[command].statuses
+    ]
     if command == "check":
         rows.append((str(TERMINATED), "", "SIGTERM while waiting; no outcome"))
     lines = ["exit statuses:"]

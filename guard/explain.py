@@ -46,7 +46,7 @@ def _outcome(outcome: Outcome) -> str:
         lines.append("Waiting: `guard check` checks again for GUARD_WAIT, since this can recover.")
     elif outcome in RETRYABLE_BY_PROPAGATION:
         lines.append(
-            "Waiting: only where the mount can receive propagation. A container's mounts usually cannot: it takes a new pod."
+            "Waiting: only where a mount can still appear. In a running container it usually cannot: start a new pod."
         )
     if outcome.runbook:
         lines.append(f"Page: {outcome.runbook}")

@@ -33,8 +33,8 @@ MARKER_GONE = (
 )
 MARKER_SWAPPED = "Its marker was exchanged: find out who wrote it. If another volume's archive was unpacked here, restore the right one."
 CHECK_REPLACED = (
-    "Check claimName in the applied object, and the node's mount. Only if this volume is meant to be here from now on: "
-    "guard accept."
+    "Stop the application: it writes to another volume. Check claimName in the applied object, and the node's mount. Only if "
+    "this volume is meant to be here from now on: guard accept, or guard adopt where it has no marker."
 )
 _OBSERVE_ONLY = "observe only: the application starts anyway. With enforcement this pod would not start"
 
@@ -117,7 +117,7 @@ class Messages:
             return None
         message = (
             f"The ledger of {truncate(look.path)} is not used: {truncate(broken, 512)}. What the volume held before is not "
-            "known: only GUARD_MIN_FILES protects it until the watcher or guard accept writes a new ledger."
+            "known: check the files. Only GUARD_MIN_FILES protects it until the watcher or guard accept writes a new ledger."
         )
         fields = {"path": look.path, "reason": broken, **self.pod.fields()}
         return EventRecord(Event.LEDGER_INVALID, message, Event.LEDGER_INVALID.severity, fields)
@@ -128,7 +128,7 @@ class Messages:
         fields = {**facts(inspection), **self.pod.fields(), "outcome": Outcome.OK.label, "status": Outcome.OK.status}
         parts = [_content(inspection)]
         if ledger is None or not ledger.reference.files:
-            parts.append("nothing is protected yet: files are protected as soon as they were counted")
+            parts.append("nothing is protected yet: files are protected as soon as they are counted")
         if ledger is not None:
             seen = f"last seen {ledger.written} by {truncate(ledger.pod or 'a guard')}"
             seen += f" on {truncate(ledger.node)}" if ledger.node else ""
@@ -263,7 +263,7 @@ def _concern(concern: Concern, inspection: Inspection) -> Iterator[str]:
     elif concern is Concern.UNREADABLE:
         yield _unreadable(inspection)
     else:
-        yield f"mounts at {named(hidden_by(look))} hide known files: unmount them"
+        yield f"mounts at {named(hidden_by(look))} hide known files, which are not lost: remove these mounts"
 
 
 def _unreadable(inspection: Inspection) -> str:
@@ -325,12 +325,12 @@ def declared(
 def held_already(look: Look) -> str:
     """Returns the sentence of a hold that is not replaced."""
     return (
-        f"{truncate(look.path)} is held already, {holder(look.hold)}. Nothing was written, your reason neither. To replace "
-        "that hold: guard hold --over REASON"
+        f"{truncate(look.path)} is held already, {holder(look.hold)}. Nothing was written, and your reason was not "
+        "recorded. To replace that hold: guard hold --over REASON"
     )
 
 
 def held(look: Look, hold: Hold) -> str:
     """Returns the sentence of a hold that was written."""
     before = f" It replaces the hold {holder(look.hold)}." if look.hold is not None else ""
-    return f'{truncate(look.path)} is held: "{truncate(hold.reason)}".{before} The gate refuses until: guard release'
+    return f'{truncate(look.path)} is held: "{truncate(hold.reason)}".{before} The gate refuses until guard release.'

@@ -46,7 +46,8 @@ class Outcome(Enum):
     OK = Row("ok", 0, Severity.INFO, "the volume is the right one and holds its data", "Nothing.")
     INTERNAL_ERROR = Row(
         "internal-error", 1, Severity.ERROR, "a bug in the guard",
-        "Report it with the traceback from the log. To start the application until it is fixed, set GUARD_ENFORCE=false.",
+        "If memory ran out, raise the container's limit. Otherwise report it with the traceback from the log. Only if you have "
+        "checked the files yourself: GUARD_ENFORCE=false starts the application without a check.",
     )  # fmt: skip
     USAGE = Row(
         "usage", 2, Severity.ERROR,
@@ -71,25 +72,26 @@ class Outcome(Enum):
     NODE_DISK = Row(
         "node-disk", 12, Severity.ERROR,
         "the mount is a folder of the node's own disk: hostPath, local-path, or a volume whose mount failed on the node",
-        "If a cloud disk or NFS claim should be mounted, its mount failed on the node: delete the pod, since a restart of the "
+        "If a cloud disk or a share should be mounted, its mount failed on the node: delete the pod, since a restart of the "
         "container cannot fix it. If hostPath or local-path is meant, list node-disk in GUARD_KINDS.",
     )  # fmt: skip
     MISSING = Row(
         "missing", 13, Severity.ERROR, "there is no such path, or it is not a directory",
-        "Compare GUARD_PATH with the mountPath of the guard's containers and of the application: all must be the same path.",
+        "Compare volumes and volumeMounts of the APPLIED object with your file: kubectl get deploy NAME -o yaml. Gate, watcher "
+        "and application must mount the volume at the same path, and GUARD_PATH must be that path.",
     )  # fmt: skip
     READ_ONLY = Row(
         "read-only", 14, Severity.ERROR,
         "`ro` in the mount or super options, `emergency_ro`, or EROFS on writing",
-        "Remove readOnly from the volumeMount and from the claim, where it is set. Otherwise check the disk: a file system turns "
+        "Remove readOnly from the volumeMount and from the pod's volume, where it is set. Otherwise check the disk: a file system turns "
         "read-only after errors (dmesg on the node). If reading is enough, set GUARD_WRITABLE=false.",
     )  # fmt: skip
     UNREACHABLE = Row(
         "unreachable", 15, Severity.ERROR,
         "no progress in time, or an error: no answer (EIO, ESTALE, ENOTCONN), a damaged file system (EBADMSG, EUCLEAN), "
         "permission denied (EACCES)",
-        "The message names the error and its fix. No answer: check the storage server and the node's mount, then delete the "
-        "pod, since a restart of the container cannot fix a dead mount. Damaged: stop all pods, take a snapshot, run fsck. "
+        "The message names the error and its fix. No answer: check the storage server and the node's mount; when it works again, "
+        "delete the pod, since a restart of the container cannot fix a dead mount. Damaged: stop all pods, take a snapshot, run fsck. "
         "Permission denied: run the guard as the application's uid, or set fsGroup.",
     )  # fmt: skip
     KIND_REFUSED = Row(
@@ -104,7 +106,7 @@ class Outcome(Enum):
     )  # fmt: skip
     MARKER_MISMATCH = Row(
         "marker-mismatch", 21, Severity.ERROR, "the volume carries another volume's marker",
-        "Compare claimName in the applied object, and GUARD_VOLUME: one of them names another volume.",
+        "Compare claimName in the applied object, and GUARD_VOLUME: one of them is another volume's.",
     )  # fmt: skip
     MARKER_INVALID = Row(
         "marker-invalid", 22, Severity.ERROR,
@@ -114,7 +116,7 @@ class Outcome(Enum):
     )  # fmt: skip
     HELD = Row(
         "held", 23, Severity.ERROR, "`guard hold` announced work on the volume",
-        "Wait until the work is done. Only if nobody works on it any more: guard release.",
+        "Wait until the work is done. Only if nobody works on it any more and its files are right: guard release.",
     )  # fmt: skip
     DATA_LOST = Row(
         "data-lost", 30, Severity.ERROR, "the volume is the right one, and its data is gone: nothing is left, or less than the settings for losses allow",

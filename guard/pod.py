@@ -24,6 +24,10 @@ class PodInfo:
         """Returns the fields of a log line."""
         return {"pod": self.pod, "node": self.node, "namespace": self.namespace}
 
+    def exists(self, found: str | None) -> bool:
+        """Returns whether the guard runs in a pod, as far as that can be known; `found` is as for `guard`."""
+        return bool(self.pod or self.namespace or found)
+
     def guard(self, command: str, found: str | None) -> str:
         """Returns a line that can be pasted.
 
@@ -31,7 +35,7 @@ class PodInfo:
             command: Of the guard, with its arguments.
             found: This container's name in its pod; None outside Kubernetes.
         """
-        if not (self.pod or self.namespace or found):
+        if not self.exists(found):
             return f"guard {command}"
         container = self.container or found
         return f"kubectl exec {self._name}{f' -c {container}' if container else ''} -- guard {command}"

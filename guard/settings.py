@@ -72,7 +72,7 @@ class Reporting(BaseSettings):
     termination_log: str = setting(
         "GUARD_TERMINATION_LOG",
         "/dev/termination-log",
-        "The file where the kubelet reads the reason of an exit; never created.",
+        "The file from which the kubelet reads the reason for an exit; written if it exists.",
     )
     pod: str | None = setting(
         "GUARD_POD", None, "This pod's name (downward API), for log lines and ledger.", _NAME, max_length=253
@@ -110,7 +110,7 @@ class VolumeSettings(Reporting):
         "GUARD_PROBE_TIMEOUT", 10.0, "Time without progress after which a volume counts as unreachable.", shown="10s"
     )
     ignore: Patterns = setting(
-        "GUARD_IGNORE", (), "Patterns of paths that are no data, such as cache/**,*.tmp: never counted.", shown=""
+        "GUARD_IGNORE", (), "Patterns of paths that are not data and never counted, such as cache/**,*.tmp.", shown=""
     )
     max_loss: Share = setting(
         "GUARD_MAX_LOSS", 0.8, "Share of the known files (and of most entries) above which a loss is a wipe.", _SHARE
@@ -143,17 +143,17 @@ class CheckSettings(VolumeSettings):
     enforce: bool = setting(
         "GUARD_ENFORCE",
         True,
-        "Whether to refuse a start; false reports everything, but exits 0 (the first week).",
+        "Whether to refuse a start; false only reports, and the application starts anyway (the first week).",
         _SWITCH,
     )
-    wait: Duration = setting("GUARD_WAIT", 60.0, "How long to check again where it can recover.", shown="60s")
+    wait: Duration = setting("GUARD_WAIT", 60.0, "How long to repeat a failed check of what can recover.", shown="60s")
 
 
 class WatchSettings(VolumeSettings):
     """Settings of `guard watch`."""
 
-    interval: PositiveDuration = setting("GUARD_INTERVAL", 10.0, "Time between two cheap checks.", shown="10s")
-    settle: PositiveDuration = setting("GUARD_SETTLE", 2.0, "Quiet time before the content is judged.", shown="2s")
+    interval: PositiveDuration = setting("GUARD_INTERVAL", 10.0, "Time between two checks.", shown="10s")
+    settle: PositiveDuration = setting("GUARD_SETTLE", 2.0, "Quiet time before content is judged.", shown="2s")
     on_wipe: Literal["log", "unready"] = setting(
         "GUARD_ON_WIPE",
         "log",
@@ -166,8 +166,8 @@ class WatchSettings(VolumeSettings):
 class DoctorSettings(Reporting):
     """Settings of `guard doctor`."""
 
-    path: AbsolutePath = setting(
-        "GUARD_PATH", "/app/skills", "Where the application keeps its data; if not given, it is read from the objects."
+    path: AbsolutePath | None = setting(
+        "GUARD_PATH", None, "Where the application keeps its data; read from the objects if not given."
     )
 
 

@@ -82,9 +82,17 @@ class Case:
         return self.finding.fault.code if self.finding.fault else "no progress"
 
     @property
-    def delete(self) -> str:
+    def remount(self) -> str:
         """The step that follows when the storage answers again."""
-        return f"Then delete the pod, since a restart of the container cannot fix a dead mount: {self.pod.delete}"
+        return self.worded(
+            "When that works again, delete the pod, since a restart of the container cannot fix a dead mount: "
+            f"{self.pod.delete}",
+            "When that works again, mount it again, and restart what uses it.",
+        )
+
+    def worded(self, in_pod: str, elsewhere: str) -> str:
+        """Returns the words for a pod, or those for a guard outside Kubernetes."""
+        return in_pod if self.pod.exists(self.look.container) else elsewhere
 
     def advice(
         self,
@@ -100,7 +108,7 @@ class Case:
         lines = tuple(self.pod.guard(command, self.look.container) for command in commands)
         if only_if:
             steps = (*steps, f"Only if {only_if}: {', then: '.join(lines)}" if lines else f"Only if {only_if}.")
-        if delete:
+        if delete and self.pod.exists(self.look.container):
             lines = (self.pod.delete,)
         return Advice(self.finding.outcome, headline, found or headline, expected, steps, lines)
 

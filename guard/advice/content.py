@@ -23,6 +23,10 @@ def _last_seen(case: Case) -> str:
     return f"last seen {ledger.written} by {truncate(ledger.pod or 'a guard')}{where}"
 
 
+def _compare(case: Case) -> str:
+    return case.worded("Compare claimName in the applied object", "Check what is mounted here (findmnt)")
+
+
 def _marker_broken(case: Case) -> Advice:
     marker = case.look.marker
     assert isinstance(marker, InvalidDocument)
@@ -43,7 +47,7 @@ def _marker_future(case: Case) -> Advice:
     return case.advice(
         f"the marker of {case.path} was written by a newer guard",
         _marker(case),
-        "Use the version of the guard that wrote it, in all pods of this volume.",
+        "Use the version of the guard that wrote it, wherever this volume is used.",
         found=f"{case.path} has a marker that this version cannot read: {marker.reason} (sha256 {marker.digest})",
         only_if="no newer guard is used any more",
         commands=(*_accept_first(case), f"adopt --replace {marker.digest}"),
@@ -62,12 +66,13 @@ def _marker_blocked(case: Case) -> Advice:
 
 
 def _unmarked(case: Case) -> Advice:
+    volume = case.worded("claim", "volume")
     return case.advice(
         f"{case.path} has no marker",
         _marker(case),
-        "If this claim was ever used: stop. It was wiped, or it is another disk. Compare claimName in the applied object, and "
-        "check the files.",
-        only_if="the claim is brand-new, or its files are right",
+        f"If this {volume} was ever used: stop. It was wiped, or it is another disk. {_compare(case)}, and check the "
+        "files.",
+        only_if=f"the {volume} is brand-new, or its files are right",
         commands=("adopt",),
     )
 
@@ -98,7 +103,7 @@ def _other_marker(case: Case) -> Advice:
     return case.advice(
         f'{case.path} is the volume "{truncate(marker.volume)}"',
         f'the volume "{truncate(case.expected.volume)}"',
-        "Compare claimName in the applied object, and GUARD_VOLUME: one of them names another volume.",
+        f"{_compare(case)}, and GUARD_VOLUME: one of them is another volume's.",
         found=f'{case.path} has the marker "{truncate(marker.volume)}" (id {marker.marker_id})',
         only_if=f"this disk must become {truncate(case.expected.volume)} (the old marker is kept beside the new one)",
         commands=(f"adopt --replace {marker.marker_id}",),
@@ -120,7 +125,7 @@ def _restoring(case: Case) -> Advice:
         f"{case.path} is held {holder(case.look.hold)}",
         "no announced work",
         "Wait until the restore has ended. If it was interrupted, run it again: it continues.",
-        only_if="all files are there: what the restore has not brought back yet is given up",
+        only_if="all files are there, since what the restore has not brought back yet is given up",
         commands=("release",),
     )
 
@@ -131,8 +136,11 @@ def _read_only(case: Case) -> Advice:
     return case.advice(
         f"{case.path} cannot be written",
         "a writable volume",
-        "Remove readOnly from the volumeMount and from the claim, where it is set. Otherwise check the disk: a file system "
-        "turns read-only after errors (dmesg on the node).",
+        case.worded(
+            "Remove readOnly from the volumeMount and from the pod's volume, where it is set.",
+            "Remove ro from the mount options, where it is set.",
+        )
+        + " Otherwise check the disk: a file system turns read-only after errors (dmesg on the node).",
         *steps,
         found=f"{case.path} cannot be written: {case.look.read_only}",
     )
@@ -183,7 +191,7 @@ def _where_files_can_be(case: Case) -> list[str]:
     """Places to check before anything is restored."""
     steps, hidden = [], hidden_by(case.look)
     if hidden:
-        steps.append(f"{named(hidden)}: mounts hide what is below. Unmount them: hidden files are not lost.")
+        steps.append(f"Remove the mounts at {named(hidden)}: they hide files, and hidden files are not lost.")
     if case.count and case.count.in_lost_and_found:
         held = case.count.in_lost_and_found
         steps.append(

@@ -16,8 +16,9 @@ def _no_progress(case: Case) -> Advice:
     return case.advice(
         f"{case.path} did not answer for {case.expected.probe_timeout:g} s",
         _ANSWER,
-        "Check the storage server or the disk, and the node's mount of it (dmesg on the node).",
-        case.delete,
+        "Check the storage server or the disk, and the node's mount of it (dmesg on the node). If it is only slow, raise "
+        "GUARD_PROBE_TIMEOUT.",
+        case.remount,
         found=f"{case.path}{where} made no progress for {case.expected.probe_timeout:g} s while {doing}",
         delete=True,
     )
@@ -29,7 +30,7 @@ def _server_gone(case: Case) -> Advice:
         _ANSWER,
         "Check that the storage server (or the FUSE daemon on the node) runs and that the node can reach it. If its "
         "keys or passwords were changed, check those.",
-        case.delete,
+        case.remount,
         found=case.failed,
         delete=True,
     )
@@ -40,7 +41,7 @@ def _device_gone(case: Case) -> Advice:
         f"the disk of {case.path} is gone ({case.code})",
         _ANSWER,
         "Check that the disk is attached to this node (dmesg on the node).",
-        case.delete,
+        case.remount,
         found=case.failed,
         delete=True,
     )
@@ -50,7 +51,7 @@ def _damaged(case: Case) -> Advice:
     return case.advice(
         f"the file system of {case.path} is damaged ({case.code})",
         "a file system that can be read",
-        "Stop every pod that uses the volume, and take a snapshot of the disk.",
+        "Stop everything that uses the volume, and take a snapshot of the disk.",
         "Unmount it, and repair it where it is attached: fsck (ext4) or xfs_repair (XFS).",
         "Check lost+found: what fsck cannot assign to a folder is moved there.",
         found=case.failed,
@@ -69,9 +70,12 @@ def _denied(case: Case) -> Advice:
     return case.advice(
         f"uid {case.look.identity.uid} has no permission to read {case.path}",
         "permission to read it",
-        "Compare the owner and the mode of what is named above with this uid and its groups: ls -ldn",
-        "Run the guard with the application's runAsUser, or set the pod's securityContext.fsGroup to the group that owns "
-        "the volume.",
+        f"Compare owner, group and mode of what is named above with this uid and its groups: ls -ldn {case.path}",
+        case.worded(
+            "Run the guard with the application's runAsUser, or set the pod's securityContext.fsGroup to the group that "
+            "owns the volume.",
+            "Run the guard as the application's user.",
+        ),
         found=f"{case.failed}; checked as {who}",
     )
 
@@ -81,8 +85,8 @@ def _denied_to_root(case: Case) -> Advice:
         f"the storage of {case.path} refuses root ({case.code})",
         "access as root, as which the guard runs",
         "Check the storage server: an export that squashes root, an evicted client and an expired key all refuse root.",
-        "If only the application's user has access, run the guard with the application's runAsUser.",
-        case.delete,
+        f"If only the application's user has access, run the guard as that user{case.worded(' (runAsUser)', '')}.",
+        case.remount,
         found=f"{case.failed}; {who_looked(case.look.identity)}",
         delete=True,
     )
@@ -113,7 +117,7 @@ def _no_inodes(case: Case) -> Advice:
     return case.advice(
         f"the disk is full: {case.path} has no free inodes{used}",
         "inodes for the guard's documents",
-        "Remove files that are not needed: no new file can be created, however much space is free.",
+        "Remove files that are not needed, or enlarge the volume: no new file can be created, whatever space is free.",
         "Run the command again.",
         found=f"the disk is full: {case.path} has no free inodes{used}; {case.failed}",
     )
@@ -150,7 +154,7 @@ def _no_mount(case: Case) -> Advice:
     return case.advice(
         f"the mount of {case.path} is not in the mount table",
         "a line for it in /proc/self/mountinfo",
-        "Compare /proc/self/mountinfo in this container with the mounts of the pod, and report both.",
+        "Compare /proc/self/mountinfo with the mounts that are configured, and report both as a bug.",
         found=case.failed if case.finding.fault else "",
     )
 
@@ -160,7 +164,7 @@ def _other_error(case: Case) -> Advice:
         f"{case.path} cannot be checked ({case.code})",
         _ANSWER,
         "Check the storage server or the disk, and the node's mount of it (dmesg on the node).",
-        case.delete,
+        case.remount,
         found=case.failed,
         delete=True,
     )

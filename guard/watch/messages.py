@@ -26,16 +26,16 @@ ACCEPTED = "The content of {path} was accepted"
 RELEASED = "{path} is no longer held."
 HOLD_STALE = (
     "A hold of an older generation appeared on {path}: it probably comes out of an archive that contained .volume-guard/. It "
-    "is not obeyed. Remove it with: guard release"
+    "is not obeyed. Check the files; only if they are right, remove it with: guard release"
 )
-BLIND = "The tripwire of {path} is incomplete: {why}. Looks and counts continue, and it is armed again when possible."
+BLIND = "The tripwire of {path} is incomplete: {why}. Periodic checks continue, and it is armed again when possible."
 
 _NO_PROBER = (
-    "This tells nothing about the volume. Too few processes, descriptors or memory are left to the pod or its user: see what "
-    "uses them, or raise the limit. The watcher tries again at every look."
+    "The volume itself can be fine. Too few processes, descriptors or too little memory are left to the pod or its user: find "
+    "what uses them, or raise the limit. The watcher tries again at every check."
 )
 _REMEDIES = {
-    Concern.SHRUNK: "If this was intended, nothing needs to be done: the reference follows.",
+    Concern.SHRUNK: "If this was intended, nothing needs to be done. If not, stop what deletes the files, and restore them.",
     Concern.NO_SPACE: "Free space, enlarge the volume, or raise the quota.",
     Concern.NO_INODES: "Remove files that are not needed, or use a file system with more inodes.",
     Concern.UNREADABLE: "They count as they were last seen. Give this uid permission to read and enter them.",
@@ -63,7 +63,7 @@ def started(
     fields["folders"] = count.folders if count else None
     fields["tripwire"] = bool(count and count.folders <= FOLDERS)
     if count and count.folders > FOLDERS:
-        parts.append(f"no tripwire above {FOLDERS} folders: looks and counts alone")
+        parts.append(f"no tripwire above {FOLDERS} folders: periodic checks only")
     return ", ".join(parts) + ".", fields
 
 
@@ -92,7 +92,7 @@ def back(path: str, kept: int, checked: int) -> str:
 
 def held(path: str, hold: Hold | InvalidDocument) -> str:
     """Returns the sentence of announced work."""
-    return f"{path} is held {holder(hold)}. End it with: guard release"
+    return f"{path} is held {holder(hold)}. Only if the work is done and the files are right: guard release"
 
 
 def ledger_invalid(path: str, reason: str) -> str:
@@ -107,7 +107,8 @@ def ledger_stale(path: str, ledger: Ledger) -> str:
     """Returns the sentence of a ledger that went back."""
     return (
         f"The ledger of {path} went back to {ledger.written} (generation {ledger.generation}): it probably comes out of an "
-        "archive that contained .volume-guard/. It is not used, and is overwritten. Leave .volume-guard/ out of archives."
+        "archive that contained .volume-guard/. It is not used, and is overwritten. Check the files, and leave .volume-guard/ "
+        "out of archives."
     )
 
 
@@ -115,7 +116,7 @@ def unwritable(path: str, fault: ProbeFault) -> str:
     """Returns the sentence of a ledger that stays as it was."""
     return (
         f"The ledger of {path} can't be written: {fault.code} while {fault.doing}. The volume is still watched, but the gate will "
-        "compare with what was last recorded."
+        "compare with what was last recorded. Check free space, quota and permission."
     )
 
 
@@ -127,8 +128,8 @@ def read_only(path: str, fault: ProbeFault) -> ConditionFailure:
 
 def no_probe(path: str, code: str) -> ConditionFailure:
     """Returns the failure of a look that nobody can make."""
-    found = f"nobody can look at {path}: {code} while starting the process that does"
-    return ConditionFailure(Event.VOLUME_UNREACHABLE, found, "a look at it", _NO_PROBER)
+    found = f"{path} cannot be checked: {code} while starting the process that checks it"
+    return ConditionFailure(Event.VOLUME_UNREACHABLE, found, "a check", _NO_PROBER)
 
 
 def concern(look: Look, found: Concern, count: FileCount | None = None, loss: Loss | None = None) -> str:

@@ -244,7 +244,7 @@ def test_files_that_mounts_hide_are_to_be_unmounted_never_restored() -> None:
     judgement = judge(EXPECTED, look, checked, FileCount(0))
     assert judgement.outcome is Outcome.OK
     record = Messages(EXPECTED, POD).passed(Inspection(look, checked, FileCount(0), judgement), NOW, ())
-    assert "mounts at pdf, docx hide known files: unmount them" in record.message
+    assert "mounts at pdf, docx hide known files, which are not lost: remove these mounts" in record.message
     assert "estore" not in record.message
     assert (record.severity.name, record.fields["nested_mounts"]) == ("WARNING", ["pdf", "docx"])
 
@@ -258,12 +258,17 @@ def test_where_the_guard_only_observes_the_line_is_a_warning_and_names_the_watch
     assert record.fields["remedy"] == ["kubectl exec -n dev skills-7 -c volume-guard-watch -- guard accept"]
 
 
-def test_outside_a_pod_a_command_is_given_as_it_is() -> None:
-    look, checked, count = CASES[Cause.FILES_LOST]
-    look = replace(look, container=None)
-    inspection = Inspection(look, checked, count, judge(EXPECTED, look, checked, count))
-    record, _ = Messages(EXPECTED, PodInfo()).refusal(inspection, NOW)
-    assert record.fields["remedy"] == ["guard accept"]
+def test_outside_a_pod_a_command_is_given_as_it_is_and_nothing_of_kubernetes_is_named(cause: Cause) -> None:
+    inspection = inspected(cause, expectation(cause))
+    elsewhere = replace(inspection, look=replace(inspection.look, container=None))
+    record, result = Messages(expectation(cause), PodInfo()).refusal(elsewhere, NOW)
+    steps = [line.strip() for line in result.message.splitlines() if re.match(r" {8}\d\.", line)]
+    kubernetes = r"kubectl|\bpod\b|\bclaim\b|[cC]laimName|volumeMount|mountPath|readOnly|runAsUser|fsGroup|hostPath"
+    assert steps
+    assert not re.search(kubernetes, record.message + " ".join(steps)), record.message
+    for command in record.fields["remedy"] or []:
+        assert command.startswith("guard ")
+    assert not re.search(r"\.\.|\(\)|  ", record.message), record.message
 
 
 def test_what_else_is_wrong_is_listed_but_not_what_follows_from_the_first() -> None:

@@ -165,7 +165,7 @@ def test_a_word_to_avoid_is_found_in_prose_and_not_in_code() -> None:
 
 @pytest.mark.parametrize("page", FOR, ids=_name)
 def test_a_page_of_the_docs_names_its_readers_at_its_top(page: Path) -> None:
-    assert markdown.read(page).paragraphs[0].startswith("For whoever ")
+    assert markdown.read(page).paragraphs[0].startswith("For ")
 
 
 def _anchor(heading: str) -> str:

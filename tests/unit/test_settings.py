@@ -31,6 +31,8 @@ from guard.volume.verdict import Expectation
 
 _ALL = frozenset(MODELS)
 _VOLUME = _ALL - {"doctor"}
+#: To the doctor, a path that nobody gave is not a fact.
+_NO_FACT = ("doctor", "GUARD_PATH")
 _CHECK = frozenset({"check"})
 _WATCH = frozenset({"watch"})
 
@@ -106,8 +108,9 @@ def test_a_command_knows_the_settings_of_the_table_and_no_other(command: str) ->
 def test_every_setting_has_the_default_of_the_table_and_shows_it_as_it_is_written(name: str) -> None:
     written, default, commands = TABLE[name]
     for command in commands:
-        assert value(loaded(command), name) == default
-        assert shown(fields(MODELS[command])[name]) == written
+        own, known = (None, "") if (command, name) == _NO_FACT else (default, written)
+        assert value(loaded(command), name) == own
+        assert shown(fields(MODELS[command])[name]) == known
 
 
 @pytest.mark.parametrize("name", [name for name, (written, _, _) in TABLE.items() if written not in {"", "required"}])
@@ -155,8 +158,9 @@ def test_empty_means_unset_in_the_environment_and_as_a_flag(monkeypatch: pytest.
     _, default, commands = TABLE[name]
     monkeypatch.setenv(name, "")
     for command in commands:
-        assert value(loaded(command), name) == default
-        assert value(loaded(command, **{name: ""}), name) == default
+        own = None if (command, name) == _NO_FACT else default
+        assert value(loaded(command), name) == own
+        assert value(loaded(command, **{name: ""}), name) == own
 
 
 def test_an_empty_flag_leaves_the_environment_standing(monkeypatch: pytest.MonkeyPatch) -> None:
