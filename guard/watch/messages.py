@@ -214,8 +214,8 @@ def hidden(path: str, by: tuple[str, ...]) -> str:
     names = ", ".join(map(truncate, by[:ENTRIES]))
     verb = "is" if len(by) == 1 else "are"
     return (
-        f"{names} {verb} hidden by mounts below {path}: the files there are not lost, but cannot be seen. Remove these "
-        "mounts."
+        f"{names} {verb} hidden by mounts below {path}: the files there are not lost, but cannot be seen. Unmount "
+        "what is mounted there."
     )
 
 
