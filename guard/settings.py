@@ -167,7 +167,7 @@ class DoctorSettings(Reporting):
     """Settings of `guard doctor`."""
 
     path: AbsolutePath | None = setting(
-        "GUARD_PATH", None, "Where the application keeps its data; read from the objects if not given."
+        "GUARD_PATH", None, "Where the application keeps its data; if not given, it is read from the objects."
     )
 
 

@@ -191,7 +191,7 @@ def _where_files_can_be(case: Case) -> list[str]:
     """Places to check before anything is restored."""
     steps, hidden = [], hidden_by(case.look)
     if hidden:
-        steps.append(f"Remove the mounts at {named(hidden)}: they hide files, and hidden files are not lost.")
+        steps.append(f"Unmount what is mounted at {named(hidden)}: it hides files, and hidden files are not lost.")
     if case.count and case.count.in_lost_and_found:
         held = case.count.in_lost_and_found
         steps.append(

@@ -28,7 +28,7 @@ PAGES = sorted({*ENTRANCES, *REPOSITORY.glob("docs/**/*.md"), *REPOSITORY.glob("
 FOUR = ("Meaning", "Impact", "Diagnosis", "Mitigation")
 #: Words that a reader stumbles over, and what to write: pages are in plain technical English.
 AVOIDED = {
-    r"mend\w*": "fix, recover",
+    r"mend\w*|heals?": "fix, recover",
     "anew": "again",
     "for ever": "forever",
     "besides": "also",
