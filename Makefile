@@ -12,7 +12,7 @@ SYFT := $(PROGRAMS)/syft-1.57.1/syft
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test lint unit linux monitoring test-cluster release-check notes images sbom chart publish-images \
-	publish-chart sign bench soak lock clean
+	publish-chart sign bench soak fuzz attacks lock clean
 
 demo: $(VENV)/runtime
 	@PYTHON=$(BIN)/python sh tests/demo.sh
@@ -101,6 +101,25 @@ bench: $(VENV)/dev
 soak: $(VENV)/dev
 	$(BIN)/python tests/bench/soak.py
 
+# Each reader of foreign text in turn, guided by coverage, on Python 3.11 to 3.13. New inputs, and the one that fails, are
+# left in .fuzz/.
+MINUTES ?= 10
+fuzz: $(VENV)/fuzz
+	@for target in $$(ls tests/fuzz/corpus); do \
+	    echo "$$target:"; mkdir -p .fuzz/$$target; \
+	    $(BIN)/python -m tests.fuzz.run $$target $$(($(MINUTES) * 6)) .fuzz/$$target 2>.fuzz/$$target.log \
+	    || { tail -40 .fuzz/$$target.log; exit 1; }; \
+	    grep -E '^(stat::(number_of_executed|average|peak)|Done)' .fuzz/$$target.log; \
+	done
+
+# Every moment, call and limit that `make test` takes samples of: power failures, kills, failing calls, a hostile writer.
+KILLS ?= 1000
+attacks: $(VENV)/dev
+	@sh tests/packages.sh
+	FAULTS=all CRASH_IMAGES=all HOSTILE_NAMES=1000000 KILLS=$(KILLS) $(BIN)/pytest -q -s --durations=0 \
+	    tests/linux/test_crashes.py tests/linux/test_kills.py tests/linux/test_faults.py \
+	    tests/linux/test_hostile_writer.py tests/linux/test_low_limits.py
+
 # After a change of dependencies. No URL stands in the lock: hashes pin, whichever index serves.
 lock: $(VENV)/dev
 	$(PIP) uv
@@ -109,6 +128,7 @@ lock: $(VENV)/dev
 	@# What the extra adds to that.
 	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['doctor'], sep='\n')" \
 	| $(LOCK) - -o requirements/doctor.txt
+	echo 'atheris>=3.0,<3.1' | $(LOCK) - -o requirements/fuzz.txt  # 3.1 has no wheel for Python 3.11
 	echo 'hatchling>=1.27' | $(LOCK) - -o requirements/build.txt
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
 	--custom-compile-command "make lock"
@@ -123,5 +143,9 @@ $(VENV)/dev: requirements/dev.txt $(VENV)/runtime
 	$(PIP) --require-hashes -r requirements/dev.txt
 	@touch $@
 
+$(VENV)/fuzz: requirements/fuzz.txt $(VENV)/dev
+	$(PIP) --require-hashes -r requirements/fuzz.txt
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage build dist
+	rm -rf $(VENV) .fuzz .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage build dist

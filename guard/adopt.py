@@ -220,8 +220,9 @@ class MarkerCommands:
         look = replace(inspection.look, fault=fault)
         if fault.read_only:
             look = replace(inspection.look, read_only=f"{fault.code} while {fault.doing}")
-        judgement = judge(self.inspector.expected, look)
-        return self._refused(Inspection(look, inspection.checked, inspection.count, judgement))
+        failed = replace(inspection, look=look, judgement=judge(self.inspector.expected, look))
+        # What else holds, such as the missing marker of an adoption, is what the command was there for.
+        return self._refused(_only(failed, Outcome.READ_ONLY if fault.read_only else Outcome.UNREACHABLE))
 
     def _done(
         self,

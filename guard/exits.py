@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     from guard.settings import Reporting
 
 
+#: What ends the guard without a bug in it, by the last line of a traceback.
+_LACKS = {
+    "MemoryError": "too little memory allowed to the pod",
+    f"OSError: [Errno {errno.ENOMEM}]": "too little memory allowed to the pod",
+    f"OSError: [Errno {errno.EMFILE}]": "too few descriptors allowed to the pod",
+    f"OSError: [Errno {errno.ENFILE}]": "too few descriptors on the node",
+}
+
+
 @dataclass(frozen=True)
 class ReportTo:
     """Where to report where no settings can be had."""
@@ -62,7 +71,8 @@ def report_bug(trace: str, reporter: "Reporting | ReportTo", last: EventRecord |
     """
     outcome = Outcome.INTERNAL_ERROR
     *above, reason = trace.strip().rsplit("\n", 1)
-    found = f"{'a bug in the guard: ' if above else ''}{reason}"
+    lack = next((lack for error, lack in _LACKS.items() if reason.startswith(error)), "")
+    found = f"{reason} ({lack})" if lack else f"{'a bug in the guard: ' if above else ''}{reason}"
     message = f"{found[:1].upper()}{found[1:]}. {outcome.value.remedy}"
     fields = {"outcome": outcome.label, "status": outcome.status, "traceback": trace}
     goes_on = last is not None and not last.last

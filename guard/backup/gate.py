@@ -1,6 +1,5 @@
 """The guard's own commands, run as users run them: their exit statuses and log lines are the contract."""
 
-import json
 import os
 import sys
 import tempfile
@@ -9,9 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from guard.backup import process
+from guard.backup.snapshot import ListingError, parse_json
 from guard.outcome import Outcome, Severity
 from guard.report import stream
 from guard.stop_signal import StopSignal
+
+_SEVERITIES = [severity.name for severity in Severity]
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class Guard:
         last: dict[str, Any] = {}
 
         def err(line: bytes) -> None:
-            fields = _object(line)
+            fields = log_object(line)
             if not fields or Severity[fields["severity"]] >= least:
                 stream.write(sys.stderr.fileno(), line + b"\n")
             if fields:
@@ -107,10 +109,10 @@ class Guard:
         return GuardResult(status, outcomes, str(last.get("message", "")), last, reason)
 
 
-def _object(line: bytes) -> dict[str, Any]:
-    """A line of the log; empty for any other."""
+def log_object(line: bytes) -> dict[str, Any]:
+    """Returns a line of the guard's log; empty for any other, such as a library's."""
     try:
-        fields = json.loads(line)
-    except ValueError:
+        fields = parse_json(line)
+    except ListingError:
         return {}
-    return fields if isinstance(fields, dict) and "severity" in fields else {}
+    return fields if isinstance(fields, dict) and fields.get("severity") in _SEVERITIES else {}

@@ -28,8 +28,10 @@ _TEMPORARY = ".tmp"
 _RUN = os.urandom(8).hex()
 #: Seconds after which a temporary file belongs to nobody any more: a write takes far less.
 _ABANDONED = 3600
-#: Temporary files whose age is read at each write.
-_SWEPT = 100
+#: Names that are listed, and temporary files whose age is read, at each write: whoever can write here can make a million.
+_LISTED, _SWEPT = 10_000, 100
+#: Names under which a document can be kept; somebody made all of them where none is free.
+_KEPT = 1000
 #: Seconds to wait for another command on the same volume. Whoever may read the folder can lock it, so no lock is waited
 #: for longer: it only makes collisions rare, and what each write is made beside is checked all the same.
 _LOCK_PATIENCE = 2.0
@@ -81,6 +83,12 @@ def make_folder(root: int) -> None:
     finally:
         os.close(folder)
     _sync_folder(root)
+
+
+def has_names(folder: int, but: str) -> bool:
+    """Returns whether a folder holds anything but one document, without listing what may be a million names."""
+    with call(os.scandir, folder) as entries:
+        return any(entry.name != but for entry in iter(lambda: call(next, entries, None), None))
 
 
 def renames(root: int) -> bool:
@@ -206,7 +214,8 @@ def _sweep(folder: int, newest: str) -> None:
         before = call(os.stat, newest, dir_fd=folder, follow_symlinks=False).st_mtime - _ABANDONED
         with call(os.scandir, folder) as entries:
             names = (entry.name for entry in iter(lambda: call(next, entries, None), None))
-            temporary = (name for name in names if name.startswith(".") and name.endswith(_TEMPORARY))
+            listed = itertools.islice(names, _LISTED)
+            temporary = (name for name in listed if name.startswith(".") and name.endswith(_TEMPORARY))
             for name in itertools.islice(temporary, _SWEPT):
                 if call(os.stat, name, dir_fd=folder, follow_symlinks=False).st_mtime < before:
                     call(os.unlink, name, dir_fd=folder)
@@ -216,8 +225,10 @@ def keep(folder: int, name: str, digest: str) -> str | None:
     """Keeps a document under another name, beside its own where there are hard links; returns it, None if there is none."""
     progress.step(f"renaming {GUARD_FOLDER}/{name}", writing=True)
     stem, _, suffix = name.rpartition(".")
-    numbers = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
-    kept = next(other for number in numbers if not _is_there(folder, other := f"{stem}.{digest}{number}.{suffix}"))
+    names = (f"{stem}.{digest}{f'-{number}' if number > 1 else ''}.{suffix}" for number in range(1, _KEPT))
+    kept = next((other for other in names if not _is_there(folder, other)), None)
+    if kept is None:
+        raise OSError(errno.EEXIST, "every name it can be kept under is taken")
     try:
         call(os.link, name, kept, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:

@@ -96,6 +96,7 @@ def _nearest_mount(path: str) -> dict[str, object]:
 
 def _add_mount_facts(facts: dict[str, Any], pinned: int) -> None:
     progress.step(f"reading {mounts.MOUNTINFO}")
+    facts["mount"] = None  # the path is there: what is missing from here on is /proc
     real_path = os.readlink(f"/proc/self/fd/{pinned}")
     mount, table = mounts.in_force(pinned)
     facts |= {"real_path": real_path, "mount": mount, "container": kinds.container_name(table)}

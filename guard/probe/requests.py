@@ -108,7 +108,7 @@ class CheckRequest:
     def on_timeout(self, partial: Any) -> FilesChecked:
         """Returns that the files could not be checked."""
         del partial
-        return FilesChecked(fault=ProbeFault(0, "its files being checked"))
+        return FilesChecked(fault=ProbeFault(0, "having its files checked"))
 
 
 @dataclass(frozen=True)

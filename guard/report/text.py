@@ -46,4 +46,4 @@ def edit_distance(one: str, other: str) -> int:
 
 
 def _escape(letter: str) -> str:
-    return letter.encode("unicode_escape", "surrogatepass").decode("ascii")
+    return ascii(letter)[1:-1]  # not by a codec: that would be loaded when it is needed, and no descriptor may be left

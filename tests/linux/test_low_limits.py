@@ -1,0 +1,84 @@
+"""Too little of everything: a clear error, or the right verdict; never a pass, and never a loss that is not there."""
+
+import errno
+import json
+import sys
+
+import pytest
+
+from tests.linux import limited_runs
+from tests.linux.limited_runs import SYSTEM_CALLS, Ended, Limit
+from tests.linux.sandbox import Sandbox
+
+pytestmark = pytest.mark.mounts
+
+_DESCRIPTORS = [Limit("RLIMIT_NOFILE", number) for number in range(3, 18)]
+_MEMORY = [Limit("RLIMIT_AS", number << 20) for number in range(24, 120, 8)]
+_DENIED = [Limit("deny", code, call) for call in SYSTEM_CALLS for code in (errno.EPERM, errno.ENOSYS)]
+
+
+def _last(ended: Ended) -> dict[str, object]:
+    line: dict[str, object] = json.loads(ended.lines.splitlines()[-1])
+    return line
+
+
+@pytest.mark.parametrize("limits", [_DESCRIPTORS, _MEMORY], ids=["descriptors", "memory"])
+def test_with_too_few_descriptors_or_too_little_memory_the_error_says_what_is_missing(
+    adopted: Sandbox, limits: list[Limit]
+) -> None:
+    results = limited_runs.run(adopted, limits)
+    assert {ended.status for ended in results} == {0, 1}
+    for limit, ended in zip(limits, results, strict=True):
+        if ended.status == 1:
+            last = _last(ended)
+            assert last["event"] == "internal.error", limit
+            assert "allowed" in str(last["message"]), (limit, last)
+            assert "bug in the guard" not in str(last["message"]), (limit, last)
+
+
+@pytest.mark.skipif(not SYSTEM_CALLS, reason="the numbers of system calls are those of x86-64")
+def test_a_denied_system_call_is_never_a_loss(adopted: Sandbox) -> None:
+    results = limited_runs.run(adopted, _DENIED)
+    assert {ended.status for ended in results} == {0, 1, 15}
+
+
+def test_no_limit_turns_a_wiped_volume_into_a_pass(adopted: Sandbox) -> None:
+    adopted.sh("rm -r $P/tenant")
+    limits = [*_DESCRIPTORS, *_MEMORY, *_DENIED]
+    results = limited_runs.run(adopted, limits)
+    for limit, ended in zip(limits, results, strict=True):
+        assert ended.status in {1, 15, 30}, (limit, ended)
+
+
+def test_without_proc_nothing_passes(adopted: Sandbox) -> None:
+    adopted.sh("mount -t tmpfs none /proc")
+    ended = adopted.guard("check")
+    adopted.sh("umount /proc")
+    assert ended.status == 15, ended.stderr
+    assert "/proc/self/" in ended.last["message"]
+
+
+#: The guard with a wall clock that is wrong by so many seconds.
+_CLOCK = """
+import sys, time
+import datetime as dates
+real, shift = time.time, float(sys.argv.pop(1))
+class Shifted(dates.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return super().now(tz) + dates.timedelta(seconds=shift)
+time.time, dates.datetime = lambda: real() + shift, Shifted
+from guard.__main__ import main
+sys.argv[0] = "guard"
+main()
+"""
+
+
+@pytest.mark.parametrize("days", [8, -8, 4000])
+def test_a_clock_that_jumps_is_neither_a_loss_nor_a_pass(adopted: Sandbox, days: int) -> None:
+    command = [sys.executable, "-c", _CLOCK, str(days * 86_400), "check"]
+    assert adopted.run(command).status == 0
+    adopted.sh("rm -r $P/tenant")
+    for _ in range(2):
+        assert adopted.run(command).status == 30
+    assert adopted.guard("check").status == 30
