@@ -272,7 +272,7 @@ class ContentTracker:
             found = dict.fromkeys(count.elsewhere, State.KEPT)
             content = Content({**episode.states, **found}, count.files, count.entries)
             loss = judge_loss(self._rule, reference, content, before, self._settled)
-            if loss.verdict is Verdict.WIPED and self._is_worn(reference) and not loss.min_files:
+            if loss.verdict is Verdict.WIPED and count.files and self._is_worn(reference) and not loss.min_files:
                 loss = replace(loss, verdict=Verdict.SHRUNK)
         self.confirming = False
         judged = Judged(loss, episode.trigger, self._sign(episode), now)
@@ -294,7 +294,7 @@ class ContentTracker:
         return judged if shrunk else None
 
     def _is_worn(self, reference: Reference) -> bool:
-        """Whether earlier episodes left too little of the sample to judge a wipe by, before a new count."""
+        """Whether earlier episodes left too little of the sample to judge a wipe by, unless the volume is empty."""
         left = len(reference.sample) - len(self._settled)
         return left < self._rule.shrink * len(reference.sample)
 

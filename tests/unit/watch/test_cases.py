@@ -176,6 +176,19 @@ def test_meant_deletions_with_pauses_never_add_up(pause: float) -> None:
     assert simulation.gate().outcome is Outcome.OK
 
 
+@pytest.mark.parametrize("pause", [3.0, 5.0])
+def test_the_last_of_many_deletions_leaves_an_empty_volume(pause: float) -> None:
+    simulation = watched(*(f"tenant/s{number}" for number in range(17)), files=10)
+    for number in range(17):
+        assert not simulation.events("volume.wiped")
+        simulation.remove(f"tenant/s{number}")
+        simulation.run(pause)
+    simulation.run(MINUTE)
+    assert simulation.events()[-1].event.label == "volume.wiped"
+    simulation.stop()
+    assert simulation.gate().outcome is Outcome.DATA_LOST
+
+
 def test_the_only_skill_in_a_smaller_version_is_shrunk_at_most() -> None:
     simulation = watched("tenant/skill", files=83)
     simulation.remove("tenant/skill")
