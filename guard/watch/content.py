@@ -10,7 +10,7 @@ from guard.volume.kinds import Kind
 from guard.volume.ledger import LedgerIncident, Reference
 from guard.volume.loss import Content, Loss, State, Verdict, is_over, judge_loss, known_files, states_of
 from guard.volume.observation import CountOptions, FileCount, FilesChecked, Look, Space
-from guard.volume.reference import new_reference, search_options
+from guard.volume.reference import new_reference, search_options, without_ignored
 from guard.volume.sample import FileCheck, SampledFile
 from guard.volume.timestamp import Timestamp, rfc3339, seconds_of
 from guard.watch.config import WatchConfig
@@ -109,18 +109,18 @@ class ContentTracker:
         """Handles the ledger of a volume that is seen for the first time: it says what was there just before."""
         self.take_reference(now, reference)
         if reference is not None:
-            self.episode = Episode(now, min(now.wall.timestamp(), seconds_of(written)), Trigger.START)
+            self.episode = Episode(now, seconds_of(written), Trigger.START)
 
     def take_reference(self, now: Timestamp, reference: Reference | None) -> None:
         """Replaces the reference by one that was declared or read; what was lost against the last one is forgotten."""
-        self.sample.replace(reference)
+        self.sample.replace(without_ignored(reference, self._ignore) if reference else None)
         self.incident = self.episode = self._shrink = self._uncommitted = None
         self.schedule.want(now.at)
 
     def follow(self, reference: Reference) -> None:
         """Replaces the reference by a later one of another watcher, while nothing is suspected here."""
         if self.episode is None and self.incident is None:
-            self.sample.replace(reference)
+            self.sample.replace(without_ignored(reference, self._ignore))
 
     def open(self, incident: LedgerIncident) -> None:
         """Opens a loss: the reference stays until the data is back, or somebody accepts what is there."""
@@ -248,6 +248,8 @@ class ContentTracker:
         count, self._uncommitted = self._uncommitted, None
         before = episode.known_before
         loss = judge_loss(self._rule, reference, Content(episode.states), before, self.sample.settled)
+        if loss.verdict is Verdict.SHRUNK and phase is Phase.STABLE and episode.is_returning(now.at):
+            return None
         fell = phase is Phase.LATE and loss.kept <= FELL_TO * loss.checked
         if loss.may_be_one or fell:
             if count is None:
@@ -257,7 +259,7 @@ class ContentTracker:
             found = dict.fromkeys(count.elsewhere, State.KEPT)
             content = Content({**episode.states, **found}, count.files, count.entries)
             loss = judge_loss(self._rule, reference, content, before, self.sample.settled)
-            if loss.verdict is Verdict.WIPED and self.sample.is_worn and not loss.min_files:
+            if loss.verdict is Verdict.WIPED and count.files and self.sample.is_worn and not loss.min_files:
                 loss = replace(loss, verdict=Verdict.SHRUNK)
         episode.is_confirming = False
         judged = Judged(loss, episode.trigger, self._sign(episode))

@@ -16,6 +16,8 @@ from guard.volume.timestamp import Timestamp
 CEILING = 60.0
 #: Seconds after the first sign for which anything less waits while lost files come back.
 RETURNING = 600.0
+#: Where all is quiet, so many seconds after the last one came back: of a large folder, few files are in the sample.
+_RETURN_PAUSE = 10.0
 #: Seconds after the first sign for which a removal that goes on is one loss.
 SLOW_REMOVAL = 1200.0
 #: A removal is slow, and not a rotation, once the number of files fell to this share.
@@ -112,9 +114,16 @@ class Episode:
             return self.first_sign.at
         if now - self.first_sign.at >= CEILING:
             return self.checked_at + max(settle, _LATE_PACE)
+        paced = self.checked_at + min(_PACE, settle / 2)
         quiet = max(self.stable_since, self.gone_at) + settle
-        due = quiet if armed else min(quiet, self.checked_at + min(_PACE, settle / 2))
+        if quiet <= self.checked_at:  # it waits for files that were coming back
+            return paced
+        due = quiet if armed else min(quiet, paced)
         return min(due, self.first_sign.at + CEILING)
+
+    def is_returning(self, now: float) -> bool:
+        """Returns whether less than a wipe is too early to be judged, though all is quiet: lost files were coming back."""
+        return now - self.first_sign.at < RETURNING and now - self.returned_at < _RETURN_PAUSE
 
     def goes_on(self, now: float, files: int, before: int) -> bool:
         """Returns whether less than a wipe is still too early to be judged, from CEILING on.
