@@ -22,7 +22,7 @@ from guard.volume.hold import REASON_LIMIT, Hold
 from guard.volume.json_document import NAME_LIMIT
 from guard.volume.ledger import Ledger
 from guard.volume.marker import Marker
-from guard.volume.observation import FileCount, InvalidDocument, ProbeFault, is_same_mount
+from guard.volume.observation import NOTHING, FileCount, InvalidDocument, ProbeFault, is_same_mount
 from guard.volume.reference import declared_reference
 from guard.volume.timestamp import Timestamp
 from guard.volume.verdict import Inspection, judge, usable_ledger
@@ -79,6 +79,8 @@ class MarkerCommands:
         outcome, marker = inspection.judgement.outcome, inspection.look.marker
         if isinstance(marker, Marker) and outcome in {Outcome.OK, *_BLOCKING}:
             return self._adopted_already(inspection, marker)
+        if _was_interrupted(inspection):
+            replacing = NOTHING
         named = _replaced(marker, replacing) if outcome in _REPLACEABLE else None
         if outcome is not Outcome.MARKER_MISSING and named is None:
             return self._refused(inspection)
@@ -262,8 +264,15 @@ def _to_be_written(inspection: Inspection) -> Inspection:
 def _is_marker_only(inspection: Inspection) -> bool:
     """Whether the file system has no rename, as far as a marker without a ledger shows it: nothing else is kept there."""
     look = inspection.look
-    fuse = look.mount is not None and look.mount.fstype.partition(".")[0] == "fuse"
-    return fuse and isinstance(look.marker, Marker) and look.ledger is None
+    return look.mount is not None and look.mount.is_fuse and isinstance(look.marker, Marker) and look.ledger is None
+
+
+def _was_interrupted(inspection: Inspection) -> bool:
+    """Whether an adoption was killed where a file system without rename has the marker alone, written in place."""
+    look, marker = inspection.look, inspection.look.marker
+    if inspection.judgement.outcome is not Outcome.MARKER_INVALID or look.mount is None or not look.mount.is_fuse:
+        return False
+    return isinstance(marker, InvalidDocument) and marker.sha256 == NOTHING and look.ledger is None
 
 
 def _replaced(standing: Marker | InvalidDocument | None, replacing: str | None) -> str | None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from guard.probe.process import Answer, Exited, Failure, Prober, Progress, Request, has_ended
+from guard.probe.process import Answer, Crashed, Prober, Progress, Request, TimedRequest, has_ended
 from guard.stop_signal import StopSignal, milliseconds
 
 #: So many probers may be stuck: the first, and the replacement that shows that it was no accident.
@@ -20,12 +20,7 @@ _CAPACITY = 2
 
 @dataclass(frozen=True)
 class Completed:
-    """A request is done.
-
-    Attributes:
-        request: What was asked.
-        value: What it returned.
-    """
+    """A request is done, and returned a value."""
 
     request: Request
     value: Any
@@ -36,7 +31,7 @@ class TimedOut:
     """A request made no progress in time.
 
     Attributes:
-        request: What was asked.
+        request: Which.
         partial: The last progress that was reported; None if none was.
         lost: The prober was killed, and its tripwire is lost with it; False where it goes on being waited for.
     """
@@ -46,21 +41,11 @@ class TimedOut:
     lost: bool
 
 
-@dataclass(frozen=True)
-class Crashed:
-    """The prober ended by itself, was killed, or raised what it should not.
-
-    Attributes:
-        how: As a clause.
-        traceback: Of a bug; empty if there was none.
-    """
-
-    how: str
-    traceback: str = ""
-
-
 class ProbeClient:
     """One prober after the other. Never waits.
+
+    Attributes:
+        request: The request on its way; None if there is none.
 
     Args:
         prober: The first; None if the first request must start one.
@@ -72,7 +57,7 @@ class ProbeClient:
         self._prober = prober
         self._patience = patience
         self._keep = keep
-        self._request: Request | None = None
+        self.request: Request | None = None
         self._partial: Any = None
         self._heard_at = 0.0
         self._is_late = False
@@ -86,22 +71,17 @@ class ProbeClient:
     @property
     def is_busy(self) -> bool:
         """Whether a request is on its way."""
-        return self._request is not None
-
-    @property
-    def request(self) -> Request | None:
-        """The request on its way."""
-        return self._request
+        return self.request is not None
 
     @property
     def deadline(self) -> float | None:
         """When the request on its way times out, on the monotonic clock; None if there is none."""
-        return None if self._request is None else self._heard_at + self._patience
+        return self._heard_at + self._patience if self.is_busy else None
 
     @property
     def progressed_at(self) -> float | None:
         """When the request on its way last made progress, on the monotonic clock; None if it has not yet."""
-        return self._heard_at if self._request is not None and self._partial is not None else None
+        return self._heard_at if self.is_busy and self._partial is not None else None
 
     @property
     def at_capacity(self) -> bool:
@@ -115,7 +95,7 @@ class ProbeClient:
             OSError: There is no prober, and none can be started.
         """
         self._prober = self._prober or Prober(self._keep)
-        self._request, self._partial, self._heard_at = request, None, now
+        self.request, self._partial, self._heard_at = request, None, now
         with suppress(BrokenPipeError):  # it is gone: `poll` returns how
             self._prober.send(request)
 
@@ -125,19 +105,19 @@ class ProbeClient:
             if isinstance(message, Progress):
                 self._partial, self._heard_at = message.partial, now
                 continue
-            request, self._request = self._request, None
+            request, self.request = self.request, None
             if isinstance(message, Answer) and request is not None:
                 self._is_late = False
                 return Completed(request, message.value)
-            if isinstance(message, Failure):
+            if isinstance(message, Crashed) and message.traceback:
                 self._is_late = False
-                return Crashed("the prober failed on a bug", message.traceback)
+                return message
             self.cancel()
-            return Crashed(f"the prober {message.how if isinstance(message, Exited) else 'answered unasked'}")
-        if self._request is None or now < self._heard_at + self._patience:
+            return message if isinstance(message, Crashed) else Crashed("the prober answered unasked")
+        if self.request is None or now < self._heard_at + self._patience:
             return None
         self.reap()
-        late = TimedOut(self._request, self._partial, lost=not self._is_late and not self.at_capacity)
+        late = TimedOut(self.request, self._partial, lost=not self._is_late and not self.at_capacity)
         if late.lost:
             self.cancel()
         self._heard_at, self._is_late = now, True
@@ -148,7 +128,7 @@ class ProbeClient:
         self.reap()
         if self._prober is not None and not self._prober.kill():
             self._stuck.append(self._prober.pid)
-        self._prober, self._request, self._is_late = None, None, False
+        self._prober, self.request, self._is_late = None, None, False
         with suppress(OSError):  # the next request tries again, and raises why it fails
             self._prober = Prober(self._keep)
 
@@ -158,62 +138,51 @@ class ProbeClient:
 
     def close(self) -> None:
         """Ends the prober: waits for one that is idle, leaves one that is not."""
-        if self._prober is not None and self._request is None:
+        if self._prober is not None and self.request is None:
             self._prober.close()
         elif self._prober is not None:
             self._prober.kill()
-        self._prober, self._request = None, None
+        self._prober, self.request = None, None
 
 
 class ProberFailed(Exception):  # noqa: N818 - named for what happened
     """The prober raised what it should not, was killed from outside, or could not be started: which of them, as a text."""
 
 
-class NoProgress(Exception):  # noqa: N818 - named for what happened
-    """A request made no progress in time.
-
-    Attributes:
-        partial: The last progress that was reported; None if none was.
-    """
-
-    def __init__(self, partial: Any) -> None:
-        super().__init__(partial)
-        self.partial = partial
-
-
-def ask(client: ProbeClient, request: Request, stop_signal: StopSignal) -> Any:
-    """Has a request done, and waits for it.
+def ask(client: ProbeClient, request: TimedRequest, stop_signal: StopSignal) -> Any:
+    """Has a request done, and waits for what it returns, or for the deadline: then what `on_timeout` returns.
 
     Raises:
-        NoProgress: The deadline passed.
         ProberFailed: A bug, a prober that was killed, or none can be started.
         Stopped: A signal asked for the end.
     """
     if client.is_busy:
         # A replacement waits already: the volume is back when it answers what it was asked then.
-        completed = _await(client, stop_signal)
-        if completed.request == request:
-            return completed.value
+        answer = _await(client, stop_signal)
+        if isinstance(answer, TimedOut) or answer.request == request:
+            return _value(answer, request)
     try:
         client.send(request, time.monotonic())
     except OSError as error:
         code = errno.errorcode.get(error.errno or 0, str(error))
         raise ProberFailed(f"no prober can be started: {code} (too few processes or descriptors allowed)") from None
-    return _await(client, stop_signal).value
+    return _value(_await(client, stop_signal), request)
 
 
-def _await(client: ProbeClient, stop_signal: StopSignal) -> Completed:
+def _value(answer: Completed | TimedOut, request: TimedRequest) -> Any:
+    return answer.value if isinstance(answer, Completed) else request.on_timeout(answer.partial)
+
+
+def _await(client: ProbeClient, stop_signal: StopSignal) -> Completed | TimedOut:
     assert client.replies is not None
     poll = select.poll()
     poll.register(client.replies, select.POLLIN)
     poll.register(stop_signal.descriptor, select.POLLIN)
     while True:
         outcome = client.poll(now := time.monotonic())
-        if isinstance(outcome, Completed):
-            return outcome
-        if isinstance(outcome, TimedOut):
-            raise NoProgress(outcome.partial)
         if isinstance(outcome, Crashed):
             raise ProberFailed(outcome.traceback or outcome.how)
+        if outcome is not None:
+            return outcome
         stop_signal.check()
         poll.poll(milliseconds((client.deadline or now) - now))

@@ -7,6 +7,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from itertools import chain, groupby
 from operator import itemgetter
 
@@ -36,13 +37,8 @@ def count(root: int, options: CountOptions, on_progress: Callable[[int], None]) 
 
     A walk can bring a mount about: NFS and CIFS mount what is exported below a folder when it is entered.
 
-    Args:
-        root: The directory; it stays open.
-        options: What to count, and what to look for.
-        on_progress: Is called with the number of names seen, as often as calls on the volume take long.
-
-    Raises:
-        OSError: A folder can't be read for another reason than permission; the step names it.
+    Where the calls take long, the number of names seen is progress. OSError: a folder, which the step names, can't be read
+    for another reason than permission.
     """
     for _ in range(_ATTEMPTS):
         walk = _Count(root, options)
@@ -134,7 +130,7 @@ class _Count(Walk):
         folder_of = itemgetter(2)
         rows = sorted({*by_hash, *chain.from_iterable(by_entry.values())}, key=folder_of)
         files: dict[Row, SampledFile] = {}
-        with Folders(self.root) as folders:
+        with closing(Folders(self.root)) as folders:
             for folder, names in groupby(rows, key=folder_of):
                 self.at = folder
                 try:

@@ -21,7 +21,8 @@ _FILE_MODE = 0o664
 _SET_GROUP_ID = 0o2000
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+_EXISTING = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+_NEW = _EXISTING | os.O_CREAT | os.O_EXCL
 _TEMPORARY = ".tmp"
 #: With the pid in the names of temporary files: where none can be removed, each process leaves one, not one for each write.
 _RUN = os.urandom(8).hex()
@@ -41,12 +42,8 @@ _UNSUPPORTED = frozenset({errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENO
 
 @contextmanager
 def guard_folder(root: int) -> Iterator[int]:
-    """Opens `.volume-guard/` below an open root while a block runs, locked where the file system has locks.
-
-    Raises:
-        OSError: As open(2): ENOENT if there is none, ELOOP or ENOTDIR if the name is a link or a file; EXDEV if another
-            file system is mounted over it.
-    """
+    """Opens `.volume-guard/` below an open root while a block runs, locked where the file system has locks."""
+    progress.step(f"opening {GUARD_FOLDER}", writing=True)
     folder = call(os.open, GUARD_FOLDER, _FOLDER, dir_fd=root)
     try:
         if mounts.mount_id(folder) != mounts.mount_id(root):
@@ -71,11 +68,7 @@ def _lock(folder: int) -> None:
 
 
 def make_folder(root: int) -> None:
-    """Makes `.volume-guard/` below an open root, if there is none.
-
-    Raises:
-        OSError: As mkdir(2).
-    """
+    """Makes `.volume-guard/` below an open root, if there is none."""
     progress.step(f"making {GUARD_FOLDER}", writing=True)
     try:
         call(os.mkdir, GUARD_FOLDER, _FOLDER_MODE, dir_fd=root)
@@ -91,12 +84,9 @@ def make_folder(root: int) -> None:
 
 
 def renames(root: int) -> bool:
-    """Returns whether names can be changed here: tried on `.volume-guard/`, which must be empty.
+    """Returns whether names can be changed here: tried on `.volume-guard/`, in which there must be no document.
 
     A bucket driver may lack rename and unlink both, and then whatever file it was tried on would stay.
-
-    Raises:
-        OSError: As rename(2), other than that it is not supported.
     """
     away = _temporary_name(GUARD_FOLDER)
     try:
@@ -110,7 +100,7 @@ def renames(root: int) -> bool:
 
 
 def write(folder: int, name: str, text: bytes, *, keep_as: str | None = None) -> str | None:
-    """Writes a document so that after a crash either the old or the new one is there, whole.
+    """Writes a document so that after a crash, or an error, either the old or the new one is there, whole.
 
     Args:
         folder: `.volume-guard/`.
@@ -120,9 +110,6 @@ def write(folder: int, name: str, text: bytes, *, keep_as: str | None = None) ->
 
     Returns:
         What the old one is called now; None if none was kept.
-
-    Raises:
-        OSError: It was not written. The old one is there, or, where there are no hard links, under the name it is kept by.
     """
     with staged(folder, name, text) as temporary:
         return commit(folder, temporary, name, keep_as)
@@ -136,12 +123,7 @@ def commit(folder: int, temporary: str, name: str, keep_as: str | None) -> str |
 
 
 def commit_exclusive(folder: int, temporary: str, name: str) -> None:
-    """Gives a staged document its name, which no other may have: of two at once one wins.
-
-    Raises:
-        FileExistsError: The other one won.
-        OSError: It was not written.
-    """
+    """Gives a staged document its name, which no other may have: of two at once one wins, the other gets FileExistsError."""
     try:
         call(os.link, temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
     except OSError as error:
@@ -154,29 +136,25 @@ def commit_exclusive(folder: int, temporary: str, name: str) -> None:
 
 
 def create_in_place(folder: int, name: str, text: bytes) -> None:
-    """Writes a document that must not exist yet, on a file system without rename: the only way there.
-
-    Raises:
-        FileExistsError: It exists.
-        OSError: It was not written.
-    """
-    _write_new(folder, name, text)
+    """Writes a document on a file system without rename: only where there is none, or one that a kill left empty."""
+    try:
+        _write_file(folder, name, text)
+    except FileExistsError:
+        if call(os.stat, name, dir_fd=folder, follow_symlinks=False).st_size:
+            raise
+        _write_file(folder, name, text, flags=_EXISTING)
     _sync_folder(folder)
 
 
 @contextmanager
 def staged(folder: int, name: str, text: bytes) -> Iterator[str]:
-    """Writes a document under a temporary name, durably, which is given its own in the block, and durable after it.
-
-    Raises:
-        OSError: Nothing was changed.
-    """
+    """Writes a document under a temporary name, durably, which is given its own in the block, and durable after it."""
     temporary = _temporary_name(name)
     progress.step(f"removing {GUARD_FOLDER}/{temporary}", writing=True)
     if not _is_removed(folder, temporary):
         raise OSError(errno.EPERM, "no name can be removed here")
     try:
-        _write_new(folder, temporary, text)
+        _write_file(folder, temporary, text)
         _sweep(folder, temporary)
         yield temporary
     finally:
@@ -189,9 +167,9 @@ def _temporary_name(name: str) -> str:
     return f".{name}.{_RUN}-{os.getpid()}{_TEMPORARY}"
 
 
-def _write_new(folder: int, name: str, text: bytes, *, durable: bool = True) -> None:
+def _write_file(folder: int, name: str, text: bytes, *, flags: int = _NEW, durable: bool = True) -> None:
     progress.step(f"writing {GUARD_FOLDER}/{name}", writing=True)
-    descriptor = call(os.open, name, _NEW, _FILE_MODE, dir_fd=folder)
+    descriptor = call(os.open, name, flags, _FILE_MODE, dir_fd=folder)
     try:
         try:
             _set_mode(descriptor, _FILE_MODE)
@@ -235,14 +213,7 @@ def _sweep(folder: int, newest: str) -> None:
 
 
 def keep(folder: int, name: str, digest: str) -> str | None:
-    """Keeps a document under another name, beside its own where there are hard links.
-
-    Returns:
-        The other name; None if there is no such document.
-
-    Raises:
-        OSError: As rename(2).
-    """
+    """Keeps a document under another name, beside its own where there are hard links; returns it, None if there is none."""
     progress.step(f"renaming {GUARD_FOLDER}/{name}", writing=True)
     stem, _, suffix = name.rpartition(".")
     numbers = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
@@ -257,11 +228,7 @@ def keep(folder: int, name: str, digest: str) -> str | None:
 
 
 def remove(folder: int, name: str) -> None:
-    """Removes a document durably; one that is gone already is no error.
-
-    Raises:
-        OSError: As unlink(2).
-    """
+    """Removes a document durably; one that is gone already is no error."""
     progress.step(f"removing {GUARD_FOLDER}/{name}", writing=True)
     with suppress(FileNotFoundError):
         call(os.unlink, name, dir_fd=folder)
@@ -281,9 +248,6 @@ def try_writing(root: int) -> bool:
 
     Returns:
         Whether it was tried: not where an earlier file can't be removed, since another would stay as well.
-
-    Raises:
-        OSError: EROFS, ENOSPC, EDQUOT, EACCES and others: why writing fails.
     """
     name = f".probe-{os.geteuid()}{_TEMPORARY}"
     folder = call(os.open, GUARD_FOLDER, _FOLDER, dir_fd=root)
@@ -291,7 +255,7 @@ def try_writing(root: int) -> bool:
         if not _is_removed(folder, name):
             return False
         with suppress(FileExistsError):  # another guard's, at this moment
-            _write_new(folder, name, b"?", durable=False)
+            _write_file(folder, name, b"?", durable=False)
             _is_removed(folder, name)
     finally:
         os.close(folder)

@@ -4,8 +4,7 @@ import errno
 import os
 import stat
 from collections.abc import Collection, Iterable
-from types import TracebackType
-from typing import Self
+from contextlib import closing
 
 from guard.probe import mounts, progress
 from guard.volume.loss import LossRule, is_kept
@@ -31,21 +30,13 @@ class Folders:
         self._root = root
         self._open: dict[bytes, int] = {}  # the latest last
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Closes all of them."""
         for descriptor in self._open.values():
             os.close(descriptor)
 
     def open(self, folder: bytes) -> int:
-        """Returns a descriptor (O_PATH) of a folder, by its path relative to the root; good until the next call.
-
-        Raises:
-            OSError: As open(2) of each folder of the path; ENOTDIR where one is a link.
-        """
+        """Returns a descriptor (O_PATH) of a folder, by its path relative to the root; good until the next call."""
         above, missing = folder, []
         while above and above not in self._open:
             above, _, name = above.rpartition(b"/")
@@ -68,21 +59,14 @@ class Folders:
 def check_files(
     root: int, files: Iterable[SampledFile], nested: Collection[str], rule: LossRule, enough: int | None = None
 ) -> FilesChecked:
-    """Checks sampled files, in their order.
+    """Checks sampled files below an open root, in their order; a path that leaves the volume has no file.
 
-    Args:
-        root: The directory that their paths are relative to; it stays open.
-        files: The files; a path that leaves the volume has no file.
-        nested: Where other mounts lie below the root: what they hide is not asked for.
-        rule: How much of its size a file can lose and still be kept.
-        enough: Stop after so many files where all of them are kept; None checks all.
-
-    Raises:
-        OSError: A call failed other than for what a file can be; the step names its folder.
+    What mounts hide, which lie at `nested`, is not asked for. After `enough` files that are all kept it ends. OSError: a
+    call failed other than for what a file can be, in the folder that the step names.
     """
     checks: dict[str, FileCheck] = {}
     kept = 0
-    with Folders(root) as folders:
+    with closing(Folders(root)) as folders:
         for file in files:
             try:
                 check = checks[file.path] = _check(folders, file.path, nested)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from guard.probe import mounts
-from guard.probe.client import NoProgress, ProbeClient, ask
+from guard.probe.client import ProbeClient, ask
 from guard.probe.process import TimedRequest
 from guard.probe.requests import CheckRequest, CountRequest, LookRequest
 from guard.stop_signal import StopSignal, milliseconds
@@ -64,32 +64,15 @@ class Inspector:
         return Inspection(look, None, None, judge(expected, look))
 
     def count_all(self) -> FileCount:
-        """Counts everything, whatever the verdict: for a command that writes a new reference.
-
-        Raises:
-            Stopped: A signal asked for the end.
-            ProberFailed: A bug, or the prober was killed.
-        """
+        """Counts everything, whatever the verdict, as `inspect`: for a command that writes a new reference."""
         return self._count(CountOptions(self.expected.ignore))
 
     def ask(self, request: TimedRequest) -> Any:
-        """Has the prober do something; what it is worth where the deadline, time without progress, passes: `on_timeout`.
-
-        Raises:
-            Stopped: A signal asked for the end.
-            ProberFailed: A bug, or the prober was killed.
-        """
-        try:
-            return ask(self._client, request, self._stop_signal)
-        except NoProgress as hung:
-            return request.on_timeout(hung.partial)
+        """Has the prober do something, as `inspect`; where it makes no progress in time, its `on_timeout` is returned."""
+        return ask(self._client, request, self._stop_signal)
 
     def pause(self, seconds: float) -> None:
-        """Waits until the mount table changes, at most so many seconds.
-
-        Raises:
-            Stopped: A signal asked for the end.
-        """
+        """Waits until the mount table changes, at most so many seconds, or a signal raises Stopped."""
         if self._mount_table is None:
             self._mount_table = os.open(mounts.MOUNTINFO, os.O_RDONLY)
         poll = select.poll()

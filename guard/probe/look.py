@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -37,12 +37,9 @@ _FILE_TYPES = {
 
 
 @contextmanager
-def opened(path: str, flags: int, folder: int | None = None) -> Iterator[int]:
-    """Opens a file or folder of the volume while a block runs.
-
-    Raises:
-        OSError: As open(2).
-    """
+def opened(path: str, flags: int, folder: int | None = None, shown: str = "") -> Iterator[int]:
+    """Opens a file or folder of the volume while a block runs; `shown` is its path in a fault."""
+    progress.step(f"opening {shown or path}")
     descriptor = progress.call(os.open, path, flags, dir_fd=folder)
     try:
         yield descriptor
@@ -50,16 +47,9 @@ def opened(path: str, flags: int, folder: int | None = None) -> Iterator[int]:
         os.close(descriptor)
 
 
-@contextmanager
-def opened_root(path: str) -> Iterator[int]:
-    """Opens the guarded directory for reading while a block runs; links in the path itself are resolved.
-
-    Raises:
-        OSError: As open(2).
-    """
-    progress.step(f"opening {path}")
-    with opened(path, os.O_RDONLY | os.O_DIRECTORY) as root:
-        yield root
+def opened_root(path: str) -> AbstractContextManager[int]:
+    """Opens the guarded directory for reading while a block runs; links in the path itself are resolved."""
+    return opened(path, os.O_RDONLY | os.O_DIRECTORY)
 
 
 def look(path: str, report: Callable[[Look], None], *, writes_for: str | None) -> Look:
@@ -72,7 +62,6 @@ def look(path: str, report: Callable[[Look], None], *, writes_for: str | None) -
         writes_for: Try a write in `.volume-guard/` if the marker has this name: another volume is left alone.
     """
     facts: dict[str, Any] = {"path": path, "identity": identity()}
-    progress.step(f"opening {path}")
     try:
         with opened(path, os.O_PATH | os.O_DIRECTORY) as pinned:
             _add_mount_facts(facts, pinned)
@@ -139,8 +128,7 @@ def _read_only(mount: Mount) -> str:
 
 def _add_volume_facts(facts: dict[str, Any], pinned: int, writes_for: str | None) -> None:
     path = facts["path"]
-    progress.step(f"opening {path}")
-    with opened(".", os.O_RDONLY | os.O_DIRECTORY, pinned) as root:
+    with opened(".", os.O_RDONLY | os.O_DIRECTORY, pinned, path) as root:
         progress.step(f"stat of {path}")
         facts["root_inode"] = progress.call(os.fstat, root).st_ino
         progress.step(f"statvfs of {path}")
@@ -168,11 +156,7 @@ def _add_volume_facts(facts: dict[str, Any], pinned: int, writes_for: str | None
 
 
 def read_documents(root: int) -> dict[str, Marker | Hold | Ledger | InvalidDocument | None]:
-    """Reads marker, hold and ledger below an open root.
-
-    Raises:
-        OSError: One of them is there and can't be read.
-    """
+    """Reads marker, hold and ledger below an open root."""
     progress.step(f"stat of {GUARD_FOLDER}")
     try:
         found = progress.call(os.stat, GUARD_FOLDER, dir_fd=root, follow_symlinks=False)
@@ -181,7 +165,6 @@ def read_documents(root: int) -> dict[str, Marker | Hold | Ledger | InvalidDocum
     none = {"hold": None, "ledger": None}
     if not stat.S_ISDIR(found.st_mode):
         return {**none, "marker": InvalidDocument(f"{GUARD_FOLDER} is {_type_of(found)} instead of a directory", "")}
-    progress.step(f"opening {GUARD_FOLDER}")
     with opened(GUARD_FOLDER, _READ | os.O_DIRECTORY, root) as folder:
         if mounts.mount_id(folder) != mounts.mount_id(root):
             return {**none, "marker": InvalidDocument(f"another file system is mounted over {GUARD_FOLDER}", "")}
@@ -194,24 +177,23 @@ def read_documents(root: int) -> dict[str, Marker | Hold | Ledger | InvalidDocum
 
 
 def read_document(folder: int, kind: Format[_Document]) -> _Document | InvalidDocument | None:
-    """Reads a document in an open `.volume-guard/`; OSError as `read_documents`."""
-    name = kind.name
-    progress.step(f"stat of {GUARD_FOLDER}/{name}")
+    """Reads a document in an open `.volume-guard/`; None where there is none."""
+    name, shown = kind.name, f"{GUARD_FOLDER}/{kind.name}"
+    progress.step(f"stat of {shown}")
     try:
         found = progress.call(os.stat, name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return None
     if not stat.S_ISREG(found.st_mode):
         return _not_regular(name, found)
-    progress.step(f"opening {GUARD_FOLDER}/{name}")
     try:
-        with opened(name, _READ, folder) as descriptor:
+        with opened(name, _READ, folder, shown) as descriptor:
             found = progress.call(os.fstat, descriptor)
             if not stat.S_ISREG(found.st_mode):
                 return _not_regular(name, found)
             if mounts.mount_id(descriptor) != mounts.mount_id(folder):
                 return InvalidDocument("another file system is mounted over it", "")
-            progress.step(f"reading {GUARD_FOLDER}/{name}")
+            progress.step(f"reading {shown}")
             text = _read_at_most(descriptor, kind.limit + 1)
     except OSError as error:
         if error.errno in {errno.ENOENT, errno.ELOOP, errno.ENXIO}:  # removed or replaced since it was looked at
@@ -246,8 +228,8 @@ def sha256(text: bytes) -> str:
 
 
 def _not_regular(name: str, found: os.stat_result) -> InvalidDocument:
-    kind = _type_of(found)
-    return InvalidDocument(f"{kind} instead of a regular file", sha256(f"{kind} {name} {found.st_ino}".encode()))
+    what = _type_of(found)
+    return InvalidDocument(f"{what} instead of a regular file", sha256(f"{what} {name} {found.st_ino}".encode()))
 
 
 def _type_of(found: os.stat_result) -> str:

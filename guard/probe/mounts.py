@@ -12,25 +12,15 @@ _ATTEMPTS = 5
 
 
 def table() -> MountTable:
-    """All mounts of this process.
-
-    Raises:
-        OSError: /proc is not mounted.
-    """
+    """All mounts of this process."""
     return mountinfo.parse(os.fsdecode(_read_all(MOUNTINFO)))
 
 
 def in_force(descriptor: int) -> tuple[Mount | None, MountTable]:
-    """The mount that a descriptor lies on, by mount ID: over-mounts and their order cannot mislead it.
+    """Returns the mount that a descriptor lies on, by mount ID: over-mounts and their order cannot mislead it.
 
-    Args:
-        descriptor: Open on the path; O_PATH is enough, and does not touch the volume.
-
-    Returns:
-        The mount, None where the table does not list its ID; and the table it was found in.
-
-    Raises:
-        OSError: /proc is not mounted.
+    None where the table, which is returned too, does not list the ID. A descriptor with O_PATH is enough, and does not
+    touch the volume.
     """
     wanted = mount_id(descriptor)
     for _ in range(_ATTEMPTS):
@@ -42,13 +32,7 @@ def in_force(descriptor: int) -> tuple[Mount | None, MountTable]:
 
 
 def mount_id(descriptor: int) -> int:
-    """The mount ID of a descriptor: `mnt_id` in proc_pid_fdinfo(5); where that is not shown (gVisor), found by its path.
-
-    -1 where neither does.
-
-    Raises:
-        OSError: /proc is not mounted.
-    """
+    """The mount ID of a descriptor: `mnt_id` in proc_pid_fdinfo(5); without it (gVisor), of its path; -1 without both."""
     for line in _read_all(f"/proc/self/fdinfo/{descriptor}").split(b"\n"):
         name, _, value = line.partition(b":")
         if name == b"mnt_id":
@@ -58,21 +42,11 @@ def mount_id(descriptor: int) -> int:
 
 
 def nested(descriptor: int) -> frozenset[str]:
-    """Returns where other mounts lie below an open directory, relative to it.
-
-    Raises:
-        OSError: /proc is not mounted.
-    """
+    """Returns where other mounts lie below an open directory, relative to it."""
     mount, mounts = in_force(descriptor)
     return mounts.below(mount, os.readlink(f"/proc/self/fd/{descriptor}")) if mount else frozenset()
 
 
 def _read_all(path: str) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        chunks = []
-        while chunk := os.read(descriptor, 1 << 16):
-            chunks.append(chunk)
-        return b"".join(chunks)
-    finally:
-        os.close(descriptor)
+    with open(path, "rb", buffering=0) as file:
+        return file.readall()

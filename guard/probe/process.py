@@ -4,6 +4,7 @@ It is forked before any thread and before heavy imports, holds no standard strea
 its parent does.
 """
 
+import gc
 import os
 import pickle
 import resource
@@ -27,11 +28,7 @@ class Request(Protocol):
     """Something to do on the volume. It travels to the prober as a pickle, so it is a value."""
 
     def run(self, report: Callable[[Any], None]) -> Any:
-        """Does it in the prober.
-
-        Args:
-            report: Reports progress to the parent, with what is known so far; restarts its deadline.
-        """
+        """Does it in the prober; what is reported, with what is known so far, is progress and restarts the deadline."""
 
 
 class TimedRequest(Request, Protocol):
@@ -56,21 +53,16 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Failure:
-    """A request raised what it should not: a bug. The traceback as text."""
-
-    traceback: str
-
-
-@dataclass(frozen=True)
-class Exited:
-    """The prober ended by itself or was killed by someone else.
+class Crashed:
+    """A request raised what it should not, or the prober ended by itself or was killed: how, as a clause.
 
     Attributes:
-        how: As a clause: `was killed by SIGKILL (out of memory?)`.
+        how: `the prober was killed by SIGKILL (out of memory?)`.
+        traceback: Of a bug; empty if there was none.
     """
 
     how: str
+    traceback: str = ""
 
 
 class Prober:
@@ -104,14 +96,10 @@ class Prober:
         os.set_blocking(self.replies, False)
 
     def send(self, request: Request) -> None:
-        """Sends a request; the prober must be idle.
-
-        Raises:
-            BrokenPipeError: The prober is gone; `receive` returns how.
-        """
+        """Sends a request; the prober must be idle. BrokenPipeError: it is gone, and `receive` returns how."""
         _write(self._requests, request)
 
-    def receive(self) -> Progress | Answer | Failure | Exited | None:
+    def receive(self) -> Progress | Answer | Crashed | None:
         """Returns the next message, None if no whole one is there. Never waits."""
         message = self._next()
         while message is None:
@@ -120,18 +108,18 @@ class Prober:
             except BlockingIOError:
                 return None
             if not chunk:
-                return Exited(self._reap())
+                return Crashed(f"the prober {self._reap()}")
             self._buffer += chunk
             message = self._next()
         return message
 
-    def _next(self) -> Progress | Answer | Failure | None:
+    def _next(self) -> Progress | Answer | Crashed | None:
         if len(self._buffer) < _HEADER.size:
             return None
         end = _HEADER.size + _HEADER.unpack_from(self._buffer)[0]
         if len(self._buffer) < end:
             return None
-        message: Progress | Answer | Failure = pickle.loads(self._buffer[_HEADER.size : end])  # noqa: S301 - our child
+        message: Progress | Answer | Crashed = pickle.loads(self._buffer[_HEADER.size : end])  # noqa: S301 - our child
         del self._buffer[:end]
         return message
 
@@ -153,11 +141,7 @@ class Prober:
             self._is_reaped = _wait(self.pid) is not None
 
     def kill(self) -> bool:
-        """Kills a prober that may be stuck, and does not wait: a process in an uninterruptible call cannot end.
-
-        Returns:
-            Whether it has ended already.
-        """
+        """Kills a prober that may be stuck; returns whether it has ended: one in an uninterruptible call cannot yet."""
         self._close_pipes()
         if not self._is_reaped:
             with suppress(ProcessLookupError):
@@ -198,7 +182,7 @@ def run_in_child(request: Request) -> Any:
     child.close()
     if isinstance(message, Answer):
         return message.value
-    raise ChildProcessError(message.traceback if isinstance(message, Failure) else message.how)
+    raise ChildProcessError(message.traceback or message.how)
 
 
 def _wait(pid: int) -> int | None:
@@ -234,6 +218,7 @@ def _close_all_but(*kept: int) -> None:
 def _serve(requests: int, replies: int, keep: tuple[int, ...]) -> NoReturn:
     """The child: never returns, never raises."""
     try:
+        gc.freeze()  # what was imported before the fork is not looked through, and its pages stay shared
         _close_all_but(0, 1, 2, requests, replies, *keep)
         _detach()
         with os.fdopen(requests, "rb") as file:
@@ -245,13 +230,13 @@ def _serve(requests: int, replies: int, keep: tuple[int, ...]) -> NoReturn:
     os._exit(0)
 
 
-def _run(request: Request, replies: int) -> Answer | Failure:
+def _run(request: Request, replies: int) -> Answer | Crashed:
     try:
         return Answer(request.run(lambda partial: _write(replies, Progress(partial))))
     except BrokenPipeError:
         raise
     except Exception:  # noqa: BLE001 - a bug must reach the parent's log, not end in silence
-        return Failure(traceback.format_exc())
+        return Crashed("the prober failed on a bug", traceback.format_exc())
 
 
 def _detach() -> None:

@@ -35,7 +35,7 @@ class LookRequest:
     """A look at a path, at some of its files and at the tripwire.
 
     Attributes:
-        path: Absolute.
+        path: Absolute, as in every request.
         writes_for: The name in the marker of a volume on which a write may be tried; None for none.
         files: Sampled files to check.
         rule: How much of its size a file can lose and still be kept.
@@ -86,7 +86,6 @@ class CheckRequest:
     """A check of sampled files below a path.
 
     Attributes:
-        path: Absolute.
         files: The files, in the order in which they are checked.
         rule: How much of its size a file can lose and still be kept.
         enough: Stop after so many files if all of them are kept; None checks all.
@@ -138,13 +137,7 @@ class CountRequest:
 
 @dataclass(frozen=True)
 class ArmRequest:
-    """A new tripwire in place of the one that there may be.
-
-    Attributes:
-        path: Absolute.
-        wake: The eventfd of the parent that it writes to.
-        ignore: GUARD_IGNORE.
-    """
+    """A new tripwire in place of the one that there may be; it writes to the parent's eventfd `wake`."""
 
     path: str
     wake: int

@@ -40,17 +40,7 @@ logging.getLogger("watchdog").propagate = False
 def arm(
     path: str, wake: int, ignore: tuple[str, ...], report: Callable[[int], None]
 ) -> tuple["Tripwire | None", TripwireState]:
-    """Arms a tripwire.
-
-    Args:
-        path: The guarded path.
-        wake: An eventfd of the parent.
-        ignore: GUARD_IGNORE.
-        report: Gets the number of watched folders as progress.
-
-    Returns:
-        The tripwire, None if there is none; and how it is.
-    """
+    """Arms a tripwire; reports the number of watched folders as progress. Returns it, None if there is none, and its state."""
     try:
         tripwire = Tripwire(path, wake, Ignore(ignore))
     except OSError as error:
@@ -74,9 +64,6 @@ class Tripwire:
         path: The guarded path.
         wake: An eventfd of the parent: gets 1 for a removal, MOVED_TOKEN for a move, STORM_TOKEN for a storm.
         ignore: What is no data.
-
-    Raises:
-        OSError: The path can't be opened, or no inotify instance is left.
     """
 
     def __init__(self, path: str, wake: int, ignore: Ignore) -> None:
@@ -94,12 +81,7 @@ class Tripwire:
         self._emitter = _Emitter(real_path, self._inotify, is_data, self._counter)
 
     def start(self) -> None:
-        """Watches every folder.
-
-        Raises:
-            OSError: The root can't be watched.
-            RuntimeError: No thread can be started.
-        """
+        """Watches every folder. OSError: the root can't be watched. RuntimeError: no thread can be started."""
         self._inotify.start()
         self._emitter.start()
 
@@ -272,7 +254,7 @@ class _Counter:
             self._signal(MOVED_TOKEN if comes else 1)
 
     def on_storm(self) -> None:
-        """Takes the tripwire down."""
+        """Ends the watching."""
         self.storm = True
         self._signal(STORM_TOKEN)
         self._take_down()

@@ -99,13 +99,7 @@ class Walk:
     """
 
     def __init__(self, root: int, ignore: Ignore, *, by_entry: bool) -> None:
-        """Prepares a walk.
-
-        Args:
-            root: The directory; it stays open.
-            ignore: What is no data.
-            by_entry: Files are wanted as their folder lists them, with their inodes, not as names alone.
-        """
+        """Prepares a walk; `by_entry`: files are wanted as their folder lists them, with their inodes, not as names alone."""
         self.root = root
         mount, _ = mounts.in_force(root)
         self.mount_id = mount.mount_id if mount else -1
@@ -124,7 +118,7 @@ class Walk:
         self._undecided = True  # every folder on the way down to here is an only child: entries may lie below
 
     def on_files(self, folder: Folder, names: Sequence[bytes], listed: Sequence[os.DirEntry[bytes]]) -> None:
-        """Takes in files of one folder: those that are data, and all that were listed with them."""
+        """Handles files of one folder: those that are data, and all that were listed with them."""
 
     def on_entry(self, path: bytes, entries: int) -> None:
         """Begins an entry; so many are known so far, this one included."""
@@ -133,11 +127,7 @@ class Walk:
         """Ends a folder, with so many files in it and below."""
 
     def run(self) -> None:
-        """Walks.
-
-        Raises:
-            OSError: A directory could not be read for another reason than permission; `at` is its path.
-        """
+        """Walks. OSError: a directory, `at`, could not be read for another reason than permission."""
         try:
             self._enter(Folder(os.dup(self.root), b"", self._ignore.top, 0), os.fstat(self.root))
             while self._way:

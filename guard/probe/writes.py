@@ -13,18 +13,12 @@ from guard.volume import hold, ledger, marker
 from guard.volume.hold import Hold
 from guard.volume.ledger import Ledger
 from guard.volume.marker import Marker
-from guard.volume.observation import DIGITS, GUARD_FOLDER, InvalidDocument, ProbeFault
+from guard.volume.observation import DIGITS, GUARD_FOLDER, NOTHING, InvalidDocument, ProbeFault
 
 
 @dataclass(frozen=True)
 class MountRef:
-    """What was counted or judged, so that nothing is written anywhere else: a mount can change before a write.
-
-    Attributes:
-        path: The guarded path.
-        mount_id: Of the count, or of the look where nothing is counted.
-        root_inode: Likewise.
-    """
+    """What was counted, or looked at, so that nothing is written anywhere else: a mount can change before a write."""
 
     path: str
     mount_id: int
@@ -36,14 +30,12 @@ class Written:
     """The documents are on the volume.
 
     Attributes:
-        ledger: The ledger as written; None if none was.
+        ledger: The ledger as written; None if none was: without rename there is a marker only.
         set_aside: What broken and foreign documents are called now.
-        marker_only: The file system has no rename: the marker was written, a ledger can't be.
     """
 
     ledger: Ledger | None = None
     set_aside: tuple[str, ...] = ()
-    marker_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,11 +45,7 @@ class Conflict:
 
 @dataclass(frozen=True)
 class _Write(ABC):
-    """A write in `.volume-guard/`.
-
-    Attributes:
-        mount: Where.
-    """
+    """A write in `.volume-guard/`, and on which mount."""
 
     mount: MountRef
 
@@ -69,7 +57,6 @@ class _Write(ABC):
                 if (mounts.mount_id(root), os.fstat(root).st_ino) != (self.mount.mount_id, self.mount.root_inode):
                     return Conflict()
                 self._make_folder(root)
-                progress.step(f"opening {GUARD_FOLDER}", writing=True)
                 with documents.guard_folder(root) as folder:
                     return self._write(root, folder)
         except FileExistsError:
@@ -109,9 +96,9 @@ class Adopt(_Write):
         if _marker_in(folder) != self.replacing:
             return Conflict()
         text = marker.FORMAT.render(self.marker)
-        if self.replacing is None and not _renames(root, folder):
+        if self.replacing in {None, NOTHING[:DIGITS]} and not _renames(root, folder):
             documents.create_in_place(folder, documents.MARKER, text)
-            return Written(marker_only=True)
+            return Written()
         old_marker = None
         with documents.staged(folder, documents.MARKER, text) as new_marker:  # first: there must be room for both
             old_ledger = _write_ledger(folder, self.ledger, self.continues)
@@ -147,11 +134,7 @@ class Accept(_Write):
 
 @dataclass(frozen=True)
 class Release(Accept):
-    """Accepts what is there, then ends the hold that was judged: interrupted in between, the volume stays held.
-
-    Attributes:
-        hold: The hold that ends.
-    """
+    """Accepts what is there, then ends the hold that was judged: interrupted in between, the volume stays held."""
 
     hold: Hold | InvalidDocument
 
@@ -245,12 +228,15 @@ def _marker_in(folder: int) -> str | None:
 
 def _renames(root: int, folder: int) -> bool:
     """Whether names can be changed on this file system, as far as that can be tried without leaving anything behind."""
-    return not _is_fuse(root) or bool(progress.call(os.listdir, folder)) or documents.renames(root)
+    if not _is_fuse(root):
+        return True
+    others = {*progress.call(os.listdir, folder)} - {documents.MARKER}  # which is none, or empty
+    return bool(others) or documents.renames(root)
 
 
 def _is_fuse(root: int) -> bool:
     mount, _ = mounts.in_force(root)
-    return mount is not None and mount.fstype.partition(".")[0] == "fuse"
+    return mount is not None and mount.is_fuse
 
 
 def _write_ledger(folder: int, new: Ledger, continues: str | None) -> str | None:

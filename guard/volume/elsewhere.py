@@ -46,7 +46,7 @@ class Elsewhere:
         return inode in self._by_inode or name in self._names or inode in UNKNOWN_INODES
 
     def on_file(self, path: str, inode: int, size: int, mtime: int, ctime: float) -> None:
-        """Takes in a file of the volume; it stands for one lost file, or for all the names of the same lost inode."""
+        """Handles a file of the volume: it is one lost file, or all the names of the same lost inode."""
         same = [file for file in self._by_inode.get(inode, ()) if (file.size, file.mtime) == (size, mtime)]
         if same:
             self.found.update(file.path for file in same if file.path != path)

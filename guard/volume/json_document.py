@@ -107,13 +107,7 @@ _SCHEMA = number(least=1)
 
 @dataclass(frozen=True)
 class Format(Generic[_Document_co]):
-    """A kind of document.
-
-    Attributes:
-        name: Its file's, in `.volume-guard/`.
-        of: Its class.
-        limit: The largest size that is read, in bytes.
-    """
+    """A kind of document: its file in `.volume-guard/`, its class, and the largest size that is read, in bytes."""
 
     name: str
     of: type[_Document_co]
@@ -141,11 +135,7 @@ class Format(Generic[_Document_co]):
 
 
 def parse_object(text: bytes, *, limit: int) -> dict[str, Any]:
-    """Reads one JSON object of at most so many bytes.
-
-    Raises:
-        DocumentError: Too large, not UTF-8, not JSON, too deep, or not an object.
-    """
+    """Reads one JSON object of at most so many bytes; anything else is a DocumentError."""
     if len(text) > limit:
         raise DocumentError(f"larger than {limit} bytes")
     if not text.strip():

@@ -42,6 +42,7 @@ _ROW = {
     "part": Rule(lambda value, name: _PARTS[_LETTER.read(value, name)]),
 }
 _COUNT = number()
+_DECLARED = Rule(lambda value, name: TIME.read(value, name) if value else "", lambda value: value or None)
 
 
 def _read_sample(value: Any, name: str) -> tuple[SampledFile, ...]:
@@ -92,7 +93,7 @@ class Reference:
         depth: How many levels down the entries lie; 0 where there are none.
         entry_count: How many entries there are.
         entries: Files of each entry that the sample has files of, by path relative to the volume.
-        declared: When a person last declared the content right (adopt, accept, release), RFC 3339; None where nobody did.
+        declared: When a person last declared the content right (adopt, accept, release), RFC 3339; empty where nobody did.
     """
 
     files: Annotated[int, _COUNT]
@@ -101,7 +102,7 @@ class Reference:
     depth: Annotated[int, _COUNT] = 0
     entry_count: Annotated[int, _COUNT] = 0
     entries: Annotated[Mapping[str, int], Rule(_read_entries, _write_entries)] = field(default_factory=dict)
-    declared: Annotated[str | None, optional(TIME)] = None
+    declared: Annotated[str, _DECLARED] = ""
 
     @property
     def complete(self) -> bool:

@@ -47,6 +47,11 @@ class Mount:
         return any(tag.startswith(("shared:", "master:")) for tag in self.propagation)
 
     @property
+    def is_fuse(self) -> bool:
+        """Whether a FUSE file system, which may lack rename, is mounted."""
+        return self.fstype.partition(".")[0] == "fuse"
+
+    @property
     def is_deleted(self) -> bool:
         """Whether this is a bind mount of a folder that was deleted, also where one of the same name was made since."""
         return self.root.endswith("//deleted")

@@ -18,6 +18,8 @@ GUARD_FOLDER = ".volume-guard"
 FOLDERS = 10_000
 #: So many hex digits of a SHA-256 tell a broken document from every other, and can be typed.
 DIGITS = 12
+#: The SHA-256 of an empty file.
+NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
 @dataclass(frozen=True)
@@ -126,13 +128,7 @@ class Writing(Enum):
 
 @dataclass(frozen=True)
 class Identity:
-    """Who looked, for messages about permission.
-
-    Attributes:
-        uid: Effective user.
-        gid: Effective group.
-        groups: Supplementary groups (fsGroup is one of them).
-    """
+    """Who looked, for messages about permission: effective user and group, supplementary groups (fsGroup is one of them)."""
 
     uid: int
     gid: int
@@ -231,8 +227,7 @@ class FileCount:
         unreadable_entries: How many entries could not be read at all.
         in_lost_and_found: Names in `lost+found`, where fsck puts what it finds.
         fault: The call that failed; the figures are then worth nothing.
-        mount_id: Of the directory that was counted: the same as the look's, or the mount changed in between.
-        root_inode: Likewise.
+        mount_id: Of the directory that was counted, with root_inode: the look's, or the mount changed in between.
         seconds: How long it took.
     """
 
@@ -266,8 +261,7 @@ class FilesChecked:
     Attributes:
         checks: By path; files that were not checked any more are missing (a server that gave up, or enough were kept).
         fault: The call that failed, other than for what a file can be: absent, unreadable or hidden.
-        mount_id: Of the directory below which they were looked for.
-        root_inode: Likewise.
+        mount_id: Of the directory below which they were looked for, with root_inode.
     """
 
     checks: Mapping[str, FileCheck] = field(default_factory=dict)
@@ -297,13 +291,7 @@ class TripwireState:
 
 @dataclass(frozen=True)
 class LookResult:
-    """A look of the watcher: everything but a count.
-
-    Attributes:
-        look: Mount, documents, space.
-        checked: The sampled files that it was asked to check; None where it did not come that far.
-        tripwire: How the tripwire is.
-    """
+    """A look, and the sampled files that it was asked to check: None where it did not come that far."""
 
     look: Look
     checked: FilesChecked | None = None

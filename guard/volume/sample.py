@@ -86,10 +86,15 @@ def folder_seed(folder: bytes) -> int:
     return crc32(folder) * _SPREAD % HASHES
 
 
-def path_hash(path: str) -> int:
+def hash_of(path: bytes) -> int:
     """Returns the hash of a path, below HASHES. A count computes the same from the folder's seed and the name's bytes."""
-    folder, _, name = as_bytes(path).rpartition(b"/")
+    folder, _, name = path.rpartition(b"/")
     return crc32(name, folder_seed(folder))
+
+
+def path_hash(path: str) -> int:
+    """Returns the hash of a path that is a text."""
+    return hash_of(as_bytes(path))
 
 
 def entry_of(path: str, depth: int) -> str:

@@ -6,7 +6,7 @@ from itertools import repeat
 from zlib import crc32
 
 from guard.volume.paths import PATH_LIMIT
-from guard.volume.sample import BY_ENTRY, CANDIDATES, HASHES, folder_seed
+from guard.volume.sample import BY_ENTRY, CANDIDATES, HASHES, folder_seed, hash_of
 
 #: A hash, and the name and folder that it is of.
 Row = tuple[int, bytes, bytes]
@@ -53,7 +53,7 @@ class Sampler:
         self._chosen_entries: list[tuple[int, bytes]] = []  # a heap of those of _by_entry, the largest hash first
 
     def add(self, folder: bytes, names: Sequence[bytes]) -> None:
-        """Takes in files of one folder: a name's hash is the one of its path."""
+        """Handles files of one folder: a name's hash is the one of its path."""
         if len(folder) + _NAME_LIMIT + 1 >= PATH_LIMIT:
             names = [name for name in names if len(folder) + len(name) + 1 < PATH_LIMIT]
         everywhere, entry = self._everywhere, self._entry
@@ -72,7 +72,7 @@ class Sampler:
             entries: How many are known so far, this one included.
         """
         full = len(self._chosen_entries) == BY_ENTRY
-        chosen = not full or _hash(entry) < -self._chosen_entries[0][0]
+        chosen = not full or hash_of(entry) < -self._chosen_entries[0][0]
         self._entry = _Smallest(-(-BY_ENTRY // entries) if chosen else 0)
 
     def leave(self, entry: bytes, files: int, depth: int) -> None:
@@ -86,7 +86,7 @@ class Sampler:
         if not rows:
             return
         self._by_entry[entry] = rows
-        heapq.heappush(self._chosen_entries, (-_hash(entry), entry))
+        heapq.heappush(self._chosen_entries, (-hash_of(entry), entry))
         if len(self._chosen_entries) > BY_ENTRY:
             del self._by_entry[heapq.heappop(self._chosen_entries)[1]]
 
@@ -96,7 +96,7 @@ class Sampler:
 
     def by_entry(self, depth: int) -> dict[bytes, list[Row]]:
         """Returns files of the chosen entries, in the order of their hashes."""
-        rows = {entry: {*kept} for entry, kept in sorted(self._by_entry.items(), key=lambda item: _hash(item[0]))}
+        rows = {entry: {*kept} for entry, kept in sorted(self._by_entry.items(), key=lambda item: hash_of(item[0]))}
         for row in self._everywhere.rows():
             if (entry := self.entry_of(row[2], depth)) in rows:
                 rows[entry].add(row)
@@ -111,8 +111,3 @@ class Sampler:
         """Returns the entry that a folder lies in, or is; empty where it lies in none."""
         folders = folder.split(b"/", depth)
         return b"/".join(folders[:depth]) if 0 < depth <= len(folders) else b""
-
-
-def _hash(entry: bytes) -> int:
-    folder, _, name = entry.rpartition(b"/")
-    return crc32(name, folder_seed(folder))

@@ -57,14 +57,7 @@ class Concern(Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One outcome that holds.
-
-    Attributes:
-        outcome: Which.
-        cause: Why.
-        fault: The call that failed, where one did.
-        loss: The verdict on the content, where that changes what to do.
-    """
+    """One outcome that holds, and why; with the call that failed, and the verdict on the content if it changes what to do."""
 
     outcome: Outcome
     cause: Cause
@@ -164,14 +157,7 @@ def is_content_relevant(expected: Expectation, look: Look) -> bool:
 def judge(
     expected: Expectation, look: Look, checked: FilesChecked | None = None, count: FileCount | None = None
 ) -> Judgement:
-    """Judges a look, and what it found of the content.
-
-    Args:
-        expected: What the settings ask.
-        look: What was found.
-        checked: What became of the files of the ledger's sample, where that was worth checking.
-        count: The count, where there was one.
-    """
+    """Judges a look; with the check of the ledger's sample, and the count, where there was one."""
     loss = judge_content(expected, look, checked, count)
     fault = look.fault or (checked.fault if checked else None) or (count.fault if count else None)
     found = [*_findings(expected, look, fault, loss)]

@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from guard.probe import mounts
-from guard.probe.client import Completed, Crashed, ProbeClient, TimedOut
+from guard.probe.client import Completed, ProbeClient, TimedOut
 from guard.probe.look import identity
-from guard.probe.process import Request
+from guard.probe.process import Crashed, Request
 from guard.probe.requests import ArmRequest, CountRequest, LookRequest
 from guard.probe.tripwire import MOVED_TOKEN, STORM_TOKEN
 from guard.probe.writes import MountRef, WriteLedger, Written

@@ -46,7 +46,7 @@ def adopted(disk: Sandbox) -> Iterator[Sandbox]:
 def test_without_rename_the_marker_is_adopted_alone_and_nothing_is_left_behind(sandbox: Sandbox, mode: str) -> None:
     with served(sandbox, mode):
         adopt = Adopt(mount_ref(sandbox), MARKER, LEDGER)
-        assert run(sandbox, adopt, adopt) == [Written(marker_only=True), Conflict()]
+        assert run(sandbox, adopt, adopt) == [Written(), Conflict()]
         for _ in range(3):
             found = look(sandbox, "skills")
             assert (found.marker, found.ledger, found.writing) == (MARKER, None, Writing.NOT_TRIED)
@@ -55,6 +55,16 @@ def test_without_rename_the_marker_is_adopted_alone_and_nothing_is_left_behind(s
         assert (fault.number, fault.in_place) == (errno.ENOSYS, True)
         assert names(sandbox) == ["marker.json"]
         assert sandbox.sh("ls -A $P").split() == [".volume-guard"]
+
+
+@pytest.mark.parametrize("mode", ["bucket", "bucket-unlink"])
+def test_an_adoption_that_was_killed_with_its_marker_still_empty_is_completed(sandbox: Sandbox, mode: str) -> None:
+    with served(sandbox, mode):
+        sandbox.sh("mkdir $P/.volume-guard; : >$P/.volume-guard/marker.json")
+        assert sandbox.guard("check").status == 22
+        assert sandbox.guard("adopt").status == 0
+        assert names(sandbox) == ["marker.json"]
+        assert sandbox.guard("check").status == 0
 
 
 def test_a_server_that_dies_while_it_is_counted_is_a_fault(sandbox: Sandbox) -> None:
