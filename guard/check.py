@@ -10,9 +10,9 @@ from guard.outcome import Outcome
 from guard.probe.inspector import Inspector
 from guard.probe.writes import MountRef, WriteLedger
 from guard.volume.ledger import UNWATCHED, Ledger
-from guard.volume.loss import states_of
+from guard.volume.loss import Loss, Verdict, states_of
 from guard.volume.marker import Marker
-from guard.volume.observation import ProbeFault
+from guard.volume.observation import FileCount, ProbeFault
 from guard.volume.reference import new_reference
 from guard.volume.timestamp import Timestamp, seconds_of
 from guard.volume.verdict import Inspection, usable_ledger
@@ -101,15 +101,20 @@ class Gate:
     def _renew(self, inspection: Inspection, now: datetime) -> tuple[str, ...]:
         """Writes the ledger where no watcher does and the count was exact; returns why that failed, as a clause."""
         look, count, last = inspection.look, inspection.count, usable_ledger(inspection.look)
-        if count is None or not count.is_whole or not self.inspector.expected.writable or look.read_only:
+        if count is None or not count.exact or not self.inspector.expected.writable or look.read_only:
             return ()
         if not isinstance(look.marker, Marker) or (look.ledger is not None and last is None):
             return ()
-        if last and (last.incident or now.timestamp() - seconds_of(last.written) < UNWATCHED):
+        if last and (last.incident or _is_current(last, count, inspection.judgement.loss, now)):
             return ()
+        elsewhere = count.elsewhere
+        if not count.is_whole:
+            count = self.inspector.count_all()
+            if count.fault:
+                return ()
         reference, checks = last.reference if last else None, inspection.checked.checks if inspection.checked else {}
         rule = self.inspector.expected.loss
-        states = states_of(rule, reference.sample, checks, count.elsewhere) if reference else {}
+        states = states_of(rule, reference.sample, checks, elsewhere) if reference else {}
         at = Timestamp(time.monotonic(), now)
         generation = last.generation if last else 1
         ledger = Ledger(
@@ -123,3 +128,11 @@ class Gate:
         mount = MountRef(look.path, count.mount_id, count.root_inode)
         written = self.inspector.ask(WriteLedger(mount, ledger, generation))
         return ledger_not_renewed(written) if isinstance(written, ProbeFault) else ()
+
+
+def _is_current(ledger: Ledger, count: FileCount, loss: Loss | None, now: datetime) -> bool:
+    """Whether a ledger needs no renewal yet: a watcher writes it, or nothing came or went since."""
+    # A watcher writes what it counted earlier; adopt, accept, release and a gate write what they just counted.
+    is_watched = ledger.written != ledger.reference.counted
+    is_same = ledger.reference.files == count.files and loss is not None and loss.verdict is Verdict.KEPT
+    return (is_watched or is_same) and now.timestamp() - seconds_of(ledger.written) < UNWATCHED

@@ -6,7 +6,7 @@ from typing import Any
 from guard.volume.hold import Hold
 from guard.volume.loss import Loss, Verdict
 from guard.volume.marker import Marker
-from guard.volume.observation import Look
+from guard.volume.observation import InvalidDocument, Look
 from guard.volume.verdict import Inspection, usable_ledger
 
 #: Entries that are named in a field.
@@ -29,9 +29,14 @@ def facts(inspection: Inspection) -> Mapping[str, Any]:
     if look.nested:
         found["nested_mounts"] = list(look.nested[:ENTRIES])
     found |= _content_facts(inspection) | _ledger_facts(look)
-    if isinstance(look.hold, Hold):
-        found |= {"held_by": look.hold.by, "held_since": look.hold.since, "hold_reason": look.hold.reason}
-    return found
+    return found | hold_facts(look.hold)
+
+
+def hold_facts(hold: Hold | InvalidDocument | None) -> dict[str, Any]:
+    """Returns who holds a volume, as fields; none where nobody does or it can't be read."""
+    if not isinstance(hold, Hold):
+        return {}
+    return {"held_by": hold.by, "held_since": hold.since, "hold_reason": hold.reason}
 
 
 def _content_facts(inspection: Inspection) -> dict[str, Any]:

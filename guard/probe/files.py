@@ -17,6 +17,8 @@ ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG
 #: It may be there, and this uid may not see it.
 DENIED = frozenset({errno.EACCES, errno.EPERM, errno.ENOKEY})
 
+#: One for all: a lost tree has hundreds of them, and each would travel to the parent by itself.
+_ABSENT = FileCheck(Presence.ABSENT)
 #: Folders that stay open: files of one folder are asked for one after another, or share what lies above it.
 _OPEN_FOLDERS = 64
 
@@ -80,7 +82,7 @@ def check_files(
 
 def _check(folders: Folders, path: str, nested: Collection[str]) -> FileCheck:
     if not is_below(path):
-        return FileCheck(Presence.ABSENT)
+        return _ABSENT
     if nested and any(one in nested for one in lineage(path)):
         return FileCheck(Presence.HIDDEN)
     try:
@@ -88,12 +90,12 @@ def _check(folders: Folders, path: str, nested: Collection[str]) -> FileCheck:
         found = os.stat(name, dir_fd=folders.open(folder), follow_symlinks=False)
     except OSError as error:
         if error.errno in ABSENT:
-            return FileCheck(Presence.ABSENT)
+            return _ABSENT
         if error.errno in DENIED:
             return FileCheck(Presence.UNREADABLE)
         raise
     finally:
         progress.tick()
     if stat.S_ISDIR(found.st_mode):
-        return FileCheck(Presence.ABSENT)
+        return _ABSENT
     return FileCheck(Presence.PRESENT, found.st_size)

@@ -16,9 +16,9 @@ from guard.probe.process import TimedRequest
 from guard.probe.requests import CheckRequest, CountRequest, LookRequest
 from guard.stop_signal import StopSignal, milliseconds
 from guard.volume.ledger import UNWATCHED, Ledger
-from guard.volume.loss import State, Verdict, states_of
+from guard.volume.loss import State, states_of
 from guard.volume.observation import CountOptions, FileCount, FilesChecked, Look, ProbeFault, is_same_mount
-from guard.volume.reference import search_options
+from guard.volume.reference import search_options, without_ignored
 from guard.volume.timestamp import seconds_of
 from guard.volume.verdict import Expectation, Inspection, is_content_relevant, judge, judge_content, usable_ledger
 
@@ -53,9 +53,8 @@ class Inspector:
             ProberFailed: A bug, or the prober was killed.
         """
         expected = self.expected
-        request = LookRequest(expected.path, expected.volume if expected.writable else None)
         for _ in range(_ATTEMPTS):
-            look: Look = self.ask(request).look
+            look = self._look()
             if not is_content_relevant(expected, look):
                 return Inspection(look, None, None, judge(expected, look))
             checked, count = self._inspect_content(look, usable_ledger(look))
@@ -88,6 +87,15 @@ class Inspector:
             os.close(self._mount_table)
         self._client.close()
 
+    def _look(self) -> Look:
+        expected = self.expected
+        look: Look = self.ask(LookRequest(expected.path, expected.volume if expected.writable else None)).look
+        if not isinstance(look.ledger, Ledger):
+            return look
+        return replace(
+            look, ledger=replace(look.ledger, reference=without_ignored(look.ledger.reference, expected.ignore))
+        )
+
     def _inspect_content(self, look: Look, ledger: Ledger | None) -> tuple[FilesChecked | None, FileCount | None]:
         checked = self._check(ledger) if ledger else None
         if checked and checked.fault:
@@ -109,8 +117,7 @@ class Inspector:
         reference, entries = ledger.reference, frozenset(ledger.reference.entries)
         loss = judge_content(self.expected, look, checked, None)
         assert loss is not None
-        if loss.verdict is not Verdict.KEPT or ledger.incident or not loss.kept:
-            # It may be a loss: how many files there are, and whether they only moved, a count tells.
+        if loss.may_be_one or ledger.incident:
             states = states_of(rule, reference.sample, checked.checks)
             lost = [path for path, state in states.items() if state is State.LOST]
             first_sign = seconds_of(ledger.incident.since if ledger.incident else ledger.written)

@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from guard.probe import documents, mounts, progress
@@ -200,9 +201,15 @@ def read_document(folder: int, kind: Format[_Document]) -> _Document | InvalidDo
             return None
         raise
     try:
-        return kind.parse(text)
+        parsed: _Document = _parse(kind, text)
     except DocumentError as error:
         return InvalidDocument(str(error), sha256(text), future=isinstance(error, FutureSchemaError))
+    return parsed
+
+
+@lru_cache(maxsize=3)  # a watcher reads the same ones at every look
+def _parse(kind: Format[Any], text: bytes) -> Any:
+    return kind.parse(text)
 
 
 def _read_at_most(descriptor: int, room: int) -> bytes:

@@ -152,3 +152,8 @@ class ArmRequest:
             _tripwire.disarm()
         _tripwire, state = tripwire.arm(self.path, self.wake, self.ignore, report)
         return state
+
+    def on_timeout(self, partial: Any) -> TripwireState:
+        """Returns that there is none."""
+        del partial
+        return TripwireState(blind="arming it made no progress in time")

@@ -17,10 +17,8 @@ from watchdog.observers.inotify_move_event_grouper import GroupedInotifyEvent, P
 
 from guard.probe import look, mounts, progress
 from guard.volume.ignore import Ignore
-from guard.volume.observation import TripwireState
+from guard.volume.observation import FOLDERS, TripwireState
 
-#: Above so many folders there is no tripwire: arming and following it would cost more than looking.
-FOLDERS = 10_000
 #: So many events within a second are a storm: following it would cost more than counting after it.
 STORM = 64
 _STORM_SECONDS = 1.0

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from math import nextafter
 
 from guard.volume.ledger import Reference
 from guard.volume.sample import CANDIDATES, FileCheck, Part, Presence, SampledFile, entry_of
@@ -37,6 +38,11 @@ class LossRule:
     max_loss: float = 0.8
     shrink: float = 0.3
     min_files: int = 0
+
+    @property
+    def most(self) -> float:
+        """The share above which most is lost: all of it always is, also where GUARD_MAX_LOSS is 1."""
+        return min(self.max_loss, nextafter(1.0, 0.0))
 
 
 class Verdict(Enum):
@@ -95,6 +101,11 @@ class Loss:
     min_files: int = 0
 
     @property
+    def may_be_one(self) -> bool:
+        """Whether a count must tell how many files there are, and whether they only moved."""
+        return self.verdict is not Verdict.KEPT or not self.kept
+
+    @property
     def acceptable(self) -> bool:
         """Whether data is lost and a new reference, by accept, would end it."""
         return self.verdict is Verdict.WIPED and not self.min_files
@@ -136,7 +147,7 @@ def states_of(
         check = checks.get(file.path)
         if check is None:
             continue
-        if check.presence in {Presence.UNREADABLE, Presence.HIDDEN}:
+        if check.presence is Presence.UNREADABLE or check.presence is Presence.HIDDEN:
             states[file.path] = State.UNKNOWN
         elif file.path in elsewhere:
             states[file.path] = State.KEPT
@@ -148,15 +159,17 @@ def states_of(
 def known_files(sample: Iterable[SampledFile], first_sign: float, *, empty: bool) -> tuple[SampledFile, ...]:
     """Returns the files that were there long enough before the first sign of a change.
 
+    A time after that was written by a clock that has been set back since: such a file is not new either.
+
     Args:
         sample: The files.
         first_sign: In seconds since 1970.
         empty: Whether the volume has no file left.
     """
     files = tuple(sample)
-    known = tuple(file for file in files if file.since <= first_sign - KNOWN)
+    known = tuple(file for file in files if abs(first_sign - file.since) >= KNOWN)
     if empty and len(known) < FEW:
-        return tuple(file for file in files if file.since <= first_sign - KNOWN_IF_EMPTY)
+        return tuple(file for file in files if abs(first_sign - file.since) >= KNOWN_IF_EMPTY)
     return known
 
 
@@ -191,18 +204,18 @@ def judge_loss(
     known_lost = sum(map(lost, known))
     of_known, of_all = _share(reference, known, lost), _share(reference, judged, lost)
     entries = _lost_of_entries(reference, known, lost)
-    lost_entries = sum(share > rule.max_loss for share in entries.values())
+    lost_entries = sum(share > rule.most for share in entries.values())
     many = len(entries) >= _ENTRIES
     most = 2 * lost_entries > len(entries) if many else known_lost == len(known)
     did_not_fall = files is not None and files >= reference.files
     enough = len(known) >= FEW if did_not_fall else bool(known)
     hardly_fell = files is not None and files > (1 - _HARDLY_FELL) * reference.files
-    if enough and most and min(of_known, of_all) > rule.max_loss:
+    if enough and most and min(of_known, of_all) > rule.most:
         verdict = Verdict.WIPED
     elif known_lost and (
         (of_known >= rule.shrink and (of_all >= rule.shrink or not hardly_fell))
         or (many and 2 * lost_entries > len(entries))
-        or _share_of_bytes(reference, known, lost) > rule.max_loss
+        or _share_of_bytes(reference, known, lost) > rule.most
     ):
         verdict = Verdict.SHRUNK
     else:
@@ -237,7 +250,7 @@ def is_over(rule: LossRule, reference: Reference, states: Mapping[str, State], f
         return states[file.path] is State.LOST
 
     entries = _lost_of_entries(reference, known, lost)
-    entries_lost = sum(share > rule.max_loss for share in entries.values())
+    entries_lost = sum(share > rule.most for share in entries.values())
     return (
         (bool(known) or not were_known)
         and _share(reference, known, lost) <= rule.shrink

@@ -14,6 +14,8 @@ from guard.volume.sample import FileCheck, SampledFile
 
 #: The folder of the guard on the volume.
 GUARD_FOLDER = ".volume-guard"
+#: Above so many folders there is no tripwire: arming and following it would cost more than looking.
+FOLDERS = 10_000
 #: So many hex digits of a SHA-256 tell a broken document from every other, and can be typed.
 DIGITS = 12
 #: The SHA-256 of an empty file.

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from guard.volume import sample as samples
+from guard.volume.ignore import Ignore
 from guard.volume.ledger import Reference
 from guard.volume.loss import State
 from guard.volume.observation import CountOptions, FileCount
@@ -28,9 +29,7 @@ def new_reference(
     seconds = int(now.wall.timestamp())
     if last is None:
         files = tuple(replace(file, since=min(file.since, seconds)) for file in count.sample)
-        return Reference(
-            count.files, now.text, files, count.depth, count.entry_count, _sampled(count.entries, files, count.depth)
-        )
+        return Reference(count.files, now.text, files, count.depth, count.entry_count, _entries_of(count, files))
     unknown = [file for file in last.sample if (states or {}).get(file.path) is State.UNKNOWN]
     merged = samples.merge(last.sample, count.sample, unknown, seconds, complete=last.complete)
     hidden = round(last.files * len(unknown) / len(last.sample)) if unknown else 0
@@ -40,9 +39,24 @@ def new_reference(
         sample=merged,
         depth=count.depth,
         entry_count=max(count.entry_count, last.entry_count if unknown else 0),
-        entries=_sampled(count.entries, merged, count.depth) | _sampled(last.entries, unknown, last.depth),
+        entries=_entries_of(count, merged) | _entries_of(last, unknown),
         declared=last.declared,
     )
+
+
+def without_ignored(reference: Reference, ignore: tuple[str, ...]) -> Reference:
+    """Returns the reference without files that GUARD_IGNORE has named since it was made: what is no data is not lost.
+
+    Args:
+        reference: As it was written.
+        ignore: GUARD_IGNORE.
+    """
+    patterns = Ignore(ignore)
+    sample = tuple(file for file in reference.sample if not patterns.ignores(file.path)) if ignore else reference.sample
+    if len(sample) == len(reference.sample):
+        return reference
+    files = round(reference.files * len(sample) / len(reference.sample))
+    return replace(reference, files=files, sample=sample, entries=_entries_of(reference, sample))
 
 
 def search_options(
@@ -66,17 +80,11 @@ def declared_reference(count: FileCount, now: Timestamp) -> Reference:
     """Returns the reference of a count that a person declared to be right: adopt, accept, release."""
     sample = samples.declared(count.sample)
     return Reference(
-        count.files,
-        now.text,
-        sample,
-        count.depth,
-        count.entry_count,
-        _sampled(count.entries, sample, count.depth),
-        now.text,
+        count.files, now.text, sample, count.depth, count.entry_count, _entries_of(count, sample), declared=now.text
     )
 
 
-def _sampled(counts: Mapping[str, int], files: Iterable[SampledFile], depth: int) -> dict[str, int]:
+def _entries_of(counted: FileCount | Reference, sample: Iterable[SampledFile]) -> dict[str, int]:
     """Files of the entries that these files lie in."""
-    entries = {samples.entry_of(file.path, depth) for file in files}
-    return {name: count for name, count in counts.items() if name in entries}
+    entries = {samples.entry_of(file.path, counted.depth) for file in sample}
+    return {name: files for name, files in counted.entries.items() if name in entries}

@@ -16,8 +16,8 @@ from guard.volume.observation import Look
 from guard.volume.timestamp import seconds_of
 from guard.volume.verdict import Expectation, judge, usable_ledger
 
-#: No mount has this number.
-NO_MOUNT = -1
+#: The root of no mount has this inode: whatever is mounted next is another mount, also where it gets the same number.
+NO_ROOT = -1
 
 
 class Condition(Enum):
@@ -28,31 +28,6 @@ class Condition(Enum):
     IDENTITY = "identity"
     CONTENT = "content"
     WRITABLE = "writable"
-
-
-@dataclass(frozen=True)
-class VolumeIdentity:
-    """The volume as it was when it was right.
-
-    Attributes:
-        marker_id: Its marker.
-        device: `major:minor` of its superblock.
-        fsid: Its file system ID; 0 where it has none.
-        fstype: Its type.
-        source: Its device, server or bucket.
-        kind: Its kind.
-        mount_id: Of the mount; reused by the kernel.
-        root_inode: Of its root.
-    """
-
-    marker_id: str
-    device: str
-    fsid: int
-    fstype: str
-    source: str
-    kind: Kind
-    mount_id: int
-    root_inode: int
 
 
 @dataclass(frozen=True)
@@ -86,14 +61,12 @@ class ConditionReport:
         seen: The conditions that this look could judge.
         is_ours: The superblock is the known one (or the first right one): its content may be judged.
         is_other_mount: It is another mount than the known one was.
-        is_new_start: What is there instead of the known volume was adopted or accepted there since.
     """
 
     failures: dict[Condition, ConditionFailure]
     seen: frozenset[Condition]
     is_ours: bool
     is_other_mount: bool = False
-    is_new_start: bool = False
 
     @property
     def is_reachable(self) -> bool:
@@ -110,31 +83,19 @@ _MARKER_EVENTS = {
 }
 
 
-def identity_of(look: Look) -> VolumeIdentity | None:
-    """Returns the volume of a look, for later ones to be compared with; None where it has no valid marker."""
-    if look.mount is None or not isinstance(look.marker, Marker):
-        return None
-    mount, fsid = look.mount, look.space.fsid if look.space else 0
-    return VolumeIdentity(
-        look.marker.marker_id,
-        mount.device,
-        fsid,
-        mount.fstype,
-        mount.source,
-        look.kind,
-        mount.mount_id,
-        look.root_inode,
-    )
+def marker_id_of(look: Look) -> str:
+    """Returns the ID of the marker of a look; empty where it has no valid one."""
+    return look.marker.marker_id if isinstance(look.marker, Marker) else ""
 
 
 def evaluate_conditions(
-    expected: Expectation, before: VolumeIdentity | None, look: Look, replaced_since: float | None = None
+    expected: Expectation, before: Look | None, look: Look, replaced_since: float | None = None
 ) -> ConditionReport:
     """Judges a look without its content.
 
     Args:
         expected: What the settings ask.
-        before: The volume as it was when it was right; None where it never was.
+        before: The last look at which it was the right volume, with a mount and a marker; None where there was none.
         look: What was found.
         replaced_since: When another volume was first seen in its place, in seconds since 1970; None where none is.
     """
@@ -142,7 +103,7 @@ def evaluate_conditions(
     failures: dict[Condition, ConditionFailure] = {}
     seen = {Condition.REACHABLE}
     if Outcome.UNREACHABLE in findings:
-        failures[Condition.REACHABLE] = _failure(findings[Outcome.UNREACHABLE], Event.VOLUME_UNREACHABLE)
+        failures[Condition.REACHABLE] = failure_of(findings[Outcome.UNREACHABLE], Event.VOLUME_UNREACHABLE)
     if look.absent or look.mount is not None:
         seen.add(Condition.MOUNTED)
     for outcome in _UNMOUNTED:
@@ -164,32 +125,31 @@ def evaluate_conditions(
             failures[Condition.IDENTITY] = marker
             is_ours = before is not None or usable_ledger(look) is not None
         if Outcome.READ_ONLY in findings and is_ours:
-            failures[Condition.WRITABLE] = _failure(findings[Outcome.READ_ONLY], Event.VOLUME_READ_ONLY)
-    return ConditionReport(failures, frozenset(seen), is_ours, is_other, is_new_start)
+            failures[Condition.WRITABLE] = failure_of(findings[Outcome.READ_ONLY], Event.VOLUME_READ_ONLY)
+    return ConditionReport(failures, frozenset(seen), is_ours, is_other)
 
 
-def _unmounted(advice: Advice, before: VolumeIdentity | None) -> ConditionFailure:
+def _unmounted(advice: Advice, before: Look | None) -> ConditionFailure:
     if before is not None:
-        return _failure(advice, Event.VOLUME_UNMOUNTED)
-    failure = _failure(advice, Event.VOLUME_REFUSED)
+        return failure_of(advice, Event.VOLUME_UNMOUNTED)
+    failure = failure_of(advice, Event.VOLUME_REFUSED)
     return replace(failure, found=f"{advice.outcome.label}: {failure.found}", remedy=f"{failure.remedy} {NEVER_SEEN}")
 
 
 def _replacement(
-    findings: dict[Outcome, Advice], before: VolumeIdentity | None, look: Look, *, is_other: bool
+    findings: dict[Outcome, Advice], before: Look | None, look: Look, *, is_other: bool
 ) -> ConditionFailure | None:
     """Another volume where the known one was, or should be."""
     for outcome in _OTHER_KIND:
         if outcome in findings:
-            return _failure(findings[outcome], Event.VOLUME_REPLACED)
+            return failure_of(findings[outcome], Event.VOLUME_REPLACED)
     if look.fault is not None:
         return None  # what is there did not answer
     if before is None:
         mismatch = findings.get(Outcome.MARKER_MISMATCH)
-        return _failure(mismatch, Event.VOLUME_REPLACED) if mismatch else None
+        return failure_of(mismatch, Event.VOLUME_REPLACED) if mismatch else None
     same = _is_same_superblock(before, look)
-    marker_id = look.marker.marker_id if isinstance(look.marker, Marker) else ""
-    if same and not (is_other and marker_id != before.marker_id):
+    if same and not (is_other and marker_id_of(look) != marker_id_of(before)):
         return None
     if same:  # not the mount that was known, and not its marker
         marker = _marker_failure(findings, before, look)
@@ -208,61 +168,61 @@ def _is_new_start(findings: dict[Outcome, Advice], look: Look, replaced_since: f
     return seconds_of(ledger.reference.declared) >= replaced_since
 
 
-def _marker_failure(
-    findings: dict[Outcome, Advice], before: VolumeIdentity | None, look: Look
-) -> ConditionFailure | None:
+def _marker_failure(findings: dict[Outcome, Advice], before: Look | None, look: Look) -> ConditionFailure | None:
     """What is wrong with the marker on the known mount."""
     for outcome, event in _MARKER_EVENTS.items():
         if outcome in findings:
-            failure = _failure(findings[outcome], event)
+            failure = failure_of(findings[outcome], event)
             if before is None:
                 return failure
             remedy = MARKER_GONE if outcome is Outcome.MARKER_MISSING else MARKER_SWAPPED
             return failure if outcome is Outcome.MARKER_INVALID else replace(failure, remedy=remedy)
     marker = look.marker
-    if before is None or not isinstance(marker, Marker) or marker.marker_id == before.marker_id:
+    if before is None or not isinstance(marker, Marker) or marker.marker_id == marker_id_of(before):
         return None
     if usable_ledger(look) is not None:
         return None  # marker and ledger belong together: it was adopted again
     found = f'{look.path} carries "{truncate(marker.volume)}" with id {marker.marker_id}'
-    return ConditionFailure(Event.MARKER_CHANGED, found, f"id {before.marker_id}", MARKER_SWAPPED)
+    return ConditionFailure(Event.MARKER_CHANGED, found, f"id {marker_id_of(before)}", MARKER_SWAPPED)
 
 
-def _is_same_superblock(before: VolumeIdentity, look: Look) -> bool:
-    mount = look.mount
+def _is_same_superblock(before: Look, look: Look) -> bool:
+    known, mount = before.mount, look.mount
+    assert known is not None
     assert mount is not None
-    fsid = look.space.fsid if look.space else 0
-    if fsid and before.fsid:
+    known_fsid, fsid = (one.space.fsid if one.space else 0 for one in (before, look))
+    if fsid and known_fsid:
         # An ext4 made again on the same device has another ID; XFS takes its ID from the device.
-        if fsid == before.fsid:
+        if fsid == known_fsid:
             return True
-    elif mount.device == before.device:
+    elif mount.device == known.device:
         return True
-    anonymous = mount.device.startswith("0:") and before.device.startswith("0:")
+    anonymous = mount.device.startswith("0:") and known.device.startswith("0:")
     remounted = anonymous and before.kind in {Kind.NETWORK, Kind.FUSE}
-    same_server = (mount.fstype, mount.source) == (before.fstype, before.source)
-    marker = look.marker
-    return remounted and same_server and isinstance(marker, Marker) and marker.marker_id == before.marker_id
+    same_server = (mount.fstype, mount.source) == (known.fstype, known.source)
+    return remounted and same_server and marker_id_of(look) == marker_id_of(before)
 
 
-def _is_another_mount(before: VolumeIdentity, look: Look) -> bool:
-    return look.mount is not None and (look.mount.mount_id, look.root_inode) != (before.mount_id, before.root_inode)
+def _is_another_mount(before: Look, look: Look) -> bool:
+    known, mount = before.mount, look.mount
+    assert known is not None
+    return mount is not None and (mount.mount_id, look.root_inode) != (known.mount_id, before.root_inode)
 
 
-def _replaced(before: VolumeIdentity, look: Look) -> ConditionFailure:
+def _replaced(before: Look, look: Look) -> ConditionFailure:
+    return ConditionFailure(Event.VOLUME_REPLACED, f"{look.path} is {_named(look)}", _named(before), CHECK_REPLACED)
+
+
+def _named(look: Look) -> str:
+    """Which volume it is, as a sentence part."""
     mount, marker = look.mount, look.marker
     assert mount is not None
     carries = "without a valid marker"
     if isinstance(marker, Marker):
         carries = f'with the marker "{truncate(marker.volume)}", id {marker.marker_id}'
-    source, known_source = truncate(mount.source) or "no source", truncate(before.source) or "no source"
-    return ConditionFailure(
-        Event.VOLUME_REPLACED,
-        f"{look.path} is {mount.fstype} on device {mount.device} ({source}), {carries}",
-        f"{before.fstype} on device {before.device} ({known_source}), marker {before.marker_id}",
-        CHECK_REPLACED,
-    )
+    return f"{mount.fstype} on device {mount.device} ({truncate(mount.source) or 'no source'}), {carries}"
 
 
-def _failure(advice: Advice, event: Event) -> ConditionFailure:
+def failure_of(advice: Advice, event: Event) -> ConditionFailure:
+    """Returns the failure that the gate would refuse a start for, as this event."""
     return ConditionFailure(event, advice.found, advice.expected, advice.in_one_line)

@@ -1,12 +1,12 @@
-"""Ledger and hold as the watcher finds them: accepted, adopted again, another watcher's, out of an archive. Pure."""
+"""Ledger and hold as the watcher finds them: accepted, adopted again, another watcher's, or out of an archive. Pure."""
 
 from enum import Enum
 
+from guard.pod import PodInfo
 from guard.volume.hold import Hold
 from guard.volume.ledger import Ledger
 from guard.volume.observation import InvalidDocument
 from guard.volume.timestamp import seconds_of
-from guard.watch.schedules import LedgerSchedule
 
 #: Seconds by which the clocks of two nodes may differ.
 _CLOCKS_DIFFER = 300.0
@@ -28,63 +28,54 @@ class DocumentTracker:
     """What is known of the documents on one volume.
 
     Attributes:
-        schedule: When the ledger is written; knows the one on the volume.
+        stored: The ledger on the volume, as it was last read or written; None where there is none.
         marker_id: The marker that the ledger belongs to; empty before one was seen.
         generation: Of the ledger that is to be written; an open incident's ID is made of it.
         hold: Announced work; None where there is none, or a stale one.
-        stale_hold: A hold that came out of an archive stands on the volume: it is not obeyed.
-
-    Args:
-        jitter: From 1.0 to 1.1: many watchers of one volume must not write at once.
-        pod: This pod's name, where known.
+        stale_hold: A hold that came out of an archive is on the volume: it is not obeyed.
     """
 
-    def __init__(self, jitter: float, pod: str | None) -> None:
-        self.schedule = LedgerSchedule(jitter)
+    def __init__(self, volume: str, pod: PodInfo) -> None:
+        self.stored: Ledger | None = None
         self.marker_id = ""
         self.generation = 1
         self.hold: Hold | InvalidDocument | None = None
         self.stale_hold = False
+        self._volume = volume
         self._pod = pod
-        self._declared = ""
+        self._declared: str | None = None
         self._stale: Ledger | None = None
 
-    def on_ledger(self, now: float, marker_id: str, ledger: Ledger | None) -> LedgerNews:
-        """Handles the usable ledger of a look.
-
-        Args:
-            now: The monotonic clock.
-            marker_id: The marker beside it; where that is missing, the one that the ledger names.
-            ledger: The ledger; None where there is none that can be used.
-        """
-        stored = self.schedule.stored
+    def on_ledger(self, marker_id: str, ledger: Ledger | None) -> LedgerNews:
+        """Handles the usable ledger of a look, and the marker beside it, or the one that the ledger names."""
+        stored = self.stored
         if marker_id != self.marker_id:
             news = LedgerNews.ADOPTED if self.marker_id else LedgerNews.FIRST
             self.marker_id, self.generation = marker_id, ledger.generation if ledger else 1
-            self.schedule.stored = ledger
-            self._declared = ledger.reference.declared if ledger else ""
+            self.stored = ledger
+            self._declared = ledger.reference.declared if ledger else None
             return news
         if ledger is None:
-            self.schedule.stored = None
+            self.stored = None
             return LedgerNews.NOTHING
         if ledger in (stored, self._stale):
             return LedgerNews.NOTHING
-        if ledger.generation > max(self.generation, stored.generation if stored else 0):
+        if ledger.generation > max(self.generation, self.replaces):
             accepted = ledger.reference.declared != self._declared
             self.generation, self._declared = ledger.generation, ledger.reference.declared
-            self.schedule.on_other_write(now, ledger)
+            self.stored = ledger
             return LedgerNews.ACCEPTED if accepted else LedgerNews.RECOVERED
         if ledger.generation < self.generation or self._went_back(stored, ledger):
-            self._stale, self.schedule.stored = ledger, None
+            self._stale, self.stored = ledger, None
             return LedgerNews.STALE
-        self.schedule.on_other_write(now, ledger)
+        self.stored = ledger
         return LedgerNews.UPDATED
 
     def _went_back(self, stored: Ledger | None, ledger: Ledger) -> bool:
         if stored is None:
             return False
         apart = seconds_of(stored.written) - seconds_of(ledger.written)
-        same_writer = ledger.pod == self._pod and ledger.pod == stored.pod
+        same_writer = ledger.pod == self._pod.pod and ledger.pod == stored.pod
         return apart > (0 if same_writer else _CLOCKS_DIFFER)
 
     def on_hold(self, hold: Hold | InvalidDocument | None) -> bool:
@@ -97,6 +88,16 @@ class DocumentTracker:
         self.stale_hold = stale
         self.hold = None if stale else hold
         return news
+
+    @property
+    def replaces(self) -> int:
+        """The generation of the ledger that may be replaced: a later one was accepted in between."""
+        return self.stored.generation if self.stored else self.generation
+
+    @property
+    def incident_id(self) -> str:
+        """The ID that every pod on this volume gives to the incident of this generation."""
+        return f"{self.marker_id or self._volume}.{self.generation}"
 
     def next_generation(self) -> None:
         """Handles that an incident is over: the next one has another ID, the same in every pod."""

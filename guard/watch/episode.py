@@ -16,6 +16,8 @@ from guard.volume.timestamp import Timestamp
 CEILING = 60.0
 #: Seconds after the first sign for which anything less waits while lost files come back.
 RETURNING = 600.0
+#: Where all is quiet, so many seconds after the last one came back: of a large folder, few files are in the sample.
+_RETURN_PAUSE = 10.0
 #: Seconds after the first sign for which a removal that goes on is one loss.
 SLOW_REMOVAL = 1200.0
 #: A removal is slow, and not a rotation, once the number of files fell to this share.
@@ -24,6 +26,10 @@ FELL_TO = 0.9
 _PACE = 0.4
 #: Seconds between two checks from CEILING on.
 _LATE_PACE = 5.0
+
+
+#: When nothing is due.
+NEVER = float("inf")
 
 
 class Trigger(Enum):
@@ -56,16 +62,18 @@ class Episode:
         gone_at: When a name was last seen to go.
         returned_at: When a lost file last came back.
         checked_at: When the last check was made.
+        is_confirming: A loss in sight waits for a count.
     """
 
     first_sign: Timestamp
     known_before: float
     trigger: Trigger
     states: Mapping[str, State] = field(default_factory=dict)
-    stable_since: float = float("inf")
+    stable_since: float = NEVER
     gone_at: float = float("-inf")
     returned_at: float = float("-inf")
     checked_at: float = float("-inf")
+    is_confirming: bool = False
 
     def on_removal(self, now: float) -> None:
         """Handles that a name went."""
@@ -106,9 +114,16 @@ class Episode:
             return self.first_sign.at
         if now - self.first_sign.at >= CEILING:
             return self.checked_at + max(settle, _LATE_PACE)
+        paced = self.checked_at + min(_PACE, settle / 2)
         quiet = max(self.stable_since, self.gone_at) + settle
-        due = quiet if armed else min(quiet, self.checked_at + min(_PACE, settle / 2))
+        if quiet <= self.checked_at:  # it waits for files that were coming back
+            return paced
+        due = quiet if armed else min(quiet, paced)
         return min(due, self.first_sign.at + CEILING)
+
+    def is_returning(self, now: float) -> bool:
+        """Returns whether less than a wipe is too early to be judged, though all is quiet: lost files were coming back."""
+        return now - self.first_sign.at < RETURNING and now - self.returned_at < _RETURN_PAUSE
 
     def goes_on(self, now: float, files: int, before: int) -> bool:
         """Returns whether less than a wipe is still too early to be judged, from CEILING on.

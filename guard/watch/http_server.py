@@ -6,7 +6,7 @@ What a page shows is the caller's; the port may be taken, then it is tried again
 import errno
 import select
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -17,20 +17,14 @@ _PATIENCE = 5.0
 #: The longest request that is read, in bytes.
 _REQUEST = 8 * 1024
 #: Seconds before a port that was in use is tried again.
-RETRY = 10.0
+_RETRY = 10.0
 
 
 @dataclass(frozen=True)
 class Page:
-    """An answer.
+    """An answer."""
 
-    Attributes:
-        status: `200 OK`.
-        text: The body.
-        content_type: Of the body.
-    """
-
-    status: str
+    status: str  # 200 OK
     text: str
     content_type: str = "text/plain; charset=utf-8"
 
@@ -44,43 +38,35 @@ class _Client:
 
 
 class HttpServer:
-    """A small HTTP listener.
+    """A small HTTP listener: at the address of GUARD_LISTEN if there is one, for a loop that polls."""
 
-    Args:
-        address: Host and port of GUARD_LISTEN; None for `off`.
-        pages: What stands at each path.
-        poll: The loop's own poll object.
-    """
-
-    def __init__(
-        self, address: tuple[str, int] | None, pages: dict[str, Callable[[], Page]], poll: select.poll
-    ) -> None:
+    def __init__(self, address: tuple[str, int] | None, pages: dict[str, Callable[[], Page]]) -> None:
         self._address = address
         self._pages = pages
-        self._poll = poll
         self._listener: socket.socket | None = None
         self._clients: dict[int, _Client] = {}
         self._retry_at = float("-inf")
-        self._refused = ""
 
     def listen(self, now: float) -> str | None:
-        """Opens the port if it is not open yet and a try is due; returns why that failed, empty if it did not.
+        """Opens the port if it is not open yet and a try is due.
 
-        None where nothing is new.
+        Returns why that failed, empty if it did not; None where nothing was tried.
         """
         if self._address is None or self._listener is not None or now < self._retry_at:
             return None
         try:
-            listener = _listening(self._address)
+            self._listener = _listening(self._address)
         except OSError as error:
-            self._retry_at = now + RETRY
-            refused = f"{error.strerror or error}"
-            told, self._refused = self._refused, refused
-            return refused if refused != told else None
-        self._refused = ""
-        self._listener = listener
-        self._poll.register(listener, select.POLLIN)
+            self._retry_at = now + _RETRY
+            return (error.strerror or str(error)).partition(" (while attempting")[0]
         return ""
+
+    def interests(self) -> Iterator[tuple[int, int]]:
+        """Returns the descriptors to poll, each with its events."""
+        if self._listener is not None:
+            yield self._listener.fileno(), select.POLLIN
+        for descriptor, client in self._clients.items():
+            yield descriptor, select.POLLOUT if client.answer else select.POLLIN
 
     def due(self) -> float | None:
         """When something is to be done without anybody asking, on the monotonic clock."""
@@ -124,19 +110,14 @@ class HttpServer:
         try:
             connection, _ = self._listener.accept()
         except OSError as error:
-            if error.errno in {
-                errno.EMFILE,
-                errno.ENFILE,
-            }:  # no descriptor is left: ready for ever, so it is tried later
-                self._poll.unregister(self._listener)
+            if error.errno in {errno.EMFILE, errno.ENFILE}:  # it would be ready forever: it is opened again later
                 self._listener.close()
-                self._listener, self._retry_at = None, now + RETRY
+                self._listener, self._retry_at = None, now + _RETRY
             return  # otherwise the client went away
         connection.setblocking(False)
         if len(self._clients) >= _CLIENTS:
             self._drop(min(self._clients.values(), key=lambda client: client.until))
         self._clients[connection.fileno()] = _Client(connection, now + _PATIENCE)
-        self._poll.register(connection, select.POLLIN)
 
     def _read(self, client: _Client) -> bool:
         """Whether the request is whole; the answer is made then."""
@@ -147,16 +128,13 @@ class HttpServer:
         if b"\r\n\r\n" not in client.request and b"\n\n" not in client.request and len(client.request) < _REQUEST:
             return False
         client.answer = self._answer(client.request)
-        self._poll.modify(client.connection, select.POLLOUT)
         return True
 
     def _answer(self, request: bytes) -> bytes:
-        words = request.split(b"\r\n", 1)[0].split(b" ")
-        method, target = (
-            (words[0], words[1].partition(b"?")[0].decode("ascii", "replace")) if len(words) > 1 else (b"", "")
-        )
-        if method not in {b"GET", b"HEAD"}:
-            page = Page("405 Method Not Allowed", "only GET and HEAD\n")
+        method, _, rest = request.partition(b" ")
+        target = rest.split(maxsplit=1)[0].partition(b"?")[0].decode("ascii", "replace") if rest.strip() else ""
+        if method != b"GET":
+            page = Page("405 Method Not Allowed", "only GET\n")
         elif target in self._pages:
             page = self._pages[target]()
         else:
@@ -166,7 +144,7 @@ class HttpServer:
             f"HTTP/1.1 {page.status}\r\nContent-Type: {page.content_type}\r\n"
             f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         )
-        return head.encode() + (b"" if method == b"HEAD" else body)
+        return head.encode() + body
 
     def _write(self, client: _Client) -> None:
         while client.answer:
@@ -176,23 +154,14 @@ class HttpServer:
         self._drop(client)
 
     def _drop(self, client: _Client) -> None:
-        descriptor = client.connection.fileno()
-        with suppress(KeyError):
-            self._poll.unregister(descriptor)
-        self._clients.pop(descriptor, None)
+        self._clients.pop(client.connection.fileno(), None)
         client.connection.close()
 
 
 def _listening(address: tuple[str, int]) -> socket.socket:
     host, port = address
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host.strip("[]"), port))
-        listener.listen(_CLIENTS)
-        listener.setblocking(False)
-    except OSError:
-        listener.close()
-        raise
+    both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
+    listener = socket.create_server((host.strip("[]"), port), family=family, backlog=_CLIENTS, dualstack_ipv6=both)
+    listener.setblocking(False)
     return listener

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 import guard
 from guard.event import Event, EventRecord
+from guard.outcome import Severity
 from guard.report.metrics import CONTENT_TYPE, Metric, render
 from guard.volume.kinds import Kind
 from guard.volume.timestamp import Timestamp
@@ -36,12 +37,7 @@ _INCIDENTS = (
 
 
 class StatusPages:
-    """Answers from what the watcher knows.
-
-    Args:
-        watcher: What is known.
-        config: What was asked for.
-    """
+    """The answers."""
 
     def __init__(self, watcher: Watcher, config: WatchConfig) -> None:
         self._watcher = watcher
@@ -62,6 +58,20 @@ class StatusPages:
         """Handles that a look is done, one of an unreachable volume too."""
         self.on_completed(now.at)
         self._looked = now.wall.timestamp()
+
+    def on_listening(self, address: str, refused: str) -> None:
+        """Handles that a port was opened, or why it can't be."""
+        if not self._watcher.incident.is_news("listening", refused or "open"):
+            return
+        message, severity = f"Listening on {address} for /livez, /readyz and /metrics.", Severity.INFO
+        if refused:
+            severity = Severity.WARNING
+            message = (
+                f"Nobody can ask for /livez or /metrics: {address} can't be opened: {refused}. The watch continues, and the "
+                "port is tried again. GUARD_LISTEN sets another one."
+            )
+        emit = self._watcher.incident.emit
+        emit(Event.WATCH_LISTENING, message, severity=severity, address=address, reason=refused or None)
 
     def on_record(self, record: EventRecord) -> None:
         """Counts what was reported as loud as its event: what happens to a held volume was announced."""
@@ -99,13 +109,15 @@ class StatusPages:
             yield _gauge("files", "Files at the last count.", content.count.files)
         if content.reference is not None:
             yield _gauge("reference_files", "Files that losses are judged against.", content.reference.files)
-            yield _gauge("sample_kept_ratio", "Share of the checked sample files that are there.", content.kept_ratio)
+            yield _gauge(
+                "sample_kept_ratio", "Share of the checked sample files that are there.", content.sample.kept_ratio
+            )
         if look is not None and look.space is not None:
             yield _gauge("avail_bytes", "Bytes that the guard's user may still use.", look.space.available)
             yield _gauge("size_bytes", "Bytes of the file system.", look.space.size)
             yield _gauge("inodes_free", "Inodes that may still be used.", look.space.free_inodes)
             yield _gauge("inodes", "Inodes of the file system; 0 where it does not count them.", look.space.inodes)
-        yield _gauge("held", "Whether work on the volume is announced.", watcher.hold is not None)
+        yield _gauge("held", "Whether work on the volume is announced.", watcher.documents.hold is not None)
         yield _gauge("last_look_timestamp_seconds", "When the last look was completed.", self._looked)
         changed = watcher.changed.wall.timestamp()
         help_text = "When a file was last created, moved or removed, or the watcher started."

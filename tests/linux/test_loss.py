@@ -154,6 +154,26 @@ def test_a_ledger_that_no_watcher_writes_is_renewed_by_the_gate_that_passes(volu
     assert "no watcher" not in second.last["message"]
 
 
+def test_deletions_between_starts_never_add_up_where_no_watcher_runs(volume: Sandbox) -> None:
+    volume.sh("for d in 0 1 2 3 4 5 6 7 8 9; do mkdir $P/d$d; touch $P/d$d/1 $P/d$d/2; done")
+    assert volume.guard("adopt").status == 0
+    for gone in ("[0-3]", "[4-6]", "[7-8]"):
+        volume.sh(f"rm -r $P/d{gone}")
+        shrunk, again = volume.guard("check"), volume.guard("check")
+        assert (shrunk.status, shrunk.last["severity"]) == (0, "WARNING"), shrunk.stderr
+        assert (again.status, again.last["severity"]) == (0, "INFO"), again.stderr
+    volume.sh("rm -r $P/d9")
+    assert volume.guard("check").status == 30
+
+
+def test_files_that_are_ignored_by_now_are_no_loss(volume: Sandbox) -> None:
+    volume.sh(f"{_SKILLS}; mkdir $P/build; cd $P/build; touch $(seq 200)")
+    assert volume.guard("adopt").status == 0
+    volume.sh("rm -r $P/build")
+    ignored = volume.guard("check", GUARD_IGNORE="build/**")
+    assert (ignored.last["severity"], ignored.last["reference_files"]) == ("INFO", 24), ignored.stderr
+
+
 @pytest.mark.root
 def test_files_that_fsck_moved_are_looked_for_first(volume: Sandbox) -> None:
     volume.sh(_SKILLS)

@@ -101,8 +101,8 @@ def _switches(pid: int) -> int:
 
 
 def test_a_watcher_whose_wall_clock_is_wrong_is_not_misled(application: Sandbox) -> None:
-    """The reference was recorded in the future: its age is no reason to give it up."""
-    application.sh('sed -i \'s/"recorded": "20/"recorded": "29/\' $P/.volume-guard/ledger.json')
+    """The ledger was written in the future: its age is no reason to give it up."""
+    application.sh('sed -i \'s/"written": "20/"written": "29/\' $P/.volume-guard/ledger.json')
     with watching(application) as watcher:
         watcher.listen_for(LATER)
         assert watcher.events == ["watch.started"]

@@ -118,6 +118,13 @@ def test_all_files_gone_is_a_wipe_whatever_came_in_their_place() -> None:
     assert judged(sample, sample, 360).replaced
 
 
+@pytest.mark.parametrize("folders", [("a",), ("a", "b", "c")])
+def test_an_empty_volume_is_a_wipe_also_where_no_share_is_more_than_the_setting(folders: tuple[str, ...]) -> None:
+    sample = files(dict.fromkeys(folders, 10))
+    lost = Content({file.path: State.LOST for file in sample}, 0)
+    assert judge_loss(LossRule(max_loss=1.0), reference(sample), lost, SIGN).verdict is Verdict.WIPED
+
+
 def test_four_of_many_entries_lost_beside_bulk_are_shrunk_with_their_names() -> None:
     sample = files({"a": 15, "b": 15, "c": 15, "d": 15, "cache": 400})
     loss = judged(sample, below(sample, "a", "b", "c", "d"))

@@ -16,6 +16,7 @@ from guard.volume.loss import LossRule
 from guard.volume.marker import Marker
 from guard.volume.mountinfo import Mount
 from guard.volume.observation import (
+    FOLDERS,
     CountOptions,
     FileCount,
     FilesChecked,
@@ -32,7 +33,6 @@ from guard.volume.sample import FileCheck, Part, Presence, SampledFile, entry_of
 from guard.volume.timestamp import Timestamp
 from guard.volume.verdict import Expectation, Judgement, judge
 from guard.watch.config import WatchConfig
-from guard.watch.tripwire_supervisor import FOLDERS
 from guard.watch.watcher import Action, NextRequest, Watcher
 
 PATH = "/app/skills"

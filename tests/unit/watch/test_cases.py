@@ -1,6 +1,7 @@
 """What went wrong in real use, against the watcher and the gate: each history as it happened."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -110,6 +111,21 @@ def test_new_uploads_are_protected_where_the_pod_restarts_every_four_minutes() -
     assert simulation.gate().outcome is Outcome.DATA_LOST
 
 
+@pytest.mark.parametrize("minutes", [2.5, 4, 14])
+def test_new_uploads_are_protected_where_the_watcher_is_killed(minutes: float) -> None:
+    simulation = Simulation()
+    simulation.adopt()
+    simulation.start()
+    simulation.run(10)
+    simulation.fill(409, "a", "b")
+    simulation.run(minutes * MINUTE)
+    simulation.kill()
+    simulation.remove()
+    if minutes > 6:
+        simulation.fill(400, "defaults")
+    assert simulation.gate().outcome is Outcome.DATA_LOST
+
+
 def test_new_uploads_are_protected_where_no_event_tells_of_them() -> None:
     simulation = Simulation(Volume(loses_events=True, folders=20_000))
     simulation.fill(100, "a", "b")
@@ -161,6 +177,19 @@ def test_meant_deletions_with_pauses_never_add_up(pause: float) -> None:
     assert simulation.gate().outcome is Outcome.OK
 
 
+@pytest.mark.parametrize("pause", [3.0, 5.0])
+def test_the_last_of_many_deletions_leaves_an_empty_volume(pause: float) -> None:
+    simulation = watched(*(f"tenant/s{number}" for number in range(17)), files=10)
+    for number in range(17):
+        assert not simulation.events("volume.wiped")
+        simulation.remove(f"tenant/s{number}")
+        simulation.run(pause)
+    simulation.run(MINUTE)
+    assert simulation.events()[-1].event.label == "volume.wiped"
+    simulation.stop()
+    assert simulation.gate().outcome is Outcome.DATA_LOST
+
+
 def test_the_only_skill_in_a_smaller_version_is_shrunk_at_most() -> None:
     simulation = watched("tenant/skill", files=83)
     simulation.remove("tenant/skill")
@@ -208,6 +237,21 @@ def test_every_skill_updated_by_rmtree_and_copytree_is_silent() -> None:
         for part in range(40):
             simulation.after(0.3 * part, lambda folder=folder, part=part: simulation.write(f"{folder}/f{part:05}.md"))  # type: ignore[misc]
         simulation.run(15)
+    simulation.run(5 * MINUTE)
+    assert not simulation.events()
+
+
+@pytest.mark.parametrize("pause", [0.3, 7.0])
+def test_an_update_of_a_large_skill_that_pauses_is_silent(pause: float) -> None:
+    simulation = watched("t/large", "t/small", files=1000)
+    simulation.remove("t/large")
+
+    def refill(part: int) -> None:
+        for number in range(100):
+            simulation.write(f"t/large/f{part * 100 + number:05}.md")
+
+    for part in range(10):
+        simulation.after(pause * part + 0.1, partial(refill, part))
     simulation.run(5 * MINUTE)
     assert not simulation.events()
 
@@ -287,6 +331,22 @@ def test_a_wipe_at_any_pace_is_a_wipe(minutes: float) -> None:
         simulation.after(place * minutes * MINUTE / len(paths), lambda path=path: simulation.remove(path))  # type: ignore[misc]
     simulation.run(minutes * MINUTE + 90)
     assert simulation.events("volume.wiped")
+
+
+@pytest.mark.parametrize("days", [8, -8])
+@pytest.mark.parametrize("watched_meanwhile", [True, False])
+def test_a_clock_that_is_set_hides_no_wipe(days: int, watched_meanwhile: bool) -> None:
+    simulation = watched("a", "b")
+    if not watched_meanwhile:
+        simulation.stop()
+    simulation.wall_jump = timedelta(days=days)
+    simulation.run(10 * MINUTE)
+    simulation.remove()
+    if not watched_meanwhile:
+        assert simulation.gate().outcome is Outcome.DATA_LOST
+        simulation.start()
+    simulation.run(30)
+    wiped(simulation)
 
 
 def test_verdict_comes_settle_and_half_a_second_after_the_end() -> None:
