@@ -65,7 +65,7 @@ class _Count(Walk):
         try:
             root_inode = os.fstat(self.root).st_ino
             self.run()
-            sampled = self._sample() if self.options.sampled else ()
+            sampled = () if self.files == self.options.unsampled else self._sample()
         except _Enough:
             exact = False
         except OSError:
@@ -94,8 +94,7 @@ class _Count(Walk):
     def on_files(self, folder: Folder, names: Sequence[bytes], listed: Sequence[os.DirEntry[bytes]]) -> None:
         """Samples the files of a folder, and looks for lost ones among them."""
         if folder.path is not None:
-            if self.options.sampled:
-                self.sampler.add(folder.path, names)
+            self.sampler.add(folder.path, names)
             if self.options.lost:
                 self._find_lost(folder.descriptor, folder.path, names, listed)
         if self.options.enough is not None and self.files > self.options.enough:

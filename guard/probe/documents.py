@@ -85,11 +85,10 @@ def make_folder(root: int) -> None:
     _sync_folder(root)
 
 
-def has_others(folder: int) -> bool:
-    """Returns whether a folder holds more than a marker, without listing what may be a million names."""
+def has_names(folder: int, but: str) -> bool:
+    """Returns whether a folder holds anything but one document, without listing what may be a million names."""
     with call(os.scandir, folder) as entries:
-        names = (entry.name for entry in iter(lambda: call(next, entries, None), None))
-        return any(name != MARKER for name in names)
+        return any(entry.name != but for entry in iter(lambda: call(next, entries, None), None))
 
 
 def renames(root: int) -> bool:

@@ -53,9 +53,8 @@ class Inspector:
             ProberFailed: A bug, or the prober was killed.
         """
         expected = self.expected
-        request = LookRequest(expected.path, expected.volume if expected.writable else None)
         for _ in range(_ATTEMPTS):
-            look = _without_ignored(self.ask(request).look, expected.ignore)
+            look = self._look()
             if not is_content_relevant(expected, look):
                 return Inspection(look, None, None, judge(expected, look))
             checked, count = self._inspect_content(look, usable_ledger(look))
@@ -88,6 +87,15 @@ class Inspector:
             os.close(self._mount_table)
         self._client.close()
 
+    def _look(self) -> Look:
+        expected = self.expected
+        look: Look = self.ask(LookRequest(expected.path, expected.volume if expected.writable else None)).look
+        if not isinstance(look.ledger, Ledger):
+            return look
+        return replace(
+            look, ledger=replace(look.ledger, reference=without_ignored(look.ledger.reference, expected.ignore))
+        )
+
     def _inspect_content(self, look: Look, ledger: Ledger | None) -> tuple[FilesChecked | None, FileCount | None]:
         checked = self._check(ledger) if ledger else None
         if checked and checked.fault:
@@ -115,17 +123,11 @@ class Inspector:
             first_sign = seconds_of(ledger.incident.since if ledger.incident else ledger.written)
             return search_options(ignore, reference, lost, first_sign)
         if reference.files < _COUNTED:
-            # Sizes are read, one call each, only for a reference that no watcher renews.
-            return CountOptions(ignore, entries, sampled=time.time() - seconds_of(ledger.written) >= UNWATCHED)
+            # A ledger that somebody just wrote, of as many files, needs no new sample: no size is read for one.
+            is_new = time.time() - seconds_of(ledger.written) < UNWATCHED
+            return CountOptions(ignore, entries, unsampled=reference.files if is_new else None)
         return CountOptions(ignore, enough=rule.min_files) if rule.min_files else None
 
     def _count(self, options: CountOptions) -> FileCount:
         count: FileCount = self.ask(CountRequest(self.expected.path, options))
         return count
-
-
-def _without_ignored(look: Look, ignore: tuple[str, ...]) -> Look:
-    ledger = look.ledger
-    if not isinstance(ledger, Ledger):
-        return look
-    return replace(look, ledger=replace(ledger, reference=without_ignored(ledger.reference, ignore)))

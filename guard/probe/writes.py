@@ -5,6 +5,7 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,8 +60,6 @@ class _Write(ABC):
                 self._make_folder(root)
                 with documents.guard_folder(root) as folder:
                     return self._write(root, folder)
-        except FileExistsError:
-            return Conflict()
         except OSError as error:
             return progress.fault(error)
 
@@ -105,7 +104,10 @@ class Adopt(_Write):
             if self.replacing is not None:
                 old_marker = documents.commit(folder, new_marker, documents.MARKER, self.replacing)
             else:
-                documents.commit_exclusive(folder, new_marker, documents.MARKER)
+                try:
+                    documents.commit_exclusive(folder, new_marker, documents.MARKER)
+                except FileExistsError:
+                    return Conflict()
         return Written(self.ledger, tuple(old for old in (old_marker, old_ledger) if old))
 
 
@@ -168,9 +170,10 @@ class WriteHold(_Write):
         last = look.read_document(folder, ledger.FORMAT)
         text = hold.FORMAT.render(replace(self.hold, generation=last.generation if isinstance(last, Ledger) else 0))
         if not self.over:
-            with documents.staged(folder, documents.HOLD, text) as temporary:
+            with suppress(FileExistsError), documents.staged(folder, documents.HOLD, text) as temporary:
                 documents.commit_exclusive(folder, temporary, documents.HOLD)
-            return Written()
+                return Written()
+            return Conflict()
         held = look.read_document(folder, hold.FORMAT)
         keep_as = held.digest if isinstance(held, InvalidDocument) else None
         old = documents.write(folder, documents.HOLD, text, keep_as=keep_as)
@@ -228,7 +231,8 @@ def _marker_in(folder: int) -> str | None:
 
 def _renames(root: int, folder: int) -> bool:
     """Whether names can be changed on this file system, as far as that can be tried without leaving anything behind."""
-    return not _is_fuse(root) or documents.has_others(folder) or documents.renames(root)
+    # A marker is none here, or empty.
+    return not _is_fuse(root) or documents.has_names(folder, but=documents.MARKER) or documents.renames(root)
 
 
 def _is_fuse(root: int) -> bool:

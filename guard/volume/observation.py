@@ -196,7 +196,7 @@ class CountOptions:
         copied_before: ... and before this, both in seconds since 1970: what comes after the loss brings nothing back.
         known: Paths of files that were there before the loss: they are copies of none.
         enough: Stop above this many files; None counts them all.
-        sampled: Choose a sample, which reads the sizes of up to CANDIDATES files.
+        unsampled: Where there are so many files, nothing came or went: no sample is chosen, for which sizes are read.
     """
 
     ignore: tuple[str, ...] = ()
@@ -206,7 +206,7 @@ class CountOptions:
     copied_before: float = 0.0
     known: frozenset[str] = frozenset()
     enough: int | None = None
-    sampled: bool = True
+    unsampled: int | None = None
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ class FileCount:
     Attributes:
         files: How many; at least so many where it stopped early.
         exact: False where it stopped early.
-        sample: Chosen from all files, not merged with the last one; empty where none was asked for.
+        sample: Chosen from all files, not merged with the last one; empty where none was needed.
         depth: How many levels down the entries lie; 0 where there are none.
         entry_count: How many entries there are.
         entries: Files of each entry that the sample has files of, and of those that were asked for.

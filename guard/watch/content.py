@@ -259,7 +259,7 @@ class ContentTracker:
             found = dict.fromkeys(count.elsewhere, State.KEPT)
             content = Content({**episode.states, **found}, count.files, count.entries)
             loss = judge_loss(self._rule, reference, content, before, self.sample.settled)
-            if loss.verdict is Verdict.WIPED and self.sample.is_worn and not loss.min_files:
+            if loss.verdict is Verdict.WIPED and count.files and self.sample.is_worn and not loss.min_files:
                 loss = replace(loss, verdict=Verdict.SHRUNK)
         episode.is_confirming = False
         judged = Judged(loss, episode.trigger, self._sign(episode))

@@ -80,7 +80,7 @@ class SampleTracker:
 
     @property
     def is_worn(self) -> bool:
-        """Whether earlier episodes left too little of the sample to judge a wipe by, before a new count."""
+        """Whether earlier episodes left too little of the sample to judge a wipe by, unless the volume is empty."""
         return len(self.files) - len(self.settled) < self._rule.shrink * len(self.files)
 
     @property

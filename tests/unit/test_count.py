@@ -473,9 +473,9 @@ def test_a_check_takes_one_lstat_a_file_and_opens_each_folder_once(
             return real(*arguments, **options)
 
         monkeypatch.setattr(os, name, counting)
-    assert counted(tmp_path, sampled=False).files == 500
-    assert calls["stat"] == 0, "a count without a sample reads no size"
-    calls["open"] = 0
+    assert (counted(tmp_path, unsampled=500).files, calls["stat"]) == (500, 0)
+    assert (len(counted(tmp_path, unsampled=499).sample), calls["stat"]) == (500, 500)
+    calls.update(stat=0, open=0)
     checked(tmp_path, *paths, enough=64)
     assert calls == {"stat": 64, "open": 12}  # the root, the tenant, its ten skills
 

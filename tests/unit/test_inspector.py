@@ -92,11 +92,11 @@ def test_below_ten_thousand_files_or_without_a_ledger_the_number_is_exact() -> N
         assert (inspection.count.exact, inspection.count.files) == (True, 512)
 
 
-def test_sizes_are_read_for_a_new_sample_only_where_no_watcher_renews_the_reference() -> None:
-    for written, sampled in ((AT, True), (rfc3339(datetime.now(UTC)), False)):
+def test_no_size_is_read_for_a_new_sample_where_the_ledger_is_new_and_knows_as_many_files() -> None:
+    for written, unsampled in ((AT, None), (rfc3339(datetime.now(UTC)), 9_999)):
         volume = Volume(replace(LOOK, ledger=replace(SMALL, written=written)))
         volume.inspect()
-        assert [request.options.sampled for request in volume.counts] == [sampled]
+        assert [request.options.unsampled for request in volume.counts] == [unsampled]
 
 
 def test_the_least_number_of_files_is_counted_no_further_than_it_takes() -> None:

@@ -177,6 +177,19 @@ def test_meant_deletions_with_pauses_never_add_up(pause: float) -> None:
     assert simulation.gate().outcome is Outcome.OK
 
 
+@pytest.mark.parametrize("pause", [3.0, 5.0])
+def test_the_last_of_many_deletions_leaves_an_empty_volume(pause: float) -> None:
+    simulation = watched(*(f"tenant/s{number}" for number in range(17)), files=10)
+    for number in range(17):
+        assert not simulation.events("volume.wiped")
+        simulation.remove(f"tenant/s{number}")
+        simulation.run(pause)
+    simulation.run(MINUTE)
+    assert simulation.events()[-1].event.label == "volume.wiped"
+    simulation.stop()
+    assert simulation.gate().outcome is Outcome.DATA_LOST
+
+
 def test_the_only_skill_in_a_smaller_version_is_shrunk_at_most() -> None:
     simulation = watched("tenant/skill", files=83)
     simulation.remove("tenant/skill")
@@ -233,12 +246,12 @@ def test_an_update_of_a_large_skill_that_pauses_is_silent(pause: float) -> None:
     simulation = watched("t/large", "t/small", files=1000)
     simulation.remove("t/large")
 
-    def write(part: int) -> None:
-        for number in range(100 * part, 100 * (part + 1)):
-            simulation.write(f"t/large/f{number:05}.md")
+    def refill(part: int) -> None:
+        for number in range(100):
+            simulation.write(f"t/large/f{part * 100 + number:05}.md")
 
     for part in range(10):
-        simulation.after(pause * part + 0.1, partial(write, part))
+        simulation.after(pause * part + 0.1, partial(refill, part))
     simulation.run(5 * MINUTE)
     assert not simulation.events()
 
