@@ -101,20 +101,15 @@ class Gate:
     def _renew(self, inspection: Inspection, now: datetime) -> tuple[str, ...]:
         """Writes the ledger where no watcher does and the count was exact; returns why that failed, as a clause."""
         look, count, last = inspection.look, inspection.count, usable_ledger(inspection.look)
-        if count is None or not count.exact or not self.inspector.expected.writable or look.read_only:
+        if count is None or not count.is_whole or not self.inspector.expected.writable or look.read_only:
             return ()
         if not isinstance(look.marker, Marker) or (look.ledger is not None and last is None):
             return ()
         if last and (last.incident or _is_current(last, count, inspection.judgement.loss, now)):
             return ()
-        elsewhere = count.elsewhere
-        if not count.is_whole:
-            count = self.inspector.count_all()
-            if count.fault:
-                return ()
         reference, checks = last.reference if last else None, inspection.checked.checks if inspection.checked else {}
         rule = self.inspector.expected.loss
-        states = states_of(rule, reference.sample, checks, elsewhere) if reference else {}
+        states = states_of(rule, reference.sample, checks, count.elsewhere) if reference else {}
         at = Timestamp(time.monotonic(), now)
         generation = last.generation if last else 1
         ledger = Ledger(

@@ -122,11 +122,10 @@ def on_settings(text: bytes) -> None:
 
 def on_http(text: bytes) -> None:
     """What a client of the watcher's listener sends."""
-    poll = select.poll()
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         address = found.getsockname()
-    server = HttpServer(address, {"/metrics": lambda: Page("200 OK", "metrics\n")}, poll)
+    server = HttpServer(address, {"/metrics": lambda: Page("200 OK", "metrics\n")})
     assert server.listen(0.0) == ""
     with closing(server), socket.create_connection(address) as client:
         client.setblocking(False)
@@ -136,6 +135,9 @@ def on_http(text: bytes) -> None:
             client.shutdown(socket.SHUT_WR)
         answer = b""
         for _ in range(100):
+            poll = select.poll()
+            for descriptor, events in server.interests():
+                poll.register(descriptor, events)
             for descriptor, _ in poll.poll(0):
                 server.serve(descriptor, 0.0)
             with suppress(OSError):
