@@ -1,6 +1,7 @@
 """What went wrong in real use, against the watcher and the gate: each history as it happened."""
 
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -244,11 +245,13 @@ def test_every_skill_updated_by_rmtree_and_copytree_is_silent() -> None:
 def test_an_update_of_a_large_skill_that_pauses_is_silent(pause: float) -> None:
     simulation = watched("t/large", "t/small", files=1000)
     simulation.remove("t/large")
+
+    def write(part: int) -> None:
+        for number in range(100):
+            simulation.write(f"t/large/f{part * 100 + number:05}.md")
+
     for part in range(10):
-        simulation.after(
-            pause * part + 0.1,
-            lambda part=part: [simulation.write(f"t/large/f{part * 100 + number:05}.md") for number in range(100)],  # type: ignore[misc]
-        )
+        simulation.after(pause * part + 0.1, partial(write, part))
     simulation.run(5 * MINUTE)
     assert not simulation.events()
 
