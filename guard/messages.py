@@ -263,7 +263,7 @@ def _concern(concern: Concern, inspection: Inspection) -> Iterator[str]:
     elif concern is Concern.UNREADABLE:
         yield _unreadable(inspection)
     else:
-        yield f"mounts at {named(hidden_by(look))} hide known files: unmount them"
+        yield f"known files are hidden by mounts at {named(hidden_by(look))}: unmount them"
 
 
 def _unreadable(inspection: Inspection) -> str:

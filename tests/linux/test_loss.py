@@ -136,7 +136,7 @@ def test_files_below_a_mount_are_hidden_not_lost(volume: Sandbox) -> None:
     volume.sh("mount -t tmpfs hidden $P/pdf; mount -t tmpfs hidden $P/docx")
     ended = volume.guard("check")
     assert (ended.status, ended.last["severity"]) == (0, "WARNING"), ended.stderr
-    assert "mounts at docx, pdf hide known files: unmount them" in ended.last["message"]
+    assert "known files are hidden by mounts at docx, pdf: unmount them" in ended.last["message"]
     assert ended.last["nested_mounts"] == ["docx", "pdf"]
 
 

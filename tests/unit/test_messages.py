@@ -244,7 +244,7 @@ def test_files_that_mounts_hide_are_to_be_unmounted_never_restored() -> None:
     judgement = judge(EXPECTED, look, checked, FileCount(0))
     assert judgement.outcome is Outcome.OK
     record = Messages(EXPECTED, POD).passed(Inspection(look, checked, FileCount(0), judgement), NOW, ())
-    assert "mounts at pdf, docx hide known files: unmount them" in record.message
+    assert "known files are hidden by mounts at pdf, docx: unmount them" in record.message
     assert "estore" not in record.message
     assert (record.severity.name, record.fields["nested_mounts"]) == ("WARNING", ["pdf", "docx"])
 
