@@ -181,7 +181,8 @@ def parse(command: str, words: Sequence[str]) -> Arguments:
 
 
 def _unknown_flag(command: str, word: str, flags: set[str]) -> str:
-    near = f": the nearest known one is {nearest(word, sorted(flags))}" if flags else ""
+    longer = {flag for flag in flags if flag.startswith(word)}  # an abbreviation
+    near = f": the nearest known one is {nearest(word, sorted(longer or flags))}" if flags else ""
     return f"unknown flag {truncate(word)} of guard {command}{near}"
 
 

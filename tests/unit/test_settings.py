@@ -384,7 +384,7 @@ def test_flags_and_words_of_a_command_are_read_apart() -> None:
     ("command", "words", "problems"),
     [
         ("check", ["--vol", "x", "--wai=1s"], [
-            "unknown flag --vol of guard check: the nearest known one is --pod",
+            "unknown flag --vol of guard check: the nearest known one is --volume",
             "unknown flag --wai of guard check: the nearest known one is --wait"]),
         ("check", ["--path"], ["--path needs a value"]),
         ("check", ["--path", "--wait", "1s"], ["--path needs a value"]),

@@ -246,12 +246,12 @@ def test_an_update_of_a_large_skill_that_pauses_is_silent(pause: float) -> None:
     simulation = watched("t/large", "t/small", files=1000)
     simulation.remove("t/large")
 
-    def refill(part: int) -> None:
+    def write(part: int) -> None:
         for number in range(100):
             simulation.write(f"t/large/f{part * 100 + number:05}.md")
 
     for part in range(10):
-        simulation.after(pause * part + 0.1, partial(refill, part))
+        simulation.after(pause * part + 0.1, partial(write, part))
     simulation.run(5 * MINUTE)
     assert not simulation.events()
 
