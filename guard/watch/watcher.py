@@ -243,6 +243,8 @@ class Watcher:
         else:
             self._log.failed_looks = 0
             self.look = look
+        if Condition.WRITABLE in report.failures:
+            self._log.write_refused = False  # a look saw it too, and will see its end
         if report.is_ours:
             self._on_documents(now, look, report)
         # What begins comes before what ends: an unmounted volume that is then another one is one incident.
