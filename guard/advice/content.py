@@ -191,11 +191,11 @@ def _where_files_can_be(case: Case) -> list[str]:
     """Places to check before anything is restored."""
     steps, hidden = [], hidden_by(case.look)
     if hidden:
-        steps.append(f"Unmount what is mounted at {named(hidden)}: it hides files, and hidden files are not lost.")
+        steps.append(f"Files are hidden by mounts at {named(hidden)}: unmount them. Hidden files are not lost.")
     if case.count and case.count.in_lost_and_found:
         held = case.count.in_lost_and_found
         steps.append(
-            f"Check {case.path}/lost+found first: it holds {held} files, which fsck moved there. Move them back."
+            f"{case.path}/lost+found holds {held} files, which fsck moved there: check there first, and move them back."
         )
     return steps
 

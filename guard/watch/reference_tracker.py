@@ -14,6 +14,8 @@ _FILES_A_LOOK = 8
 _SHARE = 0.01
 #: A count that confirms a loss may take this share of the time.
 _CONFIRMING_SHARE = 0.05
+#: ... but so many seconds after the last one, the next loss waits for it no longer.
+_CONFIRMED_WITHIN = 60.0
 #: Seconds after which a count that failed is tried again: once, and then each time.
 _RETRY = (1.0, 10.0)
 #: Seconds between two counts of a content that changes, and where it changed by a tenth.
@@ -107,7 +109,7 @@ class CountSchedule:
     def due(self, *, confirming: bool) -> float:
         """Returns when a count may be made; one that a loss waits for is held back only by the last one of its kind."""
         if confirming:
-            return max(self._wanted, self._confirmed + self._seconds / _CONFIRMING_SHARE)
+            return max(self._wanted, self._confirmed + min(self._seconds / _CONFIRMING_SHARE, _CONFIRMED_WITHIN))
         return max(self._wanted, self._done + self._jitter * self._seconds / _SHARE)
 
     def want(self, at: float) -> None:

@@ -177,6 +177,8 @@ class Watcher:
             self._look_at = now.at + (0.0 if hung else _REPEAT)
         else:
             self.look = look
+        if Condition.WRITABLE in report.failures:
+            self._ledger.write_refused = False  # a look saw it too, and will see its end
         if report.is_ours:
             self._ledger.on_look(now, look, is_identified=Condition.IDENTITY not in report.failures)
         # What begins comes before what ends: an unmounted volume that is then another one is one incident.

@@ -183,7 +183,7 @@ def test_files_that_fsck_moved_are_looked_for_first(volume: Sandbox) -> None:
     )
     ended = volume.guard("check")
     assert ended.status == 30
-    assert f"1. Check {volume.path}/lost+found first: it holds 24 files" in ended.termination
+    assert f"1. {volume.path}/lost+found holds 24 files" in ended.termination
 
 
 @pytest.mark.root

@@ -235,7 +235,7 @@ def test_a_marker_that_a_wipe_took_is_adopted_only_after_what_is_left_was_accept
 def test_files_that_fsck_moved_are_looked_for_before_anything_is_restored() -> None:
     inspection = replace(inspected(Cause.FILES_LOST), count=FileCount(0, in_lost_and_found=200))
     _, result = Messages(EXPECTED, POD).refusal(inspection, NOW)
-    assert "1. Check /app/skills/lost+found first: it holds 200 files" in result.message
+    assert "1. /app/skills/lost+found holds 200 files" in result.message
 
 
 def test_files_that_mounts_hide_are_to_be_unmounted_never_restored() -> None:

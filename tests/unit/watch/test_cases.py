@@ -256,6 +256,16 @@ def test_an_update_of_a_large_skill_that_pauses_is_silent(pause: float) -> None:
     assert not simulation.events()
 
 
+def test_a_second_loss_waits_a_minute_at_most_for_a_slow_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    simulation = watched("a", "b", "c", "d")
+    monkeypatch.setattr("tests.unit.watch.simulation._COUNT", 30.0)
+    simulation.remove("a", "b")
+    simulation.run(100)
+    simulation.remove()
+    simulation.run(150)
+    assert [line.event.label for line in simulation.events()] == ["volume.shrunk", "volume.wiped"]
+
+
 def test_a_move_within_the_volume_is_silent() -> None:
     simulation = watched("a", "b", "c", "d")
     for folder in "abcd":

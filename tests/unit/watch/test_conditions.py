@@ -137,6 +137,17 @@ def test_a_write_that_a_read_only_file_system_refuses_tells_and_one_that_works_e
     assert labels(simulation) == ["volume.read-only", "volume.recovered"]
 
 
+def test_a_refused_write_that_a_look_explains_is_over_as_soon_as_a_look_shows_it(simulation: Simulation) -> None:
+    simulation.volume.write_fault = ProbeFault(errno.EROFS, "writing", writing=True)
+    simulation.fill(20, "c")
+    simulation.run(MINUTE)
+    simulation.volume.read_only = "the mount is read-only"
+    simulation.run(15)
+    simulation.volume.read_only, simulation.volume.write_fault = "", None
+    simulation.run(12)
+    assert labels(simulation) == ["volume.read-only", "volume.recovered"]
+
+
 def test_a_full_volume_is_one_warning_until_a_twentieth_is_free_again(simulation: Simulation) -> None:
     for free in (0.0, 0.01, 0.0, 0.2, 0.0):
         simulation.volume.free = free
