@@ -50,6 +50,18 @@ def test_no_limit_turns_a_wiped_volume_into_a_pass(adopted: Sandbox) -> None:
         assert ended.status in {1, 15, 30}, (limit, ended)
 
 
+def test_a_watcher_with_few_descriptors_ends_with_a_clear_error_or_reports_a_wipe(adopted: Sandbox) -> None:
+    adopted.sh("rm -r $P/tenant")
+    limits = [Limit("RLIMIT_NOFILE", number) for number in range(6, 18)]
+    results = limited_runs.run(adopted, limits, "watch", GUARD_LISTEN="off", GUARD_INTERVAL="1s")
+    for limit, ended in zip(limits, results, strict=True):
+        if ended.status == 0:
+            assert "volume.wiped" in ended.lines or "ulimit -n" in ended.lines, (limit, ended)
+        else:
+            assert ended.status == 1, (limit, ended)
+            assert "allowed" in str(_last(ended)["message"]), (limit, ended)
+
+
 def test_without_proc_nothing_passes(adopted: Sandbox) -> None:
     adopted.sh("mount -t tmpfs none /proc")
     ended = adopted.guard("check")
