@@ -75,7 +75,7 @@ def run(sandbox: Sandbox, limits: list[Limit], command: str = "check", **setting
         stdout=subprocess.PIPE,
         env=sandbox.environment({"GUARD_PROBE_TIMEOUT": "5s", **settings}),
     )
-    answer, _ = process.communicate(pickle.dumps(limits), DEADLINE * 2)
+    answer, _ = process.communicate(pickle.dumps(limits), DEADLINE * 10)
     assert process.returncode == 0
     found: list[Ended] = pickle.loads(answer)
     return found
