@@ -103,7 +103,7 @@ def main() -> None:
         child = os.fork()
         if child == 0:
             os.dup2(log, 2)
-            signal.alarm(int(DEADLINE / 2))
+            signal.alarm(int(DEADLINE))
             try:
                 limit.set()
             except OSError:
