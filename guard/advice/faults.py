@@ -123,6 +123,15 @@ def _no_inodes(case: Case) -> Advice:
     )
 
 
+def _limited(case: Case) -> Advice:
+    return case.advice(
+        f"the guard has too few descriptors or too little memory to check {case.path} ({case.code})",
+        "the limits of an ordinary container: 64 open files are enough",
+        "Raise the limit of open files (ulimit -n) or of memory that is set for the guard's container.",
+        found=case.failed,
+    )
+
+
 def _busy(case: Case) -> Advice:
     return case.advice(
         f"another command changes {case.path}",
@@ -180,6 +189,7 @@ ADVICE: Mapping[Cause, Callable[[Case], Advice]] = {
     Cause.NO_RENAME: _no_rename,
     Cause.NO_SPACE: _no_space,
     Cause.NO_INODES: _no_inodes,
+    Cause.LIMITED: _limited,
     Cause.BUSY: _busy,
     Cause.CHANGING: _changing,
     Cause.IN_THE_WAY: _in_the_way,

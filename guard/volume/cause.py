@@ -20,6 +20,7 @@ class Cause(Enum):
     NO_RENAME = "the file system has no rename"
     NO_SPACE = "a write found no space"
     NO_INODES = "a write found no inode"
+    LIMITED = "the guard has too few descriptors or too little memory"
     BUSY = "another command writes"
     CHANGING = "mounts come and go"
     IN_THE_WAY = "something in the guard's folder prevents a write"
@@ -51,6 +52,9 @@ _BY_ERRNO = {
     errno.EUCLEAN: Cause.DAMAGED,
     errno.ENXIO: Cause.DEVICE_GONE,
     errno.ENODEV: Cause.DEVICE_GONE,
+    errno.EMFILE: Cause.LIMITED,
+    errno.ENFILE: Cause.LIMITED,
+    errno.ENOMEM: Cause.LIMITED,
 } | dict.fromkeys(
     (errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.ECONNABORTED,
      errno.ECONNRESET, errno.EREMOTEIO, errno.ESHUTDOWN, errno.EKEYEXPIRED, errno.EKEYREJECTED, errno.ENOKEY),

@@ -70,7 +70,7 @@ def run(sandbox: Sandbox, runs: tuple[Run, ...]) -> list[Result]:
         stdout=subprocess.PIPE,
         env=sandbox.environment({"GUARD_PROBE_TIMEOUT": "5s"}),
     )
-    answer, _ = process.communicate(pickle.dumps(runs), DEADLINE * (1 + len(runs) / 40))
+    answer, _ = process.communicate(pickle.dumps(runs), DEADLINE * (2 + len(runs) / 10))
     assert process.returncode == 0
     found: list[Result] = pickle.loads(answer)
     return found
@@ -145,7 +145,7 @@ def main() -> None:
     runs: tuple[Run, ...] = pickle.load(sys.stdin.buffer)
     forked_guard.warm_up()
     server = _Server(os.path.dirname(os.environ["GUARD_TERMINATION_LOG"]))
-    signal.alarm(int(DEADLINE * (1 + len(runs) / 40)))
+    signal.alarm(int(DEADLINE * (2 + len(runs) / 10)))
     states = server.states()
     results = []
     for one in runs:

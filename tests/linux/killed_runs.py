@@ -58,7 +58,7 @@ def run(sandbox: Sandbox, times: int, seed: int) -> list[Killed]:
         stdout=subprocess.PIPE,
         env=sandbox.environment({}),
     )
-    answer, _ = process.communicate(timeout=DEADLINE * (1 + times / 40))
+    answer, _ = process.communicate(timeout=DEADLINE * (2 + times / 10))
     assert process.returncode == 0
     found: list[Killed] = pickle.loads(answer)
     return found
@@ -94,7 +94,7 @@ def _run(command: tuple[str, ...], log: int, victim: str = "", after: float = 0.
 def main() -> None:
     """Runs inside."""
     times, seed = int(sys.argv[1]), int(sys.argv[2])
-    signal.alarm(int(DEADLINE * (1 + times / 40)))
+    signal.alarm(int(DEADLINE * (2 + times / 10)))
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     forked_guard.warm_up()
     path, chance = os.environ["GUARD_PATH"], random.Random(seed)

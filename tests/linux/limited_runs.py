@@ -1,4 +1,4 @@
-"""Checks under a limit: few descriptors or processes, little memory, a system call that is denied. Each run is a fork.
+"""Checks and watchers under a limit: few descriptors or processes, little memory, a system call that is denied. Each run is a fork.
 
 The environment has the guard's settings; the volume is mounted at GUARD_PATH.
 """
@@ -9,10 +9,12 @@ import os
 import pickle
 import platform
 import resource
+import select
 import signal
 import struct
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 
 from guard import cli
@@ -65,18 +67,28 @@ def _deny(number: int, code: int) -> None:
         raise OSError(ctypes.get_errno(), "seccomp")
 
 
-def run(sandbox: Sandbox, limits: list[Limit], **settings: str) -> list[Ended]:
-    """Checks once under each limit."""
+def run(sandbox: Sandbox, limits: list[Limit], command: str = "check", **settings: str) -> list[Ended]:
+    """Runs a command under each limit; a watcher until it reports a wipe or ends, at most some seconds."""
     process = sandbox.start(
-        [sys.executable, "-c", "from tests.linux import limited_runs; limited_runs.main()"],
+        [sys.executable, "-c", "from tests.linux import limited_runs; limited_runs.main()", command],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=sandbox.environment({"GUARD_PROBE_TIMEOUT": "5s", **settings}),
     )
-    answer, _ = process.communicate(pickle.dumps(limits), DEADLINE * 2)
+    answer, _ = process.communicate(pickle.dumps(limits), DEADLINE * 10)
     assert process.returncode == 0
     found: list[Ended] = pickle.loads(answer)
     return found
+
+
+def _end_watcher(child: int, log: int) -> None:
+    ended = os.pidfd_open(child)
+    until = time.monotonic() + DEADLINE / 3
+    while time.monotonic() < until and b"volume.wiped" not in os.pread(log, 1 << 16, 0):
+        if select.select([ended], [], [], 0.05)[0]:
+            break
+    os.close(ended)
+    os.kill(child, signal.SIGTERM)
 
 
 def main() -> None:
@@ -91,12 +103,14 @@ def main() -> None:
         child = os.fork()
         if child == 0:
             os.dup2(log, 2)
-            signal.alarm(int(DEADLINE / 2))
+            signal.alarm(int(DEADLINE))
             try:
                 limit.set()
             except OSError:
                 os._exit(errno.ENOSYS)
-            os._exit(cli.run(("check",)))
+            os._exit(cli.run((sys.argv[1],)))
+        if sys.argv[1] == "watch":
+            _end_watcher(child, log)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         results.append(Ended(status, os.pread(log, 1 << 16, 0).decode()))
     pickle.dump(results, sys.stdout.buffer)

@@ -84,6 +84,8 @@ def test_whichever_call_fails_the_outcome_is_right_and_the_next_command_goes_on(
     calls = range(1, 200)
     runs = [Run(command, state, call, error) for call in calls for error in _ERRORS]
     runs = [Run(command, state), *(runs if _FAULTS == "all" else chance.sample(runs, int(_FAULTS)))]
+    # Among the last calls are the writes, where the disk that turned read-only is met.
+    runs += [Run(command, state, call, errno.EROFS) for call in (60, 90, 100, 150, 170)]
     healthy, *results = faulty_runs.run(sandbox, tuple(runs))
     assert (healthy.status, healthy.again) == (0, (0, status_of_check)), healthy.lines
     assert set(healthy.after) == names

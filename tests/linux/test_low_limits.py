@@ -12,9 +12,9 @@ from tests.linux.sandbox import Sandbox
 
 pytestmark = pytest.mark.mounts
 
-_DESCRIPTORS = [Limit("RLIMIT_NOFILE", number) for number in range(3, 18)]
-_MEMORY = [Limit("RLIMIT_AS", number << 20) for number in range(24, 120, 8)]
-_DENIED = [Limit("deny", code, call) for call in SYSTEM_CALLS for code in (errno.EPERM, errno.ENOSYS)]
+_DESCRIPTORS = [Limit("RLIMIT_NOFILE", number) for number in range(4, 14)]
+_MEMORY = [Limit("RLIMIT_AS", number << 20) for number in range(24, 104, 16)]
+_DENIED = [Limit("deny", (errno.EPERM, errno.ENOSYS)[number % 2], call) for number, call in enumerate(SYSTEM_CALLS)]
 
 
 def _last(ended: Ended) -> dict[str, object]:
@@ -48,6 +48,18 @@ def test_no_limit_turns_a_wiped_volume_into_a_pass(adopted: Sandbox) -> None:
     results = limited_runs.run(adopted, limits)
     for limit, ended in zip(limits, results, strict=True):
         assert ended.status in {1, 15, 30}, (limit, ended)
+
+
+def test_a_watcher_with_few_descriptors_ends_with_a_clear_error_or_reports_a_wipe(adopted: Sandbox) -> None:
+    adopted.sh("rm -r $P/tenant")
+    limits = [Limit("RLIMIT_NOFILE", number) for number in range(8, 16, 2)]
+    results = limited_runs.run(adopted, limits, "watch", GUARD_LISTEN="off", GUARD_INTERVAL="1s")
+    for limit, ended in zip(limits, results, strict=True):
+        if ended.status == 0:
+            assert "volume.wiped" in ended.lines or "ulimit -n" in ended.lines, (limit, ended)
+        else:
+            assert ended.status == 1, (limit, ended)
+            assert "allowed" in str(_last(ended)["message"]), (limit, ended)
 
 
 def test_without_proc_nothing_passes(adopted: Sandbox) -> None:

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from guard.backup.gate import log_object
+
 WORDS = (sys.executable, "-m", "guard.backup")
 
 
@@ -31,3 +33,12 @@ def test_wrong_words_and_wrong_settings_are_said_at_once_as_a_whole_operation_of
     assert line["pod"] == "night-1"
     operation = line["logging.googleapis.com/operation"]
     assert (operation["first"], operation["last"]) == (True, True)
+
+
+@pytest.mark.parametrize(
+    "line", [b"[" * 100_000, b'{"severity": "loud"}', b'{"severity": ["INFO"]}', b'{"a": 1}', b"3", b"", b"\xff"],
+    ids=["deep", "unknown", "list", "none", "number", "empty", "binary"],
+)  # fmt: skip
+def test_a_line_on_standard_error_that_is_none_of_the_guard_s_is_not_read_as_one(line: bytes) -> None:
+    assert log_object(line) == {}
+    assert log_object(b'{"severity": "INFO"}') == {"severity": "INFO"}

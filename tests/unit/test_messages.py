@@ -88,6 +88,7 @@ CASES: dict[Cause, Found] = {
     Cause.NO_INODES: failing(
         errno.ENOSPC, writing=True, look=replace(LOOK, space=Space(1 << 30, 1 << 29, 512, 0, 512, 7))
     ),
+    Cause.LIMITED: failing(errno.EMFILE),
     Cause.BUSY: failing(errno.EAGAIN, writing=True),
     Cause.CHANGING: failing(errno.EAGAIN),
     Cause.IN_THE_WAY: failing(errno.EISDIR, writing=True),
