@@ -129,7 +129,7 @@ def _mild(words: list[str]) -> list[str]:
         case ["wait", *_]:
             return ["wait", "--help"]
         case ["apply", *_] if "--dry-run=server" in words:
-            return words
+            return [*words, "--namespace=dev"]
         case ["replace", "--force", *rest] | ["apply" | "create", *rest]:  # in namespace dev, which another test makes
             return ["apply" if words[0] == "apply" else "create", *rest, "--namespace=dev", "--dry-run=client"]
         case ["run" | "debug", *rest]:  # nobody types here
