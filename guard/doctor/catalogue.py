@@ -2,44 +2,13 @@
 
 from collections.abc import Mapping
 
-from guard.doctor.finding import Check, Rule
-from guard.doctor.rules import (
-    attaching,
-    backups,
-    binding,
-    claim,
-    claim_loss,
-    classes,
-    deleting,
-    drift,
-    guard_presence,
-    keeping,
-    mount,
-    node_disk,
-    path,
-    policies,
-    presence,
-    replacing,
-    shadowing,
-    sharing,
-    text,
-    unmounted,
-)
+from guard.doctor import rules
+from guard.doctor.finding import Rule
 
-_THEMES = (
-    mount, unmounted, node_disk, path, shadowing, keeping, deleting, claim, claim_loss, classes, binding, replacing, attaching, sharing,
-    drift, presence, text, guard_presence, policies, backups,
-)  # fmt: skip
+#: Every rule by id. The order is that of the reference page, and of findings of one severity.
+RULES: Mapping[str, Rule] = {one.id: one for one in sorted(rules.ALL, key=lambda one: one.id)}
 
-#: Every rule with its check, by id. The order is that of the reference page, and of findings of one severity.
-CHECKS: tuple[tuple[Rule, Check], ...] = tuple(
-    sorted((pair for theme in _THEMES for pair in theme.CHECKS), key=lambda pair: pair[0].id)
-)
-
-#: Every rule by id.
-RULES: Mapping[str, Rule] = {rule.id: rule for rule, _ in CHECKS}
-
-#: What the first digit of an id says.
+#: What the first digit of an id means.
 THEMES: Mapping[str, str] = {
     "VG1": "What stands at the path",
     "VG2": "Claims, volumes and classes",

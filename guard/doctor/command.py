@@ -30,27 +30,16 @@ FORMATS: Mapping[str, Callable[[Report], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is asked.
+    """What is asked."""
 
-    Attributes:
-        files: Files, folders, or `-` for standard input.
-        live: The same for the cluster's side.
-        logs: Files with what the gate logged (`kubectl logs POD -c GATE`).
-        output: The format.
-        fail_on: The mildest severity that ends with `findings`.
-        path: The path at which the application keeps its data; empty if it is to be found.
-        colour: Whether the table may use colour.
-        width: Columns of the table.
-    """
-
-    files: tuple[str, ...]
-    live: tuple[str, ...] = ()
-    logs: tuple[str, ...] = ()
-    output: Literal["table", "json", "sarif", "github"] = "table"
-    fail_on: Literal["error", "warning", "info", "never"] = "error"
-    path: str = ""
-    colour: bool = False
-    width: int = 100
+    files: tuple[str, ...]  # files, folders, or `-` for standard input
+    live: tuple[str, ...] = ()  # the same for the cluster's side
+    logs: tuple[str, ...] = ()  # files with what the gate logged (`kubectl logs POD -c GATE`)
+    output: Literal["table", "json", "sarif", "github"] = "table"  # the format
+    fail_on: Literal["error", "warning", "info", "never"] = "error"  # the mildest severity that ends with `findings`
+    path: str = ""  # the path at which the application keeps its data; empty if it is to be found
+    colour: bool = False  # whether the table may use colour
+    width: int = 100  # columns of the table
 
 
 def run(options: Options, stdin: BinaryIO) -> tuple[Outcome, str]:

@@ -4,29 +4,30 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from guard.doctor.objects.names import word_set
 from guard.doctor.objects.workload import Container, clean_path, covers
 
 #: Flags, and keys of configuration files, that set where a program keeps its data; compared without dashes, dots and case.
-_SETTINGS = frozenset({
-    "datadir", "datadirectory", "datapath", "datafolder", "dbpath", "dbdir", "databasedir", "databasepath", "databasefile",
-    "storagetsdbpath", "storagepath", "storagedir", "storagedatapath", "storagelocalpath", "storedir", "storepath",
-    "pathdata", "statedir", "persistencedir", "persistencelocation", "logdirs", "rocksdbpath", "boltpath", "enginepath",
-    "sqlitepath", "appdatapath", "chunksdirectory", "datalogdir",
-})  # fmt: skip
+_SETTINGS = word_set(
+    "datadir datadirectory datapath datafolder dbpath dbdir databasedir databasepath databasefile storagetsdbpath "
+    "storagepath storagedir storagedatapath storagelocalpath storedir storepath pathdata statedir persistencedir "
+    "persistencelocation logdirs rocksdbpath boltpath enginepath sqlitepath appdatapath chunksdirectory "
+    "datalogdir"
+)
 #: Variables of known programs that do the same.
-_VARIABLES = frozenset({
-    "PGDATA", "GF_PATHS_DATA", "DATA_FOLDER", "NEXTCLOUD_DATA_DIR", "INFLUXD_BOLT_PATH", "INFLUXD_ENGINE_PATH",
-    "INFLUXDB_DATA_DIR", "INFLUXDB3_DB_DIR", "JENKINS_HOME", "N8N_USER_FOLDER", "GITEA_WORK_DIR", "FORGEJO_WORK_DIR",
-    "ETCD_DATA_DIR", "MEILI_DB_PATH", "QDRANT__STORAGE__STORAGE_PATH", "PERSISTENCE_DATA_PATH", "RABBITMQ_MNESIA_BASE",
-    "RABBITMQ_MNESIA_DIR", "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", "POSTGRESQL_DATA_DIR", "POSTGRESQL_VOLUME_DIR",
-    "MYSQL_DATA_DIR", "MARIADB_DATA_DIR", "MONGODB_DATA_DIR", "KAFKA_LOG_DIRS", "KAFKA_CFG_LOG_DIRS", "MINIO_VOLUMES",
-    "MINIO_DATA_DIR", "SQLITE_PATH", "UPLOAD_LOCATION", "MATTERMOST_DATA_DIR", "TYPESENSE_DATA_DIR", "MB_DB_FILE", "ND_DATAFOLDER",
-    "path.data",
-})  # fmt: skip
+_VARIABLES = word_set(
+    "PGDATA GF_PATHS_DATA DATA_FOLDER NEXTCLOUD_DATA_DIR INFLUXD_BOLT_PATH INFLUXD_ENGINE_PATH INFLUXDB_DATA_DIR "
+    "INFLUXDB3_DB_DIR JENKINS_HOME N8N_USER_FOLDER GITEA_WORK_DIR FORGEJO_WORK_DIR ETCD_DATA_DIR MEILI_DB_PATH "
+    "QDRANT__STORAGE__STORAGE_PATH PERSISTENCE_DATA_PATH RABBITMQ_MNESIA_BASE RABBITMQ_MNESIA_DIR "
+    "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY POSTGRESQL_DATA_DIR POSTGRESQL_VOLUME_DIR MYSQL_DATA_DIR "
+    "MARIADB_DATA_DIR MONGODB_DATA_DIR KAFKA_LOG_DIRS KAFKA_CFG_LOG_DIRS MINIO_VOLUMES MINIO_DATA_DIR SQLITE_PATH "
+    "UPLOAD_LOCATION MATTERMOST_DATA_DIR TYPESENSE_DATA_DIR MB_DB_FILE ND_DATAFOLDER path.data"
+)
 #: Flags that mean it in one program alone.
 _LETTERS = {
-    "postgres": "-D", "postgis": "-D", "pg_ctl": "-D", "initdb": "-D", "redis": "--dir", "redis-server": "--dir", "valkey-server": "--dir",
-}  # fmt: skip
+    **dict.fromkeys(("postgres", "postgis", "pg_ctl", "initdb"), "-D"),
+    **dict.fromkeys(("redis", "redis-server", "valkey-server"), "--dir"),
+}
 _CONFIGURED = re.compile(
     r"(?:^|[{,])\s*[\"']?([A-Za-z][\w.\-]{1,40})[\"']?\s*[:= ]\s*[\"']?(/[^\s\"',;#]+)", re.MULTILINE
 )
@@ -44,25 +45,16 @@ _MOST = 64
 #: Subcommands of thanos whose folder is a cache that they fill again.
 _CACHES = frozenset({"store", "compact", "query"})
 #: Where nothing is meant to last, or the image's own files are.
-_SYSTEM = (
-    "/var/log", "/var/cache", "/var/run", "/run", "/dev", "/proc", "/sys", "/etc", "/usr/bin", "/usr/lib", "/usr/sbin",
-    "/bin", "/sbin", "/lib",
-)  # fmt: skip
+_SYSTEM = word_set("/var/log /var/cache /var/run /run /dev /proc /sys /etc /usr/bin /usr/lib /usr/sbin /bin /sbin /lib")
 
 
 @dataclass(frozen=True, slots=True)
 class DataPath:
-    """A path at which a container keeps its data.
-
-    Attributes:
-        path: The path.
-        source: What names it: `--data-dir=/data`, `PGDATA=/data`.
-        field: The container's field in which that is written: `env`, `args`; empty for a ConfigMap.
-    """
+    """A path at which a container keeps its data."""
 
     path: str
-    source: str
-    field: str
+    source: str  # what names it: `--data-dir=/data`, `PGDATA=/data`
+    field: str  # the container's field in which that is written: `env`, `args`; empty for a ConfigMap
 
 
 def set_paths(container: Container, configurations: Mapping[str, str]) -> tuple[DataPath, ...]:

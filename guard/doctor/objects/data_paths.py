@@ -5,61 +5,45 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from guard.doctor.objects.guard_containers import applications
-from guard.doctor.objects.names import shared
+from guard.doctor.objects.names import shared, word_set
 from guard.doctor.objects.workload import Container, Workload, clean_path, covers
-from guard.doctor.source.tree import Path
 
 _NAME_WORDS = re.compile(r"[A-Z]+")
 #: Words of a variable that say "lasting data", and words that say "a place".
-_DATA = frozenset({
-    "STORAGE", "DATA", "DATABASE", "DB", "SQLITE", "UPLOAD", "UPLOADS", "SKILLS", "PERSIST", "PERSISTENT",
-    "PERSISTENCE", "STATE", "MEDIA", "VOLUME", "WORKSPACE", "STORE", "REPO", "PGDATA", "DATADIR",
-})  # fmt: skip
-_PLACE = frozenset({
-    "PATH", "DIR", "DIRECTORY", "ROOT", "HOME", "FOLDER", "LOCATION", "FILE", "URL", "URI", "PGDATA", "DATADIR",
-})  # fmt: skip
+_DATA = word_set(
+    "STORAGE DATA DATABASE DB SQLITE UPLOAD UPLOADS SKILLS PERSIST PERSISTENT PERSISTENCE STATE MEDIA VOLUME "
+    "WORKSPACE STORE REPO PGDATA DATADIR"
+)
+_PLACE = word_set("PATH DIR DIRECTORY ROOT HOME FOLDER LOCATION FILE URL URI PGDATA DATADIR")
 #: Words for a folder on a disk: nobody calls a part of a URL so.
-_FOLDER = frozenset({"DIR", "DIRECTORY", "FOLDER", "HOME", "PGDATA", "DATADIR"})
+_FOLDER = word_set("DIR DIRECTORY FOLDER HOME PGDATA DATADIR")
 #: Words for a part of a URL, and for what a program reads and never writes.
-_ROUTE = frozenset({"API", "ROUTE", "ROUTES", "ENDPOINT", "ENDPOINTS", "PREFIX", "CONTEXT"})
-_CONFIGURATION = frozenset({"CONFIG", "CONF", "CONFIGURATION"})
+_ROUTE = word_set("API ROUTE ROUTES ENDPOINT ENDPOINTS PREFIX CONTEXT")
+_CONFIGURATION = word_set("CONFIG CONF CONFIGURATION")
 #: Words for what an image brings, and for what may be lost: neither is kept on the volume.
-_NOT_KEPT = frozenset({
-    "SEED", "SEEDS", "BUILTIN", "DEFAULT", "DEFAULTS", "BUNDLED", "TEMPLATE", "TEMPLATES", "EXAMPLE", "EXAMPLES",
-    "MIGRATION", "MIGRATIONS", "STATIC", "CACHE", "TMP", "TEMP", "BACKUP", "BACKUPS",
-})  # fmt: skip
+_NOT_KEPT = word_set(
+    "SEED SEEDS BUILTIN DEFAULT DEFAULTS BUNDLED TEMPLATE TEMPLATES EXAMPLE EXAMPLES MIGRATION MIGRATIONS STATIC "
+    "CACHE TMP TEMP BACKUP BACKUPS"
+)
 _CONFIGURATION_FILE = re.compile(
     r".*(?:/conf(?:ig)?/[^/]+\.\w+|\.(?:ya?ml|toml|ini|conf|cfg|properties|env|xml|pem|crt|key))"
 )
 #: With PATH, a folder or what stands before every URL (ROOT_PATH, BASE_PATH): not to be told from here.
-_AMBIGUOUS = frozenset({"ROOT", "BASE"})
+_AMBIGUOUS = word_set("ROOT BASE")
 #: `sqlite:////data/app.db` and `file:///data` name a path too; three slashes and a word are relative.
 _PATH_VALUE = re.compile(r"(?:sqlite[+a-z]*:///|file:(?://)?)?(/[^?\s:;,]*)")
 #: Where a program's own or passing things lie.
-_SYSTEM = (
-    "/tmp", "/var/tmp",  # noqa: S108 - compared, never written to
-    "/var/log", "/var/cache", "/var/run", "/run", "/dev", "/proc", "/sys", "/etc", "/usr", "/bin",
-    "/sbin", "/lib",
-)  # fmt: skip
+_SYSTEM = word_set("/tmp /var/tmp /var/log /var/cache /var/run /run /dev /proc /sys /etc /usr /bin /sbin /lib")
 
 
 @dataclass(frozen=True, slots=True)
 class PathSetting:
-    """An absolute path that a container is given.
-
-    Attributes:
-        container: Which.
-        name: The variable.
-        text: Its value as written.
-        path: The path in it.
-        at: Where it is set.
-    """
+    """An absolute path that a container is given."""
 
     container: Container
-    name: str
-    text: str
-    path: str
-    at: Path
+    name: str  # the variable
+    text: str  # its value as written
+    path: str  # the path in it
 
     def __str__(self) -> str:
         return f"{self.name}={self.path} in container {self.container.name}"
@@ -79,15 +63,14 @@ class PathSetting:
         is_plain = self.text.startswith("/")  # without `file:` or `sqlite:`, which only a path can have
         return not is_plain or bool(words & _FOLDER) or not words & (_ROUTE | {"URL", "URI"})
 
-    def is_about_claim(self, workload: Workload) -> bool:
+    @property
+    def is_about_claim(self) -> bool:
         """Whether it is for data and shares a telling word with the claim that its container mounts."""
         words = self._words
         if not self.is_for_data or ("PATH" in words and words & _AMBIGUOUS and not words & _FOLDER):
             return False
-        mounts = workload.pod.claim_mounts(self.container)
-        return any(
-            shared(self.name, mount.volume, mount.path, workload.pod.volumes[mount.volume].claim) for mount in mounts
-        )
+        mounts = self.container.claim_mounts
+        return any(shared(self.name, mount.volume_name, mount.path, mount.claim_name) for mount in mounts)
 
 
 def path_settings(workload: Workload) -> Iterator[PathSetting]:
@@ -99,4 +82,4 @@ def path_settings(workload: Workload) -> Iterator[PathSetting]:
                 continue
             path = clean_path(match[1])
             if path != "/" and not any(covers(system, path) for system in _SYSTEM):
-                yield PathSetting(container, name, value, path, (*container.at, "env"))
+                yield PathSetting(container, name, value, path)

@@ -5,15 +5,18 @@ from enum import Enum
 from functools import lru_cache
 from itertools import takewhile
 
+from guard.doctor.objects.names import word_set
 from guard.doctor.objects.workload import Container, Workload, clean_path, covers, filled_in
 
 #: GUARD_PATH unless said otherwise.
 DEFAULT_PATH = "/app/skills"
-#: What the guard takes for false.
-_FALSE = frozenset({"0", "off", "f", "false", "n", "no"})
+#: The label of a pod into which the admission policies put the guard of its only claim (k8s/policy/inject).
+INJECT = "volume-guard/inject"
+#: What the guard reads as false.
+_FALSE = word_set("0 off f false n no")
 #: Commands that are neither gate nor watcher.
-_COMMANDS = frozenset({"adopt", "accept", "hold", "release"})
-_SHELLS = frozenset({"sh", "ash", "bash", "dash"})
+_COMMANDS = word_set("adopt accept hold release")
+_SHELLS = word_set("sh ash bash dash")
 #: The guard's command where a script runs it, and what follows: not where it only prints it.
 _GUARD_IN_SCRIPT = re.compile(
     r"(?:^|[;&|\n(!]|\b(?:exec|if|then|do)\s)[ \t]*(?:[^\s;&|]*/)?(guard\s+(?:check|watch)\b[^\n;|]*)(.*)", re.DOTALL
@@ -41,7 +44,7 @@ def part(container: Container) -> Part | None:
     image = "volume-guard" in container.image.partition("@")[0].rpartition("/")[2]
     if not (named or image or "GUARD_VOLUME" in container.env):
         return None
-    told = "GUARD_VOLUME" in container.env and (image or container.init)
+    told = "GUARD_VOLUME" in container.env and (image or container.is_init)
     ours = named or told or bool(_flag(container, "--volume")) or not _COMMANDS.isdisjoint(_words(container)[:1])
     return _command(container) or (Part.COMMAND if ours else None)
 
@@ -76,6 +79,11 @@ def _own(container: Container) -> tuple[str, ...]:
 def wraps_application(container: Container) -> bool:
     """Whether this is `guard check -- APP`, or `guard check && APP`: gate and application in one mount namespace."""
     return part(container) is Part.GATE and _own(container) != _words(container)
+
+
+def gates_pod(gate: Container) -> bool:
+    """Whether what comes after a gate waits for it: it wraps the application, or is an init container that ends."""
+    return wraps_application(gate) or (gate.is_init and not gate.is_sidecar)
 
 
 def is_application(container: Container) -> bool:
@@ -113,7 +121,7 @@ def kinds(container: Container) -> frozenset[str] | None:
 def _setting(container: Container, flag: str, variable: str, default: str) -> str | None:
     """What a container is told by flag or variable; None where only the cluster knows it."""
     said = _flag(container, flag) or container.env.get(variable, "")
-    if not said and (variable in container.env or container.env_from):
+    if not said and (variable in container.env or container.has_env_from):
         return None
     return None if "$" in said else said or default
 
@@ -130,18 +138,31 @@ def _flag(container: Container, name: str) -> str:
 
 def applications(workload: Workload) -> tuple[Container, ...]:
     """Returns the containers in which the application may run."""
-    return tuple(container for container in workload.pod.containers if is_application(container))
+    return tuple(container for container in workload.containers if is_application(container))
 
 
 def application(workload: Workload, path: str) -> tuple[Container, ...]:
     """Returns the containers that have to do with the path: they show it, or else mount a claim above it; all if none does."""
     candidates = applications(workload)
-    persistent = ((container, workload.pod.volume_at(container, path)) for container in candidates)
     return (
         tuple(container for container in candidates if points_at(container, path))
-        or tuple(container for container, volume in persistent if volume is not None and volume.is_persistent)
+        or tuple(container for container in candidates if container.mount_at(path) in container.claim_mounts)
         or candidates
     )
+
+
+def mounts_at(workload: Workload, path: str) -> bool:
+    """Whether an application container has a volume at a path."""
+    return any(container.volume_at(path) for container in applications(workload))
+
+
+def injected_path(workload: Workload) -> str:
+    """Returns the path that a guard injected by the pod's label looks at: the first mount of its only claim; else empty."""
+    claims = [volume for volume in workload.volumes.values() if volume.is_persistent]
+    if not workload.pod_labels.get(INJECT) or len(claims) != 1:
+        return ""
+    mounts = (mount for container in workload.containers for mount in container.claim_mounts)
+    return next((mount.path for mount in mounts), "")
 
 
 def points_at(container: Container, path: str) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from guard.doctor.objects.names import word_set
+
 
 class Keeps(Enum):
     """Whether an image keeps data of its own wherever it runs."""
@@ -16,24 +18,15 @@ class Keeps(Enum):
 
 @dataclass(frozen=True, slots=True)
 class KnownImage:
-    """Where one version of an image keeps its data.
+    """Where one version of an image keeps its data."""
 
-    Attributes:
-        name: The last part of the image's name.
-        paths: The data folders of the versions that the tag leaves open; one of them is enough.
-        keeps: Whether it keeps data wherever it runs.
-        is_volume: Whether the image declares the folder as a VOLUME: a mount above it is then hidden.
-        mount: Where the volume belongs.
-        is_newest: Whether only the missing tag says which version it is.
-        has_parts: Whether folders below it can be volumes of their own, without one for the whole: applications made of files.
-    """
-
-    name: str
-    paths: tuple[str, ...]
-    keeps: Keeps
-    is_volume: bool
-    mount: str
-    is_newest: bool
+    name: str  # the last part of the image's name
+    paths: tuple[str, ...]  # the data folders of the versions that the tag leaves open; one of them is enough
+    keeps: Keeps  # whether it keeps data wherever it runs
+    is_volume: bool  # whether the image declares the folder as a VOLUME: a mount above it is then hidden
+    mount: str  # where the volume belongs
+    is_newest: bool  # whether only the missing tag says which version it is
+    #: Whether folders below it can be volumes of their own, without one for the whole: applications made of files.
     has_parts: bool
 
 
@@ -177,10 +170,10 @@ bitnami/grafana                       0 /opt/bitnami/grafana/data               
 #: Publishers under whose name the same images were moved or built again.
 _SAME_PUBLISHER = {"bitnamilegacy": "bitnami", "bitnamisecure": "bitnami", "library": ""}
 #: Registries in which anybody can have an account: the publisher is part of the name there. Elsewhere the last name is enough.
-_PUBLIC = frozenset({
-    "", "docker.io", "index.docker.io", "registry-1.docker.io", "quay.io", "ghcr.io", "gcr.io", "public.ecr.aws", "lscr.io",
-    "codeberg.org", "registry.gitlab.com", "mcr.microsoft.com",
-})  # fmt: skip
+_PUBLIC = {""} | word_set(
+    "docker.io index.docker.io registry-1.docker.io quay.io ghcr.io gcr.io public.ecr.aws lscr.io codeberg.org "
+    "registry.gitlab.com mcr.microsoft.com"
+)
 #: Last names that say no program.
 _SAY_NOTHING = frozenset({"server", "chroma"})
 _MIRRORS = re.compile(r"docker|hub|mirror|proxy|cache|library|official")

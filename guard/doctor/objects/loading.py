@@ -1,4 +1,4 @@
-"""Takes Kubernetes objects out of documents: lists are opened, what is no object is left out. Pure."""
+"""Finds the Kubernetes objects in documents: lists are opened, what is no object is left out. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from guard.doctor.objects.k8s_object import K8sObject
+from guard.doctor.objects.workload import k8s_object
 from guard.doctor.source.document import MAX_NOTES, Document, DuplicateKey, Place, Side
 from guard.doctor.source.tree import LinedList, dig, text
 
@@ -17,19 +18,13 @@ MAX_ALIKE = 20
 
 @dataclass(slots=True)
 class Loaded:
-    """What documents hold.
-
-    Attributes:
-        objects: Every object, of any kind.
-        duplicate_keys: Each with its source and the object in which it is set, if any.
-        skipped: What was left out on purpose, as sentences.
-        understood: How many objects, and lists that said that there is none.
-    """
+    """What documents hold."""
 
     objects: list[K8sObject] = field(default_factory=list)
+    #: Each with its source and the object in which it is set, if any.
     duplicate_keys: list[tuple[DuplicateKey, str, K8sObject | None]] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
-    understood: int = 0
+    skipped: list[str] = field(default_factory=list)  # what was left out on purpose, as sentences
+    understood: int = 0  # objects, and lists without any
     _alike: Counter[tuple[Side, str, str, str]] = field(default_factory=Counter)
     _others: Counter[str] = field(default_factory=Counter)
 
@@ -84,7 +79,7 @@ def _take(loaded: Loaded, node: Any, lines: tuple[int, ...], place: Place, side:
         loaded.skip(place, "a kustomization: render it with kubectl kustomize")
     else:
         own_side = side or (Side.LIVE if text(node, "metadata", "uid") else Side.FILE)
-        loaded.add(K8sObject(node, place.source, place.line, own_side))
+        loaded.add(k8s_object(node, place.source, place.line, own_side))
 
 
 def _items(node: Any) -> list[Any] | None:

@@ -18,21 +18,13 @@ _SHRUNK = "it shrunk"
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """What the gate found last.
+    """What the gate found last."""
 
-    Attributes:
-        passed: Whether it found the volume right and whole.
-        gone: Whether it found that the data is not there; what is only unreachable, held or shrunk is neither.
-        compared: Whether it had something to compare with; without a baseline a pass proves nothing about the data.
-        volume: The name of the volume that it expects; empty where the line does not say it.
-        message: Its sentence.
-    """
-
-    passed: bool
-    gone: bool
-    compared: bool
-    volume: str
-    message: str
+    passed: bool  # whether it found the volume right and whole
+    gone: bool  # whether it found that the data is not there; what is only unreachable, held or shrunk is neither
+    compared: bool  # whether it had something to compare with; without a baseline a pass proves nothing about the data
+    volume: str  # the name of the volume that it expects; empty where the line does not say it
+    message: str  # its sentence
 
 
 def last_result(lines: Iterable[str]) -> GateResult | None:

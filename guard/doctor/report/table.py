@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from guard.doctor.finding import Severity
+from guard.doctor.finding import Answer, Severity
 from guard.doctor.objects.k8s_object import K8sObject
-from guard.doctor.report.checklist import Answer, Checklist
+from guard.doctor.report.checklist import Checklist
 from guard.doctor.report.diagnosis import Diagnosis, Result
-from guard.doctor.rules.guard_presence import MISSING
+from guard.doctor.rules.guard_presence import guard_missing
 from guard.doctor.source.document import Place, ReadError
 from guard.outcome import Outcome
 
@@ -22,37 +22,21 @@ EVERYTHING = "deploy,sts,ds,cj,job,pod,pvc,pv,sc,node,events"
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that is said.
+    """All that is said."""
 
-    Attributes:
-        path: The path that was given; empty if none was.
-        outcome: How it ends.
-        documents: How many documents could be read.
-        objects: How many objects these held.
-        live: How many of them are the cluster's.
-        judged: How many workloads keep data at a path that is known.
-        advice: What is missing if there is none.
-        checklists: The incident's checklist for each guarded workload.
-        diagnosis: What the rules say.
-        errors: What was asked for and could not be read.
-        skipped: What was left out on purpose.
-        colour: Whether the table may use colour.
-        width: Columns of the table.
-    """
-
-    path: str
-    outcome: Outcome
-    documents: int
-    objects: int
-    live: int
-    judged: int
-    advice: str
-    checklists: tuple[Checklist, ...]
-    diagnosis: Diagnosis
-    errors: tuple[ReadError, ...]
-    skipped: tuple[str, ...]
-    colour: bool = False
-    width: int = 100
+    path: str  # the path that was given; empty if none was
+    outcome: Outcome  # how it ends
+    documents: int  # how many documents could be read
+    objects: int  # how many objects these held
+    live: int  # how many of them are the cluster's
+    judged: int  # how many workloads keep data at a path that is known
+    advice: str  # what is missing if there is none
+    checklists: tuple[Checklist, ...]  # the incident's checklist for each guarded workload
+    diagnosis: Diagnosis  # what the rules say
+    errors: tuple[ReadError, ...]  # what was asked for and could not be read
+    skipped: tuple[str, ...]  # what was left out on purpose
+    colour: bool = False  # whether the table may use colour
+    width: int = 100  # columns of the table
 
 
 #: SGR codes: bold, and the colours of severities and answers.
@@ -62,6 +46,14 @@ _ANSWER_COLOURS = {Answer.YES: _GREEN, Answer.NO: _RED, Answer.UNKNOWN: _YELLOW}
 _MIN_WIDTH = 40
 #: How many unknowns of one rule, places and names the table shows; how many names JSON has.
 _SHOWN, _ALIKE = 5, 20
+#: What stands for workloads without showing them, and what prints those.
+_RENDERED = {
+    "HelmRelease": "helm get manifest RELEASE -n NAMESPACE | guard doctor - (or helm template)",
+    "HelmChart": "helm get manifest RELEASE -n NAMESPACE | guard doctor - (or helm template)",
+    "Application": "argocd app manifests APPLICATION | guard doctor -",
+    "ApplicationSet": "argocd app manifests APPLICATION | guard doctor -",
+    "Kustomization": "kubectl kustomize FOLDER | guard doctor -",
+}
 
 
 def to_table(report: Report) -> str:
@@ -146,7 +138,7 @@ def _checklists(report: Report) -> Iterator[str]:
     bad = {
         str(subject)
         for result in report.diagnosis.findings
-        if result.severity is not Severity.INFO and result.rule is not MISSING
+        if result.severity is not Severity.INFO and result.rule is not guard_missing
         for subject in result.subjects
     }
     others = []
@@ -237,16 +229,6 @@ def total(report: Report) -> str:
         return f"{found}{what} in {given}: {advice}"
     sentence = f"{', '.join(counts)}, {len(report.diagnosis.unknown)} unknown in {given}"
     return sentence + (f". More: guard explain {results[0].rule.id}" if results else "")
-
-
-#: What stands for workloads without showing them, and what prints those.
-_RENDERED = {
-    "HelmRelease": "helm get manifest RELEASE -n NAMESPACE | guard doctor - (or helm template)",
-    "HelmChart": "helm get manifest RELEASE -n NAMESPACE | guard doctor - (or helm template)",
-    "Application": "argocd app manifests APPLICATION | guard doctor -",
-    "ApplicationSet": "argocd app manifests APPLICATION | guard doctor -",
-    "Kustomization": "kubectl kustomize FOLDER | guard doctor -",
-}
 
 
 def what_is_missing(workloads: int, custom_kinds: Collection[str]) -> str:

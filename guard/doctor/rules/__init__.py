@@ -1,1 +1,50 @@
-"""The rules, one small module by theme: the text of each is beside its check. Pure: objects in, verdicts out."""
+"""The rules, one module by theme: a rule's text is the docstring of its check. Pure: objects in, verdicts out."""
+
+from guard.doctor.finding import Rule
+from guard.doctor.rules import (
+    attaching,
+    backups,
+    binding,
+    claim,
+    claim_loss,
+    classes,
+    deleting,
+    drift,
+    guard_presence,
+    keeping,
+    mount,
+    node_disk,
+    path,
+    policies,
+    presence,
+    replacing,
+    shadowing,
+    sharing,
+    text,
+    unmounted,
+)
+
+_THEMES = (
+    attaching,
+    backups,
+    binding,
+    claim,
+    claim_loss,
+    classes,
+    deleting,
+    drift,
+    guard_presence,
+    keeping,
+    mount,
+    node_disk,
+    path,
+    policies,
+    presence,
+    replacing,
+    shadowing,
+    sharing,
+    text,
+    unmounted,
+)
+#: Every rule.
+ALL = tuple({one for theme in _THEMES for one in vars(theme).values() if isinstance(one, Rule)})

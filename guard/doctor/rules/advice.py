@@ -7,17 +7,17 @@ from guard.doctor.objects.workload import Workload
 
 def namespace(obj: K8sObject) -> str:
     """The namespace for a command; a word in capitals if the file leaves it to kubectl."""
-    return obj.namespace or "NAMESPACE"
+    return obj.kubectl_namespace
 
 
 def reference(obj: K8sObject) -> str:
     """An object as kubectl names it: `statefulset/db -n dev`."""
-    return f"{obj.kind.lower()}/{obj.name} -n {namespace(obj)}"
+    return f"{obj.kind.lower()}/{obj.name} -n {obj.kubectl_namespace}"
 
 
 def save_first(workload: Workload, path: str, container: str = "") -> str:
     """What to do before a new pod starts on another volume: the old one's data goes with it."""
     container = container or next((one.name for one in applications(workload)), "CONTAINER")
     return (
-        f"Save the running pod's data first: kubectl cp {namespace(workload.object)}/POD:{path} ./saved -c {container}."
+        f"Save the running pod's data first: kubectl cp {workload.kubectl_namespace}/POD:{path} ./saved -c {container}."
     )

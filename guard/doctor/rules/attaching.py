@@ -2,48 +2,17 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
-from guard.doctor.finding import Finding, Rule, Severity, Verdict
+from guard.doctor.finding import Finding, Severity, Verdict, finding, rule
 from guard.doctor.index import ObjectIndex
-from guard.doctor.objects.k8s_object import K8sObject
+from guard.doctor.objects.k8s_object import PVC, K8sObject
 from guard.doctor.rules.placement import HOSTNAME
 from guard.doctor.source.document import Side
 from guard.doctor.source.tree import mappings, text, texts
 
 _HEALTH = "https://kubernetes.io/docs/concepts/storage/volume-health-monitoring/"
 
-NOT_ATTACHED = Rule(
-    "VG227", "volume-not-attached", Severity.ERROR,
-    "An event reports that the pod does not get its volume.",
-    "Multi-Attach: another node still holds the disk. Volume node affinity conflict: the pod may not run where the volume is. "
-    "The data is where it was; the pod waits.",
-    "Find the pod that holds the volume, and let the pod run where the volume is. Never delete the claim for this.",
-    "https://kubernetes.io/docs/concepts/storage/persistent-volumes/#access-modes",
-)  # fmt: skip
-UNHEALTHY = Rule(
-    "VG228", "volume-unhealthy", Severity.ERROR,
-    "The storage reports that the volume lost data or cannot be reached.",
-    "The CSI driver's health report (Kubernetes 1.37 and later: status.healthStatus of the claim, status.volumeHealth of the pod) is "
-    "about the disk itself: a claim can be Bound and mounted all the same.",
-    "Stop what writes to it (scale to 0), set the volume to Retain, and look at the storage system before any restart.",
-    _HEALTH,
-)  # fmt: skip
-NODE_GONE = Rule(
-    "VG229", "node-of-volume-gone", Severity.ERROR,
-    "The volume is on a node, or in a zone, that the cluster no longer has.",
-    "A local volume is bound to its node by nodeAffinity, a disk to its zone. Without it the pods stay Pending (volume node affinity "
-    "conflict); a local volume's data is on that node's disk alone.",
-    "Bring the node back under its name, or add a node in that zone; else restore a backup into a new claim. Delete neither claim nor "
-    "volume before the data is safe.",
-    "https://kubernetes.io/docs/concepts/storage/volumes/#local",
-)  # fmt: skip
-DEGRADED = Rule(
-    "VG230", "volume-degraded", Severity.WARNING,
-    "The storage reports that the volume works with reduced capability.",
-    "A replica, a path or a disk below it is gone: the next fault can cost the data.",
-    "Look at the storage system, and take a backup now.",
-    _HEALTH,
-)  # fmt: skip
 
 #: What an event's message holds, and what to do.
 _EVENTS: Mapping[str, str] = {
@@ -58,104 +27,119 @@ _EVENTS: Mapping[str, str] = {
 #: Names in a sentence.
 _NAMES = 5
 #: Kinds whose events count.
-_ABOUT = frozenset({"Pod", "PersistentVolumeClaim"})
+_ABOUT = frozenset({"Pod", PVC})
 #: Characters of an event in a message.
 _SHOWN = 240
 _SERIOUS = frozenset({"DataLoss", "Inaccessible"})
 _VSPHERE = "volumehealth.storage.kubernetes.io/messages"
+#: Node labels that show where a volume is, and how to name them.
+_WHERE = {HOSTNAME: "node", "topology.kubernetes.io/zone": "zone"}
 
 
-def _not_attached(index: ObjectIndex) -> Iterator[Verdict]:
+@rule("VG227", Severity.ERROR, "https://kubernetes.io/docs/concepts/storage/persistent-volumes/#access-modes")
+def volume_not_attached(index: ObjectIndex) -> Iterator[Verdict]:
+    """An event reports that the pod does not get its volume.
+
+    Multi-Attach: another node still holds the disk. Volume node affinity conflict: the pod may not run where the
+    volume is. The data is where it was; the pod waits.
+
+    Fix: Find the pod that holds the volume, and let the pod run where the volume is. Never delete the claim for
+    this.
+    """
     seen: set[tuple[str, str]] = set()
     given = {kind for kind in _ABOUT if any(index.live(kind))}
-    for event in index.of("Event"):
-        report = event.text("message") or event.text("note")
-        field = "involvedObject" if event.get("involvedObject") else "regarding"
-        kind, namespace, name = (event.text(field, part) for part in ("kind", "namespace", "name"))
-        sign, fix = next(((sign, fix) for sign, fix in _EVENTS.items() if re.search(sign, report)), ("", ""))
-        if not sign or kind not in _ABOUT or event.text("type") == "Normal":
+    for note in index.events:
+        kind, namespace, name = note.about
+        sign, fix = next(((sign, fix) for sign, fix in _EVENTS.items() if re.search(sign, note.message)), ("", ""))
+        if not sign or kind not in _ABOUT or note.event.text("type") == "Normal":
             continue
         about = index.find(kind, namespace, name, Side.LIVE)
-        if about is None and kind in given:
-            continue  # it is gone
-        if about is not None and kind == "Pod" and _runs(about):
-            continue
+        if (about is None and kind in given) or (about is not None and kind == "Pod" and _runs(about)):
+            continue  # it is gone, or runs by now
         key = (" ".join(about.author) if about is not None and about.author[1] else name), sign
         if key not in seen:
             seen.add(key)
-            subject = about or event
-            message = f"{event.text('reason') or 'event'} of {kind} {name}: {' '.join(report.split())[:_SHOWN]}"
-            yield Finding(message, event.place(), subject, fix=fix)
+            message = f"{note.reason or 'event'} of {kind} {name}: {' '.join(note.message.split())[:_SHOWN]}"
+            yield Finding(message, note.event.place(), about or note.event, fix=fix)
 
 
 def _runs(pod: K8sObject) -> bool:
-    states = [text(one, "ready") for _, one in mappings(pod.body, "status", "containerStatuses")]
-    return pod.text("status", "phase") in {"Succeeded", "Failed"} or (bool(states) and set(states) == {"true"})
+    states = [text(one, "ready") for one in pod.mappings("status", "containerStatuses")]
+    return pod.phase in {"Succeeded", "Failed"} or (bool(states) and set(states) == {"true"})
 
 
-def _conditions(index: ObjectIndex) -> Iterator[tuple[K8sObject, tuple[str, ...], str, str, str]]:
-    """Each adverse condition: the object, where it is, whose it is, its status, and reason with message."""
-    for claim in index.of("PersistentVolumeClaim"):
-        for _, one in mappings(claim.body, "status", "healthStatus", "healthConditions"):
-            yield claim, ("status", "healthStatus"), f"claim {claim.name}", text(one, "status"), _reason(one)
+def _conditions(index: ObjectIndex) -> Iterator[tuple[bool, Finding]]:
+    """Yields a finding for each adverse condition, with whether it is a serious one."""
+    for claim in index.of(PVC):
+        for one in claim.mappings("status", "healthStatus", "healthConditions"):
+            yield _condition(claim, "healthStatus", f"claim {claim.name}", one)
         if text(claim.annotations, _VSPHERE) == "inaccessible":
-            yield claim, ("metadata", "annotations"), f"claim {claim.name}", "Inaccessible", f"annotation {_VSPHERE}"
+            message = f"claim {claim.name} is reported Inaccessible (annotation {_VSPHERE})"
+            yield True, finding(message, claim, "metadata", "annotations")
     for pod in index.of("Pod"):
-        for _, health in mappings(pod.body, "status", "volumeHealth"):
-            for _, one in mappings(health, "healthConditions"):
-                yield (
-                    pod,
-                    ("status", "volumeHealth"),
-                    f"volume {text(health, 'name')} of the pod",
-                    text(one, "status"),
-                    _reason(one),
-                )
+        for health in pod.mappings("status", "volumeHealth"):
+            for one in mappings(health, "healthConditions"):
+                yield _condition(pod, "volumeHealth", f"volume {text(health, 'name')} of the pod", one)
 
 
-def _reason(condition: object) -> str:
-    return ": ".join(filter(None, (text(condition, "reason"), text(condition, "message")[:_SHOWN])))
+@rule("VG228", Severity.ERROR, _HEALTH)
+def volume_unhealthy(index: ObjectIndex) -> Iterator[Verdict]:
+    """The storage reports that the volume lost data or cannot be reached.
+
+    The CSI driver's health report (Kubernetes 1.37 and later: status.healthStatus of the claim, status.volumeHealth
+    of the pod) is about the disk itself: a claim can be Bound and mounted all the same.
+
+    Fix: Stop what writes to it (scale to 0), set the volume to Retain, and look at the storage system before any
+    restart.
+    """
+    return (found for is_serious, found in _conditions(index) if is_serious)
 
 
-def _unhealthy(index: ObjectIndex) -> Iterator[Verdict]:
-    for obj, at, what, status, reason in _conditions(index):
-        if status in _SERIOUS:
-            yield Finding(f"{what} is reported {status} ({reason})", obj.place(*at), obj)
+@rule("VG230", Severity.WARNING, _HEALTH)
+def volume_degraded(index: ObjectIndex) -> Iterator[Verdict]:
+    """The storage reports that the volume works with reduced capability.
+
+    A replica, a path or a disk below it is gone: the next fault can cost the data.
+
+    Fix: Look at the storage system, and take a backup now.
+    """
+    for note in index.events:
+        if note.reason == "VolumeConditionAbnormal":
+            kind, _, name = note.about
+            yield finding(f"event of {kind} {name}: {note.message[:_SHOWN]}", note.event)
+    yield from (found for is_serious, found in _conditions(index) if not is_serious)
 
 
-def _degraded(index: ObjectIndex) -> Iterator[Verdict]:
-    for event in index.of("Event"):
-        if event.text("reason") == "VolumeConditionAbnormal":
-            kind, name = (event.text("involvedObject", part) for part in ("kind", "name"))
-            yield Finding(f"event of {kind} {name}: {event.text('message')[:_SHOWN]}", event.place(), event)
-    for obj, at, what, status, reason in _conditions(index):
-        if status not in _SERIOUS:
-            yield Finding(f"{what} is reported {status} ({reason})", obj.place(*at), obj)
+@rule("VG229", Severity.ERROR, "https://kubernetes.io/docs/concepts/storage/volumes/#local")
+def node_of_volume_gone(index: ObjectIndex) -> Iterator[Verdict]:
+    """The volume is on a node, or in a zone, that the cluster no longer has.
 
+    A local volume is bound to its node by nodeAffinity, a disk to its zone. Without it the pods stay Pending
+    (volume node affinity conflict); a local volume's data is on that node's disk alone.
 
-def _node_gone(index: ObjectIndex) -> Iterator[Verdict]:
+    Fix: Bring the node back under its name, or add a node in that zone; else restore a backup into a new claim.
+    Delete neither claim nor volume before the data is safe.
+    """
     nodes = index.live("Node")
     for volume in index.of("PersistentVolume"):
         where = _places(volume)
-        if not where or volume.text("status", "phase") in {"Available", "Released"}:
+        if not where or volume.phase in {"Available", "Released"}:
             continue
         claim = volume.text("spec", "claimRef", "name") or "none"
-        if nodes and volume.side is Side.LIVE and not any(_has(node, where) for node in nodes):
+        if nodes and volume.is_live and not any(_has(node, where) for node in nodes):
             names = ", ".join(sorted(node.name for node in nodes)[:_NAMES])
             message = f"volume {volume.name} (claim {claim}) is on {_described(where)}; the cluster has {names}"
-            yield Finding(message, volume.place("spec", "nodeAffinity"), volume)
+            yield finding(message, volume, "spec", "nodeAffinity")
 
 
 def _places(volume: K8sObject) -> Mapping[str, frozenset[str]]:
-    """The node label that shows where a volume is, with the values that its nodeAffinity allows."""
-    terms = mappings(volume.body, "spec", "nodeAffinity", "required", "nodeSelectorTerms")
-    expressions = [
-        one for _, term in terms for _, one in mappings(term, "matchExpressions") if text(one, "operator") == "In"
-    ]
+    """Returns the node labels that show where a volume is, each with the values that its nodeAffinity allows."""
     places: dict[str, frozenset[str]] = {}
-    for key in (HOSTNAME, "topology.kubernetes.io/zone"):
-        values = frozenset(name for one in expressions if text(one, "key") == key for name in texts(one, "values"))
-        if values:
-            places[key] = values
+    for term in volume.mappings("spec", "nodeAffinity", "required", "nodeSelectorTerms"):
+        for one in mappings(term, "matchExpressions"):
+            key, values = text(one, "key"), frozenset(texts(one, "values"))
+            if key in _WHERE and values and text(one, "operator") == "In":
+                places[key] = places.get(key, frozenset()) | values
     return places
 
 
@@ -164,13 +148,11 @@ def _has(node: K8sObject, where: Mapping[str, frozenset[str]]) -> bool:
 
 
 def _described(where: Mapping[str, frozenset[str]]) -> str:
-    key, values = next(iter(where.items()))
-    return f"{'node' if key == HOSTNAME else 'zone'} {', '.join(sorted(values))}"
+    key = next(key for key in _WHERE if key in where)
+    return f"{_WHERE[key]} {', '.join(sorted(where[key]))}"
 
 
-CHECKS = (
-    (NOT_ATTACHED, _not_attached),
-    (UNHEALTHY, _unhealthy),
-    (NODE_GONE, _node_gone),
-    (DEGRADED, _degraded),
-)
+def _condition(obj: K8sObject, field: str, what: str, condition: Mapping[str, Any]) -> tuple[bool, Finding]:
+    status = text(condition, "status")
+    reason = ": ".join(filter(None, (text(condition, "reason"), text(condition, "message")[:_SHOWN])))
+    return status in _SERIOUS, finding(f"{what} is reported {status} ({reason})", obj, "status", field)

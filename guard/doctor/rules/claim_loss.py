@@ -3,68 +3,39 @@
 from collections.abc import Iterator
 from functools import lru_cache
 
-from guard.doctor.finding import Finding, Rule, Severity, Verdict
+from guard.doctor.finding import Severity, Verdict, finding, rule
 from guard.doctor.index import ObjectIndex
-from guard.doctor.objects.k8s_object import K8sObject
+from guard.doctor.objects.k8s_object import PVC, K8sObject
 from guard.doctor.objects.ownership import owner_of
 from guard.doctor.objects.workload import ORDINAL
-from guard.doctor.source.document import Side
 from guard.doctor.source.tree import text
 
-_PVC = "PersistentVolumeClaim"
 _VOLUMES = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/"
 
-REPLACED = Rule(
-    "VG205", "claim-replaced", Severity.ERROR,
-    "The claim was deleted and made again: what it held is on the old volume.",
-    "A volume remembers the uid of its claim. A new claim of the same name is another claim and gets another, empty volume.",
-    "Set the old volume to Retain, then remove its whole claimRef (its name alone still reserves it) and bind it to a claim of "
-    "another name by volumeName; never delete the old volume.",
-    _VOLUMES + "#reclaiming",
-    "k8sgpt wants Released volumes cleaned up: that would delete the only copy here.",
-)  # fmt: skip
-BEING_DELETED = Rule(
-    "VG206", "claim-being-deleted", Severity.ERROR,
-    "The claim is already deleted and lives on only until its last pod stops.",
-    "kubernetes.io/pvc-protection holds it while a pod uses it. At the next restart the claim goes, and with reclaimPolicy "
-    "Delete the disk.",
-    "Before any restart: set the volume to Retain (kubectl patch pv NAME -p '{\"spec\":{\"persistentVolumeReclaimPolicy\":"
-    "\"Retain\"}}') and take a backup.",
-    _VOLUMES + "#storage-object-in-use-protection",
-)  # fmt: skip
-RETENTION = Rule(
-    "VG213", "statefulset-deletes-claims", Severity.WARNING,
-    "The StatefulSet deletes its claims.",
-    "persistentVolumeClaimRetentionPolicy Delete removes claims when the StatefulSet is deleted (whenDeleted) or scaled down "
-    "(whenScaled), and by the class' reclaimPolicy the disks.",
-    "Use Retain for both, which is the default.",
-    "https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#persistentvolumeclaim-retention",
-)  # fmt: skip
-PRUNABLE = Rule(
-    "VG214", "claim-can-be-pruned", Severity.WARNING,
-    "The tool that owns the claim may delete it.",
-    "Renaming or removing it in the source, or uninstalling, deletes the claim in the cluster: a rename in a chart is a new, "
-    "empty claim.",
-    "Protect it: Helm helm.sh/resource-policy: keep; Argo CD argocd.argoproj.io/sync-options: Prune=false,Delete=false; "
-    "Flux kustomize.toolkit.fluxcd.io/prune: disabled.",
-    "https://helm.sh/docs/howto/charts_tips_and_tricks/#tell-helm-not-to-uninstall-a-resource",
-)  # fmt: skip
 
+@rule("VG205", Severity.ERROR, _VOLUMES + "#reclaiming")
+def claim_replaced(index: ObjectIndex) -> Iterator[Verdict]:
+    """The claim was deleted and made again: what it held is on the old volume.
 
-def _replaced(index: ObjectIndex) -> Iterator[Verdict]:
+    A volume remembers the uid of its claim. A new claim of the same name is another claim and gets another, empty
+    volume.
+
+    Fix: Set the old volume to Retain, then remove its whole claimRef (its name alone still reserves it) and bind it
+    to a claim of another name by volumeName; never delete the old volume.
+
+    Other advice: k8sgpt wants Released volumes cleaned up: that would delete the only copy here.
+    """
     for volume in index.of("PersistentVolume"):
         namespace, name, uid = (volume.text("spec", "claimRef", field) for field in ("namespace", "name", "uid"))
-        for claim in index.named(_PVC, namespace, name) if uid else ():
+        for claim in index.named(PVC, namespace, name) if uid else ():
             if claim.uid and claim.uid != uid:
-                now = claim.text("spec", "volumeName") or "none yet"
-                yield Finding(
-                    f"volume {volume.name} ({volume.text('status', 'phase') or 'phase unknown'}) was bound to an earlier claim of this name "
-                    f"(uid {uid}); today's claim has uid {claim.uid} and volume {now}",
-                    claim.place("metadata", "uid"),
-                    claim,
-                    fix=rescue(volume, name),
-                    also=(volume.place("spec", "claimRef"),),
+                message = (
+                    f"volume {volume.name} ({volume.phase or 'phase unknown'}) was bound to an earlier claim of this name "
+                    f"(uid {uid}); today's claim has uid {claim.uid} and volume "
+                    f"{claim.text('spec', 'volumeName') or 'none yet'}"
                 )
+                also = (volume.place("spec", "claimRef"),)
+                yield finding(message, claim, "metadata", "uid", fix=rescue(volume, name), also=also)
 
 
 def rescue(volume: K8sObject, claim: str) -> str:
@@ -79,40 +50,73 @@ def rescue(volume: K8sObject, claim: str) -> str:
     )
 
 
-def _being_deleted(index: ObjectIndex) -> Iterator[Verdict]:
-    for claim in index.of(_PVC):
-        when = claim.text("metadata", "deletionTimestamp")
-        if when:
-            yield Finding(
-                f"deleted at {when}, kept only by its finalizers until its pods stop", claim.place("metadata"), claim
-            )
+@rule("VG206", Severity.ERROR, _VOLUMES + "#storage-object-in-use-protection")
+def claim_being_deleted(index: ObjectIndex) -> Iterator[Verdict]:
+    """The claim is already deleted and lives on only until its last pod stops.
+
+    kubernetes.io/pvc-protection holds it while a pod uses it. At the next restart the claim goes, and with
+    reclaimPolicy Delete the disk.
+
+    Fix: Before any restart: set the volume to Retain (kubectl patch pv NAME -p
+    '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}') and take a backup.
+    """
+    for claim in index.of(PVC):
+        if when := claim.text("metadata", "deletionTimestamp"):
+            yield finding(f"deleted at {when}, kept only by its finalizers until its pods stop", claim, "metadata")
 
 
-def _retention(index: ObjectIndex) -> Iterator[Verdict]:
+@rule(
+    "VG213",
+    Severity.WARNING,
+    "https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#persistentvolumeclaim-retention",
+)
+def statefulset_deletes_claims(index: ObjectIndex) -> Iterator[Verdict]:
+    """The StatefulSet deletes its claims.
+
+    persistentVolumeClaimRetentionPolicy Delete removes claims when the StatefulSet is deleted (whenDeleted) or
+    scaled down (whenScaled), and by the class' reclaimPolicy the disks.
+
+    Fix: Use Retain for both, which is the default.
+    """
     for obj in index.of("StatefulSet"):
         for when in ("whenDeleted", "whenScaled"):
-            if obj.text("spec", "persistentVolumeClaimRetentionPolicy", when) == "Delete":
-                place = obj.place("spec", "persistentVolumeClaimRetentionPolicy", when)
-                yield Finding(f"persistentVolumeClaimRetentionPolicy.{when} is Delete", place, obj)
+            way = ("spec", "persistentVolumeClaimRetentionPolicy", when)
+            if obj.text(*way) == "Delete":
+                yield finding(f"{'.'.join(way[1:])} is Delete", obj, *way)
 
 
-def _prunable(index: ObjectIndex) -> Iterator[Verdict]:
-    for claim in dict.fromkeys(claim for _, claim in index.guarded_claims):
+@rule(
+    "VG214",
+    Severity.WARNING,
+    "https://helm.sh/docs/howto/charts_tips_and_tricks/#tell-helm-not-to-uninstall-a-resource",
+)
+def claim_can_be_pruned(index: ObjectIndex) -> Iterator[Verdict]:
+    """The tool that owns the claim may delete it.
+
+    Renaming or removing it in the source, or uninstalling, deletes the claim in the cluster: a rename in a chart is
+    a new, empty claim.
+
+    Fix: Protect it: Helm helm.sh/resource-policy: keep; Argo CD argocd.argoproj.io/sync-options:
+    Prune=false,Delete=false; Flux kustomize.toolkit.fluxcd.io/prune: disabled.
+    """
+    for claim in index.claims_to_keep:
         owner = owner_of(claim)
-        if owner is None or is_protected(claim, owner.tool) or claim.side is Side.FILE or is_dropped(index, claim):
+        if owner is None or is_protected(claim, owner.tool) or not claim.is_live or is_dropped(index, claim):
             continue
         message = f"{owner.tool} {owner.unit} owns this claim and nothing keeps it from deleting it"
-        yield Finding(message, claim.place("metadata"), claim)
-    for workload in index.workloads:
-        for at, template in workload.templates:
-            owner = owner_of(template)
-            if owner is not None and owner.tool == "Argo CD" and not is_protected(template, owner.tool):
-                message = (
-                    f"volumeClaimTemplate {template.name} carries the mark of Argo CD's {owner.unit} ({owner.mark}): its claims look like "
-                    "objects of the Application that the source does not have, and are pruned"
-                )
-                fix = "Remove the mark from the template's metadata, or add argocd.argoproj.io/sync-options: Prune=false,Delete=false."
-                yield Finding(message, workload.object.place(*at, "metadata"), workload.object, fix, about=(template,))
+        yield finding(message, claim, "metadata")
+    for template in index.templates:
+        owner = owner_of(template)
+        if owner is not None and owner.tool == "Argo CD" and not is_protected(template, owner.tool):
+            message = (
+                f"volumeClaimTemplate {template.name} carries the mark of Argo CD's {owner.unit} ({owner.mark}): its "
+                "claims look like objects of the Application that the source does not have, and are pruned"
+            )
+            fix = (
+                "Remove the mark from the template's metadata, or add argocd.argoproj.io/sync-options: "
+                "Prune=false,Delete=false."
+            )
+            yield finding(message, template, "metadata", fix=fix)
 
 
 def is_dropped(index: ObjectIndex, claim: K8sObject) -> bool:
@@ -128,27 +132,17 @@ def is_dropped(index: ObjectIndex, claim: K8sObject) -> bool:
 @lru_cache(maxsize=1)
 def _rendered(index: ObjectIndex) -> frozenset[tuple[str, str]]:
     """Tool and unit of every owner of which the files have an object that the cluster has too."""
-    owners = (owner_of(obj) for obj in index.objects if obj.side is Side.LIVE and index.counterpart(obj))
+    """Tool and unit of every owner of which the files have an object that the cluster has too."""
+    owners = (owner_of(obj) for obj in index.objects if obj.is_live and index.counterpart(obj))
     return frozenset((owner.tool, owner.unit) for owner in owners if owner)
 
 
 def is_protected(claim: K8sObject, tool: str) -> bool:
-    """Whether an annotation keeps the tool from deleting a claim."""
-    if tool == "Helm":
-        return text(claim.annotations, "helm.sh/resource-policy") == "keep"
+    """Whether an annotation keeps the tool from deleting a claim; of other tools than these we know none."""
+    is_kept = text(claim.annotations, "helm.sh/resource-policy") == "keep"
     if tool == "Argo CD":
         options = text(claim.annotations, "argocd.argoproj.io/sync-options").replace(" ", "").split(",")
-        return "Prune=false" in options or "Prune=confirm" in options
+        return not {"Prune=false", "Prune=confirm"}.isdisjoint(options)
     if tool == "Flux":
-        return text(claim.annotations, "kustomize.toolkit.fluxcd.io/prune") == "disabled" or (
-            text(claim.annotations, "helm.sh/resource-policy") == "keep"
-        )
-    return True  # of other tools we know no such mark
-
-
-CHECKS = (
-    (REPLACED, _replaced),
-    (BEING_DELETED, _being_deleted),
-    (RETENTION, _retention),
-    (PRUNABLE, _prunable),
-)
+        return is_kept or text(claim.annotations, "kustomize.toolkit.fluxcd.io/prune") == "disabled"
+    return is_kept or tool != "Helm"

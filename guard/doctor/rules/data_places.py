@@ -2,29 +2,25 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
 
-from guard.doctor.configuration import configurations
+from guard.doctor.configuration import data_paths
 from guard.doctor.index import ObjectIndex
-from guard.doctor.objects.configured_paths import DataPath, set_paths
+from guard.doctor.objects.configured_paths import DataPath
 from guard.doctor.objects.guard_containers import applications
 from guard.doctor.objects.images import KnownImage, known_image
-from guard.doctor.objects.workload import Container, Mount, Volume, Workload, below, covers
+from guard.doctor.objects.names import word_set
+from guard.doctor.objects.workload import PASSING, Container, Mount, Volume, Workload, below, covers
 from guard.doctor.rules.advice import save_first
-from guard.doctor.source.document import Place
-from guard.doctor.source.tree import Path, mapping, mappings, text
+from guard.doctor.source.tree import mappings, text
 
-#: Volume fields of volumes that are made for each pod. An empty field is an emptyDir.
-PASSING = frozenset(
-    {"", "emptyDir", "configMap", "downwardAPI", "secret", "projected", "image", "ephemeral", "gitRepo"}
-)
 #: Programs that start the server of an image whose command was changed; an entrypoint script does too.
-_SERVERS = frozenset({
-    "postgres", "mysqld", "mariadbd", "mongod", "redis-server", "valkey-server", "influxd", "prometheus", "grafana-server", "grafana",
-    "minio", "rabbitmq-server", "etcd", "clickhouse-server", "apache2-foreground", "gitea", "forgejo", "n8n", "node", "java", "ghost",
-})  # fmt: skip
+_SERVERS = word_set(
+    "postgres mysqld mariadbd mongod redis-server valkey-server influxd prometheus grafana-server grafana minio "
+    "rabbitmq-server etcd clickhouse-server apache2-foreground gitea forgejo n8n node java ghost"
+)
 _ENTRYPOINT = re.compile(r"entrypoint|(?:^|/)(?:run|start|init)(?:\.sh)?$")
 _COMMAND_WORD = re.compile(r"(?:^|[;&|\n(]|\bexec|\bthen|\bdo)\s*([^\s;&|()]+)")
 
@@ -39,97 +35,72 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class DataPlace:
-    """A data path of a container, and what is mounted there.
+    """A data path of a container, and what is mounted there."""
 
-    Attributes:
-        workload: Whose container it is.
-        container: The container.
-        data: The path, and what names it.
-        image: The image that keeps data there; None if a setting names the path.
-        state: What is mounted there.
-        mount: The mount in force.
-        volume: Its volume.
-        missing: A ConfigMap with variables of the container that was not given: it can name another path.
-    """
-
-    workload: Workload
     container: Container
-    data: DataPath
-    image: KnownImage | None
+    data: DataPath  # the path, and what names it
+    image: KnownImage | None  # that keeps data there; None if a setting names the path
     state: State
-    mount: Mount | None
-    volume: Volume | None
-    missing: str
+    mount: Mount | None  # in force there
+    missing: str = ""  # a ConfigMap with variables of the container that was not given: it can name another path
 
     @property
-    def claim_mounts(self) -> list[Mount]:
-        """The container's mounts that lead to a claim."""
-        return self.workload.pod.claim_mounts(self.container)
+    def workload(self) -> Workload:
+        """Whose container it is."""
+        return self.container.workload
+
+    @property
+    def volume(self) -> Volume | None:
+        """The volume that is mounted there."""
+        return self.mount.volume if self.mount else None
 
     @property
     def save(self) -> str:
         """What to do before a new pod starts."""
         copy = save_first(self.workload, self.data.path, self.container.name)
-        is_database = self.image is not None and not self.image.has_parts
-        return (
-            f"{copy} A dump (pg_dumpall, mysqldump, mongodump) is the safe copy of a running database."
-            if is_database
-            else copy
-        )
+        dump = " A dump (pg_dumpall, mysqldump, mongodump) is the safe copy of a running database."
+        return copy + dump if self.image is not None and not self.image.has_parts else copy
 
-    def at(self, path: Path) -> Place:
-        """Returns where `path` of the workload is written."""
-        return self.workload.object.place(*path)
+    def __str__(self) -> str:
+        return f"container {self.container.name} keeps its data in {self.data.path} ({self.data.source})"
 
 
 @lru_cache(maxsize=1)
 def data_places(index: ObjectIndex) -> tuple[DataPlace, ...]:
     """Returns where each container of each workload that runs on keeps its data."""
+    """Returns where each container of each workload that runs on keeps its data."""
     serving = (workload for workload in index.workloads if not workload.runs_to_end and workload.replicas > 0)
-    return tuple(
-        place
-        for workload in serving
-        for container in applications(workload)
-        for place in _places(index, workload, container)
-    )
+    containers = (container for workload in serving for container in applications(workload))
+    return tuple(place for container in containers for place in _places(index, container))
 
 
-def _places(index: ObjectIndex, workload: Workload, container: Container) -> Iterator[DataPlace]:
+def _places(index: ObjectIndex, container: Container) -> Iterator[DataPlace]:
     """Yields the data paths of a container: those that its settings name, or else its image's."""
-    named = set_paths(container, configurations(index, workload, container))
+    named = data_paths(index, container)
     image = known_image(container.image) if _serves(container) and not _names_hosts(container) else None
-    if named:
-        for data in named:
-            yield _place(workload, container, data, None, "")
-    elif image is not None and not _points_elsewhere(workload, container):
-        missing = _missing(index, workload, container)
-        places = [
-            _place(workload, container, DataPath(path, f"image {container.image}", "image"), image, missing)
-            for path in image.paths
-        ]
+    if named or image is None:
+        yield from (_place(container, data, None) for data in named)
+    elif not _points_elsewhere(container):
+        missing = _missing(index, container)
+        paths = (DataPath(path, f"image {container.image}", "image") for path in image.paths)
+        places = [replace(_place(container, data, image), missing=missing) for data in paths]
         yield next((place for place in places if place.state is not State.NOTHING), places[-1])
 
 
-def _place(
-    workload: Workload, container: Container, data: DataPath, image: KnownImage | None, missing: str
-) -> DataPlace:
+def _place(container: Container, data: DataPath, image: KnownImage | None) -> DataPlace:
     mount = container.mount_at(data.path)
     if mount is not None and image is not None and image.is_volume and mount.path != data.path:
         mount = None  # the runtime mounts an anonymous folder over it
-    volume = workload.pod.volumes.get(mount.volume) if mount else None
-    parts = (image is None or image.has_parts) and any(
-        below(one.path, data.path) and _lasts(workload, one) for one in container.mounts
+    below_it = (one for one in container.mounts if below(one.path, data.path))
+    has_parts = (image is None or image.has_parts) and any(
+        one.volume is not None and one.volume.kind not in PASSING for one in below_it
     )
-    if mount is None:
-        state = State.KEPT if parts else State.NOTHING
-    else:
-        state = State.PASSING if volume and volume.kind in PASSING and not parts else State.KEPT
-    return DataPlace(workload, container, data, image, state, mount, volume, missing)
-
-
-def _lasts(workload: Workload, mount: Mount) -> bool:
-    volume = workload.pod.volumes.get(mount.volume)
-    return volume is not None and volume.kind not in PASSING
+    state = State.KEPT
+    if not has_parts and mount is None:
+        state = State.NOTHING
+    elif not has_parts and mount and mount.volume and mount.volume.kind in PASSING:
+        state = State.PASSING
+    return DataPlace(container, data, image, state, mount)
 
 
 def _serves(container: Container) -> bool:
@@ -149,16 +120,16 @@ def _names_hosts(container: Container) -> bool:
     return "server" in container.words and any("://" in word for word in container.words)
 
 
-def _points_elsewhere(workload: Workload, container: Container) -> bool:
+def _points_elsewhere(container: Container) -> bool:
     """Whether a variable or argument names a path on a mount, so that the image's own path may not be in use."""
     named = [*container.env.values(), *(piece for word in container.words for piece in re.split(r"[=\s]", word))]
     paths = [value for value in named if value.startswith("/")]
-    return any(covers(mount.path, path) for mount in workload.pod.claim_mounts(container) for path in paths)
+    return any(covers(mount.path, path) for mount in container.claim_mounts for path in paths)
 
 
-def _missing(index: ObjectIndex, workload: Workload, container: Container) -> str:
-    for _, source in mappings(mapping(workload.object.body, *container.at), "envFrom"):
+def _missing(index: ObjectIndex, container: Container) -> str:
+    for source in mappings(container.body, "envFrom"):
         name = text(source, "configMapRef", "name")
-        if name and not index.named("ConfigMap", workload.object.namespace, name):
+        if name and not index.named("ConfigMap", container.workload.namespace, name):
             return name
     return ""

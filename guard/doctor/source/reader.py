@@ -25,18 +25,13 @@ _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff",
 
 @dataclass(slots=True)
 class Input:
-    """All that was read.
+    """All that was read."""
 
-    Attributes:
-        documents: Every document with its source, and its side where that was said.
-        errors: What could not be read.
-        skipped: What was left out on purpose, as sentences.
-        files: Files that were read, by where they really are, each with its side.
-    """
-
+    #: Every document with its source, and its side where that was said.
     documents: list[tuple[Document, str, Side | None]] = field(default_factory=list)
-    errors: list[ReadError] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
+    errors: list[ReadError] = field(default_factory=list)  # what could not be read
+    skipped: list[str] = field(default_factory=list)  # what was left out on purpose, as sentences
+    #: Files that were read, by where they really are, each with its side.
     files: set[tuple[str, Side | None]] = field(default_factory=set)
 
 

@@ -313,7 +313,7 @@ class TestHostileInput:
 
 
 def test_the_inventory_of_nothing_has_nothing() -> None:
-    assert ObjectIndex((), "/app/skills").guarded == ()
+    assert not ObjectIndex((), "/app/skills").guarded
 
 
 def test_the_recursion_limit_is_left_as_it_was() -> None:
