@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 from guard.doctor.finding import Severity, Unknown, Verdict, finding, rule
 from guard.doctor.index import ObjectIndex
-from guard.doctor.objects.images import Keeps
 from guard.doctor.rules.data_places import DataPlace, State, data_places
 
 _STORAGE = "https://kubernetes.io/docs/tasks/configure-pod-container/configure-persistent-volume-storage/"
@@ -105,7 +104,7 @@ def keeps(place: DataPlace) -> bool:
     """Whether a program keeps data without doubt: a setting names the place, or its image always does."""
     if place.image is None or _keeps_elsewhere(place):
         return place.image is None
-    return place.image.keeps is Keeps.ALWAYS or bool(_ASKED.search(" ".join(place.container.words)))
+    return place.image.keeps_always or bool(_ASKED.search(" ".join(place.container.words)))
 
 
 def _keeps_elsewhere(place: DataPlace) -> bool:

@@ -29,8 +29,12 @@ DEFAULT_REASON = "the default;"
 #: Volume fields that end with the pod, and the kind in GUARD_KINDS that waives them.
 _WAIVED_BY = {
     **dict.fromkeys(PASSING, ""),
-    **{"emptyDir": "empty-dir", "configMap": "config", "downwardAPI": "config"},
-    **{"secret": "memory", "projected": "memory", "image": "overlay"},
+    "emptyDir": "empty-dir",
+    "configMap": "config",
+    "downwardAPI": "config",
+    "secret": "memory",
+    "projected": "memory",
+    "image": "overlay",
 }
 #: Of these, the ones that are empty at first; the others hold what the cluster put there.
 _EMPTY = frozenset({"emptyDir", "ephemeral", "gitRepo"})
