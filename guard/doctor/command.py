@@ -8,13 +8,11 @@ from typing import BinaryIO, Literal
 from guard.doctor.finding import Severity
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.loading import load
-from guard.doctor.objects.workload import clean_path
-from guard.doctor.report.checklist import checklists
+from guard.doctor.objects.paths import clean_path
+from guard.doctor.report.checklist import GateResult, checklists, last_result
 from guard.doctor.report.diagnosis import diagnose
-from guard.doctor.report.gate_log import GateResult, last_result
-from guard.doctor.report.sarif import to_sarif
+from guard.doctor.report.review import to_sarif, to_workflow_commands
 from guard.doctor.report.table import Report, to_json, to_table, what_is_missing
-from guard.doctor.report.workflow import to_workflow_commands
 from guard.doctor.source.document import ReadError, Side
 from guard.doctor.source.reader import Input, read, read_text
 from guard.outcome import Outcome

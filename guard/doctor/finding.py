@@ -1,5 +1,6 @@
 """What a rule is, and what it can report: values only, no check and no file."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -7,10 +8,11 @@ from inspect import cleandoc
 
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.k8s_object import K8sObject
-from guard.doctor.objects.workload import Part
+from guard.doctor.objects.workload import PodPart, Workload
 from guard.doctor.source.document import Place
 
-_FIX, _OTHER_ADVICE = "Fix: ", "Other advice: "
+#: The parts of a rule's docstring behind its title.
+_LABELS = r"^(?:Why|Fix|Other advice): "
 
 
 class Severity(Enum):
@@ -24,6 +26,14 @@ class Severity(Enum):
     def rank(self) -> int:
         """0 is the worst."""
         return tuple(Severity).index(self)
+
+
+class Answer(Enum):
+    """What is known."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +63,7 @@ Check = Callable[[ObjectIndex], Iterator[Verdict]]
 
 def finding(
     message: str,
-    where: K8sObject | Part,
+    where: K8sObject | PodPart,
     *path: str | int,
     fix: str = "",
     also: Iterable[Place] = (),
@@ -75,28 +85,27 @@ class Rule:
     title: str  # what is wrong, in one sentence
     why: str  # what happens then, and how it comes about
     fix: str  # what to do, in general
-    reference: str  # a public page that documents the behaviour
     contradicts: str  # advice of other tools that asks for the opposite, and why it does not apply here; may be empty
+    reference: str  # a public page that documents the behaviour
     check: Check
 
 
 def rule(id_: str, severity: Severity, reference: str) -> Callable[[Check], Rule]:
-    """Makes a rule of the check below: its name is the slug, its docstring has title, reason, fix and other advice."""
+    """Makes a rule of the check below: its name is the slug, its docstring the title, then `Why:`, `Fix:` and other advice."""
 
     def make(check: Check) -> Rule:
-        title, *rest = (" ".join(part.split()) for part in cleandoc(check.__doc__ or "").split("\n\n"))
-        fix, other = (
-            next((one.removeprefix(mark) for one in rest if one.startswith(mark)), "") for mark in (_FIX, _OTHER_ADVICE)
-        )
-        why = " ".join(one for one in rest if not one.startswith((_FIX, _OTHER_ADVICE)))
-        return Rule(id_, check.__name__.replace("_", "-"), severity, title, why, fix, reference, other, check)
+        title, _, text = cleandoc(check.__doc__ or "").partition("\n\n")
+        parts = [" ".join(part.split()) for part in re.split(_LABELS, text, flags=re.MULTILINE)[1:]]
+        why, fix, contradicts = (*parts, "", "", "")[:3]
+        slug = check.__name__.replace("_", "-")
+        return Rule(id_, slug, severity, title, why, fix, contradicts, reference, check)
 
     return make
 
 
-class Answer(Enum):
-    """What is known."""
-
-    YES = "yes"
-    NO = "no"
-    UNKNOWN = "unknown"
+def save_first(workload: Workload, path: str, container: str = "") -> str:
+    """Returns what to do before a new pod starts on another volume: the old one's data is lost with it."""
+    container = container or next((one.name for one in workload.applications), "CONTAINER")
+    return (
+        f"Save the running pod's data first: kubectl cp {workload.kubectl_namespace}/POD:{path} ./saved -c {container}."
+    )

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import TypeVar
 
 from guard.doctor.lookup import ObjectLookup, grouped, within
-from guard.doctor.objects.guard_containers import DEFAULT_PATH, application, applications
+from guard.doctor.objects.guard_container import DEFAULT_PATH
 from guard.doctor.objects.k8s_object import PVC, K8sObject
 from guard.doctor.objects.names import word_set, words
 from guard.doctor.objects.workload import ORDINAL, POD_PATHS, ClaimTemplate, Workload
@@ -183,8 +183,8 @@ class ObjectIndex(ObjectLookup):
         return TargetResolver(
             lookup=self,
             given=self.path,
-            serving=tuple(workload for workload in serving if applications(workload)),
-            others=(*ends, *(workload for workload in serving if not applications(workload))),
+            serving=tuple(workload for workload in serving if workload.applications),
+            others=(*ends, *(workload for workload in serving if not workload.applications)),
             claims=tuple(claim for claim in self._own_claims if all(user.runs_to_end for user in self.users_of(claim))),
         )
 
@@ -221,7 +221,7 @@ class ObjectIndex(ObjectLookup):
 
     def _in_force(self, workload: Workload, path: str) -> tuple[str, ...]:
         """Returns names of the claims in force at the path, those made from a template of a StatefulSet among them."""
-        volumes = (container.volume_at(path) for container in application(workload, path))
+        volumes = (container.volume_at(path) for container in workload.applications_at(path))
         persistent = {volume.name: volume for volume in volumes if volume is not None and volume.is_persistent}
         names = ((one.claim,) if one.claim else self.made_from(workload, name) for name, one in persistent.items())
         return tuple(dict.fromkeys(chain.from_iterable(names)))

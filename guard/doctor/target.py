@@ -10,20 +10,12 @@ from guard.doctor.configuration import data_paths
 from guard.doctor.lookup import ObjectLookup
 from guard.doctor.objects.claim_names import ClaimNames, image_names
 from guard.doctor.objects.data_paths import path_settings
-from guard.doctor.objects.guard_containers import (
-    DEFAULT_PATH,
-    INJECT,
-    applications,
-    guarded_path,
-    injected_path,
-    knows_the_guard,
-    part,
-    points_at,
-)
+from guard.doctor.objects.guard_container import DEFAULT_PATH
 from guard.doctor.objects.images import known_image
 from guard.doctor.objects.k8s_object import K8sObject
 from guard.doctor.objects.names import shared
-from guard.doctor.objects.workload import Workload, covers
+from guard.doctor.objects.paths import covers
+from guard.doctor.objects.workload import INJECT, Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +71,7 @@ class TargetResolver:
 
     def _given(self, workload: Workload) -> Target:
         own = _of_guard(workload)
-        is_mounted = any(app.mount_at(self.given) for app in applications(workload))
+        is_mounted = any(app.mount_at(self.given) for app in workload.applications)
         return own if own and not is_mounted else Target(self.given, "--path")
 
     @property
@@ -145,29 +137,29 @@ def _is_among(namespace: str, namespaces: Collection[str]) -> bool:
 def _own_target(workload: Workload, lookup: ObjectLookup) -> Target | None:
     """Returns the path that a workload itself shows."""
     guard = _of_guard(workload)
-    if guard and any(app.mount_at(guard.path) for app in applications(workload)):
+    if guard and any(app.mount_at(guard.path) for app in workload.applications):
         return guard
     return _of_mounts(workload, lookup) or guard or _of_unmounted(workload) or _of_settings(workload, lookup)
 
 
 def _of_guard(workload: Workload) -> Target | None:
     """Returns the path of its guard's container, first of one that the application mounts; or that of an injected guard."""
-    guards = [container for container in workload.all_containers if knows_the_guard(container)]
-    paths = {guarded_path(container): container for container in reversed(guards)}
+    guards = [container for container in workload.all_containers if container.knows_the_guard]
+    paths = {container.guarded_path: container for container in reversed(guards)}
     known = [path for path in reversed(paths) if path]
     mounted = [path for path in known if _holds(workload, path)]
     for path in (*mounted, *known):
         return Target(path, f"GUARD_PATH of container {paths[path].name}")
-    only = {mount.path for container in guards if part(container) for mount in container.mounts}
+    only = {mount.path for container in guards if container.part for mount in container.mounts}
     if len(only) == 1:
         return Target(only.pop(), "the mount of its guard")
-    injected = injected_path(workload)
+    injected = workload.injected_path
     return Target(injected, f"the mount of its claim, by the label {INJECT}") if injected else None
 
 
 def _of_mounts(workload: Workload, lookup: ObjectLookup) -> Target | None:
     """Returns the mountPath of its volume that lasts; of several the one that its settings, image or name point to."""
-    lasting = (mount for app in applications(workload) for mount in app.mounts if mount.volume)
+    lasting = (mount for app in workload.applications for mount in app.mounts if mount.volume)
     mounts = {mount.path: mount for mount in lasting if mount.volume and mount.volume.outlasts_pod}
     if len(mounts) == 1:
         return Target(next(iter(mounts)), "the mountPath of its only volume that lasts")
@@ -183,13 +175,13 @@ def _of_mounts(workload: Workload, lookup: ObjectLookup) -> Target | None:
 
 def _hints(workload: Workload, lookup: ObjectLookup) -> Iterator[tuple[str, str]]:
     """Yields the paths that settings, the image and the default name, each with what names it."""
-    for container in applications(workload):
+    for container in workload.applications:
         for data in data_paths(lookup, container):
             yield data.path, data.source
     for setting in path_settings(workload):
         if setting.is_for_data:
             yield setting.path, str(setting)
-    for container in applications(workload):
+    for container in workload.applications:
         image = known_image(container.image)
         for path in image.paths if image else ():
             yield path, f"image {container.image}"
@@ -199,10 +191,10 @@ def _hints(workload: Workload, lookup: ObjectLookup) -> Iterator[tuple[str, str]
 def _of_settings(workload: Workload, lookup: ObjectLookup) -> Target | None:
     """Returns a path that only a variable or an ephemeral mount shows; known settings and images have rules of their own."""
     for path, reason in _hints(workload, lookup):
-        volumes = (container.volume_at(path) for container in applications(workload))
+        volumes = (container.volume_at(path) for container in workload.applications)
         if any(volume is not None and volume.kind == "hostPath" for volume in volumes):
             return Target(path, reason, is_fact=False)
-    known = {data.path for container in applications(workload) for data in data_paths(lookup, container)}
+    known = {data.path for container in workload.applications for data in data_paths(lookup, container)}
     for setting in path_settings(workload):
         if (setting.is_for_data or covers(DEFAULT_PATH, setting.path)) and setting.path not in known:
             return Target(setting.path, str(setting), is_fact=False)
@@ -213,7 +205,7 @@ def _of_settings(workload: Workload, lookup: ObjectLookup) -> Target | None:
 
 def _of_unmounted(workload: Workload) -> Target | None:
     """Returns the path of a mount without a volume; the default if the pod lists a volume that lasts, and no container gets it."""
-    for container in applications(workload):
+    for container in workload.applications:
         for mount in container.mounts:
             if mount.volume is None:
                 return Target(mount.path, f"its volumeMount names volume {mount.volume_name}, which is not there")
@@ -223,8 +215,8 @@ def _of_unmounted(workload: Workload) -> Target | None:
 
 
 def _shows(workload: Workload, path: str) -> bool:
-    knows = any(map(knows_the_guard, workload.all_containers))
-    return knows or any(points_at(container, path) for container in workload.containers)
+    knows = any(container.knows_the_guard for container in workload.all_containers)
+    return knows or any(container.points_at(path) for container in workload.containers)
 
 
 def _holds(workload: Workload, path: str) -> bool:

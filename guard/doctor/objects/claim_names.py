@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from guard.doctor.objects.guard_containers import is_application
 from guard.doctor.objects.k8s_object import K8sObject, same_namespace
 from guard.doctor.objects.names import word_set, words
 from guard.doctor.objects.workload import ORDINAL, Workload
@@ -88,5 +87,5 @@ class ClaimNames:
 
 def image_names(workload: Workload) -> set[str]:
     """Returns the application's images by their last names, without registry, tag and digest."""
-    images = (container.image for container in workload.containers if is_application(container))
+    images = (container.image for container in workload.containers if container.is_application)
     return {image.partition("@")[0].rpartition("/")[2].partition(":")[0] for image in images} - {""}

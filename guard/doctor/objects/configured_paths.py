@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from guard.doctor.objects.names import word_set
-from guard.doctor.objects.workload import Container, clean_path, covers
+from guard.doctor.objects.paths import clean_path, covers
+from guard.doctor.objects.workload import Container
 
 #: Flags, and keys of configuration files, that set where a program keeps its data; compared without dashes, dots and case.
 _SETTINGS = word_set(

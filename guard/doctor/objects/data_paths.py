@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from guard.doctor.objects.guard_containers import applications
 from guard.doctor.objects.names import shared, word_set
-from guard.doctor.objects.workload import Container, Workload, clean_path, covers
+from guard.doctor.objects.paths import clean_path, covers
+from guard.doctor.objects.workload import Container, Workload
 
 _NAME_WORDS = re.compile(r"[A-Z]+")
 #: Words of a variable that say "lasting data", and words that say "a place".
@@ -75,7 +75,7 @@ class PathSetting:
 
 def path_settings(workload: Workload) -> Iterator[PathSetting]:
     """Yields the absolute paths in the variables of a workload's application containers, but those of the system."""
-    for container in applications(workload):
+    for container in workload.applications:
         for name, value in container.env.items():
             match = _PATH_VALUE.fullmatch(value)
             if not match or name.startswith("GUARD_"):

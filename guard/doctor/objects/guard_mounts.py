@@ -1,7 +1,7 @@
 """What a guard's container sees, against what the application uses: of one volume, and which folder of it. Pure."""
 
-from guard.doctor.objects.guard_containers import applications, guarded_path, part
-from guard.doctor.objects.workload import Container, Mount, Workload, clean_path, covers
+from guard.doctor.objects.paths import clean_path, covers
+from guard.doctor.objects.workload import Container, Mount, Workload
 
 
 def looks_elsewhere(workload: Workload, container: Container, kept: str) -> str:
@@ -12,11 +12,11 @@ def looks_elsewhere(workload: Workload, container: Container, kept: str) -> str:
         container: The guard's container.
         kept: Where the application keeps its data.
     """
-    path = guarded_path(container)
+    path = container.guarded_path
     own = container.mount_at(path)
     if not path or own is None:
         return looks_at_nothing(container)
-    apps = applications(workload)
+    apps = workload.applications
     for app in apps:
         mount = app.mount_at(path)
         if mount and not _is_same_volume(mount, own):
@@ -36,7 +36,7 @@ def looks_elsewhere(workload: Workload, container: Container, kept: str) -> str:
 
 def looks_at_nothing(container: Container) -> str:
     """Returns what is wrong with a guard's container that mounts nothing at its path; empty if it does, or by reference."""
-    path = guarded_path(container)
+    path = container.guarded_path
     if not path or container.mount_at(path):
         return ""
     return f"container {container.name} looks at {path}, where it mounts nothing: it refuses every start"
@@ -47,7 +47,7 @@ def folder_of(container: Container) -> tuple[str, str] | None:
 
     None if it mounts nothing there, or only the cluster knows.
     """
-    path = guarded_path(container)
+    path = container.guarded_path
     mount = container.mount_at(path) if path else None
     folder = _folder(mount, path) if mount else None
     if mount is None or mount.volume is None or folder is None:
@@ -57,11 +57,11 @@ def folder_of(container: Container) -> tuple[str, str] | None:
 
 def _leaves_data_out(workload: Workload, container: Container, own: Mount, kept: str) -> str:
     """Returns what is wrong if no guard looks at the volume of the application's data, and this one at another."""
-    guards = [other for other in workload.all_containers if part(other) is part(container)]
-    if not all(map(guarded_path, guards)):
+    guards = [other for other in workload.all_containers if other.part is container.part]
+    if not all(guard.guarded_path for guard in guards):
         return ""  # set by reference: it may be that one
-    looked_at = [mount for other in guards if (mount := other.mount_at(guarded_path(other)))]
-    for app in applications(workload):
+    looked_at = [mount for other in guards if (mount := other.mount_at(other.guarded_path))]
+    for app in workload.applications:
         mount = app.mount_at(kept)
         if (
             mount is not None

@@ -4,32 +4,21 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from posixpath import normpath
 from typing import Any
 
+from guard.doctor.objects.guard_container import GuardContainer, Part
 from guard.doctor.objects.k8s_object import K8sObject
 from guard.doctor.objects.names import word_set
+from guard.doctor.objects.paths import covers, filled_in, mount_path
 from guard.doctor.source.document import Place, Side
 from guard.doctor.source.tree import Path, dig, mapping, mappings, numbered, text, texts, whole
 
-#: The kind of a volume that a StatefulSet makes from one of its volumeClaimTemplates.
-TEMPLATE = "volumeClaimTemplate"
+#: The label of a pod into which the admission policies put the guard of its only claim (k8s/policy/inject).
+INJECT = "volume-guard/inject"
 #: The end of a claim's name that a StatefulSet made: <template>-<statefulset>-<ordinal>.
 ORDINAL = re.compile(r"-[0-9]+$")
-#: Volume fields of volumes that are made for each pod.
-PASSING = word_set("emptyDir configMap downwardAPI secret projected image ephemeral gitRepo")
 _CLAIM_TEMPLATES: Path = ("spec", "volumeClaimTemplates")
-_BY_KUBELET = re.compile(r"\$\(([^()$\s]+)\)")
-#: Characters of a variable: one that doubles the one before it must not grow without end.
-_LONGEST = 4096
 _RUN_TO_END = frozenset({"Job", "CronJob"})
-#: Volume fields that name a server or a disk, which is there before and after the pod.
-_INLINE = word_set(
-    "nfs iscsi fc rbd cephfs glusterfs gcePersistentDisk awsElasticBlockStore azureDisk azureFile csi flexVolume "
-    "vsphereVolume cinder portworxVolume quobyte scaleIO storageos photonPersistentDisk"
-)
-#: CSI drivers that hand secrets into a pod.
-_SECRETS = re.compile(r"secret|spiffe|cert", re.IGNORECASE)
 _TEMPLATE: Path = ("spec", "template", "spec")
 #: Where the pod's spec lies in the kinds of Kubernetes that run pods.
 POD_PATHS: Mapping[str, Path] = {
@@ -39,10 +28,21 @@ POD_PATHS: Mapping[str, Path] = {
         ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job"), _TEMPLATE
     ),
 }
+#: The kind of a volume that a StatefulSet makes from one of its volumeClaimTemplates.
+TEMPLATE = "volumeClaimTemplate"
+#: Volume fields of volumes that are made for each pod.
+PASSING = word_set("emptyDir configMap downwardAPI secret projected image ephemeral gitRepo")
+#: Volume fields that name a server or a disk, which is there before and after the pod.
+_INLINE = word_set(
+    "nfs iscsi fc rbd cephfs glusterfs gcePersistentDisk awsElasticBlockStore azureDisk azureFile csi flexVolume "
+    "vsphereVolume cinder portworxVolume quobyte scaleIO storageos photonPersistentDisk"
+)
+#: CSI drivers that hand secrets into a pod.
+_SECRETS = re.compile(r"secret|spiffe|cert", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class PodPart:
     """A part of a workload's object."""
 
     workload: "Workload"
@@ -64,7 +64,7 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
-class Volume(Part):
+class Volume(PodPart):
     """One volume of a pod."""
 
     name: str
@@ -93,9 +93,10 @@ class Volume(Part):
 
 
 @dataclass(frozen=True, eq=False)
-class Mount(Part):
+class Mount(PodPart):
     """One volumeMount."""
 
+    container: "Container"
     volume_name: str
     path: str  # normalised, so `/app/skills/` and `/app/skills` are equal
     sub_path: str
@@ -123,15 +124,10 @@ class Mount(Part):
 
 
 @dataclass(frozen=True, eq=False)
-class Container(Part):
+class Container(GuardContainer, PodPart):
     """One container."""
 
     name: str
-    image: str
-    words: tuple[str, ...]  # command and args in one row
-    env: Mapping[str, str]  # those of others in them filled in; an empty value is not known (valueFrom)
-    is_sidecar: bool  # an init container that runs on
-    is_init: bool
 
     @cached_property
     def mounts(self) -> tuple[Mount, ...]:
@@ -141,18 +137,14 @@ class Container(Part):
                 self.workload,
                 item,
                 (*self.at, "volumeMounts", index),
+                container=self,
                 volume_name=text(item, "name"),
-                path=clean_path(_absolute(text(item, "mountPath"))),
+                path=mount_path(text(item, "mountPath")),
                 sub_path=text(item, "subPath"),
                 sub_path_expr=text(item, "subPathExpr"),
             )
             for index, item in numbered(self.body, "volumeMounts")
         )
-
-    @property
-    def has_env_from(self) -> bool:
-        """Whether further variables come from elsewhere."""
-        return bool(self.body.get("envFrom"))
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -173,6 +165,11 @@ class Container(Part):
         """Returns the volume in force at `path`."""
         mount = self.mount_at(path)
         return mount.volume if mount else None
+
+    def points_at(self, path: str) -> bool:
+        """Whether it mounts something at the path or below it, or has a variable with such a value."""
+        paths = (*(mount.path for mount in self.mounts), *self.env.values())
+        return any(covers(path, one) for one in paths)
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,17 +238,58 @@ class Workload(K8sObject):
         made = (Volume(self, {}, _CLAIM_TEMPLATES, one.name, TEMPLATE, "") for one in self.templates)
         return {volume.name: volume for volume in (*own, *made)}
 
+    @cached_property
+    def applications(self) -> tuple[Container, ...]:
+        """The containers in which the application may run."""
+        return tuple(container for container in self.containers if container.is_application)
+
+    def applications_at(self, path: str) -> tuple[Container, ...]:
+        """Returns the containers that have to do with a path: they show it, or else mount a claim above it; all if none does."""
+        return (
+            tuple(container for container in self.applications if container.points_at(path))
+            or tuple(one for one in self.applications if one.mount_at(path) in one.claim_mounts)
+            or self.applications
+        )
+
+    def mounts_at(self, path: str) -> bool:
+        """Whether an application container has a volume at a path."""
+        return any(container.volume_at(path) for container in self.applications)
+
+    @cached_property
+    def claim_mounts(self) -> tuple[Mount, ...]:
+        """The application's mounts that lead to a claim."""
+        return tuple(mount for container in self.applications for mount in container.claim_mounts)
+
+    @cached_property
+    def gates(self) -> tuple[Container, ...]:
+        """The containers that run `guard check`."""
+        return tuple(container for container in self.all_containers if container.part is Part.GATE)
+
+    @cached_property
+    def watchers(self) -> tuple[Container, ...]:
+        """The containers that run `guard watch`."""
+        return tuple(container for container in self.all_containers if container.part is Part.WATCHER)
+
+    @property
+    def injected_path(self) -> str:
+        """The path that a guard injected by the pod's label checks: the first mount of its only claim; else empty."""
+        claims = [volume for volume in self.volumes.values() if volume.is_persistent]
+        mounts = (mount for container in self.containers for mount in container.claim_mounts)
+        is_asked = self.pod_labels.get(INJECT) and len(claims) == 1
+        return next((mount.path for mount in mounts if is_asked), "")
+
     def _containers(self, field: str) -> Iterator[Container]:
         is_init = field == "initContainers"
         for index, item in numbered(self.pod, field):
             yield Container(
-                self,
-                item,
-                (*self.pod_at, field, index),
+                workload=self,
+                body=item,
+                at=(*self.pod_at, field, index),
                 name=text(item, "name"),
                 image=text(item, "image"),
                 words=(*texts(item, "command"), *texts(item, "args")),
                 env=_variables(item),
+                has_env_from=bool(item.get("envFrom")),
                 is_sidecar=is_init and text(item, "restartPolicy") == "Always",
                 is_init=is_init,
             )
@@ -336,34 +374,6 @@ def k8s_object(body: Mapping[str, Any], source: str, line: int | None, side: Sid
     """Returns an object, as a workload if it runs pods: any kind that holds a pod's template (Rollout) is one."""
     runs_pods = text(body, "kind") in POD_PATHS or isinstance(dig(body, *_TEMPLATE, "containers"), list)
     return (Workload if runs_pods else K8sObject)(body, source, line, side)
-
-
-def covers(mount_path: str, path: str) -> bool:
-    """Whether a mount at `mount_path` holds `path`: at it, or above it."""
-    return path == mount_path or path.startswith(mount_path.rstrip("/") + "/")
-
-
-def below(inner: str, outer: str) -> bool:
-    """Whether `inner` lies strictly below `outer`."""
-    return inner != outer and covers(outer, inner)
-
-
-def clean_path(path: str) -> str:
-    """Returns a path without doubled or trailing slashes, `.` and `..`; empty stays empty."""
-    return normpath("/" + path.lstrip("/")) if path.startswith("/") else path
-
-
-def filled_in(value: str, known: Mapping[str, str]) -> str:
-    """Returns a text with `$(X)` as the kubelet fills it in; what is not known stays as it is written."""
-    if len(value) > _LONGEST:
-        return value
-    filled = _BY_KUBELET.sub(lambda match: known.get(match[1]) or match[0], value)
-    return filled if len(filled) <= _LONGEST else value
-
-
-def _absolute(path: str) -> str:
-    """Returns a mountPath as the kubelet reads it: `app/skills` is `/app/skills`."""
-    return path if not path or path.startswith("/") else f"/{path}"
 
 
 def _volume_kind(body: Mapping[str, Any]) -> str:

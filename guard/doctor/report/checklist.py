@@ -1,17 +1,19 @@
 """The incident's own checklist, answered for each guarded workload: yes, no, or unknown and what to run to know. Pure."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from guard.doctor.finding import Answer
 from guard.doctor.index import ObjectIndex
 from guard.doctor.lookup import grouped
-from guard.doctor.objects.guard_containers import Part, applications, injected_path, part, volume_name
+from guard.doctor.objects.guard_container import Part
 from guard.doctor.objects.k8s_object import PVC, K8sObject
 from guard.doctor.objects.workload import TEMPLATE, Volume, Workload
-from guard.doctor.report.gate_log import GateResult
 from guard.doctor.rules.placement import exposure
 from guard.doctor.source.document import Side
+from guard.doctor.source.tree import text, texts, whole
 from guard.doctor.storage import volume_of
 
 _CLASS, _BOUND = "the claim names a storage class", "the claim is bound"
@@ -41,6 +43,24 @@ class Checklist:
 
 #: The name of an injected gate (k8s/policy/inject).
 _INJECTED = "volume-guard-gate"
+#: Events of the gate that decide, see the event table.
+_PASSED, _REFUSED = "volume.ok", "volume.refused"
+#: Outcomes in which the data that was there is not, and the one in which a line names a foreign volume.
+_GONE = frozenset({"data-lost", "marker-missing", "marker-mismatch", "marker-invalid"})
+_MISMATCH = "marker-mismatch"
+#: How the gate's warning of a shrunk volume starts.
+_SHRUNK = "it shrunk"
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """What the gate found last."""
+
+    passed: bool  # whether it found the volume right and whole
+    gone: bool  # whether it found that the data is not there; what is only unreachable, held or shrunk is neither
+    compared: bool  # whether it had something to compare with; without a baseline a pass proves nothing about the data
+    volume: str  # the name of the volume that it expects; empty where the line does not say it
+    message: str  # its sentence
 
 
 def checklists(index: ObjectIndex, results: tuple[GateResult, ...]) -> tuple[Checklist, ...]:
@@ -53,7 +73,7 @@ def checklists(index: ObjectIndex, results: tuple[GateResult, ...]) -> tuple[Che
 
 def _result_of(workload: Workload, results: tuple[GateResult, ...], is_alone: bool) -> GateResult | None:
     """Returns the last result of a workload's gate; one that names no volume is its own if it is alone."""
-    names = {volume_name(container) for container in workload.all_containers if part(container) is Part.GATE} - {""}
+    names = {container.guard_volume for container in workload.all_containers if container.part is Part.GATE} - {""}
     own = [one for one in results if (one.volume in names if one.volume and names else is_alone)]
     return own[-1] if own else None
 
@@ -75,7 +95,7 @@ def _checklist(index: ObjectIndex, workload: Workload, result: GateResult | None
     # One line is for one claim: of a StatefulSet's the first that is not bound.
     claim = next(iter((*(claim for claim in claims if claim.phase != "Bound"), *claims)), None)
     name = claim.name if claim else next(iter(names), "")
-    volumes = [one for app in applications(workload) if (one := app.volume_at(target.path))]
+    volumes = [one for app in workload.applications if (one := app.volume_at(target.path))]
     items = (
         *_claim_items(workload, volumes, name, claim),
         _is_mounted(index, workload, target.path),
@@ -91,7 +111,7 @@ def _is_mounted(index: ObjectIndex, workload: Workload, path: str) -> Item:
     question = f"the pod mounts it at {path}"
     pods = index.pods_of(workload)
     for runner in (workload, *pods):
-        volumes = [volume for container in applications(runner) if (volume := container.volume_at(path))]
+        volumes = [volume for container in runner.applications if (volume := container.volume_at(path))]
         if not any(volume.outlasts_pod for volume in volumes):
             what = (
                 f"{volumes[0].kind} there, which the pod does not share with the next" if volumes else "no mount there"
@@ -106,8 +126,8 @@ def _is_mounted(index: ObjectIndex, workload: Workload, path: str) -> Item:
 
 
 def _survives(workload: Workload, result: GateResult | None) -> Item:
-    gates = [container.name for container in workload.all_containers if part(container) is Part.GATE]
-    gate = next(iter((*gates, *([_INJECTED] if injected_path(workload) else []))), "")
+    gates = [container.name for container in workload.all_containers if container.part is Part.GATE]
+    gate = next(iter((*gates, *([_INJECTED] if workload.injected_path else []))), "")
     logs = f"kubectl logs {workload.kubectl_name} -c {gate}"
     answer, why, command = Answer.UNKNOWN, result.message if result else "", logs
     if result is None and not gate:
@@ -154,3 +174,35 @@ def _claim_items(workload: Workload, volumes: list[Volume], name: str, claim: K8
     return Item(
         "class", _CLASS, Answer.YES, source.name + (f": {source.class_name}" if source.class_name else by_hand)
     ), bound
+
+
+def last_result(lines: Iterable[str]) -> GateResult | None:
+    """The last verdict of the gate in a log; None where there is none.
+
+    Other lines, of the application or of a runtime (a time stamp before the JSON), are stepped over.
+    """
+    result = None
+    for line in lines:
+        start = line.find("{")
+        if start < 0 or '"volume.' not in line:
+            continue
+        try:
+            entry = json.loads(line[start:])
+        except (ValueError, RecursionError):
+            continue
+        event = text(entry, "event")
+        if event in {_PASSED, _REFUSED}:
+            result = _result(entry)
+    return result
+
+
+def _result(entry: Any) -> GateResult:
+    outcomes = {text(entry, "outcome"), *texts(entry, "also")}
+    shrunk = any(warning.startswith(_SHRUNK) for warning in texts(entry, "warnings"))
+    return GateResult(
+        passed=text(entry, "event") == _PASSED and not shrunk,
+        gone=bool(outcomes & _GONE),
+        compared=(whole(entry, "reference_files") or 0) > 0,
+        volume="" if _MISMATCH in outcomes else text(entry, "volume"),
+        message=text(entry, "message"),
+    )

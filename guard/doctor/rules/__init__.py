@@ -4,7 +4,6 @@ from guard.doctor.finding import Rule
 from guard.doctor.rules import (
     attaching,
     backups,
-    binding,
     claim,
     claim_loss,
     classes,
@@ -14,20 +13,16 @@ from guard.doctor.rules import (
     keeping,
     mount,
     node_disk,
-    path,
-    policies,
     presence,
     replacing,
     shadowing,
     sharing,
     text,
-    unmounted,
 )
 
 _THEMES = (
     attaching,
     backups,
-    binding,
     claim,
     claim_loss,
     classes,
@@ -37,14 +32,11 @@ _THEMES = (
     keeping,
     mount,
     node_disk,
-    path,
-    policies,
     presence,
     replacing,
     shadowing,
     sharing,
     text,
-    unmounted,
 )
 #: Every rule.
 ALL = tuple({one for theme in _THEMES for one in vars(theme).values() if isinstance(one, Rule)})

@@ -40,11 +40,9 @@ _WHERE = {HOSTNAME: "node", "topology.kubernetes.io/zone": "zone"}
 def volume_not_attached(index: ObjectIndex) -> Iterator[Verdict]:
     """An event reports that the pod does not get its volume.
 
-    Multi-Attach: another node still holds the disk. Volume node affinity conflict: the pod may not run where the
+    Why: Multi-Attach: another node still holds the disk. Volume node affinity conflict: the pod may not run where the
     volume is. The data is where it was; the pod waits.
-
-    Fix: Find the pod that holds the volume, and let the pod run where the volume is. Never delete the claim for
-    this.
+    Fix: Find the pod that holds the volume, and let the pod run where the volume is. Never delete the claim for this.
     """
     seen: set[tuple[str, str]] = set()
     given = {kind for kind in _ABOUT if any(index.live(kind))}
@@ -86,9 +84,8 @@ def _conditions(index: ObjectIndex) -> Iterator[tuple[bool, Finding]]:
 def volume_unhealthy(index: ObjectIndex) -> Iterator[Verdict]:
     """The storage reports that the volume lost data or cannot be reached.
 
-    The CSI driver's health report (Kubernetes 1.37 and later: status.healthStatus of the claim, status.volumeHealth
-    of the pod) is about the disk itself: a claim can be Bound and mounted all the same.
-
+    Why: The CSI driver's health report (Kubernetes 1.37 and later: status.healthStatus of the claim,
+    status.volumeHealth of the pod) is about the disk itself: a claim can be Bound and mounted all the same.
     Fix: Stop what writes to it (scale to 0), set the volume to Retain, and look at the storage system before any
     restart.
     """
@@ -99,8 +96,7 @@ def volume_unhealthy(index: ObjectIndex) -> Iterator[Verdict]:
 def volume_degraded(index: ObjectIndex) -> Iterator[Verdict]:
     """The storage reports that the volume works with reduced capability.
 
-    A replica, a path or a disk below it is gone: the next fault can cost the data.
-
+    Why: A replica, a path or a disk below it is gone: the next fault can cost the data.
     Fix: Look at the storage system, and take a backup now.
     """
     for note in index.events:
@@ -114,11 +110,10 @@ def volume_degraded(index: ObjectIndex) -> Iterator[Verdict]:
 def node_of_volume_gone(index: ObjectIndex) -> Iterator[Verdict]:
     """The volume is on a node, or in a zone, that the cluster no longer has.
 
-    A local volume is bound to its node by nodeAffinity, a disk to its zone. Without it the pods stay Pending
+    Why: A local volume is bound to its node by nodeAffinity, a disk to its zone. Without it the pods stay Pending
     (volume node affinity conflict); a local volume's data is on that node's disk alone.
-
-    Fix: Bring the node back under its name, or add a node in that zone; else restore a backup into a new claim.
-    Delete neither claim nor volume before the data is safe.
+    Fix: Bring the node back under its name, or add a node in that zone; else restore a backup into a new claim. Delete
+    neither claim nor volume before the data is safe.
     """
     nodes = index.live("Node")
     for volume in index.of("PersistentVolume"):

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 
 from guard.doctor.finding import Severity, Unknown, Verdict, finding, rule
 from guard.doctor.index import ObjectIndex
-from guard.doctor.objects.guard_containers import Part, enforces, gates_pod, guarded_path, part
+from guard.doctor.objects.guard_container import Part
 from guard.doctor.objects.k8s_object import K8sObject, same_namespace
 from guard.doctor.objects.workload import Container, Workload
 from guard.doctor.rules.placement import follows_another_pod, is_bound_to_one_node
@@ -50,7 +50,7 @@ def _jobs(index: ObjectIndex, claim: K8sObject) -> list[Workload]:
 
 
 def _runs_engine(container: Container) -> bool:
-    is_guard_alone = part(container) is not None and "--" not in container.words
+    is_guard_alone = container.part is not None and "--" not in container.words
     return not is_guard_alone and bool(_ENGINE.search(" ".join((container.image, *container.words))))
 
 
@@ -58,8 +58,7 @@ def _runs_engine(container: Container) -> bool:
 def backup_absent(index: ObjectIndex) -> Iterator[Verdict]:
     """Nothing that was given backs up the claim.
 
-    What is deleted in the volume, or with it, is then gone for good.
-
+    Why: What is deleted in the volume, or with it, is then gone for good.
     Fix: Add a backup that a guard gates (guard check, then restic), or VolumeSnapshots with deletionPolicy Retain.
     """
     for claim in index.claims_to_keep:
@@ -83,9 +82,8 @@ def _guarded_jobs(index: ObjectIndex) -> Iterator[tuple[Workload, K8sObject]]:
 def backup_ungated(index: ObjectIndex) -> Iterator[Verdict]:
     """The backup archives whatever is at the path, also an empty folder.
 
-    An archive of the empty or wrong volume succeeds, and retention then pushes the good ones out: the wipe reaches
+    Why: An archive of the empty or wrong volume succeeds, and retention then pushes the good ones out: the wipe reaches
     the backups.
-
     Fix: Put `guard check` as the first init container of the backup pod: it then fails instead of archiving a wiped
     volume.
     """
@@ -102,20 +100,20 @@ def _what_lets_pass(job: Workload, claim: K8sObject) -> str:
         uses = any(mount.volume and mount.volume.claim == claim.name for mount in container.mounts)
         if uses and _runs_engine(container):
             break
-    gates = [gate for gate in before if part(gate) is Part.GATE and gates_pod(gate)]
+    gates = [gate for gate in before if gate.part is Part.GATE and gate.gates_pod]
     looking = [gate for gate in gates if _looks_at(gate, claim)]
     if not gates:
         return f"archives claim {claim.name} without `guard check` before it"
     if not looking:
         return f"archives claim {claim.name}, and gate {gates[0].name} does not look at it"
-    if not any(map(enforces, looking)):
+    if not any(gate.enforces for gate in looking):
         return f"archives claim {claim.name} whatever gate {looking[0].name} finds: it has GUARD_ENFORCE=false"
     return ""
 
 
 def _looks_at(gate: Container, claim: K8sObject) -> bool:
     """Whether a gate looks at a claim; if its path is set by reference, whether it can."""
-    path = guarded_path(gate)
+    path = gate.guarded_path
     volumes = [gate.volume_at(path)] if path else [mount.volume for mount in gate.mounts]
     return any(volume is not None and volume.claim == claim.name for volume in volumes)
 
@@ -128,9 +126,8 @@ def _looks_at(gate: Container, claim: K8sObject) -> bool:
 def backup_cannot_reach_disk(index: ObjectIndex) -> Iterator[Verdict]:
     """The backup pod may be placed on another node than the disk.
 
-    A ReadWriteOnce volume is attached to one node. The scheduler does not look at that: on another node the pod
+    Why: A ReadWriteOnce volume is attached to one node. The scheduler does not look at that: on another node the pod
     waits in ContainerCreating with a Multi-Attach error, and no backup is made.
-
     Fix: Add a required podAffinity to the application's pods with topologyKey kubernetes.io/hostname.
     """
     for job, claim in _guarded_jobs(index):
@@ -148,8 +145,7 @@ def backup_cannot_reach_disk(index: ObjectIndex) -> Iterator[Verdict]:
 def backup_suspended(index: ObjectIndex) -> Iterator[Verdict]:
     """The backup is switched off.
 
-    A CronJob with suspend: true starts no pod, and nothing reports that.
-
+    Why: A CronJob with suspend: true starts no pod, and nothing reports that.
     Fix: Set suspend to false, or remove the CronJob so that its absence shows.
     """
     for job, claim in _guarded_jobs(index):

@@ -1,6 +1,5 @@
 """VG201 to VG204: claims that are missing, stuck, without a volume or unused. Pure."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
@@ -29,8 +28,7 @@ _WAITS_FOR_POD = "WaitForFirstConsumer"
 def claim_missing(index: ObjectIndex) -> Iterator[Verdict]:
     """A pod names a claim that does not exist.
 
-    The pod cannot start. It waits in Pending until the claim is there; a claim belongs to one namespace.
-
+    Why: The pod cannot start. It waits in Pending until the claim is there; a claim belongs to one namespace.
     Fix: Create the claim, or correct claimName or the namespace.
     """
     for workload in index.workloads:
@@ -79,11 +77,9 @@ def _runs(workload: Workload) -> bool:
 def claim_pending(index: ObjectIndex) -> Iterator[Verdict]:
     """The claim waits for a volume.
 
-    Its pods cannot start. The reason is in its events: no class, no capacity, a wrong access mode or zone, or a
+    Why: Its pods cannot start. The reason is in its events: no class, no capacity, a wrong access mode or zone, or a
     class that waits for the first pod (WaitForFirstConsumer) while that pod itself cannot be scheduled.
-
-    Fix: kubectl describe pvc NAME, and remove the reason; never delete the claim to try again when it once held
-    data.
+    Fix: kubectl describe pvc NAME, and remove the reason; never delete the claim to try again when it once held data.
     """
     for claim in index.live(PVC):
         if claim.phase != "Pending":
@@ -111,8 +107,7 @@ def _class_waits_for_pod(index: ObjectIndex, claim: K8sObject) -> bool | None:
 def claim_lost(index: ObjectIndex) -> Iterator[Verdict]:
     """The claim's volume is gone.
 
-    The PersistentVolume that the claim was bound to no longer exists, so the claim can never be mounted again.
-
+    Why: The PersistentVolume that the claim was bound to no longer exists, so the claim can never be mounted again.
     Fix: Look for the disk at the provider before anything else; bind it again by a PersistentVolume that you write
     yourself.
     """
@@ -126,11 +121,9 @@ def claim_lost(index: ObjectIndex) -> Iterator[Verdict]:
 def claim_unused(index: ObjectIndex) -> Iterator[Verdict]:
     """No workload and no pod uses the claim.
 
-    A claim that was made for an application and is mounted by nobody is how a missing volume shows: Bound, healthy,
-    empty.
-
+    Why: A claim that was made for an application and is mounted by nobody is how a missing volume shows: Bound,
+    healthy, empty.
     Fix: Mount it where it is meant. Do not delete it before you looked at what it holds.
-
     Other advice: Tools for unused resources suggest to delete such a claim; with reclaimPolicy Delete the disk goes
     with it.
     """
@@ -174,7 +167,6 @@ def _taken_over(index: ObjectIndex, claim: K8sObject) -> str:
 
 @lru_cache(maxsize=1)
 def _claimants(index: ObjectIndex) -> Mapping[str, Sequence[tuple[Workload, K8sObject]]]:
-    groups: dict[str, list[tuple[Workload, K8sObject]]] = defaultdict(list)
     return grouped((claim.namespace, (user, claim)) for user, claim in index.claimants)
 
 

@@ -17,12 +17,10 @@ _VOLUMES = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/"
 def claim_replaced(index: ObjectIndex) -> Iterator[Verdict]:
     """The claim was deleted and made again: what it held is on the old volume.
 
-    A volume remembers the uid of its claim. A new claim of the same name is another claim and gets another, empty
+    Why: A volume remembers the uid of its claim. A new claim of the same name is another claim and gets another, empty
     volume.
-
-    Fix: Set the old volume to Retain, then remove its whole claimRef (its name alone still reserves it) and bind it
-    to a claim of another name by volumeName; never delete the old volume.
-
+    Fix: Set the old volume to Retain, then remove its whole claimRef (its name alone still reserves it) and bind it to
+    a claim of another name by volumeName; never delete the old volume.
     Other advice: k8sgpt wants Released volumes cleaned up: that would delete the only copy here.
     """
     for volume in index.of("PersistentVolume"):
@@ -54,9 +52,8 @@ def rescue(volume: K8sObject, claim: str) -> str:
 def claim_being_deleted(index: ObjectIndex) -> Iterator[Verdict]:
     """The claim is already deleted and lives on only until its last pod stops.
 
-    kubernetes.io/pvc-protection holds it while a pod uses it. At the next restart the claim goes, and with
+    Why: kubernetes.io/pvc-protection holds it while a pod uses it. At the next restart the claim goes, and with
     reclaimPolicy Delete the disk.
-
     Fix: Before any restart: set the volume to Retain (kubectl patch pv NAME -p
     '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}') and take a backup.
     """
@@ -73,9 +70,8 @@ def claim_being_deleted(index: ObjectIndex) -> Iterator[Verdict]:
 def statefulset_deletes_claims(index: ObjectIndex) -> Iterator[Verdict]:
     """The StatefulSet deletes its claims.
 
-    persistentVolumeClaimRetentionPolicy Delete removes claims when the StatefulSet is deleted (whenDeleted) or
+    Why: persistentVolumeClaimRetentionPolicy Delete removes claims when the StatefulSet is deleted (whenDeleted) or
     scaled down (whenScaled), and by the class' reclaimPolicy the disks.
-
     Fix: Use Retain for both, which is the default.
     """
     for obj in index.of("StatefulSet"):
@@ -93,9 +89,8 @@ def statefulset_deletes_claims(index: ObjectIndex) -> Iterator[Verdict]:
 def claim_can_be_pruned(index: ObjectIndex) -> Iterator[Verdict]:
     """The tool that owns the claim may delete it.
 
-    Renaming or removing it in the source, or uninstalling, deletes the claim in the cluster: a rename in a chart is
-    a new, empty claim.
-
+    Why: Renaming or removing it in the source, or uninstalling, deletes the claim in the cluster: a rename in a chart
+    is a new, empty claim.
     Fix: Protect it: Helm helm.sh/resource-policy: keep; Argo CD argocd.argoproj.io/sync-options:
     Prune=false,Delete=false; Flux kustomize.toolkit.fluxcd.io/prune: disabled.
     """

@@ -1,4 +1,4 @@
-"""VG207 to VG212: storage classes, and what happens to a volume when its claim goes. Pure."""
+"""VG207 to VG212, VG216, VG217 and VG226: storage classes, what happens to a volume with its claim, who else uses it. Pure."""
 
 from collections.abc import Iterator
 
@@ -8,6 +8,7 @@ from guard.doctor.objects.k8s_object import PVC, K8sObject
 from guard.doctor.objects.workload import ClaimTemplate
 from guard.doctor.rules.backups import backups_of
 from guard.doctor.rules.claim_loss import rescue
+from guard.doctor.rules.placement import follows_another_pod, is_bound_to_one_node
 from guard.doctor.source.document import Side
 from guard.doctor.storage import is_bound, reclaim_policy
 
@@ -15,17 +16,17 @@ _CLASSES = "https://kubernetes.io/docs/concepts/storage/storage-classes/"
 _VOLUMES = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/"
 #: The annotation of a volume that a provisioner made.
 _MADE_BY = "pv.kubernetes.io/provisioned-by"
+_VOLUMES = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/"
 
 
 @rule("VG207", Severity.WARNING, _VOLUMES + "#class-1")
 def no_storage_class(index: ObjectIndex) -> Iterator[Verdict]:
     """The claim names no storage class.
 
-    It then gets the cluster's default class, which differs between clusters and changes with them; with no default
+    Why: It then gets the cluster's default class, which differs between clusters and changes with them; with no default
     it stays Pending. What the volume is, and whether it is deleted with its claim, is then left to chance.
-
-    Fix: Name the class: storageClassName (on GKE standard-rwo or premium-rwo), best one of your own with
-    reclaimPolicy Retain.
+    Fix: Name the class: storageClassName (on GKE standard-rwo or premium-rwo), best one of your own with reclaimPolicy
+    Retain.
     """
     where = "" if index.live("StorageClass") else " kubectl get storageclass"
     for claim in (*index.of(PVC), *index.templates):
@@ -37,8 +38,7 @@ def no_storage_class(index: ObjectIndex) -> Iterator[Verdict]:
 def storage_class_missing(index: ObjectIndex) -> Iterator[Verdict]:
     """The claim names a storage class that the cluster does not have.
 
-    No volume is made; the claim stays Pending, and so does its pod.
-
+    Why: No volume is made; the claim stays Pending, and so does its pod.
     Fix: kubectl get storageclass; name one of them, or create this one. A bound claim's class cannot be changed.
     """
     existing = {obj.name for obj in index.of("StorageClass")}
@@ -68,9 +68,8 @@ def _unbound(index: ObjectIndex) -> Iterator[K8sObject]:
 def two_default_classes(index: ObjectIndex) -> Iterator[Verdict]:
     """Several storage classes are marked as the default.
 
-    A claim without a class gets the one that was created last (before Kubernetes 1.26 it was refused): which disk
+    Why: A claim without a class gets the one that was created last (before Kubernetes 1.26 it was refused): which disk
     that is, and whether it survives its claim, depends on when it was created.
-
     Fix: Keep one default: set the annotation storageclass.kubernetes.io/is-default-class to "false" on the others.
     """
     for side in Side:
@@ -84,8 +83,7 @@ def two_default_classes(index: ObjectIndex) -> Iterator[Verdict]:
 def no_default_class(index: ObjectIndex) -> Iterator[Verdict]:
     """The claim names no storage class, and the cluster has no default one.
 
-    The claim stays Pending until a default class appears.
-
+    Why: The claim stays Pending until a default class appears.
     Fix: Name a class in the claim (storageClassName).
     """
     # A volume made by hand that waits for a claim without a class is as good as a class.
@@ -107,11 +105,10 @@ def no_default_class(index: ObjectIndex) -> Iterator[Verdict]:
 def reclaim_delete(index: ObjectIndex) -> Iterator[Verdict]:
     """The disk is deleted together with its claim, and no backup is among the objects given.
 
-    reclaimPolicy Delete is the default of dynamic provisioning: a deleted, renamed or pruned claim takes the only
+    Why: reclaimPolicy Delete is the default of dynamic provisioning: a deleted, renamed or pruned claim takes the only
     copy with it. A runbook that recreates the claim deletes the data.
-
-    Fix: kubectl patch pv NAME -p '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}' for what exists; a class
-    with Retain for what comes.
+    Fix: kubectl patch pv NAME -p '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}' for what exists; a class with
+    Retain for what comes.
     """
     claims = (claim for claim in index.claims_to_keep if claim.is_live or not index.counterpart(claim))
     templates = (
@@ -143,12 +140,10 @@ def reclaim_delete(index: ObjectIndex) -> Iterator[Verdict]:
 def released_volume(index: ObjectIndex) -> Iterator[Verdict]:
     """A volume without a claim still holds what a claim once had.
 
-    Released means: the claim is gone, the data is not. It is not bound again by itself, so a new claim starts empty
-    beside it.
-
+    Why: Released means: the claim is gone, the data is not. It is not bound again by itself, so a new claim starts
+    empty beside it.
     Fix: Never delete it before you looked at it. To use it again: set it to Retain, remove its whole spec.claimRef,
     then make a claim with volumeName set to it.
-
     Other advice: k8sgpt reports that a Released volume "should be cleaned up". It can be the only copy.
     """
     for volume in index.of("PersistentVolume"):
@@ -171,3 +166,68 @@ def released_volume(index: ObjectIndex) -> Iterator[Verdict]:
 def _class_field(claim: K8sObject) -> str:
     is_template = isinstance(claim, ClaimTemplate)
     return f"storageClassName of {claim.kind} {claim.name}" if is_template else "spec.storageClassName"
+
+
+@rule("VG216", Severity.WARNING, _VOLUMES + "#recycle")
+def reclaim_recycle(index: ObjectIndex) -> Iterator[Verdict]:
+    """The volume is emptied when its claim goes (reclaimPolicy Recycle).
+
+    Why: Recycle runs rm -rf on the volume and offers it to the next claim. The policy is deprecated; the volume looks
+    Available and healthy, and is empty.
+    Fix: kubectl patch pv NAME -p '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}'
+    """
+    for volume in index.of("PersistentVolume"):
+        if volume.text("spec", "persistentVolumeReclaimPolicy") == "Recycle":
+            claim = volume.text("spec", "claimRef", "name")
+            message = f"volume {volume.name}{f' of claim {claim}' if claim else ''} has reclaimPolicy Recycle"
+            fix = reclaim_recycle.fix.replace("NAME", volume.name)
+            yield finding(message, volume, "spec", "persistentVolumeReclaimPolicy", fix=fix)
+    for kind in index.of("StorageClass"):
+        if kind.text("reclaimPolicy") == "Recycle":
+            message = f"class {kind.name} has reclaimPolicy Recycle"
+            yield finding(message, kind, "reclaimPolicy", fix="reclaimPolicy: Retain")
+
+
+@rule("VG217", Severity.WARNING, _VOLUMES + "#reserving-a-persistentvolume")
+def volume_name_without_class(index: ObjectIndex) -> Iterator[Verdict]:
+    """The claim names its volume, but no storage class.
+
+    Why: Where the cluster has a default class, the API server writes it into the claim. It then differs from the class
+    of the volume, and the claim stays Pending.
+    Fix: Write the volume's class into the claim; for a volume without one: storageClassName: "".
+    """
+    defaults = {kind.name for kind in index.of("StorageClass") if kind.is_default_class}
+    for claim in index.of(PVC):
+        name = claim.text("spec", "volumeName")
+        if not name or claim.class_name is not None or is_bound(index, claim):
+            continue
+        volumes = index.every("PersistentVolume", name)
+        its = (volumes[0].class_name or "") if volumes else None
+        if (index.live("StorageClass") and not defaults and not its) or (its and its in defaults):
+            continue
+        what = "" if its is None else f", whose class is {its}" if its else ", which has no class"
+        message = f"volumeName {name}{what}, and no storageClassName"
+        fix = "" if its is None else f"storageClassName: {its or chr(34) * 2}"
+        yield finding(message, claim, "spec", "volumeName", fix=fix)
+
+
+@rule("VG226", Severity.WARNING, _VOLUMES + "#access-modes")
+def one_disk_in_several_workloads(index: ObjectIndex) -> Iterator[Verdict]:
+    """A ReadWriteOnce claim is used by several workloads, or by a DaemonSet.
+
+    Why: The disk is attached to one node: pods on other nodes wait in ContainerCreating (Multi-Attach error). Where
+    they happen to be on one node, they write beside each other.
+    Fix: Give each workload its own claim, use a ReadWriteMany class (NFS, Filestore), or bind the pods to one node by
+    podAffinity (topologyKey kubernetes.io/hostname).
+    """
+    for claim in index.of(PVC):
+        if claim.access_modes != {"ReadWriteOnce"}:
+            continue
+        steady = (user for user in index.workloads_with(claim) if user.kind != "Pod" and not user.runs_to_end)
+        users = {str(user): user for user in steady if user.replicas}
+        free = [user for user in users.values() if not is_bound_to_one_node(user)]
+        spread = any(user.kind == "DaemonSet" for user in free)
+        if spread or len([user for user in free if not follows_another_pod(user)]) > 1:
+            what = "DaemonSet, a pod on each node" if spread and len(users) == 1 else f"{len(users)} workloads"
+            message = f"ReadWriteOnce, used by {', '.join(sorted(users))} ({what})"
+            yield finding(message, claim, "spec", "accessModes", also=(user.place() for user in users.values()))

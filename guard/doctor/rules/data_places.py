@@ -7,13 +7,13 @@ from enum import Enum
 from functools import lru_cache
 
 from guard.doctor.configuration import data_paths
+from guard.doctor.finding import save_first
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.configured_paths import DataPath
-from guard.doctor.objects.guard_containers import applications
 from guard.doctor.objects.images import KnownImage, known_image
 from guard.doctor.objects.names import word_set
-from guard.doctor.objects.workload import PASSING, Container, Mount, Volume, Workload, below, covers
-from guard.doctor.rules.advice import save_first
+from guard.doctor.objects.paths import below, covers
+from guard.doctor.objects.workload import PASSING, Container, Mount, Volume, Workload
 from guard.doctor.source.tree import mappings, text
 
 #: Programs that start the server of an image whose command was changed; an entrypoint script does too.
@@ -70,7 +70,7 @@ def data_places(index: ObjectIndex) -> tuple[DataPlace, ...]:
     """Returns where each container of each workload that runs on keeps its data."""
     """Returns where each container of each workload that runs on keeps its data."""
     serving = (workload for workload in index.workloads if not workload.runs_to_end and workload.replicas > 0)
-    containers = (container for workload in serving for container in applications(workload))
+    containers = (container for workload in serving for container in workload.applications)
     return tuple(place for container in containers for place in _places(index, container))
 
 

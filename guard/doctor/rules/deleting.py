@@ -8,10 +8,10 @@ from functools import lru_cache
 from guard.doctor.configuration import configurations
 from guard.doctor.finding import Severity, Verdict, finding, rule
 from guard.doctor.index import ObjectIndex
-from guard.doctor.objects.guard_containers import applications
 from guard.doctor.objects.k8s_object import same_namespace
 from guard.doctor.objects.names import word_set
-from guard.doctor.objects.workload import Container, Mount, Workload, below, covers
+from guard.doctor.objects.paths import below, covers
+from guard.doctor.objects.workload import Container, Mount, Workload
 from guard.doctor.rules.shell import emptied, mirrored
 from guard.doctor.source.tree import text, texts
 
@@ -87,9 +87,8 @@ def _commands(index: ObjectIndex) -> tuple[_Script, ...]:
 def job_deletes_data(index: ObjectIndex) -> Iterator[Verdict]:
     """A job, or a hook that runs when the pod stops, deletes everything in the claim.
 
-    A CronJob does so at its hour, a preStop hook at each update and node drain: the volume looks reset, and nothing
-    that is mounted is wrong.
-
+    Why: A CronJob does so at its hour, a preStop hook at each update and node drain: the volume looks reset, and
+    nothing that is mounted is wrong.
     Fix: Delete only what is meant, by folder and age (find FOLDER -mtime +30 -delete), or remove the command.
     """
     for script in _commands(index):
@@ -114,7 +113,7 @@ def _deletes_elsewhere(index: ObjectIndex, script: _Script) -> Iterator[Verdict]
         before = " ".join(words[:end])
         for other in index.workloads if lost else ():
             is_near = same_namespace(other.namespace, script.workload.namespace)
-            for mount in _claim_mounts(other) if is_near and other.name in before else ():
+            for mount in other.claim_mounts if is_near and other.name in before else ():
                 if any(covers(path, mount.path) for path in lost):
                     what = f"all of {mount.path} in the pods of {other} (kubectl exec)"
                     yield finding(f"container {script.container.name} deletes {what}", script.container)
@@ -141,11 +140,10 @@ def _others(index: ObjectIndex, workload: Workload, claim: str) -> str:
 def deletes_below_claim(index: ObjectIndex) -> Iterator[Verdict]:
     """A command deletes a folder of the claim whole, or makes it equal to another one.
 
-    rsync --delete, rclone sync and their like delete what the source lacks: a source that is empty or not mounted
+    Why: rsync --delete, rclone sync and their like delete what the source lacks: a source that is empty or not mounted
     empties the volume. rm -rf of a folder deletes what came in since.
-
-    Fix: Put `guard check` on the source before it, limit what can be deleted (rsync --max-delete), or leave the
-    option out.
+    Fix: Put `guard check` on the source before it, limit what can be deleted (rsync --max-delete), or leave the option
+    out.
     """
     for script in _commands(index):
         container = script.container
@@ -172,9 +170,8 @@ def deletes_below_claim(index: ObjectIndex) -> Iterator[Verdict]:
 def job_deletes_claims(index: ObjectIndex) -> Iterator[Verdict]:
     """A container deletes claims, volumes or a namespace by kubectl or helm.
 
-    With reclaimPolicy Delete the disks go with them. A hook does so at each install, upgrade or uninstall, a
+    Why: With reclaimPolicy Delete the disks go with them. A hook does so at each install, upgrade or uninstall, a
     CronJob at its hour.
-
     Fix: Remove the command. To start again, scale the workload to 0 and keep the claim.
     """
     for script in _commands(index):
@@ -207,4 +204,4 @@ def _deletes(program: str, *words: str) -> bool:
 
 
 def _claim_mounts(workload: Workload) -> Iterator[Mount]:
-    return (mount for container in applications(workload) for mount in container.claim_mounts)
+    return (mount for container in workload.applications for mount in container.claim_mounts)

@@ -4,13 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from guard.doctor.finding import Severity, Verdict, finding, rule
+from guard.doctor.finding import Severity, Verdict, finding, rule, save_first
 from guard.doctor.index import ObjectIndex
-from guard.doctor.objects.guard_containers import applications, part, volume_name
 from guard.doctor.objects.k8s_object import PVC, K8sObject, scale_target
 from guard.doctor.objects.ownership import owner_of
-from guard.doctor.objects.workload import Volume, Workload, covers
-from guard.doctor.rules.advice import save_first
+from guard.doctor.objects.paths import covers
+from guard.doctor.objects.workload import Volume, Workload
 from guard.doctor.rules.placement import HOSTNAME, REQUIRED, SPOT_LABELS
 from guard.doctor.source.tree import mapping, mappings, text, texts
 
@@ -48,7 +47,7 @@ def _pairs(index: ObjectIndex) -> Iterator[tuple[K8sObject, K8sObject]]:
 def _mounts(workload: Workload, names: Mapping[str, str]) -> dict[str, str]:
     """Returns what is mounted where in the application's containers, which can have other names on the other side."""
     what: dict[str, str] = {}
-    for container in applications(workload):
+    for container in workload.applications:
         for mount in container.mounts:
             parts = (
                 _source(mount.volume) if mount.volume else "nothing",
@@ -62,7 +61,7 @@ def _mounts(workload: Workload, names: Mapping[str, str]) -> dict[str, str]:
 
 def _renamed(live: Workload, file: Workload) -> Mapping[str, str]:
     """Returns the file's containers that have another name in the cluster: of the same image, or the only one on both sides."""
-    here, there = ({app.name: app.image.partition(":")[0] for app in applications(one)} for one in (live, file))
+    here, there = ({app.name: app.image.partition(":")[0] for app in one.applications} for one in (live, file))
     old = {name: image for name, image in here.items() if name not in there}
     new = {name: image for name, image in there.items() if name not in here}
     if len(old) == len(new) == 1:
@@ -85,19 +84,18 @@ def _source(volume: Volume) -> str:
 def live_mounts_differ(index: ObjectIndex) -> Iterator[Verdict]:
     """The applied object mounts other volumes than the file has.
 
-    What runs is the applied object: a file in a repository protects nothing until it is applied, and stays so only
+    Why: What runs is the applied object: a file in a repository protects nothing until it is applied, and stays so only
     while nobody applies another source.
-
-    Fix: Find out which source was applied last (managedFields, the GitOps tool) and make the two equal there.
-    Before a pod starts on another volume, copy the data to it: applied as it is, the file can start the application
-    on an empty one.
+    Fix: Find out which source was applied last (managedFields, the GitOps tool) and make the two equal there. Before a
+    pod starts on another volume, copy the data to it: applied as it is, the file can start the application on an empty
+    one.
     """
     for live, file in _pairs(index):
         if not isinstance(live, Workload) or not isinstance(file, Workload):
             continue
         difference = _mount_differences(index, live, file)
         path = index.path_of(live)
-        here, there = (any(app.mount_at(path) for app in applications(one)) for one in (live, file))
+        here, there = (any(app.mount_at(path) for app in one.applications) for one in (live, file))
         is_reported = here != there and all(where.startswith(f"{path} of ") for where in difference.places)
         if difference.places and not is_reported:  # by volume-not-mounted, if one side lacks the mount at the path
             fix = _bring_together(live, file, difference)
@@ -131,11 +129,10 @@ def _source_of(live: K8sObject) -> str:
 def live_settings_differ(index: ObjectIndex) -> Iterator[Verdict]:
     """The applied object differs from the file in what decides over its volume.
 
-    Strategy, replicas, node selection, guard, class, access mode or reclaim policy of the running object are not
+    Why: Strategy, replicas, node selection, guard, class, access mode or reclaim policy of the running object are not
     the reviewed ones.
-
-    Fix: Apply the file, or bring the file to what runs. Leave replicas out of the file where an autoscaler sets
-    them. Class and access mode of an existing claim cannot be changed: do not delete the claim to change them.
+    Fix: Apply the file, or bring the file to what runs. Leave replicas out of the file where an autoscaler sets them.
+    Class and access mode of an existing claim cannot be changed: do not delete the claim to change them.
     """
     for live, file in _pairs(index):
         difference = _setting_differences(index, live, file)
@@ -154,8 +151,8 @@ def _settings(obj: K8sObject) -> dict[str, str]:
         selector = sorted((key, value) for key, value in mapping(obj.pod, "nodeSelector").items() if key in _TELLING)
         what["nodeSelector"] = ", ".join(f"{key}={value}" for key, value in selector) or _ANY_NODE
         what["required nodeAffinity"] = _node_affinity(obj) or _ANY_NODE
-        guards = ((container, kind) for container in obj.all_containers if (kind := part(container)))
-        names = (f"{container.name} ({kind.value} {volume_name(container)})" for container, kind in guards)
+        guards = ((container, kind) for container in obj.all_containers if (kind := container.part))
+        names = (f"{container.name} ({kind.value} {container.guard_volume})" for container, kind in guards)
         what["the guard's containers"] = ", ".join(names) or "none"
     if obj.kind == PVC:
         named = obj.get("spec", "storageClassName")
@@ -187,9 +184,8 @@ def _expression(expression: Mapping[str, Any]) -> str:
 def kubectl_apply_will_be_undone(index: ObjectIndex) -> Iterator[Verdict]:
     """Another tool owns the applied object, so a fix by kubectl is undone.
 
-    Argo CD, Flux and Config Sync write their own source over the object at each sync, Helm at each upgrade. A fix
+    Why: Argo CD, Flux and Config Sync write their own source over the object at each sync, Helm at each upgrade. A fix
     (and a guard) that exists only in the cluster, or in another repository, disappears then.
-
     Fix: Make the change in the source that the tool reads.
     """
     for obj in index.objects:
@@ -200,7 +196,7 @@ def kubectl_apply_will_be_undone(index: ObjectIndex) -> Iterator[Verdict]:
         is_bare = (
             obj in index.guarded
             and isinstance(obj, Workload)
-            and not any(container.mount_at(index.path_of(obj)) for container in applications(obj))
+            and not any(container.mount_at(index.path_of(obj)) for container in obj.applications)
         )
         if is_bare or (file is not None and _differs(index, obj, file)):
             fix = f"Find the source and make the change there: {owner.find}"
@@ -215,10 +211,10 @@ def _mount_differences(index: ObjectIndex, live: Workload, file: Workload) -> _D
     names = _renamed(live, file)
     there = _mounts(file, names)
     path = index.path_of(live)
-    containers = {names.get(app.name, app.name) for app in applications(file)}
+    containers = {names.get(app.name, app.name) for app in file.applications}
     own = {
         f"{mount.path} of {app.name}"
-        for app in applications(live)
+        for app in live.applications
         for mount in app.mounts
         if app.name in containers and (covers(path, mount.path) or mount in app.claim_mounts)
     }

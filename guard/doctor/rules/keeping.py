@@ -1,10 +1,13 @@
-"""VG112 and VG115 to VG117: where a program keeps its data, against what is mounted there. Pure."""
+"""VG104, VG105, VG112 and VG115 to VG117: where a program keeps its data, against what is mounted there. Pure."""
 
 import re
 from collections.abc import Iterator
 
 from guard.doctor.finding import Severity, Unknown, Verdict, finding, rule
 from guard.doctor.index import ObjectIndex
+from guard.doctor.objects.data_paths import PathSetting, path_settings
+from guard.doctor.objects.paths import covers
+from guard.doctor.objects.workload import Workload
 from guard.doctor.rules.data_places import DataPlace, State, data_places
 
 _STORAGE = "https://kubernetes.io/docs/tasks/configure-pod-container/configure-persistent-volume-storage/"
@@ -20,10 +23,9 @@ _ELSEWHERE = re.compile(r"(?:GF_DATABASE_(?:TYPE|URL|HOST)|DB_TYPE|DATABASE_URL)
 def image_volume_hides_mount(index: ObjectIndex) -> Iterator[Verdict]:
     """The image keeps its data where the claim is not mounted.
 
-    The claim stays empty, and the data is lost with the container. Where the folder is a VOLUME of the image,
-    container runtimes put an anonymous folder there unless a volume is mounted exactly there: a claim mounted above
-    it is hidden. postgres keeps its data elsewhere from version 18 on.
-
+    Why: The claim stays empty, and the data is lost with the container. Where the folder is a VOLUME of the image,
+    container runtimes put an anonymous folder there unless a volume is mounted exactly there: a claim mounted above it
+    is hidden. postgres keeps its data elsewhere from version 18 on.
     Fix: Mount the claim at the path where the program keeps its data, or point the program to the mount by its own
     setting (PGDATA).
     """
@@ -56,11 +58,10 @@ def image_volume_hides_mount(index: ObjectIndex) -> Iterator[Verdict]:
 def data_path_on_passing_volume(index: ObjectIndex) -> Iterator[Verdict]:
     """The container mounts a claim, but keeps its data on a volume that is lost with the pod.
 
-    The path of the data is an emptyDir or another volume that is made for each pod; the claim beside it stays
+    Why: The path of the data is an emptyDir or another volume that is made for each pod; the claim beside it stays
     empty.
-
-    Fix: Mount the claim at the data path in place of the other volume. Copy the data out of the running pod first:
-    the change starts a new pod.
+    Fix: Mount the claim at the data path in place of the other volume. Copy the data out of the running pod first: the
+    change starts a new pod.
     """
     for place in data_places(index):
         volume, path, claims = place.volume, place.data.path, place.container.claim_mounts
@@ -78,11 +79,10 @@ def data_path_on_passing_volume(index: ObjectIndex) -> Iterator[Verdict]:
 def data_not_kept(index: ObjectIndex) -> Iterator[Verdict]:
     """A program that keeps data has no volume that lasts.
 
-    A database, or an application with data of its own, writes into the container's layer or an emptyDir: a new pod,
-    an update or a node drain starts it empty.
-
-    Fix: Create a claim and mount it at the data path. Copy the data out of the running pod first: the change starts
-    a new pod. Where the data may be lost (a test, a cache), ignore this by annotation.
+    Why: A database, or an application with data of its own, writes into the container's layer or an emptyDir: a new
+    pod, an update or a node drain starts it empty.
+    Fix: Create a claim and mount it at the data path. Copy the data out of the running pod first: the change starts a
+    new pod. Where the data may be lost (a test, a cache), ignore this by annotation.
     """
     for place in data_places(index):
         if place.state is State.KEPT or place.container.claim_mounts or not keeps(place):
@@ -116,8 +116,7 @@ def _keeps_elsewhere(place: DataPlace) -> bool:
 def read_only_at_data_path(index: ObjectIndex) -> Iterator[Verdict]:
     """The volume is mounted read-only where the program keeps its data.
 
-    The program cannot write: it does not start, or it keeps its data elsewhere, in the container's layer.
-
+    Why: The program cannot write: it does not start, or it keeps its data elsewhere, in the container's layer.
     Fix: Remove readOnly from the volumeMount and from the volume.
     """
     for place in data_places(index):
@@ -127,3 +126,75 @@ def read_only_at_data_path(index: ObjectIndex) -> Iterator[Verdict]:
         claim = index.claim(place.workload, volume.claim) if volume.claim else None
         if mount.is_read_only or (claim and claim.access_modes == {"ReadOnlyMany"}):
             yield finding(f"{place}, mounted read-only", mount)
+
+
+@rule(
+    "VG104",
+    Severity.ERROR,
+    "https://kubernetes.io/docs/tasks/configure-pod-container/configure-persistent-volume-storage/",
+)
+def environment_path_not_covered(index: ObjectIndex) -> Iterator[Verdict]:
+    """A variable, an argument or a ConfigMap makes the application keep its data where no volume is mounted.
+
+    Why: The application follows its setting, not the mount: the volume stays empty and the data is lost with the
+    container. The most frequent cause of volumes that "reset".
+    Fix: Make the setting and the mountPath equal: change one of the two. Save the running pod's data first (kubectl
+    cp): the change starts a new pod.
+    """
+    yield from _configured(index)
+    for workload, setting in _uncovered(index):
+        path = index.path_of(workload)
+        if workload in index.guarded and covers(path, setting.path):
+            if not any(app.mount_at(path) for app in workload.applications):
+                continue  # volume-not-mounted or mount-path-mismatch reports it
+            message = f"{setting}, where this container mounts nothing"
+        elif setting.is_about_claim:
+            mount = setting.container.claim_mounts[0]
+            message = f"{setting} is covered by no mount; the volume is mounted at {mount.path}"
+        else:
+            continue
+        yield finding(message, setting.container, "env")
+
+
+def _configured(index: ObjectIndex) -> Iterator[Verdict]:
+    """Yields findings of settings that mean the data and nothing else, such as PGDATA and --storage.tsdb.path."""
+    for place in data_places(index):
+        workload, data, mounts = place.workload, place.data, place.container.claim_mounts
+        if place.image is not None or place.state is not State.NOTHING or not mounts:
+            continue
+        if workload in index.guarded and covers(index.path_of(workload), data.path):
+            continue  # volume-not-mounted or mount-path-mismatch reports it
+        where = f"the claim is mounted at {mounts[0].path}"
+        message = f"{data.source} in container {place.container.name} is covered by no mount; {where}"
+        fix = f"{place.save} Then make the two equal: mountPath: {data.path}, or the setting below {mounts[0].path}."
+        yield finding(message, place.container, data.field, fix=fix)
+
+
+@rule(
+    "VG105",
+    Severity.WARNING,
+    "https://kubernetes.io/docs/tasks/configure-pod-container/configure-persistent-volume-storage/",
+)
+def data_path_outside_mounts(index: ObjectIndex) -> Iterator[Verdict]:
+    """A container mounts a claim, but a variable names another path for data, which no volume covers.
+
+    Why: If the application writes there what should last, it is lost with the container.
+    Fix: Mount the claim at that path, or point the variable below the mount. Only scratch: ignore it by annotation.
+    """
+    for workload, setting in _uncovered(index):
+        mounts = setting.container.claim_mounts
+        is_guarded = workload in index.guarded and covers(index.path_of(workload), setting.path)
+        if mounts and not is_guarded and setting.is_for_data and not setting.is_about_claim:
+            message = f"{setting} is covered by no mount; its claim is mounted at {mounts[0].path}"
+            yield finding(message, setting.container, "env")
+
+
+def _uncovered(index: ObjectIndex) -> Iterator[tuple[Workload, PathSetting]]:
+    """Yields paths of no mount in the application's variables, but those whose variable means the data and nothing else."""
+    known = {(place.container, place.data.path) for place in data_places(index) if place.image is None}
+    for workload in index.workloads:
+        for setting in path_settings(workload):
+            container, path = setting.container, setting.path
+            is_covered = container.mount_at(path) or any(covers(path, mount.path) for mount in container.mounts)
+            if not is_covered and (container, path) not in known:
+                yield workload, setting

@@ -1,21 +1,12 @@
-"""VG101, VG102 and VG106: what is mounted at the path of the data, or is not. Pure."""
+"""VG101 to VG103, VG106 and VG107: what is mounted at the path of the data, or is not, and what nobody mounts. Pure."""
 
 from collections.abc import Iterator
 
-from guard.doctor.finding import Finding, Severity, Unknown, Verdict, finding, rule
+from guard.doctor.finding import Finding, Severity, Unknown, Verdict, finding, rule, save_first
 from guard.doctor.index import ObjectIndex
-from guard.doctor.objects.guard_containers import (
-    application,
-    applications,
-    guarded_path,
-    kinds,
-    knows_the_guard,
-    mounts_at,
-)
 from guard.doctor.objects.names import shared
 from guard.doctor.objects.ownership import owner_of
-from guard.doctor.objects.workload import PASSING, Mount, Volume, Workload
-from guard.doctor.rules.advice import save_first
+from guard.doctor.objects.workload import PASSING, Volume, Workload
 from guard.doctor.rules.data_places import data_places
 from guard.doctor.rules.keeping import keeps
 
@@ -38,31 +29,31 @@ _WAIVED_BY = {
 }
 #: Of these, the ones that are empty at first; the others hold what the cluster put there.
 _EMPTY = frozenset({"emptyDir", "ephemeral", "gitRepo"})
+_CLAIMS_AS_VOLUMES = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/#claims-as-volumes"
+_VOLUMES = "https://kubernetes.io/docs/concepts/storage/volumes/"
 
 
 @rule("VG101", Severity.ERROR, _CLAIMS_AS_VOLUMES)
 def volume_not_mounted(index: ObjectIndex) -> Iterator[Verdict]:
     """Nothing is mounted at the path where the application keeps its data.
 
-    The application then writes into the container's own layer, which is thrown away with the container: every
-    restart starts empty. The claim stays Bound and looks healthy, because nobody uses it. Often the file has the
-    volume and the applied object has not: another source (a GitOps repository) was applied later.
-
+    Why: The application then writes into the container's own layer, which is thrown away with the container: every
+    restart starts empty. The claim stays Bound and looks healthy, because nobody uses it. Often the file has the volume
+    and the applied object has not: another source (a GitOps repository) was applied later.
     Fix: Save the running pod's data. Then give the pod a volume of the claim and the container a volumeMount at the
     path, in the source that is really applied; then compare: kubectl get KIND NAME -o yaml.
-
     Other advice: kubescape C-0257 reports a workload because it mounts a claim. Keeping data needs exactly that.
     """
     steady = (one for one in index.workloads if not (one.runs_to_end or one.has_raw_device_only))
-    serving = [workload for workload in steady if applications(workload)]
+    serving = [workload for workload in steady if workload.applications]
     known = {place.workload for place in data_places(index) if keeps(place)}
     if serving and not index.guarded and (index.path or not known.issuperset(serving)):
         yield _nowhere(index, serving)
     for workload in index.guarded:
         path = index.path_of(workload)
-        if mounts_at(workload, path):
+        if workload.mounts_at(path):
             yield from _stale_pods(index, workload, path)
-        elif not _claim_mounts(workload):
+        elif not workload.claim_mounts:
             yield _nothing_there(index, workload, path)
 
 
@@ -73,7 +64,7 @@ def _nowhere(index: ObjectIndex, serving: list[Workload]) -> Verdict:
         keep = "keep" if serving[1:] else "keeps"
         command = "guard doctor --path PATH ... (where does the application keep its data?)"
         return Unknown(f"no path was given, and nothing shows where {names} {keep} data", command)
-    elsewhere = [mounts[0] for workload in serving if (mounts := _claim_mounts(workload))]
+    elsewhere = [mounts[0] for workload in serving if (mounts := workload.claim_mounts)]
     listed = ", ".join(f"{mount.workload.name}: {mount.path}" for mount in elsewhere[:_NAMES])
     where = f"; their claims are mounted elsewhere ({listed})" if listed else ""
     first = elsewhere[0].workload if elsewhere else serving[0]
@@ -82,7 +73,7 @@ def _nowhere(index: ObjectIndex, serving: list[Workload]) -> Verdict:
 
 
 def _nothing_there(index: ObjectIndex, workload: Workload, path: str) -> Finding:
-    apps = applications(workload)
+    apps = workload.applications
     names = f"container {', '.join(container.name for container in apps)}"
     side = "the applied object" if workload.is_live else "this file"
     reason = index.guarded[workload].reason
@@ -99,7 +90,7 @@ def _nothing_there(index: ObjectIndex, workload: Workload, path: str) -> Finding
         message += f". Claim {workload.claims[0]} is among the pod's volumes, but no application container mounts it"
     fix = _mount_it(index, workload, path)
     other = index.other_side(workload)
-    held = next((mount for app in applications(other) if (mount := app.mount_at(path))), None) if other else None
+    held = next((mount for app in other.applications if (mount := app.mount_at(path))), None) if other else None
     if other is not None and held is not None and held.volume is not None:
         what = f"claim {held.volume.claim}" if held.volume.claim else "a volume"
         has, lacks = ("cluster", "file") if other.is_live else ("file", "cluster")
@@ -120,7 +111,7 @@ def _is_only_default(index: ObjectIndex, workload: Workload) -> bool:
 
 def _mount_it(index: ObjectIndex, workload: Workload, path: str) -> str:
     """Returns the general fix with this workload's names."""
-    container = next((container.name for container in applications(workload)), "CONTAINER")
+    container = next((container.name for container in workload.applications), "CONTAINER")
     claim = next(iter((*workload.claims, *_claims_for(index, workload))), "CLAIM")
     path = "PATH" if _is_only_default(index, workload) else path
     volumes = f"{'.'.join(map(str, workload.pod_at))}.volumes with persistentVolumeClaim: {{claimName: {claim}}}"
@@ -154,7 +145,7 @@ def _stale_pods(index: ObjectIndex, workload: Workload, path: str) -> Iterator[V
     if not workload.is_live and index.other_side(workload) is not None:
         return  # the pods are the applied object's, and that one is judged by itself
     for pod in index.pods_of(workload):
-        if not mounts_at(pod, path):
+        if not pod.mounts_at(path):
             yield finding(
                 f"this pod runs without a mount at {path}, though its {workload.kind} has one: it is older than the "
                 "template, or the rollout never ended",
@@ -169,49 +160,46 @@ def _stale_pods(index: ObjectIndex, workload: Workload, path: str) -> Iterator[V
 def mount_path_mismatch(index: ObjectIndex) -> Iterator[Verdict]:
     """The claim is mounted, but not at the path where the application keeps its data.
 
-    The mount is healthy and stays empty, while the application writes beside it into the container's own layer.
-
+    Why: The mount is healthy and stays empty, while the application writes beside it into the container's own layer.
     Fix: Make mountPath and the application's path equal. If the path itself is wrong, give the right one: --path.
     """
     for workload in index.guarded:
         path = index.path_of(workload)
-        elsewhere = () if mounts_at(workload, path) else _claim_mounts(workload)
+        elsewhere = () if workload.mounts_at(path) else workload.claim_mounts
         if elsewhere and not index.path and _is_by_reference(workload):
             mounted = ", ".join(mount.path for mount in elsewhere)
             reason = f"{workload} mounts its claims at {mounted}, nothing shows that it keeps data at {path}"
             yield Unknown(reason, f"guard doctor --path {elsewhere[0].path} ...")
             continue
         for mount in elsewhere[:1]:
-            name = next(app.name for app in applications(workload) if mount in app.claim_mounts)
             yield finding(
-                f"claim {mount.claim_name} is mounted at {mount.path} in container {name}, the data is expected at {path}, "
+                f"claim {mount.claim_name} is mounted at {mount.path} in container {mount.container.name}, the data is expected at {path}, "
                 "where nothing is mounted",
                 mount,
                 "mountPath",
-                fix=f"{save_first(workload, path, name)} Then mountPath: {path}",
+                fix=f"{save_first(workload, path, mount.container.name)} Then mountPath: {path}",
                 is_guess=not index.is_sure(workload),
             )
 
 
 def _is_by_reference(workload: Workload) -> bool:
     """Whether only the cluster knows which path a guard of it looks at."""
-    return any(knows_the_guard(container) and not guarded_path(container) for container in workload.all_containers)
+    return any(container.knows_the_guard and not container.guarded_path for container in workload.all_containers)
 
 
 @rule("VG106", Severity.ERROR, _VOLUMES + "#emptydir")
 def ephemeral_at_path(index: ObjectIndex) -> Iterator[Verdict]:
     """The volume at the guarded path lives only as long as the pod.
 
-    emptyDir (also `- name: x` with nothing else), configMap, secret, projected, downwardAPI, image and ephemeral
+    Why: emptyDir (also `- name: x` with nothing else), configMap, secret, projected, downwardAPI, image and ephemeral
     volumes are made for each pod and removed with it: a new pod starts empty.
-
     Fix: Use a persistentVolumeClaim volume. If this kind is meant, list it in GUARD_KINDS.
     """
     for workload in index.guarded:
         path = index.path_of(workload)
-        allowed = [kinds(container) for container in workload.all_containers if knows_the_guard(container)]
+        allowed = [container.guard_kinds for container in workload.all_containers if container.knows_the_guard]
         waived = frozenset().union(*(names or () for names in allowed))
-        for container in application(workload, path):
+        for container in workload.applications_at(path):
             volume = container.volume_at(path)
             if volume is None or volume.kind not in PASSING or {_waived_by(volume), "any"} & waived:
                 continue
@@ -247,5 +235,31 @@ def _waived_by(volume: Volume) -> str:
     return "memory" if volume.text("emptyDir", "medium") == "Memory" else _WAIVED_BY[volume.kind]
 
 
-def _claim_mounts(workload: Workload) -> list[Mount]:
-    return [mount for container in applications(workload) for mount in container.claim_mounts]
+@rule("VG103", Severity.WARNING, _CLAIMS_AS_VOLUMES)
+def claim_volume_not_mounted(index: ObjectIndex) -> Iterator[Verdict]:
+    """A pod lists a volume of a claim, but no container mounts it.
+
+    Why: `volumes` only makes the disk follow the pod; without a volumeMount no process sees it.
+    Fix: Add a volumeMount with this volume's name to the container, or remove the volume.
+    """
+    for workload in index.workloads:
+        for volume in workload.unmounted:
+            what = f"volume {volume.name} (claim {volume.claim})" if volume.claim else f"{volume.kind} {volume.name}"
+            yield finding(f"{what} is mounted by no container", volume)
+
+
+@rule("VG107", Severity.WARNING, _VOLUMES + "#emptydir")
+def emptydir_though_claim_exists(index: ObjectIndex) -> Iterator[Verdict]:
+    """An emptyDir is mounted under the name of a claim that nothing uses.
+
+    Why: A default of a chart, or a volume that was never switched to the claim: the data is gone with each pod.
+    Fix: Replace emptyDir by persistentVolumeClaim with this claim, or delete neither before you looked at both.
+    """
+    for workload in index.workloads:
+        path = index.path_of(workload)
+        here = {container.volume_at(path) for container in workload.applications_at(path)}
+        for volume in workload.volumes.values():
+            if volume.kind == "emptyDir" and volume not in here:
+                for claim in index.unused_like(workload.namespace, volume.name):
+                    message = f"volume {volume.name} is an emptyDir, while claim {claim} exists and nothing uses it"
+                    yield finding(message, volume)

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from guard.doctor.finding import Severity, Verdict, finding, rule
 from guard.doctor.index import ObjectIndex
-from guard.doctor.objects.guard_containers import application
 from guard.doctor.objects.k8s_object import PVC, K8sObject
 from guard.doctor.objects.names import word_set
 from guard.doctor.rules.placement import is_bound_to_one_node
@@ -26,9 +25,8 @@ _CLASSES = word_set("local-path microk8s-hostpath openebs-hostpath hostpath")
 def hostpath_at_path(index: ObjectIndex) -> Iterator[Verdict]:
     """The data lies in a folder of whichever node the pod runs on.
 
-    On another node the folder is another one, usually empty: the volume looks reset after a move, an upgrade of the
-    node pool or a spot stop, and is gone with the node.
-
+    Why: On another node the folder is another one, usually empty: the volume looks reset after a move, an upgrade of
+    the node pool or a spot stop, and is gone with the node.
     Fix: Use a persistentVolumeClaim. If the node is meant, pin the pod to it (nodeSelector or required nodeAffinity
     kubernetes.io/hostname).
     """
@@ -36,7 +34,7 @@ def hostpath_at_path(index: ObjectIndex) -> Iterator[Verdict]:
         if workload.kind == "DaemonSet" or is_bound_to_one_node(workload):
             continue
         path = index.path_of(workload)
-        for volume in dict.fromkeys(container.volume_at(path) for container in application(workload, path)):
+        for volume in dict.fromkeys(container.volume_at(path) for container in workload.applications_at(path)):
             if volume and volume.kind == "hostPath":
                 where = f"{volume.text('hostPath', 'path')} of whichever node the pod runs on"
                 message = f"{path} is the folder {where} (volume {volume.name}, hostPath)"
@@ -51,12 +49,11 @@ def hostpath_at_path(index: ObjectIndex) -> Iterator[Verdict]:
 def volume_on_node_disk(index: ObjectIndex) -> Iterator[Verdict]:
     """The claim's data is on the disk of a node.
 
-    A hostPath volume without nodeAffinity follows the pod to any node, where the folder is another one, usually
-    empty. A class such as local-path binds the pod to the node: the data is gone with the node, and the pod cannot
-    run elsewhere.
-
-    Fix: Use a class of networked disks, or copy the data off the node regularly. A hostPath volume needs
-    nodeAffinity at least.
+    Why: A hostPath volume without nodeAffinity follows the pod to any node, where the folder is another one, usually
+    empty. A class such as local-path binds the pod to the node: the data is gone with the node, and the pod cannot run
+    elsewhere.
+    Fix: Use a class of networked disks, or copy the data off the node regularly. A hostPath volume needs nodeAffinity
+    at least.
     """
     claimed: dict[K8sObject, str] = {}
     for claim in index.of(PVC):

@@ -28,11 +28,10 @@ _NAMES = 3
 def not_applied(index: ObjectIndex) -> Iterator[Verdict]:
     """The file has an object that the cluster has not.
 
-    It was never applied, was pruned, or has another name or namespace there. A claim that is applied now is a new,
+    Why: It was never applied, was pruned, or has another name or namespace there. A claim that is applied now is a new,
     empty volume, and a workload under another name starts beside the old one.
-
-    Fix: Look for the object under another name first (kubectl get KIND -A). Apply the file only if nothing of it
-    ever held data.
+    Fix: Look for the object under another name first (kubectl get KIND -A). Apply the file only if nothing of it ever
+    held data.
     """
     for kind in _COMPARED:
         live = index.live(kind)
@@ -48,8 +47,9 @@ def _apply_with_care(index: ObjectIndex, obj: K8sObject) -> str:
     """Returns what to do about an object that was not applied: a claim, and a workload with claims, would start empty."""
     apply = f"kubectl apply -f {obj.source} -n {obj.kubectl_namespace}"
     if obj.kind == PVC:
-        users = (user for one in index.workloads_with(obj) if (user := index.other_side(one)))
-        for user, claim in ((user, claim) for user in users for claim in user.claims if claim != obj.name):
+        others = (other for user in index.workloads_with(obj) if (other := index.other_side(user)))
+        used = ((other, claim) for other in others for claim in other.claims if claim != obj.name)
+        for user, claim in used:
             return (
                 f"Do not apply it as it is: {user} of the cluster uses claim {claim}, and {obj.name} would be a new, "
                 f"empty volume. Keep the name {claim} in the source, or copy its data to the new claim first."
@@ -72,9 +72,8 @@ def _apply_with_care(index: ObjectIndex, obj: K8sObject) -> str:
 def upgrade_removes_claim(index: ObjectIndex) -> Iterator[Verdict]:
     """The files no longer have a claim that the tool which applies them still owns.
 
-    Helm deletes at the next upgrade what the chart no longer renders, Argo CD and Flux prune it at the next sync. A
-    renamed claim looks the same: the old one is deleted, the new one is empty.
-
+    Why: Helm deletes at the next upgrade what the chart no longer renders, Argo CD and Flux prune it at the next sync.
+    A renamed claim looks the same: the old one is deleted, the new one is empty.
     Fix: Keep the claim in the source under its old name, or protect it in the cluster before you apply: Helm
     helm.sh/resource-policy: keep; Argo CD argocd.argoproj.io/sync-options: Prune=false; Flux
     kustomize.toolkit.fluxcd.io/prune: disabled. Set the volume to Retain.
@@ -94,9 +93,8 @@ def upgrade_removes_claim(index: ObjectIndex) -> Iterator[Verdict]:
 def workload_kind_changed(index: ObjectIndex) -> Iterator[Verdict]:
     """The files have a workload of this name as another kind, which does not use its claim.
 
-    A Deployment's claim is not taken over by a StatefulSet's template, nor the other way round: the new workload
+    Why: A Deployment's claim is not taken over by a StatefulSet's template, nor the other way round: the new workload
     starts on a new, empty volume, while the old one is removed or runs on beside it.
-
     Fix: Bind the old volume to the claim that the new workload will look for (set it to Retain, remove its
     spec.claimRef, set spec.volumeName in the new claim), or mount the old claim by name. Take a backup first.
     """

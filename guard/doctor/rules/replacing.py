@@ -29,12 +29,11 @@ _ARGO_OPTIONS = "argocd.argoproj.io/sync-options"
 def claim_made_by_hook(index: ObjectIndex) -> Iterator[Verdict]:
     """The claim is deleted and created again by the tool that applies it.
 
-    A Helm or Argo CD hook is deleted before it is created again (before-hook-creation is the default): at each
-    upgrade or sync the claim goes, and with reclaimPolicy Delete the disk. Replace=true with Force=true does the
-    same. helm.sh/resource-policy: keep does not hold for hooks.
-
-    Fix: Set the volume to Retain first. Then remove the hook and Replace annotations, so that the claim is an
-    ordinary object of the release, with helm.sh/resource-policy: keep or argocd.argoproj.io/sync-options:
+    Why: A Helm or Argo CD hook is deleted before it is created again (before-hook-creation is the default): at each
+    upgrade or sync the claim goes, and with reclaimPolicy Delete the disk. Replace=true with Force=true does the same.
+    helm.sh/resource-policy: keep does not hold for hooks.
+    Fix: Set the volume to Retain first. Then remove the hook and Replace annotations, so that the claim is an ordinary
+    object of the release, with helm.sh/resource-policy: keep or argocd.argoproj.io/sync-options:
     Prune=false,Delete=false.
     """
     for obj in index.of(PVC, "PersistentVolume", "Namespace"):
@@ -92,9 +91,8 @@ def _made_again(obj: K8sObject) -> tuple[str, str]:
 def claim_younger_than_workload(index: ObjectIndex) -> Iterator[Verdict]:
     """The claim was created after the workload that uses it.
 
-    A claim that was deleted and created again has the same name and a new, empty disk. The old disk may still be
+    Why: A claim that was deleted and created again has the same name and a new, empty disk. The old disk may still be
     there as a Released volume. It can also be a volume that was added later: then all is well.
-
     Fix: Look for the old disk before the application writes more: kubectl get pv (Released), the provider's list of
     disks and snapshots, the backups.
     """
@@ -134,10 +132,9 @@ def _is_known(index: ObjectIndex, claim: K8sObject, since: datetime) -> bool:
 def claim_template_changed(index: ObjectIndex) -> Iterator[Verdict]:
     """The StatefulSet's volumeClaimTemplates, or its name, are not those that made its claims.
 
-    A StatefulSet names its claims TEMPLATE-STATEFULSET-NUMBER. Under another name of either it makes new, empty
+    Why: A StatefulSet names its claims TEMPLATE-STATEFULSET-NUMBER. Under another name of either it makes new, empty
     claims; the old ones stay beside them with the data. Templates cannot be changed in place, so the StatefulSet is
     deleted and made again.
-
     Fix: Keep the names. To rename: set the old volumes to Retain, bind them to claims of the new names (remove
     spec.claimRef, then spec.volumeName in the new claim), and start then.
     """

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from guard.doctor.finding import Severity, Verdict, finding, rule
 from guard.doctor.index import ObjectIndex
-from guard.doctor.objects.guard_containers import applications
-from guard.doctor.objects.workload import Container, Mount, below, covers
+from guard.doctor.objects.paths import below, covers
+from guard.doctor.objects.workload import Container, Mount
 from guard.doctor.rules.shell import emptied
 from guard.doctor.source.tree import mappings, text, texts
 
@@ -22,9 +22,8 @@ _PER_POD = re.compile(r"\$\(([A-Za-z0-9_]+)\)")
 def two_mounts_at_one_path(index: ObjectIndex) -> Iterator[Verdict]:
     """Two volumes are mounted at one path of one container.
 
-    The API server refuses equal mountPaths; written differently (a slash at the end) both pass, and one hides the
+    Why: The API server refuses equal mountPaths; written differently (a slash at the end) both pass, and one hides the
     other.
-
     Fix: Keep one volumeMount for each path.
     """
     for workload in index.workloads:
@@ -42,14 +41,13 @@ def two_mounts_at_one_path(index: ObjectIndex) -> Iterator[Verdict]:
 def mounted_over(index: ObjectIndex) -> Iterator[Verdict]:
     """Another volume is mounted below the guarded path.
 
-    It hides what the volume has at that place, and what is written there goes to the other volume: into an emptyDir
-    it is lost with the pod.
-
+    Why: It hides what the volume has at that place, and what is written there goes to the other volume: into an
+    emptyDir it is lost with the pod.
     Fix: Mount the other volume outside the guarded path, or let the application use a subfolder of the claim.
     """
     for workload in index.guarded:
         path = index.path_of(workload)
-        for container in applications(workload):
+        for container in workload.applications:
             held = container.mount_at(path)
             for mount in container.mounts:
                 is_below = below(mount.path, path)
@@ -63,18 +61,16 @@ def mounted_over(index: ObjectIndex) -> Iterator[Verdict]:
 def subpath_per_pod(index: ObjectIndex) -> Iterator[Verdict]:
     """The subfolder of the volume at the guarded path is named after the pod.
 
-    subPathExpr with the pod's name or uid gives each new pod a new, empty folder; the old data stays beside it,
+    Why: subPathExpr with the pod's name or uid gives each new pod a new, empty folder; the old data stays beside it,
     unseen.
-
     Fix: Use a fixed subPath, or a StatefulSet, whose pods keep their names.
     """
     for workload in index.guarded:
         path = index.path_of(workload)
-        containers = () if workload.kind == "StatefulSet" else applications(workload)
-        for mount, container in ((mount, container) for container in containers for mount in container.claim_mounts):
+        for mount in () if workload.kind == "StatefulSet" else workload.claim_mounts:
             names = _PER_POD.findall(mount.sub_path_expr) if covers(mount.path, path) else ()
-            if any(_is_per_pod(container, name) for name in names):
-                where = f"{mount.path} in container {container.name}"
+            if any(_is_per_pod(mount.container, name) for name in names):
+                where = f"{mount.path} in container {mount.container.name}"
                 claim = mount.volume.claim if mount.volume else ""
                 message = f"{where} is the folder {mount.sub_path_expr} of claim {claim}: a new one for each pod"
                 yield finding(message, mount, "subPathExpr")
@@ -89,8 +85,7 @@ def _is_per_pod(container: Container, name: str) -> bool:
 def start_deletes_data(index: ObjectIndex) -> Iterator[Verdict]:
     """A container deletes everything in the volume whenever it starts.
 
-    It runs at every restart and every new pod: the volume is reset by its own pod.
-
+    Why: It runs at every restart and every new pod: the volume is reset by its own pod.
     Fix: Remove the command, or seed only what is missing (test for a file of yours first).
     """
     containers = (one for workload in index.workloads if not workload.runs_to_end for one in workload.all_containers)
@@ -108,5 +103,5 @@ def start_deletes_data(index: ObjectIndex) -> Iterator[Verdict]:
 def _holds_data(index: ObjectIndex, mount: Mount) -> bool:
     """Whether a mount is of a whole volume, or of the subfolder in which the application keeps its data."""
     path = index.path_of(mount.workload)
-    kept = (container.mount_at(path) for container in applications(mount.workload))
+    kept = (container.mount_at(path) for container in mount.workload.applications)
     return not any(mount.folder[1:]) or mount.folder in {one.folder for one in kept if one is not None}

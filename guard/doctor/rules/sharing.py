@@ -29,12 +29,9 @@ def _one_disk_users(index: ObjectIndex, *kinds: str) -> Iterator[tuple[Workload,
 def rolling_update_of_one_disk(index: ObjectIndex) -> Iterator[Verdict]:
     """A Deployment with a ReadWriteOnce volume is updated by RollingUpdate.
 
-    RollingUpdate (the default) starts the new pod before the old one ends. On another node the new pod waits for
+    Why: RollingUpdate (the default) starts the new pod before the old one ends. On another node the new pod waits for
     the disk that the old one holds, and the old one waits for the new one; on the same node both write at once.
-
-    Fix: spec.strategy.type: Recreate, and remove spec.strategy.rollingUpdate: the API server refuses the two
-    together.
-
+    Fix: spec.strategy.type: Recreate, and remove spec.strategy.rollingUpdate: the API server refuses the two together.
     Other advice: kube-linter (no-rolling-update-strategy) and kube-score (deployment-strategy) want RollingUpdate:
     right for stateless pods, not for one disk.
     """
@@ -57,14 +54,12 @@ def rolling_update_of_one_disk(index: ObjectIndex) -> Iterator[Verdict]:
 def replicas_share_one_disk(index: ObjectIndex) -> Iterator[Verdict]:
     """Several replicas share one ReadWriteOnce claim.
 
-    Only pods on the disk's node can mount it: the others wait in ContainerCreating forever, or all are on one node
+    Why: Only pods on the disk's node can mount it: the others wait in ContainerCreating forever, or all are on one node
     and write over each other.
-
-    Fix: replicas: 1; or a ReadWriteMany class (NFS, Filestore); or a StatefulSet with volumeClaimTemplates, if each
-    may have its own data.
-
-    Other advice: kube-linter (minimum-three-replicas) and kube-score (deployment-replicas) want more replicas:
-    right for stateless pods, not for one disk.
+    Fix: replicas: 1; or a ReadWriteMany class (NFS, Filestore); or a StatefulSet with volumeClaimTemplates, if each may
+    have its own data.
+    Other advice: kube-linter (minimum-three-replicas) and kube-score (deployment-replicas) want more replicas: right
+    for stateless pods, not for one disk.
     """
     for user, claim in _one_disk_users(index, "Deployment", "ReplicaSet", "ReplicationController", "StatefulSet"):
         if user.replicas > 1:
@@ -76,9 +71,8 @@ def replicas_share_one_disk(index: ObjectIndex) -> Iterator[Verdict]:
 def one_disk_on_spot_nodes(index: ObjectIndex) -> Iterator[Verdict]:
     """A pod with a ReadWriteOnce volume runs on spot nodes.
 
-    A spot node is stopped within seconds whenever the provider needs it. The disk must be detached from the dead
+    Why: A spot node is stopped within seconds whenever the provider needs it. The disk must be detached from the dead
     node first, so each stop is minutes without the volume, and a write can be cut off in the middle.
-
     Fix: Remove the spot node selector and keep the pod off spot nodes: nodeAffinity cloud.google.com/gke-spot
     DoesNotExist.
     """
@@ -96,9 +90,8 @@ def one_disk_on_spot_nodes(index: ObjectIndex) -> Iterator[Verdict]:
 def one_pod_volume_shared(index: ObjectIndex) -> Iterator[Verdict]:
     """A ReadWriteOncePod claim is used by more than one workload.
 
-    ReadWriteOncePod lets one single pod of the cluster mount it. A backup job beside the running application stays
+    Why: ReadWriteOncePod lets one single pod of the cluster mount it. A backup job beside the running application stays
     Pending, so no backup is ever made.
-
     Fix: Use ReadWriteOnce (with podAffinity for the job), or back up inside the application's pod or by
     VolumeSnapshots.
     """
@@ -112,8 +105,7 @@ def one_pod_volume_shared(index: ObjectIndex) -> Iterator[Verdict]:
 def autoscaled_over_one_disk(index: ObjectIndex) -> Iterator[Verdict]:
     """An autoscaler may give a workload with a ReadWriteOnce claim more than one replica.
 
-    At the first peak a second pod starts that cannot mount the disk, or writes beside the first one.
-
+    Why: At the first peak a second pod starts that cannot mount the disk, or writes beside the first one.
     Fix: maxReplicas: 1, or remove the HorizontalPodAutoscaler.
     """
     pairs = _one_disk_users(index, "Deployment", "StatefulSet")

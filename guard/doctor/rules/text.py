@@ -11,8 +11,7 @@ from guard.doctor.source.document import Place
 def duplicate_key(index: ObjectIndex) -> Iterator[Verdict]:
     """A key is set twice in one mapping.
 
-    YAML forbids it, many readers take the second without a word: a second `volumes:` throws the first one away.
-
+    Why: YAML forbids it, many readers take the second without a word: a second `volumes:` throws the first one away.
     Fix: Merge the two into one.
     """
     for key, source, holder in index.duplicate_keys:
@@ -30,8 +29,7 @@ def duplicate_key(index: ObjectIndex) -> Iterator[Verdict]:
 def unreadable(index: ObjectIndex) -> Iterator[Verdict]:
     """A text, or one document of it, could not be read, so nothing in it was checked.
 
-    kubectl will refuse it too, or it is not what it was taken for.
-
+    Why: kubectl will refuse it too, or it is not what it was taken for.
     Fix: Correct the text at the place named. A template must be rendered first.
     """
     for error in index.errors:
