@@ -13,7 +13,7 @@ from guard.doctor.report.checklist import GateResult, checklists, last_result
 from guard.doctor.report.diagnosis import diagnose
 from guard.doctor.report.review import to_sarif, to_workflow_commands
 from guard.doctor.report.table import Report, to_json, to_table, what_is_missing
-from guard.doctor.source.document import ReadError, Side
+from guard.doctor.source.document import ReadError
 from guard.doctor.source.reader import Input, read, read_text
 from guard.outcome import Outcome
 
@@ -69,10 +69,12 @@ def run(options: Options, stdin: BinaryIO) -> tuple[Outcome, str]:
     report = Report(
         path=index.path,
         outcome=outcome,
-        documents=len(given.documents),
-        objects=len(loaded.objects),
-        live=sum(obj.side is Side.LIVE for obj in loaded.objects),
-        judged=len(index.guarded),
+        read={
+            "documents": len(given.documents),
+            "objects": len(loaded.objects),
+            "live": sum(obj.is_live for obj in loaded.objects),
+            "workloads": len(index.guarded),
+        },
         advice=what_is_missing(len(index.workloads), index.custom_kinds),
         checklists=checklists(index, gate_results),
         diagnosis=diagnosis,

@@ -11,6 +11,8 @@ from guard.doctor.objects.k8s_object import K8sObject
 from guard.doctor.objects.workload import PodPart, Workload
 from guard.doctor.source.document import Place
 
+#: Where most references are.
+K8S_DOCS = "https://kubernetes.io/docs/"
 #: The parts of a rule's docstring behind its title.
 _LABELS = r"^(?:Why|Fix|Other advice): "
 

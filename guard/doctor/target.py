@@ -65,14 +65,12 @@ class TargetResolver:
         shown = self._shown
         namesakes = (workload for workload, _ in self._namesakes(shown))
         chosen = {*shown, *namesakes, *self._named(shown, self.given)}
-        if not chosen and self._is_single:
+        # One workload that runs on, if nothing shows the path; if the guard's containers run alone, theirs is another.
+        run_on = (workload for workload in (*self.serving, *self.others) if not workload.runs_to_end)
+        if not chosen and len({(workload.kind, workload.name) for workload in run_on}) == 1:
             chosen = set(self.serving)
-        return {workload: self._given(workload) for workload in chosen}
-
-    def _given(self, workload: Workload) -> Target:
-        own = _of_guard(workload)
-        is_mounted = any(app.mount_at(self.given) for app in workload.applications)
-        return own if own and not is_mounted else Target(self.given, "--path")
+        own = {one: _of_guard(one) for one in chosen if not any(app.mount_at(self.given) for app in one.applications)}
+        return {workload: own.get(workload) or Target(self.given, "--path") for workload in chosen}
 
     @property
     def _shown(self) -> Sequence[Workload]:
@@ -84,12 +82,6 @@ class TargetResolver:
         taken = {workload.namespace for workload in at_path}
         above = (workload for workload in self.serving if _holds(workload, self.given))
         return [*at_path, *(workload for workload in above if not _is_among(workload.namespace, taken))]
-
-    @property
-    def _is_single(self) -> bool:
-        """Whether one workload was given that runs on; if the guard's containers run alone, theirs is another."""
-        run_on = (workload for workload in (*self.serving, *self.others) if not workload.runs_to_end)
-        return len({(workload.kind, workload.name) for workload in run_on}) == 1
 
     def _namesakes(self, models: Sequence[Workload]) -> Iterator[tuple[Workload, Workload]]:
         """Yields workloads with their model: the same on the other side, or in another namespace and from the same image."""

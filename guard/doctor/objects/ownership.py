@@ -45,11 +45,21 @@ def owner_of(obj: K8sObject) -> Owner | None:
     `app.kubernetes.io/instance` alone is no mark of Argo CD: Helm charts set it too. It names the Application if another
     mark, such as Argo CD's field manager, shows the tool.
     """
-    return _argo(obj) or _flux(obj) or _config_sync(obj) or _by_manager(obj) or _helm(obj)
+    managers = _managers(obj)
+    if owner := _argo(obj, managers) or _flux(obj):
+        return owner
+    if text(obj.annotations, "configmanagement.gke.io/managed") == "enabled":
+        source = text(obj.annotations, "configmanagement.gke.io/source-path")
+        find = f"{source} in its repository" if source else "kubectl get rootsync,reposync -A -o yaml"
+        return Owner("Config Sync", "RootSync or RepoSync", "annotation configmanagement.gke.io/managed", find)
+    for tool, manager in managers:
+        mark = f"managedFields: {manager.partition(',')[0]}"
+        return Owner(tool, "controller", mark, "see that tool's source repository")
+    return _helm(obj)
 
 
-def _argo(obj: K8sObject) -> Owner | None:
-    manager = next((name for tool, name in _managers(obj) if tool == "Argo CD"), "")
+def _argo(obj: K8sObject, managers: list[tuple[str, str]]) -> Owner | None:
+    manager = next((name for tool, name in managers if tool == "Argo CD"), "")
     marks = {
         "annotation argocd.argoproj.io/tracking-id": text(obj.annotations, "argocd.argoproj.io/tracking-id"),
         "label argocd.argoproj.io/instance": text(obj.labels, "argocd.argoproj.io/instance"),
@@ -71,21 +81,6 @@ def _flux(obj: K8sObject) -> Owner | None:
             namespace = text(obj.labels, f"{prefix}/namespace") or "flux-system"
             find = f"kubectl get {resource} {name} -n {namespace} -o yaml"
             return Owner("Flux", f'{kind} "{name}"', f"label {prefix}/name", find)
-    return None
-
-
-def _config_sync(obj: K8sObject) -> Owner | None:
-    if text(obj.annotations, "configmanagement.gke.io/managed") != "enabled":
-        return None
-    source = text(obj.annotations, "configmanagement.gke.io/source-path")
-    find = f"{source} in its repository" if source else "kubectl get rootsync,reposync -A -o yaml"
-    return Owner("Config Sync", "RootSync or RepoSync", "annotation configmanagement.gke.io/managed", find)
-
-
-def _by_manager(obj: K8sObject) -> Owner | None:
-    for tool, manager in _managers(obj)[:1]:
-        mark = f"managedFields: {manager.partition(',')[0]}"
-        return Owner(tool, "controller", mark, "see that tool's source repository")
     return None
 
 

@@ -40,6 +40,11 @@ class Checklist:
     names: frozenset[str]  # the workload, its pods, claims and volumes
     items: tuple[Item, ...]
 
+    @property
+    def title(self) -> str:
+        """Whose it is, and where the data is kept."""
+        return f"{self.subject}: {self.path} ({self.path_from})"
+
 
 #: The name of an injected gate (k8s/policy/inject).
 _INJECTED = "volume-guard-gate"

@@ -4,14 +4,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from guard.doctor.finding import Finding, Severity, Verdict, finding, rule
+from guard.doctor.finding import K8S_DOCS, Finding, Severity, Verdict, finding, rule
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.k8s_object import PVC, K8sObject
 from guard.doctor.rules.placement import HOSTNAME
 from guard.doctor.source.document import Side
 from guard.doctor.source.tree import mappings, text, texts
 
-_HEALTH = "https://kubernetes.io/docs/concepts/storage/volume-health-monitoring/"
+_HEALTH = K8S_DOCS + "concepts/storage/volume-health-monitoring/"
 
 
 #: What an event's message holds, and what to do.
@@ -36,7 +36,7 @@ _VSPHERE = "volumehealth.storage.kubernetes.io/messages"
 _WHERE = {HOSTNAME: "node", "topology.kubernetes.io/zone": "zone"}
 
 
-@rule("VG227", Severity.ERROR, "https://kubernetes.io/docs/concepts/storage/persistent-volumes/#access-modes")
+@rule("VG227", Severity.ERROR, K8S_DOCS + "concepts/storage/persistent-volumes/#access-modes")
 def volume_not_attached(index: ObjectIndex) -> Iterator[Verdict]:
     """An event reports that the pod does not get its volume.
 
@@ -106,7 +106,7 @@ def volume_degraded(index: ObjectIndex) -> Iterator[Verdict]:
     yield from (found for is_serious, found in _conditions(index) if not is_serious)
 
 
-@rule("VG229", Severity.ERROR, "https://kubernetes.io/docs/concepts/storage/volumes/#local")
+@rule("VG229", Severity.ERROR, K8S_DOCS + "concepts/storage/volumes/#local")
 def node_of_volume_gone(index: ObjectIndex) -> Iterator[Verdict]:
     """The volume is on a node, or in a zone, that the cluster no longer has.
 
@@ -116,14 +116,19 @@ def node_of_volume_gone(index: ObjectIndex) -> Iterator[Verdict]:
     neither claim nor volume before the data is safe.
     """
     nodes = index.live("Node")
+    names = ", ".join(sorted(node.name for node in nodes)[:_NAMES])
     for volume in index.of("PersistentVolume"):
         where = _places(volume)
-        if not where or volume.phase in {"Available", "Released"}:
+        if not nodes or not where or not volume.is_live or volume.phase in {"Available", "Released"}:
             continue
-        claim = volume.text("spec", "claimRef", "name") or "none"
-        if nodes and volume.is_live and not any(_has(node, where) for node in nodes):
-            names = ", ".join(sorted(node.name for node in nodes)[:_NAMES])
-            message = f"volume {volume.name} (claim {claim}) is on {_described(where)}; the cluster has {names}"
+        here = (
+            (key, {text(node.labels, key), node.name if key == HOSTNAME else ""}) for node in nodes for key in where
+        )
+        if not any(values & where[key] for key, values in here):
+            key = next(key for key in _WHERE if key in where)
+            place = f"{_WHERE[key]} {', '.join(sorted(where[key]))}"
+            claim = volume.text("spec", "claimRef", "name") or "none"
+            message = f"volume {volume.name} (claim {claim}) is on {place}; the cluster has {names}"
             yield finding(message, volume, "spec", "nodeAffinity")
 
 
@@ -136,15 +141,6 @@ def _places(volume: K8sObject) -> Mapping[str, frozenset[str]]:
             if key in _WHERE and values and text(one, "operator") == "In":
                 places[key] = places.get(key, frozenset()) | values
     return places
-
-
-def _has(node: K8sObject, where: Mapping[str, frozenset[str]]) -> bool:
-    return any({text(node.labels, key), node.name if key == HOSTNAME else ""} & values for key, values in where.items())
-
-
-def _described(where: Mapping[str, frozenset[str]]) -> str:
-    key = next(key for key in _WHERE if key in where)
-    return f"{_WHERE[key]} {', '.join(sorted(where[key]))}"
 
 
 def _condition(obj: K8sObject, field: str, what: str, condition: Mapping[str, Any]) -> tuple[bool, Finding]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 
-from guard.doctor.finding import Severity, Unknown, Verdict, finding, rule
+from guard.doctor.finding import K8S_DOCS, Severity, Unknown, Verdict, finding, rule
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.guard_container import Part
 from guard.doctor.objects.k8s_object import K8sObject, same_namespace
@@ -33,15 +33,14 @@ _SHARED_MODES = frozenset({"ReadWriteMany", "ReadOnlyMany", "ReadWriteOncePod"})
 
 def backups_of(index: ObjectIndex, claim: K8sObject) -> list[K8sObject]:
     """Returns what backs up a claim: jobs that mount it and copy, snapshots, replications, schedules of backup tools."""
-    ones = (obj for obj in index.of(*_OF_ONE_CLAIM) if _is_of(obj, claim))
+    ones = (
+        obj
+        for kind, (group, way) in _OF_ONE_CLAIM.items()
+        for obj in index.of(kind)
+        if obj.group == group and obj.text(*way) == claim.name and same_namespace(obj.namespace, claim.namespace)
+    )
     many = (obj for obj in index.of(*_OF_MANY) if _includes(obj, claim))
     return [*_jobs(index, claim), *ones, *many]
-
-
-def _is_of(obj: K8sObject, claim: K8sObject) -> bool:
-    group, way = _OF_ONE_CLAIM[obj.kind]
-    is_near = same_namespace(obj.namespace, claim.namespace)
-    return obj.group == group and obj.text(*way) == claim.name and is_near
 
 
 def _jobs(index: ObjectIndex, claim: K8sObject) -> list[Workload]:
@@ -54,7 +53,7 @@ def _runs_engine(container: Container) -> bool:
     return not is_guard_alone and bool(_ENGINE.search(" ".join((container.image, *container.words))))
 
 
-@rule("VG601", Severity.WARNING, "https://kubernetes.io/docs/concepts/storage/volume-snapshots/")
+@rule("VG601", Severity.WARNING, K8S_DOCS + "concepts/storage/volume-snapshots/")
 def backup_absent(index: ObjectIndex) -> Iterator[Verdict]:
     """Nothing that was given backs up the claim.
 
@@ -78,7 +77,7 @@ def _guarded_jobs(index: ObjectIndex) -> Iterator[tuple[Workload, K8sObject]]:
     return ((job, claim) for claim in index.claims_to_keep for job in _jobs(index, claim))
 
 
-@rule("VG602", Severity.WARNING, "https://kubernetes.io/docs/concepts/workloads/pods/init-containers/")
+@rule("VG602", Severity.WARNING, K8S_DOCS + "concepts/workloads/pods/init-containers/")
 def backup_ungated(index: ObjectIndex) -> Iterator[Verdict]:
     """The backup archives whatever is at the path, also an empty folder.
 
@@ -121,7 +120,7 @@ def _looks_at(gate: Container, claim: K8sObject) -> bool:
 @rule(
     "VG603",
     Severity.WARNING,
-    "https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#inter-pod-affinity-and-anti-affinity",
+    K8S_DOCS + "concepts/scheduling-eviction/assign-pod-node/#inter-pod-affinity-and-anti-affinity",
 )
 def backup_cannot_reach_disk(index: ObjectIndex) -> Iterator[Verdict]:
     """The backup pod may be placed on another node than the disk.
@@ -137,11 +136,7 @@ def backup_cannot_reach_disk(index: ObjectIndex) -> Iterator[Verdict]:
             yield finding(message, job, *job.pod_at)
 
 
-@rule(
-    "VG604",
-    Severity.WARNING,
-    "https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#schedule-suspension",
-)
+@rule("VG604", Severity.WARNING, K8S_DOCS + "concepts/workloads/controllers/cron-jobs/#schedule-suspension")
 def backup_suspended(index: ObjectIndex) -> Iterator[Verdict]:
     """The backup is switched off.
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 
-from guard.doctor.finding import Finding, Severity, Unknown, Verdict, finding, rule
+from guard.doctor.finding import K8S_DOCS, Finding, Severity, Unknown, Verdict, finding, rule
 from guard.doctor.index import ObjectIndex
 from guard.doctor.lookup import grouped
 from guard.doctor.objects.k8s_object import PVC, K8sObject
@@ -12,7 +12,7 @@ from guard.doctor.objects.names import shared
 from guard.doctor.objects.workload import Volume, Workload
 from guard.doctor.source.tree import text, whole
 
-_VOLUMES = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/"
+_VOLUMES = K8S_DOCS + "concepts/storage/persistent-volumes/"
 
 #: Names in a sentence.
 _NAMES = 3
@@ -88,19 +88,16 @@ def claim_pending(index: ObjectIndex) -> Iterator[Verdict]:
         telling = [note for note in notes if note.reason != _WAITS_FOR_POD] or list(notes)
         command = f"kubectl describe pvc {claim.name} -n {claim.namespace} (Events)"
         if not any(user.wants_pods_now for user in index.users_of(claim)):
-            waits = telling[-1].reason == _WAITS_FOR_POD if telling else _class_waits_for_pod(index, claim)
-            if waits is None:
+            kinds = index.named("StorageClass", "", claim.text("spec", "storageClassName"))
+            waits = any(kind.text("volumeBindingMode") == _WAITS_FOR_POD for kind in kinds)
+            if telling:
+                waits = telling[-1].reason == _WAITS_FOR_POD
+            elif not kinds:
                 yield Unknown(f"claim {claim.name} is Pending; no event and no StorageClass given shows why", command)
-            if waits is not False:
+            if waits or not (telling or kinds):
                 continue  # nothing is wrong with it: no pod asks for it yet
         reason = f"{telling[-1].reason}: {telling[-1].message}" if telling else "no event given shows why"
         yield finding(f"phase Pending ({reason})", claim, "status", "phase", fix="" if telling else command)
-
-
-def _class_waits_for_pod(index: ObjectIndex, claim: K8sObject) -> bool | None:
-    """Whether its class makes the volume for the first pod; None where the class was not given."""
-    kinds = index.named("StorageClass", "", claim.text("spec", "storageClassName"))
-    return any(kind.text("volumeBindingMode") == _WAITS_FOR_POD for kind in kinds) if kinds else None
 
 
 @rule("VG203", Severity.ERROR, _VOLUMES + "#binding")
@@ -130,7 +127,8 @@ def claim_unused(index: ObjectIndex) -> Iterator[Verdict]:
     meant = set(index.claims_to_keep)
     jobs = index.live("CronJob") or index.live("Job")
     for claim in index.unused_claims:
-        near = _neighbours(index, claim)
+        # a claim whose file names no namespace can be any workload's
+        near = index.workloads_in.get(claim.namespace, ()) if claim.namespace else index.workloads[: _NAMES + 1]
         reported = next((one for one in claim.mappings("status", "conditions") if text(one, "type") == "Unused"), None)
         if reported is not None:  # by Kubernetes 1.36 and later, for which a pod that is Pending counts as use
             if text(reported, "status") == "True":
@@ -168,8 +166,3 @@ def _taken_over(index: ObjectIndex, claim: K8sObject) -> str:
 @lru_cache(maxsize=1)
 def _claimants(index: ObjectIndex) -> Mapping[str, Sequence[tuple[Workload, K8sObject]]]:
     return grouped((claim.namespace, (user, claim)) for user, claim in index.claimants)
-
-
-def _neighbours(index: ObjectIndex, claim: K8sObject) -> Sequence[K8sObject]:
-    """Returns what could use a claim: the workloads of its namespace; all if its file names none."""
-    return index.workloads_in.get(claim.namespace, ()) if claim.namespace else index.workloads[: _NAMES + 1]

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from functools import lru_cache
 
-from guard.doctor.finding import Severity, Verdict, finding, rule
+from guard.doctor.finding import K8S_DOCS, Severity, Verdict, finding, rule
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.k8s_object import PVC, K8sObject
 from guard.doctor.objects.ownership import owner_of
 from guard.doctor.objects.workload import ORDINAL
 from guard.doctor.source.tree import text
 
-_VOLUMES = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/"
+_VOLUMES = K8S_DOCS + "concepts/storage/persistent-volumes/"
 
 
 @rule("VG205", Severity.ERROR, _VOLUMES + "#reclaiming")
@@ -63,9 +63,7 @@ def claim_being_deleted(index: ObjectIndex) -> Iterator[Verdict]:
 
 
 @rule(
-    "VG213",
-    Severity.WARNING,
-    "https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#persistentvolumeclaim-retention",
+    "VG213", Severity.WARNING, K8S_DOCS + "concepts/workloads/controllers/statefulset/#persistentvolumeclaim-retention"
 )
 def statefulset_deletes_claims(index: ObjectIndex) -> Iterator[Verdict]:
     """The StatefulSet deletes its claims.
@@ -126,7 +124,6 @@ def is_dropped(index: ObjectIndex, claim: K8sObject) -> bool:
 
 @lru_cache(maxsize=1)
 def _rendered(index: ObjectIndex) -> frozenset[tuple[str, str]]:
-    """Tool and unit of every owner of which the files have an object that the cluster has too."""
     """Tool and unit of every owner of which the files have an object that the cluster has too."""
     owners = (owner_of(obj) for obj in index.objects if obj.is_live and index.counterpart(obj))
     return frozenset((owner.tool, owner.unit) for owner in owners if owner)

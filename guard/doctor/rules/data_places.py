@@ -68,7 +68,6 @@ class DataPlace:
 @lru_cache(maxsize=1)
 def data_places(index: ObjectIndex) -> tuple[DataPlace, ...]:
     """Returns where each container of each workload that runs on keeps its data."""
-    """Returns where each container of each workload that runs on keeps its data."""
     serving = (workload for workload in index.workloads if not workload.runs_to_end and workload.replicas > 0)
     containers = (container for workload in serving for container in workload.applications)
     return tuple(place for container in containers for place in _places(index, container))

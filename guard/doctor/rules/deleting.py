@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from guard.doctor.configuration import configurations
-from guard.doctor.finding import Severity, Verdict, finding, rule
+from guard.doctor.finding import K8S_DOCS, Severity, Verdict, finding, rule
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.k8s_object import same_namespace
 from guard.doctor.objects.names import word_set
@@ -15,7 +15,7 @@ from guard.doctor.objects.workload import Container, Mount, Workload
 from guard.doctor.rules.shell import emptied, mirrored
 from guard.doctor.source.tree import text, texts
 
-_JOBS = "https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/"
+_JOBS = K8S_DOCS + "concepts/workloads/controllers/cron-jobs/"
 
 
 #: Words of a claim, or of a folder, whose content may go.
@@ -63,16 +63,12 @@ class _Script:
 def scripts(index: ObjectIndex, container: Container) -> Iterator[_Script]:
     """Yields what a container runs: its words, with the scripts of given ConfigMaps that they name, and its hooks."""
     files = configurations(index, container)
-    named = [content for name, content in files.items() if any(_names(word, name) for word in container.words)]
+    pieces = {piece.rpartition("/")[2] for word in container.words for piece in word.split()} - {""}
+    named = [content for name, content in files.items() if name.partition(" of ConfigMap ")[0] in pieces]
     own = {"when it starts": "\n".join((" ".join(container.words), *named))}
     for hook, when in (("postStart", "when it starts (postStart)"), ("preStop", "when it stops (preStop)")):
         own[when] = " ".join(texts(container.body, "lifecycle", hook, "exec", "command"))
     return (_Script(container, when, script[:_LONGEST]) for when, script in own.items() if script.strip())
-
-
-def _names(word: str, file: str) -> bool:
-    key = file.partition(" of ConfigMap ")[0]
-    return bool(key) and any(piece.rpartition("/")[2] == key for piece in word.split())
 
 
 @lru_cache(maxsize=1)
@@ -93,7 +89,9 @@ def job_deletes_data(index: ObjectIndex) -> Iterator[Verdict]:
     """
     for script in _commands(index):
         workload, container = script.workload, script.container
-        if script.is_start or (script.when.startswith("when it starts") and _restores(workload)):
+        kind, name = workload.author if workload.kind == "Pod" else (workload.kind, workload.name)
+        is_restore = kind == "Job" and "restore" in name and not _hook(workload)  # somebody starts it by hand
+        if script.is_start or (script.when.startswith("when it starts") and is_restore):
             continue  # start-deletes-data reports it, or it is meant
         yield from _deletes_elsewhere(index, script)
         moment = "whenever it runs" if workload.runs_to_end else script.when
@@ -117,12 +115,6 @@ def _deletes_elsewhere(index: ObjectIndex, script: _Script) -> Iterator[Verdict]
                 if any(covers(path, mount.path) for path in lost):
                     what = f"all of {mount.path} in the pods of {other} (kubectl exec)"
                     yield finding(f"container {script.container.name} deletes {what}", script.container)
-
-
-def _restores(workload: Workload) -> bool:
-    """Whether it is a job that somebody starts by hand to bring data back."""
-    kind, name = workload.author if workload.kind == "Pod" else (workload.kind, workload.name)
-    return kind == "Job" and "restore" in name and not _hook(workload)
 
 
 def _hook(workload: Workload) -> str:
@@ -166,7 +158,7 @@ def deletes_below_claim(index: ObjectIndex) -> Iterator[Verdict]:
                     yield finding(f"container {container.name} {what}", container)
 
 
-@rule("VG120", Severity.ERROR, "https://kubernetes.io/docs/concepts/storage/persistent-volumes/#reclaiming")
+@rule("VG120", Severity.ERROR, K8S_DOCS + "concepts/storage/persistent-volumes/#reclaiming")
 def job_deletes_claims(index: ObjectIndex) -> Iterator[Verdict]:
     """A container deletes claims, volumes or a namespace by kubectl or helm.
 

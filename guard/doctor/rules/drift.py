@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from guard.doctor.finding import Severity, Verdict, finding, rule, save_first
+from guard.doctor.finding import K8S_DOCS, Severity, Verdict, finding, rule, save_first
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.k8s_object import PVC, K8sObject, scale_target
 from guard.doctor.objects.ownership import owner_of
@@ -80,7 +79,7 @@ def _source(volume: Volume) -> str:
     return " ".join(filter(None, (volume.kind, *fields, *attributes)))
 
 
-@rule("VG301", Severity.ERROR, "https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management")
+@rule("VG301", Severity.ERROR, K8S_DOCS + "reference/using-api/server-side-apply/#field-management")
 def live_mounts_differ(index: ObjectIndex) -> Iterator[Verdict]:
     """The applied object mounts other volumes than the file has.
 
@@ -125,7 +124,7 @@ def _source_of(live: K8sObject) -> str:
     return f" Make the change in the source that {owner.tool} {owner.unit} reads: {owner.find}" if owner else ""
 
 
-@rule("VG302", Severity.WARNING, "https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management")
+@rule("VG302", Severity.WARNING, K8S_DOCS + "reference/using-api/server-side-apply/#field-management")
 def live_settings_differ(index: ObjectIndex) -> Iterator[Verdict]:
     """The applied object differs from the file in what decides over its volume.
 
@@ -165,19 +164,13 @@ def _settings(obj: K8sObject) -> dict[str, str]:
 
 
 def _node_affinity(workload: Workload) -> str:
-    """What a required node affinity asks of spot nodes and of single ones: each term is enough, its parts hold together."""
-    terms = {
-        ", ".join(
-            sorted(_expression(part) for part in mappings(term, "matchExpressions") if text(part, "key") in _TELLING)
-        )
-        for term in mappings(workload.pod, *REQUIRED)
-    }
+    """Returns what a required node affinity asks of spot nodes and of single ones: each term is enough, its parts hold together."""
+    terms = set()
+    for term in mappings(workload.pod, *REQUIRED):
+        telling = (one for one in mappings(term, "matchExpressions") if text(one, "key") in _TELLING)
+        parts = ((text(one, "key"), text(one, "operator"), ",".join(sorted(texts(one, "values")))) for one in telling)
+        terms.add(", ".join(sorted(" ".join(part).strip() for part in parts)))
     return "" if "" in terms else " or ".join(sorted(terms))
-
-
-def _expression(expression: Mapping[str, Any]) -> str:
-    values = ",".join(sorted(texts(expression, "values")))
-    return f"{text(expression, 'key')} {text(expression, 'operator')} {values}".strip()
 
 
 @rule("VG303", Severity.WARNING, "https://argo-cd.readthedocs.io/en/stable/user-guide/resource_tracking/")

@@ -1,9 +1,9 @@
 """VG501 to VG510: is there a guard, is it the first, does it check the right volume, can it be dropped. Pure."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from guard.doctor.finding import Severity, Unknown, Verdict, finding, rule
+from guard.doctor.finding import K8S_DOCS, Severity, Unknown, Verdict, finding, rule
 from guard.doctor.index import ObjectIndex
 from guard.doctor.lookup import grouped
 from guard.doctor.objects.guard_container import Part
@@ -13,8 +13,8 @@ from guard.doctor.objects.paths import below
 from guard.doctor.objects.workload import POD_PATHS, Workload
 from guard.doctor.source.tree import text, texts
 
-_INIT = "https://kubernetes.io/docs/concepts/workloads/pods/init-containers/"
-_SIDECAR = "https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/"
+_INIT = K8S_DOCS + "concepts/workloads/pods/init-containers/"
+_SIDECAR = K8S_DOCS + "concepts/workloads/pods/sidecar-containers/"
 
 
 #: Programs and files that tell a mount or content from a folder that is merely there.
@@ -22,7 +22,7 @@ _LOOKS_FURTHER = re.compile(r"\b(?:mountpoint|findmnt|cmp|sha256sum)\b|/proc/(?:
 _TESTS = re.compile(r"(?:\[{1,2}|\btest)\s+(?:!\s+)?-([a-zA-Z])\s+[\"']?(/[^\s\"'\];]*)")
 #: The label by which the policies' bindings find their parameters (k8s/policy/parameters.yaml).
 PARAMETERS = "volume-guard/parameters"
-_REFERENCE = "https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/"
+_REFERENCE = K8S_DOCS + "reference/access-authn-authz/validating-admission-policy/"
 _POLICIES = "ValidatingAdmissionPolicy"
 _BINDINGS = "ValidatingAdmissionPolicyBinding"
 #: As resourceRules name the kinds that run pods.
@@ -93,11 +93,7 @@ def guard_elsewhere(index: ObjectIndex) -> Iterator[Verdict]:
                 yield finding(problem, container)
 
 
-@rule(
-    "VG504",
-    Severity.ERROR,
-    "https://kubernetes.io/docs/tasks/inject-data-application/define-environment-variable-container/",
-)
+@rule("VG504", Severity.ERROR, K8S_DOCS + "tasks/inject-data-application/define-environment-variable-container/")
 def guard_volume_name(index: ObjectIndex) -> Iterator[Verdict]:
     """The guard's containers do not agree on the volume's name, or have none.
 
@@ -184,17 +180,14 @@ def check_proves_nothing(index: ObjectIndex) -> Iterator[Verdict]:
 
 def asks_for_injection(index: ObjectIndex, workload: Workload) -> bool:
     """Whether parameters of the policies that were given have the guard injected into this workload's pods."""
-    return any(
-        same_namespace(obj.namespace, workload.namespace) and _selects(obj, workload.pod_labels)
-        for obj in index.of("ConfigMap")
-        if obj.labels.get(PARAMETERS) == "true" and obj.text("data", "inject") == "true"
-    )
-
-
-def _selects(parameters: K8sObject, labels: Mapping[str, object]) -> bool:
-    """Whether `application` (LABEL=VALUE, several with commas) holds of these labels."""
-    pairs = [pair.partition("=") for pair in parameters.text("data", "application").split(",")]
-    return all(key and labels.get(key) == value for key, _, value in pairs)
+    for obj in index.of("ConfigMap"):
+        is_on = obj.labels.get(PARAMETERS) == "true" and obj.text("data", "inject") == "true"
+        if is_on and same_namespace(obj.namespace, workload.namespace):
+            # LABEL=VALUE, several with commas: all must hold
+            pairs = [pair.partition("=") for pair in obj.text("data", "application").split(",")]
+            if all(key and workload.pod_labels.get(key) == value for key, _, value in pairs):
+                return True
+    return False
 
 
 def _policies(index: ObjectIndex) -> list[K8sObject]:

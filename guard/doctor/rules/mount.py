@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 
-from guard.doctor.finding import Finding, Severity, Unknown, Verdict, finding, rule, save_first
+from guard.doctor.finding import K8S_DOCS, Finding, Severity, Unknown, Verdict, finding, rule, save_first
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.names import shared
 from guard.doctor.objects.ownership import owner_of
-from guard.doctor.objects.workload import PASSING, Volume, Workload
+from guard.doctor.objects.workload import PASSING, Workload
 from guard.doctor.rules.data_places import data_places
 from guard.doctor.rules.keeping import keeps
 
-_CLAIMS_AS_VOLUMES = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/#claims-as-volumes"
-_VOLUMES = "https://kubernetes.io/docs/concepts/storage/volumes/"
+_CLAIMS_AS_VOLUMES = K8S_DOCS + "concepts/storage/persistent-volumes/#claims-as-volumes"
+_VOLUMES = K8S_DOCS + "concepts/storage/volumes/"
 
 #: Names in a sentence.
 _NAMES = 3
@@ -29,8 +29,8 @@ _WAIVED_BY = {
 }
 #: Of these, the ones that are empty at first; the others hold what the cluster put there.
 _EMPTY = frozenset({"emptyDir", "ephemeral", "gitRepo"})
-_CLAIMS_AS_VOLUMES = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/#claims-as-volumes"
-_VOLUMES = "https://kubernetes.io/docs/concepts/storage/volumes/"
+_CLAIMS_AS_VOLUMES = K8S_DOCS + "concepts/storage/persistent-volumes/#claims-as-volumes"
+_VOLUMES = K8S_DOCS + "concepts/storage/volumes/"
 
 
 @rule("VG101", Severity.ERROR, _CLAIMS_AS_VOLUMES)
@@ -166,7 +166,8 @@ def mount_path_mismatch(index: ObjectIndex) -> Iterator[Verdict]:
     for workload in index.guarded:
         path = index.path_of(workload)
         elsewhere = () if workload.mounts_at(path) else workload.claim_mounts
-        if elsewhere and not index.path and _is_by_reference(workload):
+        is_by_reference = any(one.knows_the_guard and not one.guarded_path for one in workload.all_containers)
+        if elsewhere and not index.path and is_by_reference:
             mounted = ", ".join(mount.path for mount in elsewhere)
             reason = f"{workload} mounts its claims at {mounted}, nothing shows that it keeps data at {path}"
             yield Unknown(reason, f"guard doctor --path {elsewhere[0].path} ...")
@@ -180,11 +181,6 @@ def mount_path_mismatch(index: ObjectIndex) -> Iterator[Verdict]:
                 fix=f"{save_first(workload, path, mount.container.name)} Then mountPath: {path}",
                 is_guess=not index.is_sure(workload),
             )
-
-
-def _is_by_reference(workload: Workload) -> bool:
-    """Whether only the cluster knows which path a guard of it looks at."""
-    return any(container.knows_the_guard and not container.guarded_path for container in workload.all_containers)
 
 
 @rule("VG106", Severity.ERROR, _VOLUMES + "#emptydir")
@@ -201,7 +197,10 @@ def ephemeral_at_path(index: ObjectIndex) -> Iterator[Verdict]:
         waived = frozenset().union(*(names or () for names in allowed))
         for container in workload.applications_at(path):
             volume = container.volume_at(path)
-            if volume is None or volume.kind not in PASSING or {_waived_by(volume), "any"} & waived:
+            if volume is None or volume.kind not in PASSING:
+                continue
+            is_memory = volume.text("emptyDir", "medium") == "Memory"
+            if {"memory" if is_memory else _WAIVED_BY[volume.kind], "any"} & waived:
                 continue
             if None in allowed:
                 yield Unknown(
@@ -228,11 +227,6 @@ def _claims_for(index: ObjectIndex, workload: Workload) -> list[str]:
     """Returns the one unused claim that shares a telling word with the workload; another application's is never offered."""
     names = index.unused_like(workload.namespace, workload.name, index.path_of(workload))
     return names if len(names) == 1 else []
-
-
-def _waived_by(volume: Volume) -> str:
-    """Returns the kind in GUARD_KINDS that waives a volume."""
-    return "memory" if volume.text("emptyDir", "medium") == "Memory" else _WAIVED_BY[volume.kind]
 
 
 @rule("VG103", Severity.WARNING, _CLAIMS_AS_VOLUMES)

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from guard.doctor.finding import Severity, Verdict, finding, rule
+from guard.doctor.finding import K8S_DOCS, Severity, Verdict, finding, rule
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.k8s_object import PVC, K8sObject
 from guard.doctor.objects.names import word_set
 from guard.doctor.rules.placement import is_bound_to_one_node
 from guard.doctor.storage import class_of, volume_of
 
-_VOLUMES = "https://kubernetes.io/docs/concepts/storage/volumes/"
+_VOLUMES = K8S_DOCS + "concepts/storage/volumes/"
 
 
 #: Provisioners that make folders or disks of the node, and names under which they install their classes.
@@ -41,11 +41,7 @@ def hostpath_at_path(index: ObjectIndex) -> Iterator[Verdict]:
                 yield finding(message, volume, is_guess=not index.is_sure(workload))
 
 
-@rule(
-    "VG109",
-    Severity.WARNING,
-    "https://kubernetes.io/docs/concepts/storage/persistent-volumes/#types-of-persistent-volumes",
-)
+@rule("VG109", Severity.WARNING, K8S_DOCS + "concepts/storage/persistent-volumes/#types-of-persistent-volumes")
 def volume_on_node_disk(index: ObjectIndex) -> Iterator[Verdict]:
     """The claim's data is on the disk of a node.
 

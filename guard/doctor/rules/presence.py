@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from guard.doctor.finding import Severity, Verdict, finding, rule
+from guard.doctor.finding import K8S_DOCS, Severity, Verdict, finding, rule
 from guard.doctor.index import ObjectIndex
 from guard.doctor.lookup import grouped
 from guard.doctor.objects.k8s_object import PVC, K8sObject, same_namespace
@@ -24,7 +24,7 @@ _COMPARED = (
 _NAMES = 3
 
 
-@rule("VG304", Severity.WARNING, "https://kubernetes.io/docs/tasks/manage-kubernetes-objects/declarative-config/")
+@rule("VG304", Severity.WARNING, K8S_DOCS + "tasks/manage-kubernetes-objects/declarative-config/")
 def not_applied(index: ObjectIndex) -> Iterator[Verdict]:
     """The file has an object that the cluster has not.
 
@@ -89,7 +89,7 @@ def upgrade_removes_claim(index: ObjectIndex) -> Iterator[Verdict]:
             yield finding(message, obj, "metadata", is_guess=is_guess)
 
 
-@rule("VG306", Severity.ERROR, "https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#stable-storage")
+@rule("VG306", Severity.ERROR, K8S_DOCS + "concepts/workloads/controllers/statefulset/#stable-storage")
 def workload_kind_changed(index: ObjectIndex) -> Iterator[Verdict]:
     """The files have a workload of this name as another kind, which does not use its claim.
 

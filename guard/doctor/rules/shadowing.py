@@ -3,22 +3,20 @@
 import re
 from collections.abc import Iterator
 
-from guard.doctor.finding import Severity, Verdict, finding, rule
+from guard.doctor.finding import K8S_DOCS, Severity, Verdict, finding, rule
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.paths import below, covers
 from guard.doctor.objects.workload import Container, Mount
 from guard.doctor.rules.shell import emptied
 from guard.doctor.source.tree import mappings, text, texts
 
-_VOLUMES = "https://kubernetes.io/docs/concepts/storage/volumes/"
+_VOLUMES = K8S_DOCS + "concepts/storage/volumes/"
 
 
 _PER_POD = re.compile(r"\$\(([A-Za-z0-9_]+)\)")
 
 
-@rule(
-    "VG110", Severity.ERROR, "https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#volumes-1"
-)
+@rule("VG110", Severity.ERROR, K8S_DOCS + "reference/kubernetes-api/workload-resources/pod-v1/#volumes-1")
 def two_mounts_at_one_path(index: ObjectIndex) -> Iterator[Verdict]:
     """Two volumes are mounted at one path of one container.
 
@@ -81,7 +79,7 @@ def _is_per_pod(container: Container, name: str) -> bool:
     return text(entry, "valueFrom", "fieldRef", "fieldPath") in {"metadata.name", "metadata.uid", "status.podIP"}
 
 
-@rule("VG114", Severity.ERROR, "https://kubernetes.io/docs/concepts/workloads/pods/init-containers/")
+@rule("VG114", Severity.ERROR, K8S_DOCS + "concepts/workloads/pods/init-containers/")
 def start_deletes_data(index: ObjectIndex) -> Iterator[Verdict]:
     """A container deletes everything in the volume whenever it starts.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from guard.doctor.finding import Answer, Severity, Verdict, finding, rule
+from guard.doctor.finding import K8S_DOCS, Answer, Severity, Verdict, finding, rule
 from guard.doctor.index import ObjectIndex
 from guard.doctor.lookup import grouped
 from guard.doctor.objects.k8s_object import PVC, K8sObject, same_namespace, scale_target
@@ -11,7 +11,7 @@ from guard.doctor.rules.placement import exposure
 from guard.doctor.source.tree import whole
 from guard.doctor.storage import access_modes
 
-_MODES = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/#access-modes"
+_MODES = K8S_DOCS + "concepts/storage/persistent-volumes/#access-modes"
 _ONE_DISK = frozenset({"ReadWriteOnce", "ReadWriteOncePod"})
 
 
@@ -21,11 +21,7 @@ def _one_disk_users(index: ObjectIndex, *kinds: str) -> Iterator[tuple[Workload,
             yield user, claim
 
 
-@rule(
-    "VG221",
-    Severity.WARNING,
-    "https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#recreate-deployment",
-)
+@rule("VG221", Severity.WARNING, K8S_DOCS + "concepts/workloads/controllers/deployment/#recreate-deployment")
 def rolling_update_of_one_disk(index: ObjectIndex) -> Iterator[Verdict]:
     """A Deployment with a ReadWriteOnce volume is updated by RollingUpdate.
 

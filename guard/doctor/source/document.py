@@ -62,7 +62,8 @@ class ReadError:
 class TextError(Exception):
     """A text that is not read on, from a line on."""
 
-    def __init__(self, line: int | None, reason: str) -> None:
+    def __init__(self, line: int | None, reason: str, *, is_final: bool = False) -> None:
         super().__init__(reason)
+        self.is_final = is_final  # whether no other part of the text is worth a try
         self.line = line
         self.reason = reason
