@@ -25,6 +25,8 @@ _INLINE = frozenset({
     "nfs", "iscsi", "fc", "rbd", "cephfs", "glusterfs", "gcePersistentDisk", "awsElasticBlockStore", "azureDisk", "azureFile",
     "csi", "flexVolume", "vsphereVolume", "cinder", "portworxVolume", "quobyte", "scaleIO", "storageos", "photonPersistentDisk",
 })  # fmt: skip
+#: Volume fields that hold what the cluster put there.
+_GIVEN = frozenset({"configMap", "downwardAPI", "secret", "projected", "image"})
 #: CSI drivers that hand secrets into a pod.
 _SECRETS = re.compile(r"secret|spiffe|cert", re.IGNORECASE)
 
@@ -98,8 +100,12 @@ class Volume:
     @property
     def outlasts_pod(self) -> bool:
         """Whether its content is still there for the next pod: a claim's, or that of a server or disk named in the pod."""
-        is_secret = _SECRETS.search(text(self.body, "csi", "driver"))
-        return self.is_persistent or (self.kind in _INLINE and not is_secret)
+        return self.is_persistent or (self.kind in _INLINE and not self.is_given)
+
+    @property
+    def is_given(self) -> bool:
+        """Whether it holds what the cluster put there and the application never wrote: settings, secrets, certificates."""
+        return self.kind in _GIVEN or bool(_SECRETS.search(text(self.body, "csi", "driver")))
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,8 +52,6 @@ _EPHEMERAL = {
     "": "empty-dir", "emptyDir": "empty-dir", "configMap": "config", "downwardAPI": "config", "secret": "memory",
     "projected": "memory", "image": "overlay", "ephemeral": "", "gitRepo": "",
 }  # fmt: skip
-#: Of these, the ones that hold what the cluster put there.
-_GIVEN = frozenset({"configMap", "downwardAPI", "secret", "projected", "image"})
 
 
 def _not_mounted(index: ObjectIndex) -> Iterator[Verdict]:
@@ -250,7 +248,7 @@ def _ephemeral(index: ObjectIndex) -> Iterator[Verdict]:
             hint = f". Claim {unused[0]} is used by nothing" if unused else ""
             what = (
                 "made for each pod from an object, and never what the application wrote"
-                if volume.kind in _GIVEN
+                if volume.is_given
                 else "new and empty for each pod"
             )
             yield Finding(

@@ -68,7 +68,9 @@ def _mounted_over(index: ObjectIndex) -> Iterator[Verdict]:
             held = container.mount_at(path)
             for mount in container.mounts:
                 volume = workload.pod.volumes.get(mount.volume)
-                if held and volume and below(mount.path, path) and mount.volume != held.volume:
+                if not held or volume is None or volume.is_given or mount.volume == held.volume:
+                    continue
+                if below(mount.path, path):
                     kind = volume.kind or "emptyDir"
                     message = f"{mount.path} in container {container.name} is volume {mount.volume} ({kind}), mounted over a part of {held.volume}"
                     yield Finding(message, workload.object.place(*mount.at), workload.object)
