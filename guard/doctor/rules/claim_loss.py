@@ -101,6 +101,8 @@ def _prunable(index: ObjectIndex) -> Iterator[Verdict]:
         owner = owner_of(claim)
         if owner is None or is_protected(claim, owner.tool) or claim.side is Side.FILE or is_dropped(index, claim):
             continue
+        if owner.tool == "Helm" and _is_made(claim):
+            continue
         message = f"{owner.tool} {owner.unit} owns this claim and nothing keeps it from deleting it"
         yield Finding(message, claim.place("metadata"), claim)
     for workload in index.workloads:
@@ -116,20 +118,31 @@ def _prunable(index: ObjectIndex) -> Iterator[Verdict]:
 
 
 def is_dropped(index: ObjectIndex, claim: K8sObject) -> bool:
-    """Whether the files have other objects of a claim's owner, but not the claim: upgrade-removes-claim reports it."""
+    """Whether the files have other objects of a claim's owner, but not the claim: upgrade-removes-claim reports it.
+
+    A Helm release of the same name in another namespace is another owner.
+    """
     owner = owner_of(claim)
     if owner is None or index.counterpart(claim) is not None:
         return False
-    if ORDINAL.search(claim.name) and not text(claim.annotations, "meta.helm.sh/release-name"):
-        return False  # a StatefulSet made it, which can copy its labels to it
-    return (owner.tool, owner.unit) in _rendered(index)
+    if _is_made(claim):
+        return False
+    return not _rendered(index).isdisjoint((owner.tool, owner.unit, near) for near in ("", claim.namespace))
+
+
+def _is_made(claim: K8sObject) -> bool:
+    """Whether a StatefulSet made a claim, which can copy its labels to it."""
+    return bool(ORDINAL.search(claim.name)) and not text(claim.annotations, "meta.helm.sh/release-name")
 
 
 @lru_cache(maxsize=1)
-def _rendered(index: ObjectIndex) -> frozenset[tuple[str, str]]:
-    """Tool and unit of every owner of which the files have an object that the cluster has too."""
-    owners = (owner_of(obj) for obj in index.objects if obj.side is Side.LIVE and index.counterpart(obj))
-    return frozenset((owner.tool, owner.unit) for owner in owners if owner)
+def _rendered(index: ObjectIndex) -> frozenset[tuple[str, str, str]]:
+    """Tool, unit and, of Helm, the namespace of every owner of which the files have an object."""
+    return frozenset(
+        (owner.tool, owner.unit, obj.namespace if owner.tool == "Helm" else "")
+        for obj in index.objects
+        if (obj.side is Side.FILE or index.counterpart(obj)) and (owner := owner_of(obj))
+    )
 
 
 def is_protected(claim: K8sObject, tool: str) -> bool:
