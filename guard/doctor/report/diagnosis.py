@@ -102,14 +102,16 @@ def diagnose(index: ObjectIndex) -> Diagnosis:
     )
 
 
-def _urgency(result: Result) -> tuple[bool, int, bool, bool, str]:
+def _urgency(result: Result) -> tuple[bool, int, int, bool, bool, str]:
     """The missing guard comes last, whatever else is found: first the volume, then what guards it.
 
-    Of one severity, what happened comes before what could: an owner that can delete a claim is no cause yet.
+    Of one severity, a likely loss comes before other warnings, and what happened before what could: an owner that can
+    delete a claim is no cause yet.
     """
     subject = result.finding.subject
     is_file = subject is None or subject.side is Side.FILE
-    return result.rule is MISSING, result.severity.rank, result.rule is PRUNABLE, is_file, result.rule.id
+    rule = result.rule
+    return rule is MISSING, result.severity.rank, rule.severity.rank, rule is PRUNABLE, is_file, rule.id
 
 
 def _result(rule: Rule, finding: Finding, index: ObjectIndex) -> Result:
