@@ -10,6 +10,7 @@ from guard.doctor.objects.k8s_object import K8sObject, scale_target
 from guard.doctor.objects.ownership import owner_of
 from guard.doctor.objects.workload import Volume, Workload, as_workload, covers
 from guard.doctor.rules.advice import save_first
+from guard.doctor.rules.data_places import PASSING
 from guard.doctor.rules.placement import HOSTNAME, REQUIRED
 from guard.doctor.rules.spot import SPOT_LABELS
 from guard.doctor.source.document import Side
@@ -145,7 +146,9 @@ def _mounts_differ(index: ObjectIndex) -> Iterator[Verdict]:
 def _bring_together(live: Workload, file: Workload, here: dict[str, str], there: dict[str, str]) -> str:
     """How the two sides become equal without a start on an empty volume."""
     lost = [
-        f"{what} at {where}" for where, what in here.items() if what != there.get(where) and what.startswith("claim ")
+        f"{what} at {where}"
+        for where, what in here.items()
+        if what != there.get(where) and what.split()[0].rstrip(",") not in PASSING | {"nothing"}
     ]
     if lost:
         return (
