@@ -22,7 +22,7 @@ class KnownImage:
         name: The last part of the image's name.
         paths: The data folders of the versions that the tag leaves open; one of them is enough.
         keeps: Whether it keeps data wherever it runs.
-        is_volume: Whether the image declares the folder as a VOLUME: a mount above it is then hidden.
+        is_volume: Whether the image declares `mount` as a VOLUME: what is mounted above it is then hidden.
         mount: Where the volume belongs.
         is_newest: Whether only the missing tag says which version it is.
         has_parts: Whether folders below it can be volumes of their own, without one for the whole: applications made of files.
@@ -37,7 +37,7 @@ class KnownImage:
     has_parts: bool
 
 
-#: Publisher and name (no publisher: Docker's official images), first major version, data folder, whether it is a VOLUME,
+#: Publisher and name (no publisher: Docker's official images), first major version, data folder, whether its mount is a VOLUME,
 #: whether it keeps data always, and whether folders of it can be mounted one by one. `path>mount` where the volume belongs above the data folder. Without a tag it is the last
 #: version listed, or one of those with a star.
 _TABLE = """
@@ -156,7 +156,7 @@ neosmemo/memos                        0 /var/opt/memos                          
 hashicorp/consul                      0 /consul/data                                       volume if-asked
 chromadb/chroma                       0 /chroma/chroma                                     -      always
 chromadb/chroma                       1 /data                                              -      always
-bitnami/postgresql                    0 /bitnami/postgresql/data>/bitnami/postgresql       -      always
+bitnami/postgresql                    0 /bitnami/postgresql/data>/bitnami/postgresql       volume always
 bitnami/postgresql-repmgr             0 /bitnami/postgresql/data>/bitnami/postgresql       -      always
 bitnami/mysql                         0 /bitnami/mysql/data>/bitnami/mysql                 -      always
 bitnami/mariadb                       0 /bitnami/mariadb/data>/bitnami/mariadb             -      always

@@ -45,7 +45,7 @@ class DataPlace:
         workload: Whose container it is.
         container: The container.
         data: The path, and what names it.
-        image: The image that keeps data there; None if a setting names the path.
+        image: The image that keeps data there, or whose VOLUME hides the mount; else None, where a setting names the path.
         state: What is mounted there.
         mount: The mount in force.
         volume: Its volume.
@@ -100,7 +100,9 @@ def _places(index: ObjectIndex, workload: Workload, container: Container) -> Ite
     image = known_image(container.image) if _serves(container) and not _names_hosts(container) else None
     if named:
         for data in named:
-            yield _place(workload, container, data, None, "")
+            mount = container.mount_at(data.path)
+            is_hidden = image is not None and covers(image.mount, data.path) and _hides(image, mount)
+            yield _place(workload, container, data, image if is_hidden else None, "")
     elif image is not None and not _points_elsewhere(workload, container):
         missing = _missing(index, workload, container)
         places = [
@@ -114,8 +116,8 @@ def _place(
     workload: Workload, container: Container, data: DataPath, image: KnownImage | None, missing: str
 ) -> DataPlace:
     mount = container.mount_at(data.path)
-    if mount is not None and image is not None and image.is_volume and mount.path != data.path:
-        mount = None  # the runtime mounts an anonymous folder over it
+    if image is not None and _hides(image, mount):
+        mount = None
     volume = workload.pod.volumes.get(mount.volume) if mount else None
     parts = (image is None or image.has_parts) and any(
         below(one.path, data.path) and _lasts(workload, one) for one in container.mounts
@@ -125,6 +127,11 @@ def _place(
     else:
         state = State.PASSING if volume and volume.kind in PASSING and not parts else State.KEPT
     return DataPlace(workload, container, data, image, state, mount, volume, missing)
+
+
+def _hides(image: KnownImage, mount: Mount | None) -> bool:
+    """Whether the runtime mounts an anonymous folder over what is mounted: the image's VOLUME below it."""
+    return mount is not None and image.is_volume and below(image.mount, mount.path)
 
 
 def _lasts(workload: Workload, mount: Mount) -> bool:

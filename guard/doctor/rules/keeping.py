@@ -69,7 +69,7 @@ def _image_volume(index: ObjectIndex) -> Iterator[Verdict]:
         paths = " or ".join(image.paths)
         message = f"{named} keeps its data in {paths}; the claim is mounted at {mount.path}, which stays empty"
         if above is not None:
-            message = f"the VOLUME {place.data.path} of {named} hides the claim mounted above it at {mount.path}"
+            message = f"the VOLUME {image.mount} of {named} hides the claim mounted above it at {mount.path}"
         fix = f"{place.save} Then mountPath: {image.mount}"
         yield Finding(
             message, place.at(mount.at), place.workload.object, fix=fix, is_guess=image.is_newest or not keeps(place)
