@@ -27,6 +27,8 @@ _SERVERS = frozenset({
 })  # fmt: skip
 _ENTRYPOINT = re.compile(r"entrypoint|(?:^|/)(?:run|start|init)(?:\.sh)?$")
 _COMMAND_WORD = re.compile(r"(?:^|[;&|\n(]|\bexec|\bthen|\bdo)\s*([^\s;&|()]+)")
+#: Images of databases for which there is a tool that dumps them.
+_DUMPED = re.compile(r"postg|pg|mysql|mariadb|mongo|percona|timescale|citus")
 
 
 class State(Enum):
@@ -70,7 +72,7 @@ class DataPlace:
     def save(self) -> str:
         """What to do before a new pod starts."""
         copy = save_first(self.workload, self.data.path, self.container.name)
-        is_database = self.image is not None and not self.image.has_parts
+        is_database = self.image is not None and _DUMPED.search(self.image.name)
         return (
             f"{copy} A dump (pg_dumpall, mysqldump, mongodump) is the safe copy of a running database."
             if is_database
