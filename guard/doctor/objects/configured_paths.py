@@ -35,6 +35,7 @@ _PLAIN_WORDS = {
     "path_prefix": re.compile(r"^(?:schema_config|ingester|common):", re.MULTILINE),
     "data": re.compile(r"^\[paths\]", re.MULTILINE),
     "dir": re.compile(r"^(?:appendonly|save) ", re.MULTILINE),
+    "directory": re.compile(r"^\s*(?:- )?object_store: filesystem", re.MULTILINE),
 }
 #: Characters of a configuration that are read.
 _LONGEST = 64 * 1024

@@ -83,8 +83,13 @@ arangodb/arangodb                     0 /var/lib/arangodb3                      
 cockroachdb/cockroach                 0 /cockroach/cockroach-data                          -      always
 rethinkdb                             0 /data                                              volume always
 zookeeper                             0 /data                                              volume always
-apache/kafka                          0 /var/lib/kafka/data                                volume if-asked
+apache/kafka                          0 /tmp/kraft-combined-logs                           -      if-asked
 confluentinc/cp-kafka                 0 /var/lib/kafka/data                                volume always
+confluentinc/cp-enterprise-kafka      0 /var/lib/kafka/data                                volume always
+confluentinc/cp-server                0 /var/lib/kafka/data                                volume always
+confluentinc/cp-zookeeper             0 /var/lib/zookeeper/data                            volume always
+google-samples/cassandra              0 /cassandra_data                                    -      always
+itzg/minecraft-server                 0 /data                                              volume always
 qdrant/qdrant                         0 /qdrant/storage                                    -      always
 getmeili/meilisearch                  0 /meili_data                                        -      always
 semitechnologies/weaviate             0 /var/lib/weaviate                                  -      if-asked

@@ -101,10 +101,13 @@ def _places(index: ObjectIndex, workload: Workload, container: Container) -> Ite
     named = set_paths(container, configurations(index, workload, container))
     image = known_image(container.image) if _serves(container) and not _names_hosts(container) else None
     if named:
+        ones: dict[object, DataPlace] = {}
         for data in named:
             mount = container.mount_at(data.path)
             is_hidden = image is not None and covers(image.mount, data.path) and _hides(image, mount)
-            yield _place(workload, container, data, image if is_hidden else None, "")
+            place = _place(workload, container, data, image if is_hidden else None, "")
+            ones.setdefault(place.mount or data.path, place)  # folders of one mount share its fate
+        yield from ones.values()
     elif image is not None and not _points_elsewhere(workload, container):
         missing = _missing(index, workload, container)
         places = [
