@@ -71,14 +71,17 @@ def _one_disk_users(index: ObjectIndex, *kinds: str) -> Iterator[tuple[Workload,
 
 
 def _rolling_update(index: ObjectIndex) -> Iterator[Verdict]:
+    claims: dict[int, tuple[Workload, list[str]]] = {}
     for user, claim in _one_disk_users(index, "Deployment"):
+        claims.setdefault(id(user), (user, []))[1].append(claim.name)
+    for user, names in claims.values():
         strategy = user.object.text("spec", "strategy", "type")
         if strategy == "Recreate" or user.replicas == 0 or _ends_the_old_pod_first(user):
             continue
         strategy_text = "strategy RollingUpdate" if strategy else "no strategy, which means RollingUpdate"
         patch = '{"spec":{"strategy":{"type":"Recreate","rollingUpdate":null}}}'
         yield Finding(
-            f"{strategy_text}, with ReadWriteOnce claim {claim.name}",
+            f"{strategy_text}, with ReadWriteOnce claim {', '.join(dict.fromkeys(names))}",
             user.object.place("spec", "strategy", "type"),
             user.object,
             fix="spec.strategy: {type: Recreate}, without rollingUpdate, which the API server refuses beside it. In the cluster: "
