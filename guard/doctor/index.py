@@ -8,7 +8,7 @@ from itertools import chain
 from guard.doctor.lookup import ObjectLookup, grouped, within
 from guard.doctor.objects.guard_containers import DEFAULT_PATH, application, applications
 from guard.doctor.objects.k8s_object import K8sObject
-from guard.doctor.objects.names import words
+from guard.doctor.objects.names import named_claims, words
 from guard.doctor.objects.workload import ORDINAL, POD_PATHS, Workload, as_workload
 from guard.doctor.source.document import DuplicateKey, ReadError, Side
 from guard.doctor.target import Target, TargetResolver
@@ -168,8 +168,9 @@ class ObjectIndex(ObjectLookup):
 
     @cached_property
     def unused_claims(self) -> tuple[K8sObject, ...]:
-        """Claims that no workload and no pod given uses."""
-        return tuple(claim for claim in self._own_claims if not self.users_of(claim))
+        """Claims that no workload and no pod given uses, and that no custom resource names: pods can be behind it."""
+        named = {name for obj in self.of(*self.custom_kinds) for name in named_claims(obj.body)}
+        return tuple(claim for claim in self._own_claims if claim.name not in named and not self.users_of(claim))
 
     @cached_property
     def _own_claims(self) -> tuple[K8sObject, ...]:

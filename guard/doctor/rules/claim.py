@@ -161,7 +161,7 @@ def _unused(index: ObjectIndex) -> Iterator[Verdict]:
             continue
         if not near:
             yield Unknown(
-                f"no workload of namespace {claim.namespace or 'of the claim'} given, so whether {claim.name} is used is open",
+                f"no workload of {f'namespace {claim.namespace}' if claim.namespace else 'its namespace'} given, so whether {claim.name} is used is open",
                 f"kubectl describe pvc {claim.name} -n {claim.namespace or 'NAMESPACE'} (Used By)",
             )
             continue
