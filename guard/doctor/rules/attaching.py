@@ -1,7 +1,7 @@
 """VG227 to VG230: what the cluster itself reports about a volume: events, health, a node that is gone. Pure."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from guard.doctor.finding import Finding, Rule, Severity, Verdict
 from guard.doctor.index import ObjectIndex
@@ -134,38 +134,42 @@ def _degraded(index: ObjectIndex) -> Iterator[Verdict]:
 
 def _node_gone(index: ObjectIndex) -> Iterator[Verdict]:
     nodes = index.live("Node")
-    for volume in index.of("PersistentVolume"):
-        where = _places(volume)
-        if not where or volume.text("status", "phase") in {"Available", "Released"}:
+    known = {HOSTNAME, *(key for node in nodes for key in node.labels)}
+    for volume in index.of("PersistentVolume") if nodes else ():
+        places = _places(volume)
+        if volume.side is not Side.LIVE or volume.text("status", "phase") in {"Available", "Released"}:
             continue
-        claim = volume.text("spec", "claimRef", "name") or "none"
-        if nodes and volume.side is Side.LIVE and not any(_has(node, where) for node in nodes):
+        gone = [_missing(nodes, place, known) for place in places]
+        if gone and all(gone):
+            claim = volume.text("spec", "claimRef", "name") or "none"
             names = ", ".join(sorted(node.name for node in nodes)[:_NAMES])
-            message = f"volume {volume.name} (claim {claim}) is on {_described(where)}; the cluster has {names}"
+            message = f"volume {volume.name} (claim {claim}) is on {gone[0]}; the cluster has {names}"
             yield Finding(message, volume.place("spec", "nodeAffinity"), volume)
 
 
-def _places(volume: K8sObject) -> Mapping[str, frozenset[str]]:
-    """The node label that shows where a volume is, with the values that its nodeAffinity allows."""
-    terms = mappings(volume.body, "spec", "nodeAffinity", "required", "nodeSelectorTerms")
-    expressions = [
-        one for _, term in terms for _, one in mappings(term, "matchExpressions") if text(one, "operator") == "In"
+def _places(volume: K8sObject) -> Sequence[Mapping[str, frozenset[str]]]:
+    """Where a volume can be: the node labels of each term of its nodeAffinity, with the values that it allows."""
+    return [
+        {
+            text(one, "key"): frozenset(texts(one, "values"))
+            for _, one in mappings(term, "matchExpressions")
+            if text(one, "operator") == "In"
+        }
+        for _, term in mappings(volume.body, "spec", "nodeAffinity", "required", "nodeSelectorTerms")
     ]
-    places: dict[str, frozenset[str]] = {}
-    for key in (HOSTNAME, "topology.kubernetes.io/zone"):
-        values = frozenset(name for one in expressions if text(one, "key") == key for name in texts(one, "values"))
-        if values:
-            places[key] = values
-    return places
 
 
-def _has(node: K8sObject, where: Mapping[str, frozenset[str]]) -> bool:
-    return any({text(node.labels, key), node.name if key == HOSTNAME else ""} & values for key, values in where.items())
-
-
-def _described(where: Mapping[str, frozenset[str]]) -> str:
-    key, values = next(iter(where.items()))
-    return f"{'node' if key == HOSTNAME else 'zone'} {', '.join(sorted(values))}"
+def _missing(nodes: Sequence[K8sObject], place: Mapping[str, frozenset[str]], known: set[str]) -> str:
+    """The node or zone of a place that no node given is in; empty if one is, or if no node has such a label."""
+    left = list(nodes)
+    for key, values in place.items():
+        if key in known:
+            left = [node for node in left if {text(node.labels, key), node.name if key == HOSTNAME else ""} & values]
+        if not left:
+            name = key.rpartition("/")[2]
+            what = next((word for word in ("zone", "region", "node") if word in name), "node" if key == HOSTNAME else key)
+            return f"{what} {', '.join(sorted(values))}"
+    return ""
 
 
 CHECKS = (
