@@ -11,7 +11,8 @@ _SETTINGS = frozenset({
     "datadir", "datadirectory", "datapath", "datafolder", "dbpath", "dbdir", "databasedir", "databasepath", "databasefile",
     "storagetsdbpath", "storagepath", "storagedir", "storagedatapath", "storagelocalpath", "storedir", "storepath",
     "pathdata", "statedir", "persistencedir", "persistencelocation", "logdirs", "rocksdbpath", "boltpath", "enginepath",
-    "sqlitepath", "appdatapath", "chunksdirectory", "datalogdir",
+    "sqlitepath", "appdatapath", "chunksdirectory", "datalogdir", "commonpathprefix", "blocksstoragefilesystemdir", "tsdbpath",
+    "workpath",
 })  # fmt: skip
 #: Variables of known programs that do the same.
 _VARIABLES = frozenset({
@@ -26,6 +27,7 @@ _VARIABLES = frozenset({
 #: Flags that mean it in one program alone.
 _LETTERS = {
     "postgres": "-D", "postgis": "-D", "pg_ctl": "-D", "initdb": "-D", "redis": "--dir", "redis-server": "--dir", "valkey-server": "--dir",
+    "nats": "-sd", "nats-server": "-sd", "cockroach": "--store", "clickhouse-server": "--path",
 }  # fmt: skip
 _CONFIGURED = re.compile(
     r"(?:^|[{,])\s*[\"']?([A-Za-z][\w.\-]{1,40})[\"']?\s*[:= ]\s*[\"']?(/[^\s\"',;#]+)", re.MULTILINE
@@ -107,7 +109,7 @@ def _by_words(container: Container) -> Iterator[DataPath]:
             name = f"--{name}" if value else ""
         elif word.startswith(("-E", "-D")) and value:  # -Epath.data=/data, java -Ddata.dir=/data
             name = f"--{name[2:]}"
-        value = value.strip("\"'") or following
+        value = (value.strip("\"'") or following).removeprefix("path=")  # cockroach --store=path=/data
         before = {one.rpartition("/")[2] for one in (container.image.partition(":")[0], *words[:index])}
         if name.startswith("-") and (_plain(name) in _SETTINGS or _is_letter(name, before)):
             yield DataPath(value, f"{name}={value}", "args")

@@ -191,6 +191,12 @@ _SAY_NOTHING = frozenset({"server", "chroma"})
 _MIRRORS = re.compile(r"docker|hub|mirror|proxy|cache|library|official")
 #: Tags of the newest version: none, `latest`, and those that name only the system of the image.
 _NEWEST = re.compile(r"|latest|(?:alpine|bookworm|bullseye|trixie|jammy|noble|focal|slim)[\w.-]*")
+#: `postgresql-15-c9s`, `mariadb-105`: the version is part of the name.
+_RED_HAT = re.compile(r"(postgresql|mysql|mariadb|mongodb)-\d+(?:-\w+)?")
+_RED_HAT_DATA = {
+    "postgresql": "/var/lib/pgsql/data", "mysql": "/var/lib/mysql/data", "mariadb": "/var/lib/mysql/data",
+    "mongodb": "/var/lib/mongodb/data",
+}  # fmt: skip
 _MAJOR = re.compile(r"(?:.*pg|v?)(\d{1,4})(?![0-9a-f]{5})")
 
 
@@ -234,7 +240,7 @@ def known_image(image: str) -> KnownImage | None:
         folder += f"/{publisher}"
     key = _key(folder, name)
     if key is None:
-        return _of_linuxserver(folder, name)
+        return _of_family(folder, name)
     rows = _ROWS[key]
     major = _MAJOR.match(tag)
     if major:
@@ -262,10 +268,14 @@ def _key(folder: str, name: str) -> tuple[str, str] | None:
     return None
 
 
-def _of_linuxserver(folder: str, name: str) -> KnownImage | None:
-    """The images of linuxserver.io all keep their data in /config."""
-    if folder.rpartition("/")[2] != "linuxserver":
+def _of_family(folder: str, name: str) -> KnownImage | None:
+    """Images that one rule holds for: those of linuxserver.io and hotio, and Red Hat's databases, by name and version."""
+    path = "/config" if folder.rpartition("/")[2] in {"linuxserver", "hotio"} else ""
+    database = _RED_HAT.fullmatch(name)
+    if database:
+        path = _RED_HAT_DATA[database[1]]
+    if not path:
         return None
     return KnownImage(
-        name, ("/config",), Keeps.ALWAYS, is_volume=True, mount="/config", is_newest=False, has_parts=True
+        name, (path,), Keeps.ALWAYS, is_volume=True, mount=path, is_newest=False, has_parts=not database
     )
