@@ -9,7 +9,7 @@ from typing import TypeVar
 from guard.doctor.lookup import ObjectLookup, grouped, within
 from guard.doctor.objects.guard_container import DEFAULT_PATH
 from guard.doctor.objects.k8s_object import PVC, K8sObject
-from guard.doctor.objects.names import word_set, words
+from guard.doctor.objects.names import named_claims, word_set, words
 from guard.doctor.objects.workload import ORDINAL, POD_PATHS, ClaimTemplate, Workload
 from guard.doctor.source.document import DuplicateKey, ReadError
 from guard.doctor.target import Target, TargetResolver
@@ -136,8 +136,9 @@ class ObjectIndex(ObjectLookup):
 
     @cached_property
     def unused_claims(self) -> tuple[K8sObject, ...]:
-        """Claims that no workload and no pod given uses."""
-        return tuple(claim for claim in self._own_claims if not self.users_of(claim))
+        """Claims that no workload and no pod given uses, and that no custom resource names: pods can be behind it."""
+        named = {name for obj in self.of(*self.custom_kinds) for name in named_claims(obj.body)}
+        return tuple(claim for claim in self._own_claims if claim.name not in named and not self.users_of(claim))
 
     @cached_property
     def _own_claims(self) -> tuple[K8sObject, ...]:

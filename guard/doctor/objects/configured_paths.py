@@ -13,7 +13,8 @@ _SETTINGS = word_set(
     "datadir datadirectory datapath datafolder dbpath dbdir databasedir databasepath databasefile storagetsdbpath "
     "storagepath storagedir storagedatapath storagelocalpath storedir storepath pathdata statedir persistencedir "
     "persistencelocation logdirs rocksdbpath boltpath enginepath sqlitepath appdatapath chunksdirectory "
-    "datalogdir"
+    "datalogdir commonpathprefix "
+    "blocksstoragefilesystemdir tsdbpath workpath"
 )
 #: Variables of known programs that do the same.
 _VARIABLES = word_set(
@@ -28,6 +29,9 @@ _VARIABLES = word_set(
 _LETTERS = {
     **dict.fromkeys(("postgres", "postgis", "pg_ctl", "initdb"), "-D"),
     **dict.fromkeys(("redis", "redis-server", "valkey-server"), "--dir"),
+    **dict.fromkeys(("nats", "nats-server"), "-sd"),
+    "cockroach": "--store",
+    "clickhouse-server": "--path",
 }
 _CONFIGURED = re.compile(
     r"(?:^|[{,])\s*[\"']?([A-Za-z][\w.\-]{1,40})[\"']?\s*[:= ]\s*[\"']?(/[^\s\"',;#]+)", re.MULTILINE
@@ -37,6 +41,7 @@ _PLAIN_WORDS = {
     "path_prefix": re.compile(r"^(?:schema_config|ingester|common):", re.MULTILINE),
     "data": re.compile(r"^\[paths\]", re.MULTILINE),
     "dir": re.compile(r"^(?:appendonly|save) ", re.MULTILINE),
+    "directory": re.compile(r"^\s*(?:- )?object_store: filesystem", re.MULTILINE),
 }
 #: Characters of a configuration that are read.
 _LONGEST = 64 * 1024
@@ -99,7 +104,7 @@ def _by_words(container: Container) -> Iterator[DataPath]:
             name = f"--{name}" if value else ""
         elif word.startswith(("-E", "-D")) and value:  # -Epath.data=/data, java -Ddata.dir=/data
             name = f"--{name[2:]}"
-        value = value.strip("\"'") or following
+        value = (value.strip("\"'") or following).removeprefix("path=")  # cockroach --store=path=/data
         before = {one.rpartition("/")[2] for one in (container.image.partition(":")[0], *words[:index])}
         if name.startswith("-") and (_plain(name) in _SETTINGS or _is_letter(name, before)):
             yield DataPath(value, f"{name}={value}", "args")

@@ -16,14 +16,14 @@ class KnownImage:
     paths: tuple[str, ...]  # the data folders of the versions that the tag leaves open; one of them is enough
     #: Whether it keeps data wherever it runs; else it is a cache, or often run with a database or with its own files alone.
     keeps_always: bool
-    is_volume: bool  # whether the image declares the folder as a VOLUME: a mount above it is then hidden
+    is_volume: bool  # whether the image declares `mount` as a VOLUME: what is mounted above it is then hidden
     mount: str  # where the volume belongs
     is_newest: bool  # whether only the missing tag shows which version it is
     #: Whether folders below it can be volumes of their own, without one for the whole: applications made of files.
     has_parts: bool
 
 
-#: Data folder (`folder>mount` if the volume belongs above it); whether it keeps data always, whether the folder is a VOLUME,
+#: Data folder (`folder>mount` if the volume belongs above it); whether it keeps data always, whether the mount is a VOLUME,
 #: and whether folders of it can be mounted one by one (parts); then images: publisher and name (no publisher: Docker's
 #: official ones), from the major version behind the colon on. Without a tag it is the last version, or those with a star.
 _TABLE = """
@@ -52,9 +52,11 @@ _TABLE = """
 /var/lib/arangodb3 always,volume arangodb arangodb/arangodb
 /cockroach/cockroach-data always cockroachdb/cockroach
 /data always,volume rethinkdb zookeeper vaultwarden/server bitwardenrs/server dani-garcia/vaultwarden
-    matrixdotorg/synapse nodered/node-red portainer/portainer-ce datalust/seq
-/var/lib/kafka/data if-asked,volume apache/kafka
-/var/lib/kafka/data always,volume confluentinc/cp-kafka
+    matrixdotorg/synapse nodered/node-red portainer/portainer-ce datalust/seq itzg/minecraft-server
+/tmp/kraft-combined-logs if-asked apache/kafka
+/var/lib/kafka/data always,volume confluentinc/cp-kafka confluentinc/cp-enterprise-kafka confluentinc/cp-server
+/var/lib/zookeeper/data always,volume confluentinc/cp-zookeeper
+/cassandra_data always google-samples/cassandra
 /qdrant/storage always qdrant/qdrant
 /meili_data always getmeili/meilisearch
 /var/lib/weaviate if-asked semitechnologies/weaviate
@@ -99,7 +101,8 @@ _TABLE = """
 /var/opt/memos always,volume neosmemo/memos
 /consul/data if-asked,volume hashicorp/consul
 /chroma/chroma always chromadb/chroma
-/bitnami/postgresql/data>/bitnami/postgresql always bitnami/postgresql bitnami/postgresql-repmgr
+/bitnami/postgresql/data>/bitnami/postgresql always,volume bitnami/postgresql
+/bitnami/postgresql/data>/bitnami/postgresql always bitnami/postgresql-repmgr
 /bitnami/mysql/data>/bitnami/mysql always bitnami/mysql
 /bitnami/mariadb/data>/bitnami/mariadb always bitnami/mariadb bitnami/mariadb-galera
 /bitnami/mongodb/data/db>/bitnami/mongodb always bitnami/mongodb
@@ -127,6 +130,9 @@ _NO_PROGRAM = frozenset({"server", "chroma"})
 _MIRRORS = re.compile(r"docker|hub|mirror|proxy|cache|library|official")
 #: Tags of the newest version: none, `latest`, and those that name only the system of the image.
 _NEWEST = re.compile(r"|latest|(?:alpine|bookworm|bullseye|trixie|jammy|noble|focal|slim)[\w.-]*")
+#: `postgresql-15-c9s`, `mariadb-105`: the version is part of the name.
+_RED_HAT = re.compile(r"(postgresql|mysql|mariadb|mongodb)-\d+(?:-\w+)?")
+_RED_HAT_DATA = {"postgresql": "pgsql/data", "mysql": "mysql/data", "mariadb": "mysql/data", "mongodb": "mongodb/data"}
 _MAJOR = re.compile(r"(?:.*pg|v?)(\d{1,4})(?![0-9a-f]{5})")
 
 
@@ -169,7 +175,7 @@ def known_image(image: str) -> KnownImage | None:
         folder += f"/{publisher}"
     key = _key(folder, name)
     if key is None:
-        return _of_linuxserver(folder, name)
+        return _of_family(folder, name)
     rows = _ROWS[key]
     major = _MAJOR.match(tag)
     if major:
@@ -201,9 +207,11 @@ def _key(folder: str, name: str) -> tuple[str, str] | None:
     return None
 
 
-def _of_linuxserver(folder: str, name: str) -> KnownImage | None:
-    """The images of linuxserver.io all keep their data in /config."""
-    if folder.rpartition("/")[2] != "linuxserver":
+def _of_family(folder: str, name: str) -> KnownImage | None:
+    """Returns images that one rule holds for: those of linuxserver.io and hotio, and Red Hat's databases with their version."""
+    database = _RED_HAT.fullmatch(name)
+    if not database and folder.rpartition("/")[2] not in {"linuxserver", "hotio"}:
         return None
-    always = dict.fromkeys(("keeps_always", "is_volume", "has_parts"), True)
-    return KnownImage(name, ("/config",), mount="/config", is_newest=False, **always)
+    path = f"/var/lib/{_RED_HAT_DATA[database[1]]}" if database else "/config"
+    always = dict.fromkeys(("keeps_always", "is_volume"), True)
+    return KnownImage(name, (path,), mount=path, is_newest=False, has_parts=not database, **always)

@@ -59,7 +59,7 @@ def load(documents: Iterable[tuple[Document, str, Side | None]]) -> Loaded:
 
 
 def _take(loaded: Loaded, node: Any, lines: tuple[int, ...], place: Place, side: Side | None, depth: int = 0) -> None:
-    """Takes an object, the items of a List, or the members of a bare array."""
+    """Takes an object, the items of a List, the objects of an OpenShift Template, or the members of a bare array."""
     items = _items(node)
     if items is not None and depth <= MAX_LISTS:
         own = tuple(items.lines) if isinstance(items, LinedList) else lines
@@ -68,7 +68,7 @@ def _take(loaded: Loaded, node: Any, lines: tuple[int, ...], place: Place, side:
             loaded.understood += 1
             loaded.skip(place, "a list without objects: kubectl get found none")
         for index, item in enumerate(items):
-            if kind and isinstance(item, dict) and not item.get("kind"):
+            if kind and kind != "Template" and isinstance(item, dict) and not item.get("kind"):
                 item["kind"] = kind  # the items of a typed list (PodList) carry no kind of their own
             _take(loaded, item, (), Place(place.source, own[index]) if index < len(own) else place, side, depth + 1)
     elif items is not None or not isinstance(node, dict) or not text(node, "kind"):
@@ -85,8 +85,9 @@ def _take(loaded: Loaded, node: Any, lines: tuple[int, ...], place: Place, side:
 def _items(node: Any) -> list[Any] | None:
     if isinstance(node, list):
         return node
-    items = dig(node, "items")
-    return items if text(node, "kind").endswith("List") and isinstance(items, list) else None
+    kind = text(node, "kind")
+    items = dig(node, "objects" if kind == "Template" else "items")
+    return items if kind.endswith(("List", "Template")) and isinstance(items, list) else None
 
 
 def _shape(node: Any) -> str:

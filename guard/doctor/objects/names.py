@@ -1,7 +1,9 @@
-"""Whether two names are about the same thing: their words, without those that every volume has. Pure."""
+"""Names: whether two are about the same thing, and the claims that an object of any kind names. Pure."""
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 
 def word_set(words: str) -> frozenset[str]:
@@ -15,6 +17,9 @@ _GENERIC = word_set(
     "staging stage main default mnt var lib opt srv usr file files db"
 )
 _WORD = re.compile(r"[a-z]+", re.ASCII)
+#: A field that names a claim: `claimName`, `existingClaim`, `pvcName`; in a text, with its value.
+_CLAIM = re.compile(r"claim|pvc_?name", re.IGNORECASE)
+_CLAIM_IN_TEXT = re.compile(r"(?:claim|pvc_?name)\w{0,20}[\"']? ?[:=] ?[\"']?([a-z0-9][a-z0-9.-]*)", re.IGNORECASE)
 
 
 @lru_cache(maxsize=4096)
@@ -26,3 +31,17 @@ def words(name: str) -> frozenset[str]:
 def shared(one: str, *others: str) -> frozenset[str]:
     """Returns the telling words that `one` shares with any of the others."""
     return words(one) & frozenset().union(*(words(other) for other in others))
+
+
+def named_claims(node: Any) -> Iterator[str]:
+    """Yields the claims that a tree names, in fields or in texts such as a chart's values."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if isinstance(value, str) and _CLAIM.search(str(key)):
+                yield value
+            yield from named_claims(value)
+    elif isinstance(node, list):
+        for item in node:
+            yield from named_claims(item)
+    elif isinstance(node, str):
+        yield from _CLAIM_IN_TEXT.findall(node)

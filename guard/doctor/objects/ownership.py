@@ -86,11 +86,12 @@ def _flux(obj: K8sObject) -> Owner | None:
 
 def _helm(obj: K8sObject) -> Owner | None:
     release = text(obj.annotations, "meta.helm.sh/release-name")
-    if not release and text(obj.labels, "app.kubernetes.io/managed-by") != "Helm":
+    managed = text(obj.labels, "app.kubernetes.io/managed-by") or text(obj.labels, "heritage")
+    if not release and managed not in {"Helm", "Tiller"}:
         return None
     namespace = text(obj.annotations, "meta.helm.sh/release-namespace") or obj.kubectl_namespace
-    name = release or text(obj.labels, "app.kubernetes.io/instance") or "RELEASE"
-    mark = "annotation meta.helm.sh/release-name" if release else "label app.kubernetes.io/managed-by: Helm"
+    name = release or text(obj.labels, "app.kubernetes.io/instance") or text(obj.labels, "release") or "RELEASE"
+    mark = "annotation meta.helm.sh/release-name" if release else f"label {managed}"
     find = f"the chart's values (helm get values {name} -n {namespace})"
     return Owner("Helm", f'release "{name}"', mark, find, reconciles=False)
 

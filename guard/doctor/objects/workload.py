@@ -37,6 +37,8 @@ _INLINE = word_set(
     "nfs iscsi fc rbd cephfs glusterfs gcePersistentDisk awsElasticBlockStore azureDisk azureFile csi flexVolume "
     "vsphereVolume cinder portworxVolume quobyte scaleIO storageos photonPersistentDisk"
 )
+#: Volume fields that hold what the cluster put there.
+_GIVEN = word_set("configMap downwardAPI secret projected image")
 #: CSI drivers that hand secrets into a pod.
 _SECRETS = re.compile(r"secret|spiffe|cert", re.IGNORECASE)
 
@@ -84,7 +86,12 @@ class Volume(PodPart):
     @property
     def outlasts_pod(self) -> bool:
         """Whether its content is still there for the next pod: a claim's, or that of a server or disk named in the pod."""
-        return self.is_persistent or (self.kind in _INLINE and not _SECRETS.search(self.text("csi", "driver")))
+        return self.is_persistent or (self.kind in _INLINE and not self.is_given)
+
+    @property
+    def is_given(self) -> bool:
+        """Whether it holds what the cluster put there and the application never wrote: settings, secrets, certificates."""
+        return self.kind in _GIVEN or bool(_SECRETS.search(self.text("csi", "driver")))
 
     @property
     def is_read_only(self) -> bool:

@@ -90,14 +90,16 @@ def diagnose(index: ObjectIndex) -> Diagnosis:
     )
 
 
-def _urgency(result: Result) -> tuple[bool, int, bool, bool, str]:
+def _urgency(result: Result) -> tuple[bool, int, int, bool, bool, str]:
     """Sorts the missing guard last, whatever else is found: first the volume, then what guards it.
 
-    Of one severity, what happened comes before what could: an owner that can delete a claim is no cause yet.
+    Of one severity, a likely loss comes before other warnings, and what happened before what could: an owner that can
+    delete a claim is no cause yet.
     """
     rule, subject = result.rule, result.finding.subject
     is_file = subject is None or not subject.is_live
-    return rule is guard_missing, result.severity.rank, rule is claim_can_be_pruned, is_file, rule.id
+    is_possible = rule is claim_can_be_pruned
+    return rule is guard_missing, result.severity.rank, rule.severity.rank, is_possible, is_file, rule.id
 
 
 def _result(rule: Rule, finding: Finding, index: ObjectIndex) -> Result:

@@ -1,7 +1,7 @@
 """VG227 to VG230: what the cluster itself reports about a volume: events, health, a node that is gone. Pure."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from guard.doctor.finding import K8S_DOCS, Finding, Severity, Verdict, finding, rule
@@ -32,8 +32,6 @@ _ABOUT = frozenset({"Pod", PVC})
 _SHOWN = 240
 _SERIOUS = frozenset({"DataLoss", "Inaccessible"})
 _VSPHERE = "volumehealth.storage.kubernetes.io/messages"
-#: Node labels that show where a volume is, and how to name them.
-_WHERE = {HOSTNAME: "node", "topology.kubernetes.io/zone": "zone"}
 
 
 @rule("VG227", Severity.ERROR, K8S_DOCS + "concepts/storage/persistent-volumes/#access-modes")
@@ -116,34 +114,38 @@ def node_of_volume_gone(index: ObjectIndex) -> Iterator[Verdict]:
     neither claim nor volume before the data is safe.
     """
     nodes = index.live("Node")
+    known = {HOSTNAME, *(key for node in nodes for key in node.labels)}
     names = ", ".join(sorted(node.name for node in nodes)[:_NAMES])
-    for volume in index.of("PersistentVolume"):
-        where = _places(volume)
-        if not nodes or not where or not volume.is_live or volume.phase in {"Available", "Released"}:
-            continue
-        here = (
-            (key, {text(node.labels, key), node.name if key == HOSTNAME else ""}) for node in nodes for key in where
-        )
-        if not any(values & where[key] for key, values in here):
-            key = next(key for key in _WHERE if key in where)
-            place = f"{_WHERE[key]} {', '.join(sorted(where[key]))}"
+    for volume in index.live("PersistentVolume") if nodes else ():
+        terms = volume.mappings("spec", "nodeAffinity", "required", "nodeSelectorTerms")
+        gone = [_missing(nodes, _place(term), known) for term in terms]
+        if gone and all(gone) and volume.phase not in {"Available", "Released"}:
             claim = volume.text("spec", "claimRef", "name") or "none"
-            message = f"volume {volume.name} (claim {claim}) is on {place}; the cluster has {names}"
+            message = f"volume {volume.name} (claim {claim}) is on {gone[0]}; the cluster has {names}"
             yield finding(message, volume, "spec", "nodeAffinity")
-
-
-def _places(volume: K8sObject) -> Mapping[str, frozenset[str]]:
-    """Returns the node labels that show where a volume is, each with the values that its nodeAffinity allows."""
-    places: dict[str, frozenset[str]] = {}
-    for term in volume.mappings("spec", "nodeAffinity", "required", "nodeSelectorTerms"):
-        for one in mappings(term, "matchExpressions"):
-            key, values = text(one, "key"), frozenset(texts(one, "values"))
-            if key in _WHERE and values and text(one, "operator") == "In":
-                places[key] = places.get(key, frozenset()) | values
-    return places
 
 
 def _condition(obj: K8sObject, field: str, what: str, condition: Mapping[str, Any]) -> tuple[bool, Finding]:
     status = text(condition, "status")
     reason = ": ".join(filter(None, (text(condition, "reason"), text(condition, "message")[:_SHOWN])))
     return status in _SERIOUS, finding(f"{what} is reported {status} ({reason})", obj, "status", field)
+
+
+def _place(term: Mapping[str, Any]) -> Mapping[str, frozenset[str]]:
+    """Returns the node labels of a term of a volume's nodeAffinity, with the values that it allows."""
+    expressions = (one for one in mappings(term, "matchExpressions") if text(one, "operator") == "In")
+    return {text(one, "key"): frozenset(texts(one, "values")) for one in expressions}
+
+
+def _missing(nodes: Sequence[K8sObject], place: Mapping[str, frozenset[str]], known: set[str]) -> str:
+    """Returns the node or zone of a place that no node given is in; empty if one is, or if no node has such a label."""
+    left = list(nodes)
+    for key, values in place.items():
+        if key in known:
+            left = [node for node in left if {text(node.labels, key), node.name if key == HOSTNAME else ""} & values]
+        if not left:
+            name = key.rpartition("/")[2]
+            other = "node" if key == HOSTNAME else key
+            what = next((word for word in ("zone", "region", "node") if word in name), other)
+            return f"{what} {', '.join(sorted(values))}"
+    return ""

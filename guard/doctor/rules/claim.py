@@ -136,9 +136,9 @@ def claim_unused(index: ObjectIndex) -> Iterator[Verdict]:
                 message = f"the cluster reports that no pod uses it (condition Unused{since})"
                 yield finding(message, claim, "status", "conditions")
         elif not near:
-            where = claim.namespace or "of the claim"
+            where = f"namespace {claim.namespace}" if claim.namespace else "its namespace"
             yield Unknown(
-                f"no workload of namespace {where} given, so whether {claim.name} is used is open",
+                f"no workload of {where} given, so whether {claim.name} is used is open",
                 f"kubectl describe pvc {claim.name} -n {claim.kubectl_namespace} (Used By)",
             )
         elif index.counterpart(claim) is not None and not claim.is_live:

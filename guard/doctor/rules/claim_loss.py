@@ -96,6 +96,8 @@ def claim_can_be_pruned(index: ObjectIndex) -> Iterator[Verdict]:
         owner = owner_of(claim)
         if owner is None or is_protected(claim, owner.tool) or not claim.is_live or is_dropped(index, claim):
             continue
+        if owner.tool == "Helm" and _is_made(claim):
+            continue
         message = f"{owner.tool} {owner.unit} owns this claim and nothing keeps it from deleting it"
         yield finding(message, claim, "metadata")
     for template in index.templates:
@@ -113,20 +115,24 @@ def claim_can_be_pruned(index: ObjectIndex) -> Iterator[Verdict]:
 
 
 def is_dropped(index: ObjectIndex, claim: K8sObject) -> bool:
-    """Whether the files have other objects of a claim's owner, but not the claim: upgrade-removes-claim reports it."""
+    """Whether the files have other objects of a claim's owner, but not the claim: upgrade-removes-claim reports it.
+
+    A Helm release of the same name in another namespace is another owner.
+    """
     owner = owner_of(claim)
-    if owner is None or index.counterpart(claim) is not None:
+    if owner is None or index.counterpart(claim) is not None or _is_made(claim):
         return False
-    if ORDINAL.search(claim.name) and not text(claim.annotations, "meta.helm.sh/release-name"):
-        return False  # a StatefulSet made it, which can copy its labels to it
-    return (owner.tool, owner.unit) in _rendered(index)
+    return not _rendered(index).isdisjoint((owner.tool, owner.unit, near) for near in ("", claim.namespace))
 
 
 @lru_cache(maxsize=1)
-def _rendered(index: ObjectIndex) -> frozenset[tuple[str, str]]:
-    """Tool and unit of every owner of which the files have an object that the cluster has too."""
-    owners = (owner_of(obj) for obj in index.objects if obj.is_live and index.counterpart(obj))
-    return frozenset((owner.tool, owner.unit) for owner in owners if owner)
+def _rendered(index: ObjectIndex) -> frozenset[tuple[str, str, str]]:
+    """Tool, unit and, of Helm, the namespace of every owner of which the files have an object."""
+    return frozenset(
+        (owner.tool, owner.unit, obj.namespace if owner.tool == "Helm" else "")
+        for obj in index.objects
+        if (not obj.is_live or index.counterpart(obj)) and (owner := owner_of(obj))
+    )
 
 
 def is_protected(claim: K8sObject, tool: str) -> bool:
@@ -138,3 +144,8 @@ def is_protected(claim: K8sObject, tool: str) -> bool:
     if tool == "Flux":
         return is_kept or text(claim.annotations, "kustomize.toolkit.fluxcd.io/prune") == "disabled"
     return is_kept or tool != "Helm"
+
+
+def _is_made(claim: K8sObject) -> bool:
+    """Whether a StatefulSet made a claim, which can copy its labels to it."""
+    return bool(ORDINAL.search(claim.name)) and not text(claim.annotations, "meta.helm.sh/release-name")

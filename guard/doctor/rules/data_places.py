@@ -39,7 +39,7 @@ class DataPlace:
 
     container: Container
     data: DataPath  # the path, and what names it
-    image: KnownImage | None  # that keeps data there; None if a setting names the path
+    image: KnownImage | None  # that keeps data there, or whose VOLUME hides the mount; else a setting names the path
     state: State
     mount: Mount | None  # in force there
     missing: str = ""  # a ConfigMap with variables of the container that was not given: it can name another path
@@ -59,10 +59,14 @@ class DataPlace:
         """What to do before a new pod starts."""
         copy = save_first(self.workload, self.data.path, self.container.name)
         dump = " A dump (pg_dumpall, mysqldump, mongodump) is the safe copy of a running database."
-        return copy + dump if self.image is not None and not self.image.has_parts else copy
+        return copy + dump if self.image is not None and _DUMPED.search(self.image.name) else copy
 
     def __str__(self) -> str:
         return f"container {self.container.name} keeps its data in {self.data.path} ({self.data.source})"
+
+
+#: Images of databases for which there is a tool that dumps them.
+_DUMPED = re.compile(r"postg|pg|mysql|mariadb|mongo|percona|timescale|citus")
 
 
 @lru_cache(maxsize=1)
@@ -77,19 +81,25 @@ def _places(index: ObjectIndex, container: Container) -> Iterator[DataPlace]:
     """Yields the data paths of a container: those that its settings name, or else its image's."""
     named = data_paths(index, container)
     image = known_image(container.image) if _serves(container) and not _names_hosts(container) else None
-    if named or image is None:
-        yield from (_place(container, data, None) for data in named)
-    elif not _points_elsewhere(container):
+    if named:
+        places: dict[object, DataPlace] = {}
+        for data in named:
+            mount = container.mount_at(data.path)
+            is_hidden = image is not None and covers(image.mount, data.path) and _hides(image, mount)
+            place = _place(container, data, image if is_hidden else None)
+            places.setdefault(place.mount or data.path, place)  # folders of one mount share its fate
+        yield from places.values()
+    elif image is not None and not _points_elsewhere(container):
         missing = _missing(index, container)
         paths = (DataPath(path, f"image {container.image}", "image") for path in image.paths)
-        places = [replace(_place(container, data, image), missing=missing) for data in paths]
-        yield next((place for place in places if place.state is not State.NOTHING), places[-1])
+        ones = [replace(_place(container, data, image), missing=missing) for data in paths]
+        yield next((place for place in ones if place.state is not State.NOTHING), ones[-1])
 
 
 def _place(container: Container, data: DataPath, image: KnownImage | None) -> DataPlace:
     mount = container.mount_at(data.path)
-    if mount is not None and image is not None and image.is_volume and mount.path != data.path:
-        mount = None  # the runtime mounts an anonymous folder over it
+    if image is not None and _hides(image, mount):
+        mount = None
     below_it = (one for one in container.mounts if below(one.path, data.path))
     has_parts = (image is None or image.has_parts) and any(
         one.volume is not None and one.volume.kind not in PASSING for one in below_it
@@ -132,3 +142,8 @@ def _missing(index: ObjectIndex, container: Container) -> str:
         if name and not index.named("ConfigMap", container.workload.namespace, name):
             return name
     return ""
+
+
+def _hides(image: KnownImage, mount: Mount | None) -> bool:
+    """Whether the runtime mounts an anonymous folder over what is mounted: the image's VOLUME below it."""
+    return mount is not None and image.is_volume and below(image.mount, mount.path)

@@ -8,7 +8,7 @@ from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.k8s_object import PVC, K8sObject, scale_target
 from guard.doctor.objects.ownership import owner_of
 from guard.doctor.objects.paths import covers
-from guard.doctor.objects.workload import Volume, Workload
+from guard.doctor.objects.workload import PASSING, Volume, Workload
 from guard.doctor.rules.placement import HOSTNAME, REQUIRED, SPOT_LABELS
 from guard.doctor.source.tree import mapping, mappings, text, texts
 
@@ -105,7 +105,8 @@ def live_mounts_differ(index: ObjectIndex) -> Iterator[Verdict]:
 def _bring_together(live: Workload, file: Workload, difference: _Difference) -> str:
     """Returns how the two sides become equal without a start on an empty volume."""
     here = ((where, difference.live.get(where, "")) for where in difference.places)
-    lost = ", ".join(f"{what} at {where}" for where, what in here if what.startswith("claim "))
+    passing = {"", "nothing", *PASSING}
+    lost = ", ".join(f"{what} at {where}" for where, what in here if what.split(" ")[0].rstrip(",") not in passing)
     if lost:
         return (
             f"Do not apply {file.source} as it is: the pod would start without {lost}. Bring that volume into "

@@ -45,7 +45,7 @@ def image_volume_hides_mount(index: ObjectIndex) -> Iterator[Verdict]:
         mount = above or mounts[0]
         named = f"image {container.image}{' (no version tag: the newest version)' if image.is_newest else ''}"
         message = (
-            f"the VOLUME {place.data.path} of {named} hides the claim mounted above it at {mount.path}"
+            f"the VOLUME {image.mount} of {named} hides the claim mounted above it at {mount.path}"
             if above
             else f"{named} keeps its data in {' or '.join(image.paths)}; the claim is mounted at {mount.path}, which "
             "stays empty"

@@ -27,8 +27,6 @@ _WAIVED_BY = {
     "projected": "memory",
     "image": "overlay",
 }
-#: Of these, the ones that are empty at first; the others hold what the cluster put there.
-_EMPTY = frozenset({"emptyDir", "ephemeral", "gitRepo"})
 _CLAIMS_AS_VOLUMES = K8S_DOCS + "concepts/storage/persistent-volumes/#claims-as-volumes"
 _VOLUMES = K8S_DOCS + "concepts/storage/volumes/"
 
@@ -210,9 +208,8 @@ def ephemeral_at_path(index: ObjectIndex) -> Iterator[Verdict]:
                 continue
             kind = volume.kind if volume.kind in volume.body else f"{volume.kind} (no kind is written)"
             unused = _claims_for(index, workload)
-            what = "made for each pod from an object, and never what the application wrote"
-            if volume.kind in _EMPTY:
-                what = "new and empty for each pod"
+            given = "made for each pod from an object, and never what the application wrote"
+            what = given if volume.is_given else "new and empty for each pod"
             hint = f". Claim {unused[0]} is used by nothing" if unused else ""
             claim = f"persistentVolumeClaim: {{claimName: {unused[0] if unused else 'CLAIM'}}}"
             yield finding(

@@ -16,7 +16,7 @@ _VOLUMES = K8S_DOCS + "concepts/storage/volumes/"
 _PROVISIONERS = word_set(
     "rancher.io/local-path k8s.io/minikube-hostpath docker.io/hostpath microk8s.io/hostpath openebs.io/local "
     "kubevirt.io/hostpath-provisioner kubevirt.io.hostpath-provisioner hostpath.csi.k8s.io local.csi.openebs.io "
-    "topolvm.io topolvm.cybozu.com zfs.csi.openebs.io local.storage.kubernetes.io"
+    "topolvm.io topolvm.cybozu.com zfs.csi.openebs.io local.storage.kubernetes.io lvm.csi.metal-stack.io cluster.local/local-path-provisioner"
 )
 _CLASSES = word_set("local-path microk8s-hostpath openebs-hostpath hostpath")
 

@@ -31,19 +31,20 @@ def rolling_update_of_one_disk(index: ObjectIndex) -> Iterator[Verdict]:
     Other advice: kube-linter (no-rolling-update-strategy) and kube-score (deployment-strategy) want RollingUpdate:
     right for stateless pods, not for one disk.
     """
-    for user, claim in _one_disk_users(index, "Deployment"):
+    patch = '{"spec":{"strategy":{"type":"Recreate","rollingUpdate":null}}}'
+    for user, claims in grouped(_one_disk_users(index, "Deployment")).items():
         strategy = user.text("spec", "strategy", "type")
         # Without a surge it makes room before it starts a pod: the disk then comes free by itself.
         makes_room = user.text("spec", "strategy", "rollingUpdate", "maxSurge") in {"0", "0%"}
         if strategy == "Recreate" or user.replicas == 0 or makes_room:
             continue
         what = "strategy RollingUpdate" if strategy else "no strategy, which means RollingUpdate"
-        patch = '{"spec":{"strategy":{"type":"Recreate","rollingUpdate":null}}}'
+        names = ", ".join(dict.fromkeys(claim.name for claim in claims))
         fix = (
             "spec.strategy: {type: Recreate}, without rollingUpdate, which the API server refuses beside it. In the cluster: "
             f"kubectl patch {user.kubectl_name} --type merge -p '{patch}'"
         )
-        yield finding(f"{what}, with ReadWriteOnce claim {claim.name}", user, "spec", "strategy", "type", fix=fix)
+        yield finding(f"{what}, with ReadWriteOnce claim {names}", user, "spec", "strategy", "type", fix=fix)
 
 
 @rule("VG222", Severity.ERROR, _MODES)
