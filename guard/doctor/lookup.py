@@ -1,16 +1,17 @@
-"""Finds the objects that were given, by kind, name, namespace and side. Pure."""
+"""Finds the objects that were given, by kind, name, namespace and side, and the ConfigMaps that a container reads. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import chain
 from typing import TypeVar
 
+from guard.doctor.objects.data_paths import DataPath, set_paths
 from guard.doctor.objects.k8s_object import K8sObject
-from guard.doctor.objects.workload import Workload
+from guard.doctor.objects.workload import Container, Workload
 from guard.doctor.source.document import Side
-from guard.doctor.source.tree import mapping
+from guard.doctor.source.tree import mapping, mappings, text
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -126,3 +127,33 @@ def within(by_namespace: Mapping[str, Sequence[_V]], namespace: str) -> tuple[_V
     if not namespace:
         return tuple(chain.from_iterable(by_namespace.values()))
     return (*by_namespace.get(namespace, ()), *by_namespace.get("", ()))
+
+
+@lru_cache(maxsize=4096)
+def data_paths(lookup: ObjectLookup, container: Container) -> tuple[DataPath, ...]:
+    """Returns the data paths that a container has by settings which mean nothing else."""
+    return set_paths(container, configurations(lookup, container))
+
+
+@lru_cache(maxsize=4096)
+def configurations(lookup: ObjectLookup, container: Container) -> Mapping[str, str]:
+    """Returns the texts of the ConfigMaps given that a container mounts or reads as variables, by how to name each."""
+    texts: dict[str, str] = {}
+    for mount in container.mounts:
+        volume = mount.volume.body if mount.volume else {}
+        for source in (volume, *mappings(volume, "projected", "sources")):
+            name = text(source, "configMap", "name")
+            for key, content in lookup.config_map(container.workload, name).items():
+                if isinstance(content, str) and (not mount.sub_path or mount.sub_path == key):
+                    texts[f"{key} of ConfigMap {name}"] = content
+    for source in mappings(container.body, "envFrom"):
+        name = text(source, "configMapRef", "name")
+        lines = [f"{key}: {value}" for key, value in lookup.config_map(container.workload, name).items()]
+        texts[f"ConfigMap {name}"] = "\n".join(lines)
+    for entry in mappings(container.body, "env"):
+        reference = mapping(entry, "valueFrom", "configMapKeyRef")
+        name = text(reference, "name")
+        value = lookup.config_map(container.workload, name).get(text(reference, "key"))
+        if isinstance(value, str):
+            texts[f"ConfigMap {name}"] = f"{text(entry, 'name')}: {value}"
+    return texts

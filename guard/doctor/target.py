@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 
-from guard.doctor.configuration import data_paths
-from guard.doctor.lookup import ObjectLookup
+from guard.doctor.lookup import ObjectLookup, data_paths
 from guard.doctor.objects.claim_names import ClaimNames, image_names
 from guard.doctor.objects.data_paths import path_settings
 from guard.doctor.objects.guard_container import DEFAULT_PATH

@@ -12,11 +12,8 @@ from guard.doctor.rules import (
     guard_presence,
     keeping,
     mount,
-    node_disk,
-    presence,
     replacing,
     shadowing,
-    sharing,
     text,
 )
 
@@ -31,11 +28,8 @@ _THEMES = (
     guard_presence,
     keeping,
     mount,
-    node_disk,
-    presence,
     replacing,
     shadowing,
-    sharing,
     text,
 )
 #: Every rule.

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from guard.doctor.configuration import configurations
 from guard.doctor.finding import K8S_DOCS, Severity, Verdict, finding, rule
 from guard.doctor.index import ObjectIndex
+from guard.doctor.lookup import configurations
 from guard.doctor.objects.k8s_object import same_namespace
 from guard.doctor.objects.names import word_set
 from guard.doctor.objects.paths import below, covers

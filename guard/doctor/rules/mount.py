@@ -7,8 +7,7 @@ from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.names import shared
 from guard.doctor.objects.ownership import owner_of
 from guard.doctor.objects.workload import PASSING, Workload
-from guard.doctor.rules.data_places import data_places
-from guard.doctor.rules.keeping import keeps
+from guard.doctor.rules.keeping import data_places, keeps
 
 _CLAIMS_AS_VOLUMES = K8S_DOCS + "concepts/storage/persistent-volumes/#claims-as-volumes"
 _VOLUMES = K8S_DOCS + "concepts/storage/volumes/"
