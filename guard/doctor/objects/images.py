@@ -276,6 +276,4 @@ def _of_family(folder: str, name: str) -> KnownImage | None:
         path = _RED_HAT_DATA[database[1]]
     if not path:
         return None
-    return KnownImage(
-        name, (path,), Keeps.ALWAYS, is_volume=True, mount=path, is_newest=False, has_parts=not database
-    )
+    return KnownImage(name, (path,), Keeps.ALWAYS, is_volume=True, mount=path, is_newest=False, has_parts=not database)

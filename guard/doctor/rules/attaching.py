@@ -167,7 +167,9 @@ def _missing(nodes: Sequence[K8sObject], place: Mapping[str, frozenset[str]], kn
             left = [node for node in left if {text(node.labels, key), node.name if key == HOSTNAME else ""} & values]
         if not left:
             name = key.rpartition("/")[2]
-            what = next((word for word in ("zone", "region", "node") if word in name), "node" if key == HOSTNAME else key)
+            what = next(
+                (word for word in ("zone", "region", "node") if word in name), "node" if key == HOSTNAME else key
+            )
             return f"{what} {', '.join(sorted(values))}"
     return ""
 

@@ -8,7 +8,7 @@ from guard.doctor.finding import Finding, Rule, Severity, Unknown, Verdict
 from guard.doctor.index import ObjectIndex, unique
 from guard.doctor.objects.guard_containers import Part, enforces, guarded_path, part, wraps_application
 from guard.doctor.objects.k8s_object import K8sObject, same_namespace
-from guard.doctor.objects.workload import Container, Workload
+from guard.doctor.objects.workload import Container, Workload, clean_path, covers
 from guard.doctor.rules.placement import HOSTNAME, is_bound_to_one_node
 from guard.doctor.source.document import Side
 from guard.doctor.source.tree import Path, mappings, text, texts
@@ -49,6 +49,11 @@ SUSPENDED = Rule(
 _ENGINE = re.compile(
     r"\b(?:restic|kopia|borg|borgmatic|duplicity|velero|rclone|rsync|tar|zip|gsutil|gcloud storage|aws s3|mc mirror|az storage|pg_dump|backup)\b"
 )
+#: Commands whose last place is the one that they write to, and what separates commands.
+_COPY = re.compile(r"(?:\S*/)?(?:(?:rsync|rclone|aws|gsutil|mc|cp)\b|tar -?[a-zA-Z]*x)")
+_COMMANDS = re.compile(r"[;&|\n]+")
+#: Characters of a script that are read.
+_SCRIPT = 16_384
 #: Kinds that back up one claim, with their API group and where they name it.
 _OF_ONE_CLAIM: Mapping[str, tuple[str, Path]] = {
     "VolumeSnapshot": ("snapshot.storage.k8s.io", ("spec", "source", "persistentVolumeClaimName")),
@@ -95,11 +100,28 @@ def _holds(obj: K8sObject, claim: K8sObject) -> bool:
 
 def _jobs(index: ObjectIndex, claim: K8sObject) -> list[Workload]:
     users = [user for user in index.workloads_with(claim) if user.object.kind in {"CronJob", "Job"}]
-    return [user for user in users if _copies(user)]
+    return [user for user in users if _copies(user) and not _brings(user, claim)]
 
 
 def _copies(job: Workload) -> bool:
     return any(map(_runs_engine, job.pod.all_containers)) or "backup" in job.object.name
+
+
+def _brings(job: Workload, claim: K8sObject) -> bool:
+    """Whether a job copies or unpacks into a claim what is elsewhere: a seed, a restore."""
+    for container in job.pod.all_containers:
+        volumes = [job.pod.volumes.get(mount.volume) for mount in container.mounts]
+        paths = [
+            mount.path for mount, one in zip(container.mounts, volumes, strict=True) if one and one.claim == claim.name
+        ]
+        is_shell = bool(container.words) and container.words[0].endswith("sh")
+        script = container.words[-1] if is_shell else " ".join(container.words)
+        for words in map(str.split, _COMMANDS.split(script[:_SCRIPT])):
+            places = [clean_path(word.strip("\"'")) for word in words[1:] if "/" in word or ":" in word]
+            inside = [any(covers(path, place) for path in paths) for place in places]
+            if _COPY.match(" ".join(words[:2])) and inside[-1:] == [True] and not any(inside[:-1]):
+                return True
+    return False
 
 
 def _runs_engine(container: Container) -> bool:
