@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from guard.doctor.finding import Finding, Rule, Severity, Verdict
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.k8s_object import K8sObject
+from guard.doctor.objects.workload import Workload
 from guard.doctor.rules.placement import HOSTNAME
 from guard.doctor.source.document import Side
 from guard.doctor.source.tree import mappings, text, texts
@@ -55,6 +56,8 @@ _EVENTS: Mapping[str, str] = {
     r"MountVolume|Unable to attach or mount volumes|AttachVolume\.Attach failed": "The message names the cause at the node or in the "
     "storage system. Do not delete the claim.",
 }
+#: The volumes that an event names: by the pod's names, but a claim's by its PersistentVolume.
+_VOLUMES = re.compile(r"(?:for volume \"|unmounted volumes=\[)([^\"\]]+)")
 #: Names in a sentence.
 _NAMES = 5
 #: Kinds whose events count.
@@ -78,7 +81,8 @@ def _not_attached(index: ObjectIndex) -> Iterator[Verdict]:
         about = index.find(kind, namespace, name, Side.LIVE)
         if about is None and kind in given:
             continue  # it is gone
-        if about is not None and kind == "Pod" and _runs(about):
+        pod = index.workload_of(about) if about is not None and kind == "Pod" else None
+        if pod is not None and (_runs(pod.object) or _is_of_settings(pod, report)):
             continue
         key = (" ".join(about.author) if about is not None and about.author[1] else name), sign
         if key not in seen:
@@ -86,6 +90,13 @@ def _not_attached(index: ObjectIndex) -> Iterator[Verdict]:
             subject = about or event
             message = f"{event.text('reason') or 'event'} of {kind} {name}: {' '.join(report.split())[:_SHOWN]}"
             yield Finding(message, event.place(), subject, fix=fix)
+
+
+def _is_of_settings(pod: Workload, report: str) -> bool:
+    """Whether all volumes that an event names only bring settings or secrets to the pod."""
+    names = [name for found in _VOLUMES.findall(report) for name in found.split()]
+    volumes = (pod.pod.volumes.get(name) for name in names)
+    return bool(names) and all(volume is not None and volume.is_given for volume in volumes)
 
 
 def _runs(pod: K8sObject) -> bool:

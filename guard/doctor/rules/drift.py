@@ -152,7 +152,7 @@ def _bring_together(live: Workload, file: Workload, here: dict[str, str], there:
     ]
     if lost:
         return (
-            f"Do not apply {file.object.source} as it is: the pod would start without {', '.join(lost)}. Bring that volume into "
+            f"Do not apply {'this file' if file.object.source == '-' else file.object.source} as it is: the pod would start without {', '.join(lost)}. Bring that volume into "
             f"the source first, or copy its data to the new one while the pod is stopped.{_source_of(live.object)}"
         )
     path = next((where.partition(" of ")[0] for where in there if there[where] != here.get(where)), "PATH")
