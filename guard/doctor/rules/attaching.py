@@ -35,6 +35,8 @@ _ABOUT = frozenset({"Pod", PVC})
 _SHOWN = 240
 _SERIOUS = frozenset({"DataLoss", "Inaccessible"})
 _VSPHERE = "volumehealth.storage.kubernetes.io/messages"
+#: The volumes that an event names: by the pod's names, but a claim's by its PersistentVolume.
+_NAMED_VOLUMES = re.compile(r"(?:for volume \"|unmounted volumes=\[)([^\"\]]+)")
 
 
 def _one_disk_users(index: ObjectIndex, *kinds: str) -> Iterator[tuple[Workload, K8sObject]]:
@@ -155,8 +157,10 @@ def volume_not_attached(index: ObjectIndex) -> Iterator[Verdict]:
         if not sign or kind not in _ABOUT or note.event.text("type") == "Normal":
             continue
         about = index.find(kind, namespace, name, Side.LIVE)
-        if (about is None and kind in given) or (about is not None and kind == "Pod" and _runs(about)):
-            continue  # it is gone, or runs by now
+        if about is None and kind in given:
+            continue  # it is gone
+        if isinstance(about, Workload) and (_runs(about) or _is_of_settings(about, note.message)):
+            continue
         key = (" ".join(about.author) if about is not None and about.author[1] else name), sign
         if key not in seen:
             seen.add(key)
@@ -254,3 +258,10 @@ def _missing(nodes: Sequence[K8sObject], place: Mapping[str, frozenset[str]], kn
             what = next((word for word in ("zone", "region", "node") if word in name), other)
             return f"{what} {', '.join(sorted(values))}"
     return ""
+
+
+def _is_of_settings(pod: Workload, report: str) -> bool:
+    """Whether all volumes that an event names only bring settings or secrets to the pod."""
+    names = [name for found in _NAMED_VOLUMES.findall(report) for name in found.split()]
+    volumes = [pod.volumes.get(name) for name in names]
+    return bool(volumes) and all(volume is not None and volume.is_given for volume in volumes)

@@ -8,6 +8,7 @@ from guard.doctor.finding import K8S_DOCS, Severity, Unknown, Verdict, finding, 
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.guard_container import Part
 from guard.doctor.objects.k8s_object import K8sObject, same_namespace
+from guard.doctor.objects.paths import clean_path, covers
 from guard.doctor.objects.workload import Container, Workload
 from guard.doctor.rules.placement import follows_another_pod, is_bound_to_one_node
 from guard.doctor.source.tree import Path
@@ -29,6 +30,11 @@ _OF_MANY: Mapping[str, frozenset[str]] = {
 }
 #: With these the pod can run elsewhere, or not beside another at all.
 _SHARED_MODES = frozenset({"ReadWriteMany", "ReadOnlyMany", "ReadWriteOncePod"})
+#: Commands whose last place is the one that they write to, and what separates commands.
+_COPY = re.compile(r"(?:\S*/)?(?:(?:rsync|rclone|aws|gsutil|mc|cp)\b|tar -?[a-zA-Z]*x)")
+_COMMANDS = re.compile(r"[;&|\n]+")
+#: Characters of a script that are read.
+_SCRIPT = 16_384
 
 
 def backups_of(index: ObjectIndex, claim: K8sObject) -> list[K8sObject]:
@@ -45,7 +51,8 @@ def backups_of(index: ObjectIndex, claim: K8sObject) -> list[K8sObject]:
 
 def _jobs(index: ObjectIndex, claim: K8sObject) -> list[Workload]:
     jobs = (user for user in index.workloads_with(claim) if user.kind in {"CronJob", "Job"})
-    return [job for job in jobs if "backup" in job.name or any(map(_runs_engine, job.all_containers))]
+    copies = (job for job in jobs if "backup" in job.name or any(map(_runs_engine, job.all_containers)))
+    return [job for job in copies if not any(_fills(container, claim) for container in job.all_containers)]
 
 
 def _runs_engine(container: Container) -> bool:
@@ -159,3 +166,16 @@ def _includes(obj: K8sObject, claim: K8sObject) -> bool:
         any(fnmatchcase(claim.namespace, pattern) for pattern in included or ("*",))
         and not any(fnmatchcase(claim.namespace, pattern) for pattern in excluded)
     )
+
+
+def _fills(container: Container, claim: K8sObject) -> bool:
+    """Whether a container copies or unpacks into a claim what is elsewhere: a seed, a restore."""
+    paths = [mount.path for mount in container.claim_mounts if mount.claim_name == claim.name]
+    is_shell = bool(container.words) and container.words[0].endswith("sh")
+    script = container.words[-1] if is_shell else " ".join(container.words)
+    for words in map(str.split, _COMMANDS.split(script[:_SCRIPT])):
+        places = [clean_path(word.strip("\"'")) for word in words[1:] if "/" in word or ":" in word]
+        inside = [any(covers(path, place) for path in paths) for place in places]
+        if _COPY.match(" ".join(words[:2])) and inside[-1:] == [True] and not any(inside[:-1]):
+            return True
+    return False

@@ -10,6 +10,7 @@ from guard.doctor.objects.ownership import owner_of
 from guard.doctor.objects.paths import covers
 from guard.doctor.objects.workload import PASSING, Volume, Workload
 from guard.doctor.rules.placement import HOSTNAME, REQUIRED, SPOT_LABELS
+from guard.doctor.source.document import STDIN
 from guard.doctor.source.tree import mapping, mappings, text, texts
 
 #: Node labels that decide over a volume: of others, admission webhooks add some to every pod.
@@ -109,7 +110,7 @@ def _bring_together(live: Workload, file: Workload, difference: _Difference) -> 
     lost = ", ".join(f"{what} at {where}" for where, what in here if what.split(" ")[0].rstrip(",") not in passing)
     if lost:
         return (
-            f"Do not apply {file.source} as it is: the pod would start without {lost}. Bring that volume into "
+            f"Do not apply {'this file' if file.source == STDIN else file.source} as it is: the pod would start without {lost}. Bring that volume into "
             f"the source first, or copy its data to the new one while the pod is stopped.{_source_of(live)}"
         )
     path = next((where.partition(" of ")[0] for where in difference.places if where in difference.file), "PATH")
