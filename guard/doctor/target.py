@@ -206,8 +206,8 @@ def _of_unmounted(workload: Workload) -> Target | None:
 
 
 def _shows(workload: Workload, path: str) -> bool:
-    knows = any(container.knows_the_guard for container in workload.all_containers)
-    return knows or any(container.points_at(path) for container in workload.containers)
+    knows = workload.injected_path or any(container.knows_the_guard for container in workload.all_containers)
+    return bool(knows) or any(container.points_at(path) for container in workload.containers)
 
 
 def _holds(workload: Workload, path: str) -> bool:
