@@ -35,7 +35,7 @@ class Options:
     logs: tuple[str, ...] = ()  # files with what the gate logged (`kubectl logs POD -c GATE`)
     output: Literal["table", "json", "sarif", "github"] = "table"  # the format
     fail_on: Literal["error", "warning", "info", "never"] = "error"  # the mildest severity that ends with `findings`
-    path: str = ""  # the path at which the application keeps its data; empty if it is to be found
+    path: str = ""  # the path at which the application keeps its data; empty if it must be found
     colour: bool = False  # whether the table may use colour
     width: int = 100  # columns of the table
 

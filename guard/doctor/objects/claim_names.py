@@ -9,7 +9,7 @@ from guard.doctor.objects.k8s_object import K8sObject, same_namespace
 from guard.doctor.objects.names import word_set, words
 from guard.doctor.objects.workload import ORDINAL, Workload
 
-#: Words that say what a workload does, not for which application.
+#: Words for what a workload does, not for which application.
 _ROLES = word_set("server service svc api backend deployment deploy statefulset sts pod")
 
 
@@ -19,9 +19,8 @@ class ClaimNames:
 
     path: str  # whose words are those of the application too
     serving: tuple[Workload, ...]  # what may be the application
-    others: tuple[
-        Workload, ...
-    ]  # what is not: jobs, and the guard's containers alone; a claim can be named after them too
+    #: What is not: jobs, and the guard's containers alone; a claim can be named after them too.
+    others: tuple[Workload, ...]
     claims: tuple[K8sObject, ...]  # that nothing of `serving` uses
 
     def of(self, workload: Workload) -> tuple[K8sObject, ...]:

@@ -9,7 +9,7 @@ from guard.doctor.objects.paths import clean_path, covers
 from guard.doctor.objects.workload import Container, Workload
 
 _NAME_WORDS = re.compile(r"[A-Z]+")
-#: Words of a variable that say "lasting data", and words that say "a place".
+#: Words of a variable that mean "lasting data", and words that mean "a place".
 _DATA = word_set(
     "STORAGE DATA DATABASE DB SQLITE UPLOAD UPLOADS SKILLS PERSIST PERSISTENT PERSISTENCE STATE MEDIA VOLUME "
     "WORKSPACE STORE REPO PGDATA DATADIR"
@@ -28,7 +28,7 @@ _NOT_KEPT = word_set(
 _CONFIGURATION_FILE = re.compile(
     r".*(?:/conf(?:ig)?/[^/]+\.\w+|\.(?:ya?ml|toml|ini|conf|cfg|properties|env|xml|pem|crt|key))"
 )
-#: With PATH, a folder or what stands before every URL (ROOT_PATH, BASE_PATH): not to be told from here.
+#: With PATH, a folder or what comes before every URL (ROOT_PATH, BASE_PATH): both are possible.
 _AMBIGUOUS = word_set("ROOT BASE")
 #: `sqlite:////data/app.db` and `file:///data` name a path too; three slashes and a word are relative.
 _PATH_VALUE = re.compile(r"(?:sqlite[+a-z]*:///|file:(?://)?)?(/[^?\s:;,]*)")

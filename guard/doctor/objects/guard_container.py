@@ -10,7 +10,7 @@ from itertools import takewhile
 from guard.doctor.objects.names import word_set
 from guard.doctor.objects.paths import clean_path, filled_in
 
-#: GUARD_PATH unless said otherwise.
+#: GUARD_PATH unless set otherwise.
 DEFAULT_PATH = "/app/skills"
 #: What the guard reads as false.
 _FALSE = word_set("0 off f false n no")
@@ -21,7 +21,7 @@ _SHELLS = word_set("sh ash bash dash")
 _GUARD_IN_SCRIPT = re.compile(
     r"(?:^|[;&|\n(!]|\b(?:exec|if|then|do)\s)[ \t]*(?:[^\s;&|]*/)?(guard\s+(?:check|watch)\b[^\n;|]*)(.*)", re.DOTALL
 )
-#: What stands between the guard's words and the application's: the latter starts after a pass.
+#: What is between the guard's words and the application's: the latter starts after a pass.
 _HANDS_OVER = frozenset({"--", "&&"})
 
 

@@ -46,11 +46,11 @@ class Loaded:
 
 
 def load(documents: Iterable[tuple[Document, str, Side | None]]) -> Loaded:
-    """Returns the objects of documents; an object with a uid is the cluster's if its document's side was not said."""
+    """Returns the objects of documents; an object with a uid is the cluster's if its document's side was not given."""
     loaded = Loaded()
     for document, source, side in documents:
         before = len(loaded.objects)
-        _take(loaded, document.root, document.item_lines, Place(source, document.line), side)
+        _load(loaded, document.root, document.item_lines, Place(source, document.line), side)
         added = loaded.objects[before:]
         for key in document.duplicate_keys:
             holder = next((obj for obj in reversed(added) if (obj.line or 0) <= key.last), None)
@@ -58,8 +58,8 @@ def load(documents: Iterable[tuple[Document, str, Side | None]]) -> Loaded:
     return loaded
 
 
-def _take(loaded: Loaded, node: Any, lines: tuple[int, ...], place: Place, side: Side | None, depth: int = 0) -> None:
-    """Takes an object, the items of a List, the objects of an OpenShift Template, or the members of a bare array."""
+def _load(loaded: Loaded, node: Any, lines: tuple[int, ...], place: Place, side: Side | None, depth: int = 0) -> None:
+    """Loads an object, the items of a List, the objects of an OpenShift Template, or the members of a bare array."""
     items = _items(node)
     if items is not None and depth <= MAX_LISTS:
         own = tuple(items.lines) if isinstance(items, LinedList) else lines
@@ -70,7 +70,7 @@ def _take(loaded: Loaded, node: Any, lines: tuple[int, ...], place: Place, side:
         for index, item in enumerate(items):
             if kind and kind != "Template" and isinstance(item, dict) and not item.get("kind"):
                 item["kind"] = kind  # the items of a typed list (PodList) carry no kind of their own
-            _take(loaded, item, (), Place(place.source, own[index]) if index < len(own) else place, side, depth + 1)
+            _load(loaded, item, (), Place(place.source, own[index]) if index < len(own) else place, side, depth + 1)
     elif items is not None or not isinstance(node, dict) or not text(node, "kind"):
         if node is not None:
             loaded.skip(place, f"{_shape(node)}, not a Kubernetes object")

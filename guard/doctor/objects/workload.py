@@ -93,11 +93,6 @@ class Volume(PodPart):
         """Whether it holds what the cluster put there and the application never wrote: settings, secrets, certificates."""
         return self.kind in _GIVEN or bool(_SECRETS.search(self.text("csi", "driver")))
 
-    @property
-    def is_read_only(self) -> bool:
-        """Whether the volume itself, not only a mount of it, is read-only."""
-        return dig(self.body, self.kind, "readOnly") is True
-
 
 @dataclass(frozen=True, eq=False)
 class Mount(PodPart):
@@ -117,17 +112,15 @@ class Mount(PodPart):
     @property
     def is_read_only(self) -> bool:
         """Whether nothing can be written through it."""
-        return dig(self.body, "readOnly") is True or (self.volume is not None and self.volume.is_read_only)
+        volume = self.volume
+        return self.body.get("readOnly") is True or (
+            volume is not None and dig(volume.body, volume.kind, "readOnly") is True
+        )
 
     @property
     def claim_name(self) -> str:
         """The claim that it leads to, or else the template of that claim or the volume."""
         return self.volume.claim_name if self.volume else self.volume_name
-
-    @property
-    def folder(self) -> tuple[str, str, str]:
-        """What it shows: the volume and the folder of it."""
-        return self.volume_name, self.sub_path, self.sub_path_expr
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,9 +147,9 @@ class Container(GuardContainer, PodPart):
         )
 
     @property
-    def devices(self) -> tuple[str, ...]:
+    def devices(self) -> set[str]:
         """Its raw block devices, by the names of their volumes."""
-        return tuple(text(device, "name") for device in mappings(self.body, "volumeDevices"))
+        return {text(device, "name") for device in mappings(self.body, "volumeDevices")}
 
     @cached_property
     def claim_mounts(self) -> tuple[Mount, ...]:
@@ -180,25 +173,13 @@ class Container(GuardContainer, PodPart):
 
 
 @dataclass(frozen=True, eq=False)
-class ClaimTemplate(K8sObject):
+class ClaimTemplate(PodPart, K8sObject):
     """A volumeClaimTemplate of a StatefulSet, as the claim that it is."""
-
-    workload: "Workload"
-    at: Path  # where it is written in the StatefulSet
 
     @cached_property
     def kind(self) -> str:
         """The field in which it is written: it is no object of the cluster."""
         return TEMPLATE
-
-    @property
-    def subject(self) -> K8sObject:
-        """The StatefulSet."""
-        return self.workload
-
-    def place(self, *path: str | int) -> Place:
-        """Returns where `path` of it is written."""
-        return self.workload.place(*self.at, *path)
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,12 +219,13 @@ class Workload(K8sObject):
     @cached_property
     def volumes(self) -> Mapping[str, Volume]:
         """The volumes of its pods, those made from a StatefulSet's templates among them."""
-        own = (
-            Volume(self, body, (*self.pod_at, "volumes", index), text(body, "name"), _volume_kind(body), _claim(body))
-            for index, body in numbered(self.pod, "volumes")
-        )
-        made = (Volume(self, {}, _CLAIM_TEMPLATES, one.name, TEMPLATE, "") for one in self.templates)
-        return {volume.name: volume for volume in (*own, *made)}
+        volumes: dict[str, Volume] = {}
+        for index, body in numbered(self.pod, "volumes"):
+            name, claim = text(body, "name"), text(body, "persistentVolumeClaim", "claimName")
+            kind = next((key for key, value in body.items() if key != "name" and value is not None), "emptyDir")
+            volumes[name] = Volume(self, body, (*self.pod_at, "volumes", index), name, kind, claim)
+        made = {one.name: Volume(self, {}, _CLAIM_TEMPLATES, one.name, TEMPLATE, "") for one in self.templates}
+        return {**volumes, **made}
 
     @cached_property
     def applications(self) -> tuple[Container, ...]:
@@ -334,23 +316,18 @@ class Workload(K8sObject):
             )
         return self.kind == "ReplicaSet" and self.replicas == 0
 
-    @property
-    def wants_pods_now(self) -> bool:
-        """Whether pods of it should run today: not if it ended, is suspended or scaled to nothing, or waits for its hour."""
-        return not (self.kind == "CronJob" or self.is_suspended or self.is_past) and self.replicas > 0
-
     @cached_property
     def has_raw_device_only(self) -> bool:
         """Whether its volumes that last are attached as raw block devices, and none is mounted: it has no path to judge."""
-        names = {name for container in self.containers for name in container.devices}
-        attached = any(volume.name in names for volume in self.volumes.values() if volume.is_persistent)
-        return attached and not any(container.claim_mounts for container in self.containers)
+        names = set().union(*(container.devices for container in self.containers))
+        is_attached = any(volume.name in names for volume in self.volumes.values() if volume.is_persistent)
+        return is_attached and not any(container.claim_mounts for container in self.containers)
 
     @cached_property
     def unmounted(self) -> tuple[Volume, ...]:
         """Its volumes that last and that no container gets, mounted or as raw block devices."""
-        taken = {mount.volume_name for container in self.all_containers for mount in container.mounts}
-        taken |= {name for container in self.all_containers for name in container.devices}
+        taken = set().union(*(container.devices for container in self.all_containers))
+        taken |= {mount.volume_name for container in self.all_containers for mount in container.mounts}
         return tuple(volume for volume in self.volumes.values() if volume.is_persistent and volume.name not in taken)
 
     @cached_property
@@ -367,7 +344,7 @@ class Workload(K8sObject):
     def templates(self) -> tuple[ClaimTemplate, ...]:
         """A StatefulSet's volumeClaimTemplates."""
         return tuple(
-            ClaimTemplate(body, self.source, self.line, self.side, self, (*_CLAIM_TEMPLATES, index))
+            ClaimTemplate(body, self.source, self.line, self.side, workload=self, at=(*_CLAIM_TEMPLATES, index))
             for index, body in numbered(self.body, *_CLAIM_TEMPLATES)
         )
 
@@ -381,14 +358,6 @@ def k8s_object(body: Mapping[str, Any], source: str, line: int | None, side: Sid
     """Returns an object, as a workload if it runs pods: any kind that holds a pod's template (Rollout) is one."""
     runs_pods = text(body, "kind") in POD_PATHS or isinstance(dig(body, *_TEMPLATE, "containers"), list)
     return (Workload if runs_pods else K8sObject)(body, source, line, side)
-
-
-def _volume_kind(body: Mapping[str, Any]) -> str:
-    return next((key for key, value in body.items() if key != "name" and value is not None), "emptyDir")
-
-
-def _claim(body: Mapping[str, Any]) -> str:
-    return text(body, "persistentVolumeClaim", "claimName")
 
 
 def _variables(body: Mapping[str, Any]) -> dict[str, str]:

@@ -64,7 +64,7 @@ class GateResult:
     passed: bool  # whether it found the volume right and whole
     gone: bool  # whether it found that the data is not there; what is only unreachable, held or shrunk is neither
     compared: bool  # whether it had something to compare with; without a baseline a pass proves nothing about the data
-    volume: str  # the name of the volume that it expects; empty where the line does not say it
+    volume: str  # the name of the volume that it expects; empty if the line does not name it
     message: str  # its sentence
 
 

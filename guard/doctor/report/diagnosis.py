@@ -61,7 +61,7 @@ class Diagnosis:
 
     #: What counts, worst first; of one severity the cluster's side before files, then by rule.
     findings: tuple[Result, ...]
-    ignored: tuple[Result, ...]  # what an annotation takes out
+    ignored: tuple[Result, ...]  # what an annotation leaves out
     unknown: tuple[tuple[Rule, Unknown], ...]  # what the input does not show, each once
 
     def reaches(self, severity: Severity) -> bool:

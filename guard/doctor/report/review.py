@@ -25,8 +25,8 @@ _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO
 def to_sarif(report: Report) -> str:
     """The report for code review: each finding a result at its file and line, what is ignored suppressed with its reason."""
     diagnosis = report.diagnosis
-    said = (*diagnosis.findings, *diagnosis.ignored)
-    rules = sorted({result.rule.id: result.rule for result in said}.values(), key=lambda rule: rule.id)
+    results = (*diagnosis.findings, *diagnosis.ignored)
+    rules = sorted({result.rule.id: result.rule for result in results}.values(), key=lambda rule: rule.id)
     places = {rule.id: index for index, rule in enumerate(rules)}
     driver = {
         "name": "volume-guard doctor",
@@ -37,7 +37,7 @@ def to_sarif(report: Report) -> str:
     run = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
-        "results": [_result(result, places[result.rule.id]) for result in said],
+        "results": [_result(result, places[result.rule.id]) for result in results],
     }
     # Plain ASCII, as the JSON output: an object's name must not drive a terminal either way.
     return json.dumps({"version": "2.1.0", "$schema": _SCHEMA, "runs": [run]}, indent=2, ensure_ascii=True) + "\n"
@@ -77,13 +77,13 @@ def _result(result: Result, index: int) -> dict[str, Any]:
             for number, place in enumerate(others, 1)
         ]
     if result.ignored:
-        # The annotation stands in the manifest, beside what it excuses.
+        # The annotation is in the manifest, beside what it excuses.
         entry["suppressions"] = [{"kind": "inSource", "justification": clean(result.ignored)}]
     return entry
 
 
 def in_files_first(*places: Place) -> list[Place]:
-    """A place that a reviewer can open comes before what the cluster said: its dump has no place in the repository."""
+    """A place that a reviewer can open comes before what the cluster reported: its dump has no place in the repository."""
     return sorted(places, key=lambda place: (place.source == STDIN, place.line is None))
 
 
@@ -117,12 +117,12 @@ def to_workflow_commands(report: Report) -> str:
 
 
 def escape(message: str) -> str:
-    """What stands behind the second `::`: a line break would end the command, and start another one."""
+    """Escapes what is behind the second `::`: a line break would end the command, and start another one."""
     return message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def escape_property(value: str) -> str:
-    """What stands behind a `=`: a colon would end the properties, a comma this one."""
+    """Escapes what is behind a `=`: a colon would end the properties, a comma this one."""
     return escape(value).replace(":", "%3A").replace(",", "%2C")
 
 

@@ -22,7 +22,7 @@ EVERYTHING = "deploy,sts,ds,cj,job,pod,pvc,pv,sc,node,events"
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that is said."""
+    """All that is reported."""
 
     path: str  # the path that was given; empty if none was
     outcome: Outcome  # how it ends
@@ -30,7 +30,7 @@ class Report:
     read: Mapping[str, int]
     advice: str  # what is missing if there is none
     checklists: tuple[Checklist, ...]  # the incident's checklist for each guarded workload
-    diagnosis: Diagnosis  # what the rules say
+    diagnosis: Diagnosis  # what the rules find
     errors: tuple[ReadError, ...]  # what was asked for and could not be read
     skipped: tuple[str, ...]  # what was left out on purpose
     colour: bool = False  # whether the table may use colour
@@ -44,7 +44,7 @@ _ANSWER_COLOURS = {Answer.YES: _GREEN, Answer.NO: _RED, Answer.UNKNOWN: _YELLOW}
 _MIN_WIDTH = 40
 #: How many unknowns of one rule, places and names the table shows; how many names JSON has.
 _SHOWN, _ALIKE = 5, 20
-#: What stands for workloads without showing them, and what prints those.
+#: What makes workloads without showing them, and what prints those.
 _RENDERED = {
     "HelmRelease": "helm get manifest RELEASE -n NAMESPACE | guard doctor - (or helm template)",
     "HelmChart": "helm get manifest RELEASE -n NAMESPACE | guard doctor - (or helm template)",

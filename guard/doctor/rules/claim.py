@@ -87,7 +87,9 @@ def claim_pending(index: ObjectIndex) -> Iterator[Verdict]:
         notes = index.events_about(claim)
         telling = [note for note in notes if note.reason != _WAITS_FOR_POD] or list(notes)
         command = f"kubectl describe pvc {claim.name} -n {claim.namespace} (Events)"
-        if not any(user.wants_pods_now for user in index.users_of(claim)):
+        # Pods that should run today: not of what ended, is suspended or scaled to nothing, or waits for its hour.
+        steady = (user for user in index.users_of(claim) if user.kind != "CronJob" and not user.is_past)
+        if not any(user.replicas > 0 and not user.is_suspended for user in steady):
             kinds = index.named("StorageClass", "", claim.text("spec", "storageClassName"))
             waits = any(kind.text("volumeBindingMode") == _WAITS_FOR_POD for kind in kinds)
             if telling:
@@ -120,9 +122,9 @@ def claim_unused(index: ObjectIndex) -> Iterator[Verdict]:
 
     Why: A claim that was made for an application and is mounted by nobody is how a missing volume shows: Bound,
     healthy, empty.
-    Fix: Mount it where it is meant. Do not delete it before you looked at what it holds.
-    Other advice: Tools for unused resources suggest to delete such a claim; with reclaimPolicy Delete the disk goes
-    with it.
+    Fix: Mount it where it is meant. Do not delete it before you checked what it holds.
+    Other advice: Tools for unused resources suggest to delete such a claim; with reclaimPolicy Delete the disk is
+    lost with it.
     """
     meant = set(index.claims_to_keep)
     jobs = index.live("CronJob") or index.live("Job")

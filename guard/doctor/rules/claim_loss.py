@@ -65,7 +65,7 @@ def rescue(volume: K8sObject, claim: str) -> str:
 def claim_being_deleted(index: ObjectIndex) -> Iterator[Verdict]:
     """The claim is already deleted and lives on only until its last pod stops.
 
-    Why: kubernetes.io/pvc-protection holds it while a pod uses it. At the next restart the claim goes, and with
+    Why: kubernetes.io/pvc-protection holds it while a pod uses it. At the next restart the claim is gone, and with
     reclaimPolicy Delete the disk.
     Fix: Before any restart: set the volume to Retain (kubectl patch pv NAME -p
     '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}') and take a backup.

@@ -170,7 +170,7 @@ def _class_field(claim: K8sObject) -> str:
 
 @rule("VG216", Severity.WARNING, _VOLUMES + "#recycle")
 def reclaim_recycle(index: ObjectIndex) -> Iterator[Verdict]:
-    """The volume is emptied when its claim goes (reclaimPolicy Recycle).
+    """The volume is emptied when its claim is deleted (reclaimPolicy Recycle).
 
     Why: Recycle runs rm -rf on the volume and offers it to the next claim. The policy is deprecated; the volume looks
     Available and healthy, and is empty.

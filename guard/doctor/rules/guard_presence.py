@@ -17,7 +17,7 @@ _INIT = K8S_DOCS + "concepts/workloads/pods/init-containers/"
 _SIDECAR = K8S_DOCS + "concepts/workloads/pods/sidecar-containers/"
 
 
-#: Programs and files that tell a mount or content from a folder that is merely there.
+#: Programs and files that distinguish a mount or content from a folder that is merely there.
 _LOOKS_FURTHER = re.compile(r"\b(?:mountpoint|findmnt|cmp|sha256sum)\b|/proc/(?:self/|1/)?mount|\bls\s+-[a-zA-Z]*A")
 _TESTS = re.compile(r"(?:\[{1,2}|\btest)\s+(?:!\s+)?-([a-zA-Z])\s+[\"']?(/[^\s\"'\];]*)")
 #: The label by which the policies' bindings find their parameters (k8s/policy/parameters.yaml).
@@ -31,7 +31,7 @@ _RUN_PODS = frozenset(f"{kind.lower()}s" for kind in POD_PATHS)
 
 @rule("VG501", Severity.WARNING, _INIT)
 def guard_missing(index: ObjectIndex) -> Iterator[Verdict]:
-    """No gate stands before the application.
+    """No gate is in front of the application.
 
     Why: Kubernetes starts a pod on an empty folder, another volume or a wiped one without a word; the application then
     makes itself at home there.
@@ -143,7 +143,7 @@ def gate_as_sidecar(index: ObjectIndex) -> Iterator[Verdict]:
     for gate in (gate for workload in index.workloads if not workload.runs_to_end for gate in workload.gates):
         if not gate.gates_pod:
             sidecar = "is an init container with restartPolicy Always"
-            what = sidecar if gate.is_sidecar else "stands among the ordinary containers"
+            what = sidecar if gate.is_sidecar else "is among the ordinary containers"
             yield finding(f"gate {gate.name} {what}", gate)
 
 

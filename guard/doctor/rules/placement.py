@@ -8,9 +8,9 @@ from guard.doctor.source.document import Side
 from guard.doctor.source.tree import Path, mapping, mappings, text, texts
 
 HOSTNAME = "kubernetes.io/hostname"
-#: Where the terms of a required node affinity stand in a pod.
+#: Where the terms of a required node affinity are in a pod.
 REQUIRED = ("affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms")
-#: Node labels of spot capacity, with the value that says so.
+#: Node labels of spot capacity, with the value that means it.
 SPOT_LABELS = {
     "cloud.google.com/gke-spot": "true",
     "cloud.google.com/gke-preemptible": "true",

@@ -30,7 +30,7 @@ def claim_made_by_hook(index: ObjectIndex) -> Iterator[Verdict]:
     """The claim is deleted and created again by the tool that applies it.
 
     Why: A Helm or Argo CD hook is deleted before it is created again (before-hook-creation is the default): at each
-    upgrade or sync the claim goes, and with reclaimPolicy Delete the disk. Replace=true with Force=true does the same.
+    upgrade or sync the claim is deleted, and with reclaimPolicy Delete the disk. Replace=true with Force=true does the same.
     helm.sh/resource-policy: keep does not hold for hooks.
     Fix: Set the volume to Retain first. Then remove the hook and Replace annotations, so that the claim is an ordinary
     object of the release, with helm.sh/resource-policy: keep or argocd.argoproj.io/sync-options:

@@ -50,7 +50,7 @@ def two_mounts_at_one_path(index: ObjectIndex) -> Iterator[Verdict]:
 def mounted_over(index: ObjectIndex) -> Iterator[Verdict]:
     """Another volume is mounted below the guarded path.
 
-    Why: It hides what the volume has at that place, and what is written there goes to the other volume: into an
+    Why: It hides what the volume has at that place, and what is written there is on the other volume: into an
     emptyDir it is lost with the pod.
     Fix: Mount the other volume outside the guarded path, or let the application use a subfolder of the claim.
     """
@@ -114,7 +114,9 @@ def _holds_data(index: ObjectIndex, mount: Mount) -> bool:
     """Whether a mount is of a whole volume, or of the subfolder in which the application keeps its data."""
     path = index.path_of(mount.workload)
     kept = (container.mount_at(path) for container in mount.workload.applications)
-    return not any(mount.folder[1:]) or mount.folder in {one.folder for one in kept if one is not None}
+    folders = {(one.volume_name, one.sub_path, one.sub_path_expr) for one in kept if one is not None}
+    is_whole = not (mount.sub_path or mount.sub_path_expr)
+    return is_whole or (mount.volume_name, mount.sub_path, mount.sub_path_expr) in folders
 
 
 @rule("VG108", Severity.ERROR, _VOLUMES + "#hostpath")

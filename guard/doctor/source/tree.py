@@ -14,7 +14,7 @@ _NOTHING: Mapping[str, Any] = {}
 
 
 class LinedMap(dict[str, Any]):
-    """A mapping that remembers on which line (from 1) each of its keys stands."""
+    """A mapping that remembers on which line (from 1) each of its keys is."""
 
     __slots__ = ("lines",)
 

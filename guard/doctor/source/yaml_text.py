@@ -18,7 +18,7 @@ try:
 except ImportError:  # the extra is not installed
     yaml = None  # type: ignore[assignment]
 
-#: Nodes that aliases may stand for in one document. A bomb of nine lines stands for 10^9.
+#: Nodes that aliases may stand for in one document. A bomb of nine lines has 10^9.
 MAX_ALIASED = 200_000
 #: Keys and values of one text: 5 s of reading. A dump of 2,000 objects has as many.
 MAX_NODES = 500_000
@@ -33,7 +33,7 @@ _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": 
 _NUMBER_STARTS = frozenset("+-.0123456789")
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]{1,3})?")
-#: The tag of a scalar whose meaning its text tells.
+#: The tag of a scalar whose meaning its text shows.
 _PLAIN = "plain"
 
 
@@ -135,7 +135,7 @@ class _Builder:
                 raise TextError(line, f"aliases stand for more than {MAX_ALIASED:,} values: an alias bomb is not read")
             return value
         if id(node) in self._open:
-            raise TextError(line, "an alias stands inside what it repeats")
+            raise TextError(line, "an alias is inside what it repeats")
         if len(self._path) >= MAX_DEPTH:
             raise TextError(line, f"nested deeper than {MAX_DEPTH} levels: no Kubernetes object is")
         before = self._count
