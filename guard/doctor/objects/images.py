@@ -192,7 +192,7 @@ _MIRRORS = re.compile(r"docker|hub|mirror|proxy|cache|library|official")
 #: Tags of the newest version: none, `latest`, and those that name only the system of the image.
 _NEWEST = re.compile(r"|latest|(?:alpine|bookworm|bullseye|trixie|jammy|noble|focal|slim)[\w.-]*")
 #: `postgresql-15-c9s`, `mariadb-105`: the version is part of the name.
-_RED_HAT = re.compile(r"(postgresql|mysql|mariadb|mongodb)-\d+(?:-\w+)?")
+_RED_HAT = re.compile(r"(postgresql|mysql|mariadb|mongodb)-\d+(?:-(?:c\d+s|(?:centos|rhel|ubi)\d+|fedora))?")
 _RED_HAT_DATA = {
     "postgresql": "/var/lib/pgsql/data", "mysql": "/var/lib/mysql/data", "mariadb": "/var/lib/mysql/data",
     "mongodb": "/var/lib/mongodb/data",

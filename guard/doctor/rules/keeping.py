@@ -102,7 +102,7 @@ def _not_kept(index: ObjectIndex) -> Iterator[Verdict]:
         message = (
             f"container {place.container.name} keeps its data in {place.data.path} ({place.data.source}), {where}{hint}"
         )
-        path = place.image.mount if place.image else place.data.path
+        path = place.mount.path if place.mount else place.image.mount if place.image else place.data.path
         fix = f"{place.save} Then mount a claim there: persistentVolumeClaim: {{claimName: {claim}}}, mountPath: {path}"
         yield Finding(message, place.at(volume.at if volume else place.container.at), obj, fix=fix)
 
