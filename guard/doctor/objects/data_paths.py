@@ -115,8 +115,8 @@ _LONGEST = 64 * 1024
 _VARIABLE = re.compile(r"\$[({]?(\w+)[)}]?")
 #: Variables of a word that are filled in.
 _MOST = 64
-#: Subcommands of thanos whose folder is a cache that they fill again.
-_CACHES = frozenset({"store", "compact", "query"})
+#: Subcommands of thanos whose folder is a cache that they fill again, or another program's.
+_CACHES = word_set("store compact query sidecar")
 #: Where nothing is meant to last, or the image's own files are.
 _NO_DATA = word_set(
     "/var/log /var/cache /var/run /run /dev /proc /sys /etc /usr/bin /usr/lib /usr/sbin /bin /sbin /lib"

@@ -131,7 +131,7 @@ _MIRRORS = re.compile(r"docker|hub|mirror|proxy|cache|library|official")
 #: Tags of the newest version: none, `latest`, and those that name only the system of the image.
 _NEWEST = re.compile(r"|latest|(?:alpine|bookworm|bullseye|trixie|jammy|noble|focal|slim)[\w.-]*")
 #: `postgresql-15-c9s`, `mariadb-105`: the version is part of the name.
-_RED_HAT = re.compile(r"(postgresql|mysql|mariadb|mongodb)-\d+(?:-\w+)?")
+_RED_HAT = re.compile(r"(postgresql|mysql|mariadb|mongodb)-\d+(?:-(?:c\d+s|(?:centos|rhel|ubi)\d+|fedora))?")
 _RED_HAT_DATA = {"postgresql": "pgsql/data", "mysql": "mysql/data", "mariadb": "mysql/data", "mongodb": "mongodb/data"}
 _MAJOR = re.compile(r"(?:.*pg|v?)(\d{1,4})(?![0-9a-f]{5})")
 

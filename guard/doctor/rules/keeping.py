@@ -149,7 +149,7 @@ def data_not_kept(index: ObjectIndex) -> Iterator[Verdict]:
         unused = index.unused_like(place.workload.namespace, place.workload.name)
         claim = unused[0] if len(unused) == 1 else "CLAIM"
         hint = f". Claim {claim} is used by nothing" if len(unused) == 1 else ""
-        path = place.image.mount if place.image else place.data.path
+        path = place.mount.path if place.mount else place.image.mount if place.image else place.data.path
         yield finding(
             f"{place}, {where}{hint}",
             volume or place.container,
