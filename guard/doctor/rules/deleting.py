@@ -11,7 +11,7 @@ from guard.doctor.lookup import configurations
 from guard.doctor.objects.k8s_object import same_namespace
 from guard.doctor.objects.names import word_set
 from guard.doctor.objects.paths import below, covers
-from guard.doctor.objects.workload import Container, Mount, Workload
+from guard.doctor.objects.workload import Container, Workload
 from guard.doctor.rules.shell import emptied, mirrored
 from guard.doctor.source.tree import text, texts
 
@@ -94,10 +94,10 @@ def job_deletes_data(index: ObjectIndex) -> Iterator[Verdict]:
         if script.is_start or (script.when.startswith("when it starts") and is_restore):
             continue  # start-deletes-data reports it, or it is meant
         yield from _deletes_elsewhere(index, script)
-        moment = "whenever it runs" if workload.runs_to_end else script.when
+        moment, lost = "whenever it runs" if workload.runs_to_end else script.when, script.deletes
         for mount in container.claim_mounts:
             claim = mount.claim_name
-            is_whole = any(covers(path, mount.path) for path in script.deletes) and not mount.sub_path
+            is_whole = any(covers(path, mount.path) for path in lost) and not mount.sub_path
             if is_whole and not _SCRATCH.search(claim):
                 what = f"all of {mount.path} (claim {claim}) {moment}{_others(index, workload, claim)}"
                 yield finding(f"container {container.name} deletes {what}", container)
@@ -193,7 +193,3 @@ def _deletes(program: str, *words: str) -> bool:
         return bool({"uninstall", "delete"} & set(words[:2]))
     targets = words[words.index("delete") + 1 :] if "delete" in words else ()
     return any(kind.lower() in _KINDS for word in targets for kind in word.partition("/")[0].split(","))
-
-
-def _claim_mounts(workload: Workload) -> Iterator[Mount]:
-    return (mount for container in workload.applications for mount in container.claim_mounts)

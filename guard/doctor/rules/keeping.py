@@ -28,6 +28,8 @@ _SERVERS = word_set(
     "postgres mysqld mariadbd mongod redis-server valkey-server influxd prometheus grafana-server grafana minio "
     "rabbitmq-server etcd clickhouse-server apache2-foreground gitea forgejo n8n node java ghost"
 )
+#: Images of databases for which there is a tool that dumps them.
+_DUMPED = re.compile(r"postg|pg|mysql|mariadb|mongo|percona|timescale|citus")
 _ENTRYPOINT = re.compile(r"entrypoint|(?:^|/)(?:run|start|init)(?:\.sh)?$")
 _COMMAND_WORD = re.compile(r"(?:^|[;&|\n(]|\bexec|\bthen|\bdo)\s*([^\s;&|()]+)")
 
@@ -70,10 +72,6 @@ class DataPlace:
 
     def __str__(self) -> str:
         return f"container {self.container.name} keeps its data in {self.data.path} ({self.data.source})"
-
-
-#: Images of databases for which there is a tool that dumps them.
-_DUMPED = re.compile(r"postg|pg|mysql|mariadb|mongo|percona|timescale|citus")
 
 
 @rule("VG112", Severity.ERROR, "https://docs.docker.com/reference/dockerfile/#volume")
