@@ -68,8 +68,8 @@ def _mounted_over(index: ObjectIndex) -> Iterator[Verdict]:
             held = container.mount_at(path)
             for mount in container.mounts:
                 volume = workload.pod.volumes.get(mount.volume)
-                if not held or volume is None or volume.is_given or mount.volume == held.volume:
-                    continue
+                if not held or volume is None or volume.is_given or volume.outlasts_pod or mount.volume == held.volume:
+                    continue  # a volume of its own below the path is meant, and kept
                 if below(mount.path, path):
                     kind = volume.kind or "emptyDir"
                     message = f"{mount.path} in container {container.name} is volume {mount.volume} ({kind}), mounted over a part of {held.volume}"
