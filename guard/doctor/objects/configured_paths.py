@@ -12,7 +12,6 @@ _SETTINGS = frozenset({
     "storagetsdbpath", "storagepath", "storagedir", "storagedatapath", "storagelocalpath", "storedir", "storepath",
     "pathdata", "statedir", "persistencedir", "persistencelocation", "logdirs", "rocksdbpath", "boltpath", "enginepath",
     "sqlitepath", "appdatapath", "chunksdirectory", "datalogdir", "commonpathprefix", "blocksstoragefilesystemdir", "tsdbpath",
-    "workpath",
 })  # fmt: skip
 #: Variables of known programs that do the same.
 _VARIABLES = frozenset({
@@ -28,6 +27,7 @@ _VARIABLES = frozenset({
 _LETTERS = {
     "postgres": "-D", "postgis": "-D", "pg_ctl": "-D", "initdb": "-D", "redis": "--dir", "redis-server": "--dir", "valkey-server": "--dir",
     "nats": "-sd", "nats-server": "-sd", "cockroach": "--store", "clickhouse-server": "--path",
+    "gitea": "--work-path", "forgejo": "--work-path",
 }  # fmt: skip
 _CONFIGURED = re.compile(
     r"(?:^|[{,])\s*[\"']?([A-Za-z][\w.\-]{1,40})[\"']?\s*[:= ]\s*[\"']?(/[^\s\"',;#]+)", re.MULTILINE
