@@ -137,7 +137,8 @@ class ObjectIndex(ObjectLookup):
     @cached_property
     def unused_claims(self) -> tuple[K8sObject, ...]:
         """Claims that no workload and no pod given uses, and that no custom resource names: pods can be behind it."""
-        named = {name for obj in self.of(*self.custom_kinds) for name in named_claims(obj.body)}
+        others = (obj for obj in self.of(*self.custom_kinds) if not isinstance(obj, Workload))
+        named = {name for obj in others for name in named_claims(obj.body)}
         return tuple(claim for claim in self._own_claims if claim.name not in named and not self.users_of(claim))
 
     @cached_property

@@ -81,7 +81,7 @@ _SETTINGS = word_set(
     "storagepath storagedir storagedatapath storagelocalpath storedir storepath pathdata statedir persistencedir "
     "persistencelocation logdirs rocksdbpath boltpath enginepath sqlitepath appdatapath chunksdirectory "
     "datalogdir commonpathprefix "
-    "blocksstoragefilesystemdir tsdbpath workpath"
+    "blocksstoragefilesystemdir tsdbpath"
 )
 #: Variables of known programs that do the same.
 _VARIABLES = word_set(
@@ -97,6 +97,7 @@ _LETTERS = {
     **dict.fromkeys(("postgres", "postgis", "pg_ctl", "initdb"), "-D"),
     **dict.fromkeys(("redis", "redis-server", "valkey-server"), "--dir"),
     **dict.fromkeys(("nats", "nats-server"), "-sd"),
+    **dict.fromkeys(("gitea", "forgejo"), "--work-path"),
     "cockroach": "--store",
     "clickhouse-server": "--path",
 }

@@ -58,12 +58,12 @@ def mounted_over(index: ObjectIndex) -> Iterator[Verdict]:
         path = index.path_of(workload)
         for container in workload.applications:
             held = container.mount_at(path)
-            for mount in container.mounts if held else ():
-                if not held or not mount.volume or mount.volume.is_given or mount.volume_name == held.volume_name:
-                    continue
-                if below(mount.path, path):
-                    volume = f"volume {mount.volume_name} ({mount.volume.kind})"
-                    what = f"{volume}, mounted over a part of {held.volume_name}"
+            for mount in container.mounts:
+                volume = mount.volume
+                if not held or volume is None or volume.is_given or volume.outlasts_pod:
+                    continue  # settings hide no data, and a volume of its own below the path is meant, and kept
+                if below(mount.path, path) and mount.volume_name != held.volume_name:
+                    what = f"volume {volume.name} ({volume.kind}), mounted over a part of {held.volume_name}"
                     yield finding(f"{mount.path} in container {container.name} is {what}", mount)
 
 
