@@ -1,1 +1,1 @@
-"""The doctor: reads Kubernetes objects, never a cluster, and says why a volume would be lost or reset."""
+"""The doctor: reads Kubernetes objects, never a cluster, and reports why a volume would be lost or reset."""

@@ -8,14 +8,12 @@ from typing import BinaryIO, Literal
 from guard.doctor.finding import Severity
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.loading import load
-from guard.doctor.objects.workload import clean_path
-from guard.doctor.report.checklist import checklists
+from guard.doctor.objects.paths import clean_path
+from guard.doctor.report.checklist import GateResult, checklists, last_result
 from guard.doctor.report.diagnosis import diagnose
-from guard.doctor.report.gate_log import GateResult, last_result
-from guard.doctor.report.sarif import to_sarif
+from guard.doctor.report.review import to_sarif, to_workflow_commands
 from guard.doctor.report.table import Report, to_json, to_table, what_is_missing
-from guard.doctor.report.workflow import to_workflow_commands
-from guard.doctor.source.document import ReadError, Side
+from guard.doctor.source.document import ReadError
 from guard.doctor.source.reader import Input, read, read_text
 from guard.outcome import Outcome
 
@@ -30,27 +28,16 @@ FORMATS: Mapping[str, Callable[[Report], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is asked.
+    """What is asked."""
 
-    Attributes:
-        files: Files, folders, or `-` for standard input.
-        live: The same for the cluster's side.
-        logs: Files with what the gate logged (`kubectl logs POD -c GATE`).
-        output: The format.
-        fail_on: The mildest severity that ends with `findings`.
-        path: The path at which the application keeps its data; empty if it is to be found.
-        colour: Whether the table may use colour.
-        width: Columns of the table.
-    """
-
-    files: tuple[str, ...]
-    live: tuple[str, ...] = ()
-    logs: tuple[str, ...] = ()
-    output: Literal["table", "json", "sarif", "github"] = "table"
-    fail_on: Literal["error", "warning", "info", "never"] = "error"
-    path: str = ""
-    colour: bool = False
-    width: int = 100
+    files: tuple[str, ...]  # files, folders, or `-` for standard input
+    live: tuple[str, ...] = ()  # the same for the cluster's side
+    logs: tuple[str, ...] = ()  # files with what the gate logged (`kubectl logs POD -c GATE`)
+    output: Literal["table", "json", "sarif", "github"] = "table"  # the format
+    fail_on: Literal["error", "warning", "info", "never"] = "error"  # the mildest severity that ends with `findings`
+    path: str = ""  # the path at which the application keeps its data; empty if it must be found
+    colour: bool = False  # whether the table may use colour
+    width: int = 100  # columns of the table
 
 
 def run(options: Options, stdin: BinaryIO) -> tuple[Outcome, str]:
@@ -82,10 +69,12 @@ def run(options: Options, stdin: BinaryIO) -> tuple[Outcome, str]:
     report = Report(
         path=index.path,
         outcome=outcome,
-        documents=len(given.documents),
-        objects=len(loaded.objects),
-        live=sum(obj.side is Side.LIVE for obj in loaded.objects),
-        judged=len(index.guarded),
+        read={
+            "documents": len(given.documents),
+            "objects": len(loaded.objects),
+            "live": sum(obj.is_live for obj in loaded.objects),
+            "workloads": len(index.guarded),
+        },
         advice=what_is_missing(len(index.workloads), index.custom_kinds),
         checklists=checklists(index, gate_results),
         diagnosis=diagnosis,

@@ -1,36 +1,32 @@
-"""Finds the objects that were given, by kind, name, namespace and side. Pure."""
+"""Finds the objects that were given, by kind, name, namespace and side, and the ConfigMaps that a container reads. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import chain
 from typing import TypeVar
 
+from guard.doctor.objects.data_paths import DataPath, set_paths
 from guard.doctor.objects.k8s_object import K8sObject
+from guard.doctor.objects.workload import Container, Workload
 from guard.doctor.source.document import Side
+from guard.doctor.source.tree import mapping, mappings, text
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 
 
-@dataclass(frozen=True, slots=True)
-class EventNote:
-    """What an event about an object reports."""
-
-    reason: str
-    message: str
-
-
 @dataclass(frozen=True, eq=False)
 class ObjectLookup:
-    """Objects by what they are called.
+    """Objects by what they are called."""
 
-    Attributes:
-        objects: Every object, in the order given.
-    """
+    objects: tuple[K8sObject, ...]  # in the order given
 
-    objects: tuple[K8sObject, ...]
+    @cached_property
+    def runners(self) -> tuple[Workload, ...]:
+        """Everything that runs pods."""
+        return tuple(obj for obj in self.objects if isinstance(obj, Workload))
 
     @cached_property
     def by_kind(self) -> Mapping[str, Sequence[K8sObject]]:
@@ -43,7 +39,7 @@ class ObjectLookup:
         return frozenset(
             kind
             for kind, members in self.by_kind.items()
-            if (group := members[0].text("apiVersion").partition("/")[0]).count(".") and not group.endswith(".k8s.io")
+            if "." in (group := members[0].group) and not group.endswith(".k8s.io")
         )
 
     def of(self, *kinds: str) -> Iterator[K8sObject]:
@@ -53,7 +49,7 @@ class ObjectLookup:
 
     def live(self, kind: str) -> tuple[K8sObject, ...]:
         """Returns objects of a kind that the cluster has."""
-        return tuple(obj for obj in self.of(kind) if obj.side is Side.LIVE)
+        return tuple(obj for obj in self.of(kind) if obj.is_live)
 
     @cached_property
     def _by_name(self) -> Mapping[tuple[str, str], Mapping[str, Sequence[K8sObject]]]:
@@ -73,24 +69,49 @@ class ObjectLookup:
         alike = self.named(kind, namespace, name)
         return next((obj for obj in alike if obj.side is side), alike[0] if alike else None)
 
+    def config_map(self, obj: K8sObject, name: str) -> Mapping[str, object]:
+        """Returns what a ConfigMap beside an object holds; empty if it was not given."""
+        found = self.find("ConfigMap", obj.namespace, name, obj.side) if name else None
+        return mapping(found.body, "data") if found else {}
+
     def counterpart(self, obj: K8sObject) -> K8sObject | None:
         """Returns the same object on the other side."""
         alike = self.named(obj.kind, obj.namespace, obj.name)
         return next((other for other in alike if other.side is not obj.side), None)
 
-    def events_about(self, kind: str, namespace: str, name: str) -> Sequence[EventNote]:
+    def other_side(self, workload: Workload) -> Workload | None:
+        """Returns the same workload on the other side."""
+        other = self.counterpart(workload)
+        return other if isinstance(other, Workload) else None
+
+    def events_about(self, obj: K8sObject) -> Sequence["EventNote"]:
         """Returns what the given events report about an object, in the order given."""
-        return self._events.get((kind, namespace, name), ())
+        return self._events.get((obj.kind, obj.namespace, obj.name), ())
 
     @cached_property
-    def _events(self) -> Mapping[tuple[str, str, str], Sequence[EventNote]]:
-        return grouped(map(_note, self.of("Event")))
+    def events(self) -> Sequence["EventNote"]:
+        """What the given events report, in the order given."""
+        return [_note(event) for event in self.of("Event")]
+
+    @cached_property
+    def _events(self) -> Mapping[tuple[str, str, str], Sequence["EventNote"]]:
+        return grouped((note.about, note) for note in self.events)
 
 
-def _note(event: K8sObject) -> tuple[tuple[str, str, str], EventNote]:
+@dataclass(frozen=True, slots=True)
+class EventNote:
+    """What an event reports."""
+
+    event: K8sObject
+    about: tuple[str, str, str]  # kind, namespace and name
+    reason: str
+    message: str
+
+
+def _note(event: K8sObject) -> EventNote:
     field = "involvedObject" if event.get("involvedObject") else "regarding"  # v1, events.k8s.io/v1
     about = event.text(field, "kind"), event.text(field, "namespace"), event.text(field, "name")
-    return about, EventNote(event.text("reason"), event.text("message") or event.text("note"))
+    return EventNote(event, about, event.text("reason"), event.text("message") or event.text("note"))
 
 
 def grouped(pairs: Iterable[tuple[_K, _V]]) -> Mapping[_K, Sequence[_V]]:
@@ -106,3 +127,33 @@ def within(by_namespace: Mapping[str, Sequence[_V]], namespace: str) -> tuple[_V
     if not namespace:
         return tuple(chain.from_iterable(by_namespace.values()))
     return (*by_namespace.get(namespace, ()), *by_namespace.get("", ()))
+
+
+@lru_cache(maxsize=4096)
+def data_paths(lookup: ObjectLookup, container: Container) -> tuple[DataPath, ...]:
+    """Returns the data paths that a container has by settings which mean nothing else."""
+    return set_paths(container, configurations(lookup, container))
+
+
+@lru_cache(maxsize=4096)
+def configurations(lookup: ObjectLookup, container: Container) -> Mapping[str, str]:
+    """Returns the texts of the ConfigMaps given that a container mounts or reads as variables, by how to name each."""
+    texts: dict[str, str] = {}
+    for mount in container.mounts:
+        volume = mount.volume.body if mount.volume else {}
+        for source in (volume, *mappings(volume, "projected", "sources")):
+            name = text(source, "configMap", "name")
+            for key, content in lookup.config_map(container.workload, name).items():
+                if isinstance(content, str) and (not mount.sub_path or mount.sub_path == key):
+                    texts[f"{key} of ConfigMap {name}"] = content
+    for source in mappings(container.body, "envFrom"):
+        name = text(source, "configMapRef", "name")
+        lines = [f"{key}: {value}" for key, value in lookup.config_map(container.workload, name).items()]
+        texts[f"ConfigMap {name}"] = "\n".join(lines)
+    for entry in mappings(container.body, "env"):
+        reference = mapping(entry, "valueFrom", "configMapKeyRef")
+        name = text(reference, "name")
+        value = lookup.config_map(container.workload, name).get(text(reference, "key"))
+        if isinstance(value, str):
+            texts[f"ConfigMap {name}"] = f"{text(entry, 'name')}: {value}"
+    return texts

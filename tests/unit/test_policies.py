@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from guard import __version__
-from guard.doctor.rules import parameters as doctor
+from guard.doctor.rules.guard_presence import PARAMETERS
 from guard.settings import MODELS, fields
 
 REPOSITORY = Path(__file__).parents[2]
@@ -95,8 +95,8 @@ def test_every_binding_names_a_policy_and_finds_parameters_by_the_label_that_the
         assert name.startswith(binding["spec"]["policyName"])
         selector = binding["spec"].get("paramRef", {}).get("selector")
         if selector:
-            assert selector == {"matchLabels": {doctor.LABEL: "true"}}, name
-    assert example["metadata"]["labels"] == {doctor.LABEL: "true"}
+            assert selector == {"matchLabels": {PARAMETERS: "true"}}, name
+    assert example["metadata"]["labels"] == {PARAMETERS: "true"}
 
 
 def test_every_policy_that_refuses_but_the_one_about_namespaces_holds_only_in_protected_namespaces() -> None:

@@ -4,188 +4,135 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 
-
-class Keeps(Enum):
-    """Whether an image keeps data of its own wherever it runs."""
-
-    ALWAYS = "always"
-    IF_ASKED = "if-asked"  # a cache, or a program that is often run with a database or with files of the image alone
+from guard.doctor.objects.names import word_set
 
 
 @dataclass(frozen=True, slots=True)
 class KnownImage:
-    """Where one version of an image keeps its data.
+    """Where one version of an image keeps its data."""
 
-    Attributes:
-        name: The last part of the image's name.
-        paths: The data folders of the versions that the tag leaves open; one of them is enough.
-        keeps: Whether it keeps data wherever it runs.
-        is_volume: Whether the image declares the folder as a VOLUME: a mount above it is then hidden.
-        mount: Where the volume belongs.
-        is_newest: Whether only the missing tag says which version it is.
-        has_parts: Whether folders below it can be volumes of their own, without one for the whole: applications made of files.
-    """
-
-    name: str
-    paths: tuple[str, ...]
-    keeps: Keeps
-    is_volume: bool
-    mount: str
-    is_newest: bool
+    name: str  # the last part of the image's name
+    paths: tuple[str, ...]  # the data folders of the versions that the tag leaves open; one of them is enough
+    #: Whether it keeps data wherever it runs; else it is a cache, or often run with a database or with its own files alone.
+    keeps_always: bool
+    is_volume: bool  # whether the image declares `mount` as a VOLUME: what is mounted above it is then hidden
+    mount: str  # where the volume belongs
+    is_newest: bool  # whether only the missing tag shows which version it is
+    #: Whether folders below it can be volumes of their own, without one for the whole: applications made of files.
     has_parts: bool
 
 
-#: Publisher and name (no publisher: Docker's official images), first major version, data folder, whether it is a VOLUME,
-#: whether it keeps data always, and whether folders of it can be mounted one by one. `path>mount` where the volume belongs above the data folder. Without a tag it is the last
-#: version listed, or one of those with a star.
+#: Data folder (`folder>mount` if the volume belongs above it); whether it keeps data always, whether the mount is a VOLUME,
+#: and whether folders of it can be mounted one by one (parts); then images: publisher and name (no publisher: Docker's
+#: official ones), from the major version behind the colon on. Without a tag it is the last version, or those with a star.
 _TABLE = """
-postgres                              0 /var/lib/postgresql/data                           volume always
-postgres                             18 /var/lib/postgresql/MAJOR/docker>/var/lib/postgresql -     always
-postgis/postgis                       0 /var/lib/postgresql/data                           volume always
-postgis/postgis                      18 /var/lib/postgresql/MAJOR/docker>/var/lib/postgresql -     always
-pgvector/pgvector                     0 /var/lib/postgresql/data                           volume always
-pgvector/pgvector                    18 /var/lib/postgresql/MAJOR/docker>/var/lib/postgresql -     always
-timescale/timescaledb                 0 /var/lib/postgresql/data                           volume always
-timescale/timescaledb-ha              0 /home/postgres/pgdata/data>/home/postgres/pgdata   -      always
-citusdata/citus                       0 /var/lib/postgresql/data                           volume always
-mysql                                 0 /var/lib/mysql                                     volume always
-mysql/mysql-server                    0 /var/lib/mysql                                     volume always
-mariadb                               0 /var/lib/mysql                                     volume always
-percona                               0 /var/lib/mysql                                     volume always
-percona/percona-server                0 /var/lib/mysql                                     volume always
-mongo                                 0 /data/db                                           volume always
-mongodb/mongodb-community-server      0 /data/db                                           -      always
-redis                                 0 /data                                              volume if-asked
-valkey/valkey                         0 /data                                              volume if-asked
-redis/redis-stack-server              0 /data                                              -      if-asked
-redis/redis-stack                     0 /data                                              -      if-asked
-eqalpha/keydb                         0 /data                                              volume if-asked
-rabbitmq                              0 /var/lib/rabbitmq                                  volume always parts
-influxdb                              0 /var/lib/influxdb                                  volume always
-influxdb                             2* /var/lib/influxdb2                                 volume always
-influxdb                             3* /var/lib/influxdb3                                 -      always
-elasticsearch                         0 /usr/share/elasticsearch/data                      -      always
-elasticsearch/elasticsearch           0 /usr/share/elasticsearch/data                      -      always
-opensearchproject/opensearch          0 /usr/share/opensearch/data                         -      always
-solr                                  0 /var/solr                                          volume always parts
-couchdb                               0 /opt/couchdb/data                                  volume always
-couchbase                             0 /opt/couchbase/var                                 volume always parts
-cassandra                             0 /var/lib/cassandra                                 volume always parts
-scylladb/scylla                       0 /var/lib/scylla                                    volume always parts
-clickhouse/clickhouse-server          0 /var/lib/clickhouse                                volume always parts
-yandex/clickhouse-server              0 /var/lib/clickhouse                                volume always parts
-clickhouse                            0 /var/lib/clickhouse                                volume always parts
-neo4j                                 0 /data                                              volume always parts
-arangodb                              0 /var/lib/arangodb3                                 volume always
-arangodb/arangodb                     0 /var/lib/arangodb3                                 volume always
-cockroachdb/cockroach                 0 /cockroach/cockroach-data                          -      always
-rethinkdb                             0 /data                                              volume always
-zookeeper                             0 /data                                              volume always
-apache/kafka                          0 /var/lib/kafka/data                                volume if-asked
-confluentinc/cp-kafka                 0 /var/lib/kafka/data                                volume always
-qdrant/qdrant                         0 /qdrant/storage                                    -      always
-getmeili/meilisearch                  0 /meili_data                                        -      always
-semitechnologies/weaviate             0 /var/lib/weaviate                                  -      if-asked
-milvusdb/milvus                       0 /var/lib/milvus                                    -      always
-victoriametrics/victoria-metrics      0 /victoria-metrics-data                             -      always
-prom/prometheus                       0 /prometheus                                        volume if-asked
-prometheus/prometheus                 0 /prometheus                                        volume if-asked
-questdb/questdb                       0 /var/lib/questdb                                   -      always parts
-minio/minio                           0 /data                                              volume if-asked parts
-grafana/grafana                       0 /var/lib/grafana                                   -      always
-grafana/grafana-oss                   0 /var/lib/grafana                                   -      always
-grafana/grafana-enterprise            0 /var/lib/grafana                                   -      always
-nextcloud                             0 /var/www/html                                      volume always parts
-owncloud/server                       0 /mnt/data                                          volume always parts
-vaultwarden/server                    0 /data                                              volume always
-bitwardenrs/server                    0 /data                                              volume always
-dani-garcia/vaultwarden               0 /data                                              volume always
-gitea/gitea                           0 /data                                              volume always parts
-gitea/gitea-rootless                  0 /var/lib/gitea                                     volume always parts
-forgejo/forgejo                       0 /data                                              volume always parts
-forgejo/forgejo-rootless              0 /var/lib/gitea                                     volume always parts
-gogs/gogs                             0 /data                                              volume always parts
-gitlab/gitlab-ce                      0 /var/opt/gitlab                                    volume always parts
-gitlab/gitlab-ee                      0 /var/opt/gitlab                                    volume always parts
-wordpress                             0 /var/www/html                                      volume always parts
-ghost                                 0 /var/lib/ghost/content                             volume always parts
-joomla                                0 /var/www/html                                      volume always parts
-mssql/server                          0 /var/opt/mssql                                     -      always
-gvenzl/oracle-xe                      0 /opt/oracle/oradata                                -      always
-gvenzl/oracle-free                    0 /opt/oracle/oradata                                -      always
-yugabytedb/yugabyte                   0 /home/yugabyte/yb_data                             -      if-asked
-dgraph/dgraph                         0 /dgraph                                            -      always
-emqx/emqx                             0 /opt/emqx/data                                     volume always
-supabase/postgres                     0 /var/lib/postgresql/data                           volume always
-immich-app/postgres                   0 /var/lib/postgresql/data                           volume always
-tensorchord/pgvecto-rs                0 /var/lib/postgresql/data                           volume always
-ankane/pgvector                       0 /var/lib/postgresql/data                           volume always
-matomo                                0 /var/www/html                                      volume if-asked parts
-odoo                                  0 /var/lib/odoo                                      volume always parts
-jenkins/jenkins                       0 /var/jenkins_home                                  volume always parts
-jenkinsci/blueocean                   0 /var/jenkins_home                                  volume always parts
-sonatype/nexus3                       0 /nexus-data                                        volume always
-sonarqube                             0 /opt/sonarqube/data                                -      if-asked parts
-registry                              0 /var/lib/registry                                  volume if-asked parts
-registry                              3 /var/lib/registry                                  -      if-asked parts
-verdaccio/verdaccio                   0 /verdaccio/storage                                 volume always
-mattermost/mattermost-team-edition    0 /mattermost/data                                   volume if-asked parts
-matrixdotorg/synapse                  0 /data                                              volume always
-home-assistant/home-assistant         0 /config                                            -      always parts
-homeassistant/home-assistant          0 /config                                            -      always parts
-nodered/node-red                      0 /data                                              volume always
-eclipse-mosquitto                     0 /mosquitto/data                                    volume if-asked
-n8nio/n8n                             0 /home/node/.n8n                                    -      always
-louislam/uptime-kuma                  0 /app/data                                          volume always
-portainer/portainer-ce                0 /data                                              volume always
-jellyfin/jellyfin                     0 /config                                            volume always parts
-plexinc/pms-docker                    0 /config                                            volume always parts
-paperless-ngx/paperless-ngx           0 /usr/src/paperless/data                            volume always parts
-photoprism/photoprism                 0 /photoprism/storage                                -      always parts
-freshrss/freshrss                     0 /var/www/FreshRSS/data                             -      always parts
-pihole/pihole                         0 /etc/pihole                                        -      always
-adguard/adguardhome                   0 /opt/adguardhome/work                              volume always
-open-webui/open-webui                 0 /app/backend/data                                  -      always parts
-actualbudget/actual-server            0 /data                                              -      always
-datalust/seq                          0 /data                                              volume always
-mealie-recipes/mealie                 0 /app/data                                          volume always
-sissbruecker/linkding                 0 /etc/linkding/data                                 -      always
-neosmemo/memos                        0 /var/opt/memos                                     volume always
-hashicorp/consul                      0 /consul/data                                       volume if-asked
-chromadb/chroma                       0 /chroma/chroma                                     -      always
-chromadb/chroma                       1 /data                                              -      always
-bitnami/postgresql                    0 /bitnami/postgresql/data>/bitnami/postgresql       -      always
-bitnami/postgresql-repmgr             0 /bitnami/postgresql/data>/bitnami/postgresql       -      always
-bitnami/mysql                         0 /bitnami/mysql/data>/bitnami/mysql                 -      always
-bitnami/mariadb                       0 /bitnami/mariadb/data>/bitnami/mariadb             -      always
-bitnami/mariadb-galera                0 /bitnami/mariadb/data>/bitnami/mariadb             -      always
-bitnami/mongodb                       0 /bitnami/mongodb/data/db>/bitnami/mongodb          -      always
-bitnami/redis                         0 /bitnami/redis/data                                -      if-asked
-bitnami/valkey                        0 /bitnami/valkey/data                               -      if-asked
-bitnami/etcd                          0 /bitnami/etcd/data>/bitnami/etcd                   -      always
-bitnami/elasticsearch                 0 /bitnami/elasticsearch/data                        -      if-asked
-bitnami/kafka                         0 /bitnami/kafka/data>/bitnami/kafka                 -      if-asked
-bitnami/influxdb                      0 /bitnami/influxdb                                  -      always
-bitnami/minio                         0 /bitnami/minio/data                                -      if-asked
-bitnami/wordpress                     0 /bitnami/wordpress                                 volume always parts
-bitnami/wordpress                     5 /bitnami/wordpress                                 -      always parts
-bitnami/ghost                         0 /bitnami/ghost                                     -      always parts
-bitnami/grafana                       0 /opt/bitnami/grafana/data                          -      always
+/var/lib/postgresql/data always,volume postgres postgis/postgis pgvector/pgvector timescale/timescaledb citusdata/citus
+    supabase/postgres immich-app/postgres tensorchord/pgvecto-rs ankane/pgvector
+/var/lib/postgresql/MAJOR/docker>/var/lib/postgresql always postgres:18 postgis/postgis:18 pgvector/pgvector:18
+/home/postgres/pgdata/data>/home/postgres/pgdata always timescale/timescaledb-ha
+/var/lib/mysql always,volume mysql mysql/mysql-server mariadb percona percona/percona-server
+/data/db always,volume mongo
+/data/db always mongodb/mongodb-community-server
+/data if-asked,volume redis valkey/valkey eqalpha/keydb
+/data if-asked redis/redis-stack-server redis/redis-stack
+/var/lib/rabbitmq always,volume,parts rabbitmq
+/var/lib/influxdb always,volume influxdb
+/var/lib/influxdb2 always,volume influxdb:2*
+/var/lib/influxdb3 always influxdb:3*
+/usr/share/elasticsearch/data always elasticsearch elasticsearch/elasticsearch
+/usr/share/opensearch/data always opensearchproject/opensearch
+/var/solr always,volume,parts solr
+/opt/couchdb/data always,volume couchdb
+/opt/couchbase/var always,volume,parts couchbase
+/var/lib/cassandra always,volume,parts cassandra
+/var/lib/scylla always,volume,parts scylladb/scylla
+/var/lib/clickhouse always,volume,parts clickhouse/clickhouse-server yandex/clickhouse-server clickhouse
+/data always,volume,parts neo4j gitea/gitea forgejo/forgejo gogs/gogs
+/var/lib/arangodb3 always,volume arangodb arangodb/arangodb
+/cockroach/cockroach-data always cockroachdb/cockroach
+/data always,volume rethinkdb zookeeper vaultwarden/server bitwardenrs/server dani-garcia/vaultwarden
+    matrixdotorg/synapse nodered/node-red portainer/portainer-ce datalust/seq itzg/minecraft-server
+/tmp/kraft-combined-logs if-asked apache/kafka
+/var/lib/kafka/data always,volume confluentinc/cp-kafka confluentinc/cp-enterprise-kafka confluentinc/cp-server
+/var/lib/zookeeper/data always,volume confluentinc/cp-zookeeper
+/cassandra_data always google-samples/cassandra
+/qdrant/storage always qdrant/qdrant
+/meili_data always getmeili/meilisearch
+/var/lib/weaviate if-asked semitechnologies/weaviate
+/var/lib/milvus always milvusdb/milvus
+/victoria-metrics-data always victoriametrics/victoria-metrics
+/prometheus if-asked,volume prom/prometheus prometheus/prometheus
+/var/lib/questdb always,parts questdb/questdb
+/data if-asked,volume,parts minio/minio
+/var/lib/grafana always grafana/grafana grafana/grafana-oss grafana/grafana-enterprise
+/var/www/html always,volume,parts nextcloud wordpress joomla
+/mnt/data always,volume,parts owncloud/server
+/var/lib/gitea always,volume,parts gitea/gitea-rootless forgejo/forgejo-rootless
+/var/opt/gitlab always,volume,parts gitlab/gitlab-ce gitlab/gitlab-ee
+/var/lib/ghost/content always,volume,parts ghost
+/var/opt/mssql always mssql/server
+/opt/oracle/oradata always gvenzl/oracle-xe gvenzl/oracle-free
+/home/yugabyte/yb_data if-asked yugabytedb/yugabyte
+/dgraph always dgraph/dgraph
+/opt/emqx/data always,volume emqx/emqx
+/var/www/html if-asked,volume,parts matomo
+/var/lib/odoo always,volume,parts odoo
+/var/jenkins_home always,volume,parts jenkins/jenkins jenkinsci/blueocean
+/nexus-data always,volume sonatype/nexus3
+/opt/sonarqube/data if-asked,parts sonarqube
+/var/lib/registry if-asked,volume,parts registry
+/var/lib/registry if-asked,parts registry:3
+/verdaccio/storage always,volume verdaccio/verdaccio
+/mattermost/data if-asked,volume,parts mattermost/mattermost-team-edition
+/config always,parts home-assistant/home-assistant homeassistant/home-assistant
+/mosquitto/data if-asked,volume eclipse-mosquitto
+/home/node/.n8n always n8nio/n8n
+/app/data always,volume louislam/uptime-kuma mealie-recipes/mealie
+/config always,volume,parts jellyfin/jellyfin plexinc/pms-docker
+/usr/src/paperless/data always,volume,parts paperless-ngx/paperless-ngx
+/photoprism/storage always,parts photoprism/photoprism
+/var/www/FreshRSS/data always,parts freshrss/freshrss
+/etc/pihole always pihole/pihole
+/opt/adguardhome/work always,volume adguard/adguardhome
+/app/backend/data always,parts open-webui/open-webui
+/data always actualbudget/actual-server chromadb/chroma:1
+/etc/linkding/data always sissbruecker/linkding
+/var/opt/memos always,volume neosmemo/memos
+/consul/data if-asked,volume hashicorp/consul
+/chroma/chroma always chromadb/chroma
+/bitnami/postgresql/data>/bitnami/postgresql always,volume bitnami/postgresql
+/bitnami/postgresql/data>/bitnami/postgresql always bitnami/postgresql-repmgr
+/bitnami/mysql/data>/bitnami/mysql always bitnami/mysql
+/bitnami/mariadb/data>/bitnami/mariadb always bitnami/mariadb bitnami/mariadb-galera
+/bitnami/mongodb/data/db>/bitnami/mongodb always bitnami/mongodb
+/bitnami/redis/data if-asked bitnami/redis
+/bitnami/valkey/data if-asked bitnami/valkey
+/bitnami/etcd/data>/bitnami/etcd always bitnami/etcd
+/bitnami/elasticsearch/data if-asked bitnami/elasticsearch
+/bitnami/kafka/data>/bitnami/kafka if-asked bitnami/kafka
+/bitnami/influxdb always bitnami/influxdb
+/bitnami/minio/data if-asked bitnami/minio
+/bitnami/wordpress always,volume,parts bitnami/wordpress
+/bitnami/wordpress always,parts bitnami/wordpress:5
+/bitnami/ghost always,parts bitnami/ghost
+/opt/bitnami/grafana/data always bitnami/grafana
 """
 #: Publishers under whose name the same images were moved or built again.
 _SAME_PUBLISHER = {"bitnamilegacy": "bitnami", "bitnamisecure": "bitnami", "library": ""}
 #: Registries in which anybody can have an account: the publisher is part of the name there. Elsewhere the last name is enough.
-_PUBLIC = frozenset({
-    "", "docker.io", "index.docker.io", "registry-1.docker.io", "quay.io", "ghcr.io", "gcr.io", "public.ecr.aws", "lscr.io",
-    "codeberg.org", "registry.gitlab.com", "mcr.microsoft.com",
-})  # fmt: skip
-#: Last names that say no program.
-_SAY_NOTHING = frozenset({"server", "chroma"})
+_PUBLIC = {""} | word_set(
+    "docker.io index.docker.io registry-1.docker.io quay.io ghcr.io gcr.io public.ecr.aws lscr.io codeberg.org "
+    "registry.gitlab.com mcr.microsoft.com"
+)
+#: Last names that name no program.
+_NO_PROGRAM = frozenset({"server", "chroma"})
 _MIRRORS = re.compile(r"docker|hub|mirror|proxy|cache|library|official")
 #: Tags of the newest version: none, `latest`, and those that name only the system of the image.
 _NEWEST = re.compile(r"|latest|(?:alpine|bookworm|bullseye|trixie|jammy|noble|focal|slim)[\w.-]*")
+#: `postgresql-15-c9s`, `mariadb-105`: the version is part of the name.
+_RED_HAT = re.compile(r"(postgresql|mysql|mariadb|mongodb)-\d+(?:-(?:c\d+s|(?:centos|rhel|ubi)\d+|fedora))?")
+_RED_HAT_DATA = {"postgresql": "pgsql/data", "mysql": "mysql/data", "mariadb": "mysql/data", "mongodb": "mongodb/data"}
 _MAJOR = re.compile(r"(?:.*pg|v?)(\d{1,4})(?![0-9a-f]{5})")
 
 
@@ -195,30 +142,29 @@ class _Row:
     is_latest: bool
     path: str
     mount: str
-    is_volume: bool
-    keeps: Keeps
-    has_parts: bool
+    flags: frozenset[str]
 
 
-def _rows() -> Mapping[tuple[str, str], tuple[_Row, ...]]:
+def _rows() -> Mapping[tuple[str, str], list[_Row]]:
     rows: dict[tuple[str, str], list[_Row]] = defaultdict(list)
-    for line in _TABLE.strip().splitlines():
-        image, since, place, volume, keeps, *parts = line.split()
-        publisher, _, name = image.rpartition("/")
+    for line in _TABLE.replace("\n    ", " ").split("\n")[1:-1]:
+        place, flags, *images = line.split()
         path, _, mount = place.partition(">")
-        starred = since.endswith("*")
-        row = _Row(int(since.rstrip("*")), starred, path, mount or path, volume == "volume", Keeps(keeps), bool(parts))
-        rows[publisher, name].append(row)
-    return {key: tuple(found) for key, found in rows.items()}
+        for image in images:
+            name, _, since = image.partition(":")
+            publisher, _, name = name.rpartition("/")
+            row = _Row(int(since.rstrip("*") or 0), "*" in since, path, mount or path, frozenset(flags.split(",")))
+            rows[publisher, name].append(row)
+    return {key: sorted(found, key=lambda row: row.since) for key, found in rows.items()}
 
 
 _ROWS = _rows()
 #: By the last name alone; bitnami's are no mirrors of others.
-_BY_NAME = {key[1]: key for key in _ROWS if key[0] != "bitnami" and key[1] not in _SAY_NOTHING}
+_BY_NAME = {key[1]: key for key in _ROWS if key[0] != "bitnami" and key[1] not in _NO_PROGRAM}
 
 
 def known_image(image: str) -> KnownImage | None:
-    """What is known of an image, also from a mirror or without a tag; None for all others."""
+    """Returns what is known of an image, also from a mirror or without a tag; None for all others."""
     reference, _, digest = image.partition("@")
     folder, _, last = reference.rpartition("/")
     name, _, tag = last.partition(":")
@@ -229,18 +175,22 @@ def known_image(image: str) -> KnownImage | None:
         folder += f"/{publisher}"
     key = _key(folder, name)
     if key is None:
-        return _of_linuxserver(folder, name)
+        return _of_family(folder, name)
     rows = _ROWS[key]
     major = _MAJOR.match(tag)
     if major:
-        rows = tuple(row for row in rows if row.since <= int(major[1]))[-1:]
+        rows = [row for row in rows if row.since <= int(major[1])][-1:]
     elif _NEWEST.fullmatch(tag) and not (digest and not tag):
-        rows = tuple(row for row in rows if row.is_latest) or rows[-1:]
+        rows = [row for row in rows if row.is_latest] or rows[-1:]
     newest = rows[-1]
-    paths = tuple(row.path.replace("MAJOR", major[1] if major else str(row.since)) for row in rows)
-    is_newest = not major and len(rows) < len(_ROWS[key])
     return KnownImage(
-        name, paths, newest.keeps, all(row.is_volume for row in rows), newest.mount, is_newest, newest.has_parts
+        name,
+        paths=tuple(row.path.replace("MAJOR", major[1] if major else str(row.since)) for row in rows),
+        keeps_always="always" in newest.flags,
+        is_volume=all("volume" in row.flags for row in rows),
+        mount=newest.mount,
+        is_newest=not major and len(rows) < len(_ROWS[key]),
+        has_parts="parts" in newest.flags,
     )
 
 
@@ -257,10 +207,11 @@ def _key(folder: str, name: str) -> tuple[str, str] | None:
     return None
 
 
-def _of_linuxserver(folder: str, name: str) -> KnownImage | None:
-    """The images of linuxserver.io all keep their data in /config."""
-    if folder.rpartition("/")[2] != "linuxserver":
+def _of_family(folder: str, name: str) -> KnownImage | None:
+    """Returns images that one rule holds for: those of linuxserver.io and hotio, and Red Hat's databases with their version."""
+    database = _RED_HAT.fullmatch(name)
+    if not database and folder.rpartition("/")[2] not in {"linuxserver", "hotio"}:
         return None
-    return KnownImage(
-        name, ("/config",), Keeps.ALWAYS, is_volume=True, mount="/config", is_newest=False, has_parts=True
-    )
+    path = f"/var/lib/{_RED_HAT_DATA[database[1]]}" if database else "/config"
+    always = dict.fromkeys(("keeps_always", "is_volume"), True)
+    return KnownImage(name, (path,), mount=path, is_newest=False, has_parts=not database, **always)

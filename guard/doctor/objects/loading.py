@@ -1,4 +1,4 @@
-"""Takes Kubernetes objects out of documents: lists are opened, what is no object is left out. Pure."""
+"""Finds the Kubernetes objects in documents: lists are opened, what is no object is left out. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from guard.doctor.objects.k8s_object import K8sObject
+from guard.doctor.objects.workload import k8s_object
 from guard.doctor.source.document import MAX_NOTES, Document, DuplicateKey, Place, Side
 from guard.doctor.source.tree import LinedList, dig, text
 
@@ -17,19 +18,13 @@ MAX_ALIKE = 20
 
 @dataclass(slots=True)
 class Loaded:
-    """What documents hold.
-
-    Attributes:
-        objects: Every object, of any kind.
-        duplicate_keys: Each with its source and the object in which it is set, if any.
-        skipped: What was left out on purpose, as sentences.
-        understood: How many objects, and lists that said that there is none.
-    """
+    """What documents hold."""
 
     objects: list[K8sObject] = field(default_factory=list)
+    #: Each with its source and the object in which it is set, if any.
     duplicate_keys: list[tuple[DuplicateKey, str, K8sObject | None]] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
-    understood: int = 0
+    skipped: list[str] = field(default_factory=list)  # what was left out on purpose, as sentences
+    understood: int = 0  # objects, and lists without any
     _alike: Counter[tuple[Side, str, str, str]] = field(default_factory=Counter)
     _others: Counter[str] = field(default_factory=Counter)
 
@@ -51,11 +46,11 @@ class Loaded:
 
 
 def load(documents: Iterable[tuple[Document, str, Side | None]]) -> Loaded:
-    """Returns the objects of documents; an object with a uid is the cluster's if its document's side was not said."""
+    """Returns the objects of documents; an object with a uid is the cluster's if its document's side was not given."""
     loaded = Loaded()
     for document, source, side in documents:
         before = len(loaded.objects)
-        _take(loaded, document.root, document.item_lines, Place(source, document.line), side)
+        _load(loaded, document.root, document.item_lines, Place(source, document.line), side)
         added = loaded.objects[before:]
         for key in document.duplicate_keys:
             holder = next((obj for obj in reversed(added) if (obj.line or 0) <= key.last), None)
@@ -63,8 +58,8 @@ def load(documents: Iterable[tuple[Document, str, Side | None]]) -> Loaded:
     return loaded
 
 
-def _take(loaded: Loaded, node: Any, lines: tuple[int, ...], place: Place, side: Side | None, depth: int = 0) -> None:
-    """Takes an object, the items of a List, or the members of a bare array."""
+def _load(loaded: Loaded, node: Any, lines: tuple[int, ...], place: Place, side: Side | None, depth: int = 0) -> None:
+    """Loads an object, the items of a List, the objects of an OpenShift Template, or the members of a bare array."""
     items = _items(node)
     if items is not None and depth <= MAX_LISTS:
         own = tuple(items.lines) if isinstance(items, LinedList) else lines
@@ -73,9 +68,9 @@ def _take(loaded: Loaded, node: Any, lines: tuple[int, ...], place: Place, side:
             loaded.understood += 1
             loaded.skip(place, "a list without objects: kubectl get found none")
         for index, item in enumerate(items):
-            if kind and isinstance(item, dict) and not item.get("kind"):
+            if kind and kind != "Template" and isinstance(item, dict) and not item.get("kind"):
                 item["kind"] = kind  # the items of a typed list (PodList) carry no kind of their own
-            _take(loaded, item, (), Place(place.source, own[index]) if index < len(own) else place, side, depth + 1)
+            _load(loaded, item, (), Place(place.source, own[index]) if index < len(own) else place, side, depth + 1)
     elif items is not None or not isinstance(node, dict) or not text(node, "kind"):
         if node is not None:
             loaded.skip(place, f"{_shape(node)}, not a Kubernetes object")
@@ -84,14 +79,15 @@ def _take(loaded: Loaded, node: Any, lines: tuple[int, ...], place: Place, side:
         loaded.skip(place, "a kustomization: render it with kubectl kustomize")
     else:
         own_side = side or (Side.LIVE if text(node, "metadata", "uid") else Side.FILE)
-        loaded.add(K8sObject(node, place.source, place.line, own_side))
+        loaded.add(k8s_object(node, place.source, place.line, own_side))
 
 
 def _items(node: Any) -> list[Any] | None:
     if isinstance(node, list):
         return node
-    items = dig(node, "items")
-    return items if text(node, "kind").endswith("List") and isinstance(items, list) else None
+    kind = text(node, "kind")
+    items = dig(node, "objects" if kind == "Template" else "items")
+    return items if kind.endswith(("List", "Template")) and isinstance(items, list) else None
 
 
 def _shape(node: Any) -> str:

@@ -1,219 +1,213 @@
 """The incident's own checklist, answered for each guarded workload: yes, no, or unknown and what to run to know. Pure."""
 
-from collections import defaultdict
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from typing import Any
 
+from guard.doctor.finding import Answer
 from guard.doctor.index import ObjectIndex
-from guard.doctor.objects.guard_containers import Part, applications, part, volume_name
-from guard.doctor.objects.k8s_object import K8sObject
+from guard.doctor.lookup import grouped
+from guard.doctor.objects.guard_container import Part
+from guard.doctor.objects.k8s_object import PVC, K8sObject
 from guard.doctor.objects.workload import TEMPLATE, Volume, Workload
-from guard.doctor.report.gate_log import GateResult
-from guard.doctor.rules.spot import Exposure, exposure
+from guard.doctor.rules.placement import exposure
 from guard.doctor.source.document import Side
-from guard.doctor.storage import class_name, leaves_class_open, template_of, volume_of
+from guard.doctor.source.tree import text, texts, whole
+from guard.doctor.storage import volume_of
 
-_PVC = "PersistentVolumeClaim"
 _CLASS, _BOUND = "the claim names a storage class", "the claim is bound"
-
-
-class Answer(Enum):
-    """What is known."""
-
-    YES = "yes"
-    NO = "no"
-    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One line of the checklist; `yes` is always the good answer.
+    """One line of the checklist."""
 
-    Attributes:
-        id: Stable, for scripts.
-        question: As a statement that should be true.
-        answer: Whether it is.
-        why: The fact that tells.
-        command: What to run to know; empty where it is known.
-    """
-
-    id: str
-    question: str
+    id: str  # stable, for scripts
+    question: str  # as a statement that should be true: `yes` is always the good answer
     answer: Answer
-    why: str
-    command: str = ""
+    why: str  # the fact that shows it
+    command: str = ""  # what to run to know; empty if it is known
 
 
 @dataclass(frozen=True, slots=True)
 class Checklist:
-    """The checklist of one workload.
+    """The checklist of one workload."""
 
-    Attributes:
-        subject: The workload.
-        path: Where it keeps its data.
-        path_from: What says so.
-        names: The workload, its pods, claims and volumes.
-        items: The questions.
-    """
-
-    subject: str
-    path: str
-    path_from: str
-    names: frozenset[str]
+    subject: str  # the workload
+    path: str  # where it keeps its data
+    path_from: str  # what shows that
+    names: frozenset[str]  # the workload, its pods, claims and volumes
     items: tuple[Item, ...]
+
+    @property
+    def title(self) -> str:
+        """Whose it is, and where the data is kept."""
+        return f"{self.subject}: {self.path} ({self.path_from})"
+
+
+#: The name of an injected gate (k8s/policy/inject).
+_INJECTED = "volume-guard-gate"
+#: Events of the gate that decide, see the event table.
+_PASSED, _REFUSED = "volume.ok", "volume.refused"
+#: Outcomes in which the data that was there is not, and the one in which a line names a foreign volume.
+_GONE = frozenset({"data-lost", "marker-missing", "marker-mismatch", "marker-invalid"})
+_MISMATCH = "marker-mismatch"
+#: How the gate's warning of a shrunk volume starts.
+_SHRUNK = "it shrunk"
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """What the gate found last."""
+
+    passed: bool  # whether it found the volume right and whole
+    gone: bool  # whether it found that the data is not there; what is only unreachable, held or shrunk is neither
+    compared: bool  # whether it had something to compare with; without a baseline a pass proves nothing about the data
+    volume: str  # the name of the volume that it expects; empty if the line does not name it
+    message: str  # its sentence
 
 
 def checklists(index: ObjectIndex, results: tuple[GateResult, ...]) -> tuple[Checklist, ...]:
-    """One checklist for each guarded workload, of the cluster's side where that was given; each with its own gate's result."""
-    by_name: dict[tuple[str, str], list[Workload]] = defaultdict(list)
-    for workload in index.guarded:
-        by_name[workload.object.kind, workload.object.name].append(workload)
+    """Returns one checklist for each guarded workload, of the cluster's side if that was given; with its own gate's result."""
+    by_name = grouped(((workload.kind, workload.name), workload) for workload in index.guarded)
     chosen = [workload for alike in by_name.values() for workload in _once_each(alike)]
-    return tuple(
-        _checklist(index, workload, _result_of(workload, results, alone=not chosen[1:])) for workload in chosen
-    )
+    is_alone = len(chosen) == 1
+    return tuple(_checklist(index, workload, _result_of(workload, results, is_alone)) for workload in chosen)
 
 
-def _result_of(workload: Workload, results: tuple[GateResult, ...], *, alone: bool) -> GateResult | None:
-    """The last word of a workload's gate; one that names no volume is its own where it is alone."""
-    names = {volume_name(container) for container in workload.pod.all_containers if part(container) is Part.GATE} - {""}
-    own = [one for one in results if (one.volume in names if one.volume and names else alone)]
+def _result_of(workload: Workload, results: tuple[GateResult, ...], is_alone: bool) -> GateResult | None:
+    """Returns the last result of a workload's gate; one that names no volume is its own if it is alone."""
+    names = {container.guard_volume for container in workload.all_containers if container.part is Part.GATE} - {""}
+    own = [one for one in results if (one.volume in names if one.volume and names else is_alone)]
     return own[-1] if own else None
 
 
-def _once_each(alike: list[Workload]) -> list[Workload]:
-    """Of workloads of one kind and name one for each namespace: the cluster's first, then whichever names its namespace."""
+def _once_each(alike: Sequence[Workload]) -> list[Workload]:
+    """Returns one of each namespace, of workloads of one kind and name: the cluster's first, then whichever names it."""
     chosen: dict[str, Workload] = {}
-    for workload in sorted(
-        alike, key=lambda workload: (workload.object.side is not Side.LIVE, not workload.object.namespace)
-    ):
-        namespace = workload.object.namespace
+    for workload in sorted(alike, key=lambda workload: (not workload.is_live, not workload.namespace)):
+        namespace = workload.namespace
         if namespace not in chosen and "" not in chosen and (namespace or not chosen):
             chosen[namespace] = workload
     return list(chosen.values())
 
 
 def _checklist(index: ObjectIndex, workload: Workload, result: GateResult | None) -> Checklist:
-    path = index.path_of(workload)
+    target = index.guarded[workload]
     names = index.claims_meant(workload)
-    claims = [index.find(_PVC, workload.object.namespace, name, Side.LIVE) for name in names]
+    claims = [claim for name in names if (claim := index.find(PVC, workload.namespace, name, Side.LIVE))]
     # One line is for one claim: of a StatefulSet's the first that is not bound.
-    open_ones = [claim for claim in claims if claim is not None and claim.text("status", "phase") != "Bound"]
-    claim = next(iter((*open_ones, *claims)), None)
+    claim = next(iter((*(claim for claim in claims if claim.phase != "Bound"), *claims)), None)
     name = claim.name if claim else next(iter(names), "")
-    inline = _inline_at(workload, path)
+    volumes = [one for app in workload.applications if (one := app.volume_at(target.path))]
     items = (
-        _has_class(workload, path, name, claim) if inline is None else _needs_no_claim("class", _CLASS, inline),
-        _is_bound(workload, name, claim) if inline is None else _needs_no_claim("bound", _BOUND, inline),
-        _is_mounted(index, workload, path),
+        *_claim_items(workload, volumes, name, claim),
+        _is_mounted(index, workload, target.path),
         _survives(workload, result),
         _off_spot(index, workload),
     )
-    target = index.target_of(workload)
-    own = (workload.object, *(pod.object for pod in index.pods_of(workload)), *claims)
-    volumes = (volume_of(index, claim) for claim in claims if claim is not None)
-    about = frozenset(str(obj) for obj in (*own, *volumes) if obj is not None)
-    return Checklist(f"{workload.object}", path, target.reason if target else "", about, items)
-
-
-def _namespace(workload: Workload) -> str:
-    return workload.object.namespace or "NAMESPACE"
-
-
-def _inline_at(workload: Workload, path: str) -> Volume | None:
-    """The volume at the path that lasts without a claim: a server or a disk that the pod itself names."""
-    volumes = (workload.pod.volume_at(container, path) for container in applications(workload))
-    return next((one for one in volumes if one is not None and one.outlasts_pod and not one.is_persistent), None)
-
-
-def _needs_no_claim(name: str, question: str, volume: Volume) -> Item:
-    return Item(name, question, Answer.YES, f"volume {volume.name} ({volume.kind}) lasts without a claim")
-
-
-def _has_class(workload: Workload, path: str, name: str, claim: K8sObject | None) -> Item:
-    claim = _template_at(workload, path) or claim
-    if claim is None:
-        why = f"claim {name} was not given" if name else "no claim was given"
-        command = f"kubectl get pvc {name} -n {_namespace(workload)} -o yaml".replace("  ", " ")
-        return Item("class", _CLASS, Answer.UNKNOWN, why, command)
-    if leaves_class_open(claim):
-        return Item("class", _CLASS, Answer.NO, f"{claim.name} has no storageClassName")
-    named, volume = class_name(claim), claim.text("spec", "volumeName")
-    why = f"{claim.name}: {named}" if named else f"{claim.name} asks for a volume made by hand"
-    return Item(
-        "class", _CLASS, Answer.YES, f"{claim.name} names its volume: {volume}" if volume and not named else why
-    )
-
-
-def _template_at(workload: Workload, path: str) -> K8sObject | None:
-    """The volumeClaimTemplate that makes the volume at the path; a StatefulSet's only one if none is mounted there."""
-    volumes = [volume for container in applications(workload) if (volume := workload.pod.volume_at(container, path))]
-    names = [volume.name for volume in volumes if volume.kind == TEMPLATE]
-    if not volumes and len(workload.claim_templates) == 1:
-        names = list(workload.claim_templates)
-    return template_of(workload, names[0]) if names else None
-
-
-def _is_bound(workload: Workload, name: str, claim: K8sObject | None) -> Item:
-    phase = claim.text("status", "phase") if claim else ""
-    if claim is not None and phase:
-        is_bound = phase == "Bound"
-        why = f"{claim.name}: {phase}" + (f" to {claim.text('spec', 'volumeName')}" if is_bound else "")
-        return Item("bound", _BOUND, Answer.YES if is_bound else Answer.NO, why)
-    command = f"kubectl get pvc {name} -n {_namespace(workload)}".replace("  ", " ")
-    return Item("bound", _BOUND, Answer.UNKNOWN, "the cluster's claim was not given", command)
+    bound = (volume_of(index, claim) for claim in claims)
+    about = frozenset(str(obj) for obj in (workload, *index.pods_of(workload), *claims, *bound) if obj is not None)
+    return Checklist(str(workload), target.path, target.reason, about, items)
 
 
 def _is_mounted(index: ObjectIndex, workload: Workload, path: str) -> Item:
     question = f"the pod mounts it at {path}"
     pods = index.pods_of(workload)
     for runner in (workload, *pods):
-        volumes = [volume for container in applications(runner) if (volume := runner.pod.volume_at(container, path))]
-        what = f"{volumes[0].kind or 'emptyDir'} there, which the pod does not share with the next" if volumes else ""
+        volumes = [volume for container in runner.applications if (volume := container.volume_at(path))]
         if not any(volume.outlasts_pod for volume in volumes):
-            why = f"{runner.object} ({runner.object.side.value}) has {what or 'no mount there'}"
-            return Item("mounted", question, Answer.NO, why)
-    if workload.object.side is Side.LIVE or pods:
-        why = f"{workload.object}" + (f" and {len(pods)} of its pods" if pods else "")
+            what = (
+                f"{volumes[0].kind} there, which the pod does not share with the next" if volumes else "no mount there"
+            )
+            return Item("mounted", question, Answer.NO, f"{runner} ({runner.side.value}) has {what}")
+    if workload.is_live or pods:
+        why = f"{workload}" + (f" and {len(pods)} of its pods" if pods else "")
         return Item("mounted", question, Answer.YES, why)
-    kind = workload.object.kind.lower()
-    command = f"kubectl get {kind} {workload.object.name} -n {_namespace(workload)} -o json | guard doctor {workload.object.source} --live -"
+    get = f"kubectl get {workload.kind.lower()} {workload.name} -n {workload.kubectl_namespace} -o json"
+    command = f"{get} | guard doctor {workload.source} --live -"
     return Item("mounted", question, Answer.UNKNOWN, "the file has it; the applied object was not given", command)
 
 
 def _survives(workload: Workload, result: GateResult | None) -> Item:
-    question = "the data survives a restart"
-    name = next((container.name for container in workload.pod.all_containers if part(container) is Part.GATE), "")
-    if result is None and not name:
-        why = "it has no gate that compares the data at each start"
-        return Item("survives", question, Answer.UNKNOWN, why, "guard explain VG501")
-    gate = f"kubectl logs {workload.object.kind.lower()}/{workload.object.name} -n {_namespace(workload)} -c {name}"
-    if result is None:
-        return Item(
-            "survives",
-            question,
-            Answer.UNKNOWN,
-            "no log of its gate was given",
-            f"{gate} > gate.log; guard doctor ... --logs gate.log",
-        )
-    if result.gone:
-        return Item("survives", question, Answer.NO, result.message)
-    if not result.passed:
-        return Item("survives", question, Answer.UNKNOWN, result.message, gate)
-    if not result.compared:
-        return Item(
-            "survives",
-            question,
-            Answer.UNKNOWN,
-            f"no baseline yet: {result.message}",
-            f"{gate} (after the next restart)",
-        )
-    return Item("survives", question, Answer.YES, result.message)
+    gates = [container.name for container in workload.all_containers if container.part is Part.GATE]
+    gate = next(iter((*gates, *([_INJECTED] if workload.injected_path else []))), "")
+    logs = f"kubectl logs {workload.kubectl_name} -c {gate}"
+    answer, why, command = Answer.UNKNOWN, result.message if result else "", logs
+    if result is None and not gate:
+        why, command = "it has no gate that compares the data at each start", "guard explain VG501"
+    elif result is None:
+        why, command = "no log of its gate was given", f"{logs} > gate.log; guard doctor ... --logs gate.log"
+    elif result.gone or (result.passed and result.compared):
+        answer, command = Answer.NO if result.gone else Answer.YES, ""
+    elif result.passed:
+        why, command = f"no baseline yet: {why}", f"{logs} (after the next restart)"
+    return Item("survives", "the data survives a restart", answer, why, command)
 
 
 def _off_spot(index: ObjectIndex, workload: Workload) -> Item:
-    question = "the pod is kept off spot nodes"
-    verdict, why, _ = exposure(workload, index)
-    if verdict is Exposure.UNKNOWN:
-        return Item("off-spot", question, Answer.UNKNOWN, why, "kubectl get nodes -L cloud.google.com/gke-spot")
-    return Item("off-spot", question, Answer.NO if verdict is Exposure.YES else Answer.YES, why)
+    runs_on_spot, why, _ = exposure(workload, index)
+    answer = {Answer.YES: Answer.NO, Answer.NO: Answer.YES}.get(runs_on_spot, Answer.UNKNOWN)
+    command = "kubectl get nodes -L cloud.google.com/gke-spot" if answer is Answer.UNKNOWN else ""
+    return Item("off-spot", "the pod is kept off spot nodes", answer, why, command)
+
+
+def _claim_items(workload: Workload, volumes: list[Volume], name: str, claim: K8sObject | None) -> tuple[Item, Item]:
+    inline = next((one for one in volumes if one.outlasts_pod and not one.is_persistent), None)
+    if inline is not None:  # a server or a disk that the pod itself names
+        why = f"volume {inline.name} ({inline.kind}) lasts without a claim"
+        return Item("class", _CLASS, Answer.YES, why), Item("bound", _BOUND, Answer.YES, why)
+    get = f"kubectl get pvc {f'{name} ' if name else ''}-n {workload.kubectl_namespace}"
+    if claim is not None and claim.phase:
+        is_bound = claim.phase == "Bound"
+        why = f"{claim.name}: {claim.phase}" + (f" to {claim.text('spec', 'volumeName')}" if is_bound else "")
+        bound = Item("bound", _BOUND, Answer.YES if is_bound else Answer.NO, why)
+    else:
+        bound = Item("bound", _BOUND, Answer.UNKNOWN, "the cluster's claim was not given", get)
+    # The volumeClaimTemplate that makes the volume at the path; a StatefulSet's only one if none is mounted there.
+    made = {volume.name for volume in volumes if volume.kind == TEMPLATE}
+    is_only = not volumes and len(workload.templates) == 1
+    source = next((one for one in workload.templates if is_only or one.name in made), claim)
+    if source is None:
+        why = f"claim {name} was not given" if name else "no claim was given"
+        return Item("class", _CLASS, Answer.UNKNOWN, why, f"{get} -o yaml"), bound
+    if source.leaves_class_open:
+        return Item("class", _CLASS, Answer.NO, f"{source.name} has no storageClassName"), bound
+    volume = source.text("spec", "volumeName")
+    by_hand = f" names its volume: {volume}" if volume else " asks for a volume made by hand"
+    return Item(
+        "class", _CLASS, Answer.YES, source.name + (f": {source.class_name}" if source.class_name else by_hand)
+    ), bound
+
+
+def last_result(lines: Iterable[str]) -> GateResult | None:
+    """The last verdict of the gate in a log; None where there is none.
+
+    Other lines, of the application or of a runtime (a time stamp before the JSON), are stepped over.
+    """
+    result = None
+    for line in lines:
+        start = line.find("{")
+        if start < 0 or '"volume.' not in line:
+            continue
+        try:
+            entry = json.loads(line[start:])
+        except (ValueError, RecursionError):
+            continue
+        event = text(entry, "event")
+        if event in {_PASSED, _REFUSED}:
+            result = _result(entry)
+    return result
+
+
+def _result(entry: Any) -> GateResult:
+    outcomes = {text(entry, "outcome"), *texts(entry, "also")}
+    shrunk = any(warning.startswith(_SHRUNK) for warning in texts(entry, "warnings"))
+    return GateResult(
+        passed=text(entry, "event") == _PASSED and not shrunk,
+        gone=bool(outcomes & _GONE),
+        compared=(whole(entry, "reference_files") or 0) > 0,
+        volume="" if _MISMATCH in outcomes else text(entry, "volume"),
+        message=text(entry, "message"),
+    )

@@ -1,212 +1,233 @@
-"""VG207 to VG212: storage classes, and what happens to a volume when its claim goes. Pure."""
+"""VG207 to VG212, VG216, VG217 and VG226: storage classes, what happens to a volume with its claim, who else uses it. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
-from guard.doctor.finding import Finding, Rule, Severity, Unknown, Verdict
-from guard.doctor.index import ObjectIndex, unique
-from guard.doctor.objects.k8s_object import K8sObject
-from guard.doctor.objects.workload import Workload
+from guard.doctor.finding import K8S_DOCS, Finding, Severity, Unknown, Verdict, finding, rule
+from guard.doctor.index import ObjectIndex
+from guard.doctor.objects.k8s_object import PVC, K8sObject
+from guard.doctor.objects.workload import ClaimTemplate
 from guard.doctor.rules.backups import backups_of
 from guard.doctor.rules.claim_loss import rescue
+from guard.doctor.rules.placement import follows_another_pod, is_bound_to_one_node
 from guard.doctor.source.document import Side
-from guard.doctor.source.tree import Path
-from guard.doctor.storage import ReclaimPolicy, class_name, is_bound, is_default, leaves_class_open, reclaim_policy
+from guard.doctor.storage import is_bound, reclaim_policy
 
-_PVC = "PersistentVolumeClaim"
-_CLASSES = "https://kubernetes.io/docs/concepts/storage/storage-classes/"
-_VOLUMES = "https://kubernetes.io/docs/concepts/storage/persistent-volumes/"
+_CLASSES = K8S_DOCS + "concepts/storage/storage-classes/"
+_VOLUMES = K8S_DOCS + "concepts/storage/persistent-volumes/"
 #: The annotation of a volume that a provisioner made.
 _MADE_BY = "pv.kubernetes.io/provisioned-by"
-
-NO_CLASS = Rule(
-    "VG207", "no-storage-class", Severity.WARNING,
-    "The claim names no storage class.",
-    "It then gets the cluster's default class, which differs between clusters and changes with them; with no default it "
-    "stays Pending. What the volume is, and whether it is deleted with its claim, is then left to chance.",
-    "Name the class: storageClassName (on GKE standard-rwo or premium-rwo), best one of your own with reclaimPolicy Retain.",
-    _VOLUMES + "#class-1",
-)  # fmt: skip
-CLASS_MISSING = Rule(
-    "VG208", "storage-class-missing", Severity.ERROR,
-    "The claim names a storage class that the cluster does not have.",
-    "No volume is made; the claim stays Pending, and so does its pod.",
-    "kubectl get storageclass; name one of them, or create this one. A bound claim's class cannot be changed.",
-    _CLASSES,
-)  # fmt: skip
-TWO_DEFAULTS = Rule(
-    "VG209", "two-default-classes", Severity.WARNING,
-    "Several storage classes are marked as the default.",
-    "A claim without a class gets the one that was created last (before Kubernetes 1.26 it was refused): which disk that "
-    "is, and whether it survives its claim, depends on when it was created.",
-    'Keep one default: set the annotation storageclass.kubernetes.io/is-default-class to "false" on the others.',
-    _CLASSES + "#default-storageclass",
-)  # fmt: skip
-NO_DEFAULT = Rule(
-    "VG210", "no-default-class", Severity.ERROR,
-    "The claim names no storage class, and the cluster has no default one.",
-    "The claim stays Pending until a default class appears.",
-    "Name a class in the claim (storageClassName).",
-    _CLASSES + "#default-storageclass",
-)  # fmt: skip
-RECLAIM_DELETE = Rule(
-    "VG211", "reclaim-delete", Severity.WARNING,
-    "The disk is deleted together with its claim, and no backup is among the objects given.",
-    "reclaimPolicy Delete is the default of dynamic provisioning: a deleted, renamed or pruned claim takes the only copy "
-    "with it. A runbook that recreates the claim deletes the data.",
-    "kubectl patch pv NAME -p '{\"spec\":{\"persistentVolumeReclaimPolicy\":\"Retain\"}}' for what exists; a class with Retain for what comes.",
-    "https://kubernetes.io/docs/tasks/administer-cluster/change-pv-reclaim-policy/",
-)  # fmt: skip
-RELEASED = Rule(
-    "VG212", "released-volume", Severity.WARNING,
-    "A volume without a claim still holds what a claim once had.",
-    "Released means: the claim is gone, the data is not. It is not bound again by itself, so a new claim starts empty beside it.",
-    "Never delete it before you looked at it. To use it again: set it to Retain, remove its whole spec.claimRef, then make a claim "
-    "with volumeName set to it.",
-    _VOLUMES + "#retain",
-    'k8sgpt reports that a Released volume "should be cleaned up". It can be the only copy.',
-)  # fmt: skip
+_VOLUMES = K8S_DOCS + "concepts/storage/persistent-volumes/"
 
 
-def _no_class(index: ObjectIndex) -> Iterator[Verdict]:
-    where = "kubectl get storageclass" if not index.live("StorageClass") else ""
-    fix = f"{NO_CLASS.fix} {where}".strip()
-    for claim in index.of(_PVC):
-        if leaves_class_open(claim):
-            yield Finding("spec.storageClassName is not set", claim.place("spec"), claim, fix=fix)
-    for workload, at, template in _templates(index):
-        if leaves_class_open(template):
-            message = f"storageClassName of volumeClaimTemplate {template.name} is not set"
-            yield Finding(message, workload.object.place(*at, "spec"), workload.object, fix=fix, about=(template,))
+@rule("VG207", Severity.WARNING, _VOLUMES + "#class-1")
+def no_storage_class(index: ObjectIndex) -> Iterator[Verdict]:
+    """The claim names no storage class.
+
+    Why: It then gets the cluster's default class, which differs between clusters and changes with them; with no default
+    it stays Pending. What the volume is, and whether it is deleted with its claim, is then left to chance.
+    Fix: Name the class: storageClassName (on GKE standard-rwo or premium-rwo), best one of your own with reclaimPolicy
+    Retain.
+    """
+    where = "" if index.live("StorageClass") else " kubectl get storageclass"
+    for claim in (*index.of(PVC), *index.templates):
+        if claim.leaves_class_open:
+            yield finding(f"{_class_field(claim)} is not set", claim, "spec", fix=no_storage_class.fix + where)
 
 
-def _templates(index: ObjectIndex) -> Iterator[tuple[Workload, Path, K8sObject]]:
-    """The volumeClaimTemplates of each StatefulSet, with where they stand."""
-    for workload in index.workloads:
-        for at, template in workload.templates:
-            yield workload, at, template
+@rule("VG208", Severity.ERROR, _CLASSES)
+def storage_class_missing(index: ObjectIndex) -> Iterator[Verdict]:
+    """The claim names a storage class that the cluster does not have.
 
-
-def _class_missing(index: ObjectIndex) -> Iterator[Verdict]:
+    Why: No volume is made; the claim stays Pending, and so does its pod.
+    Fix: kubectl get storageclass; name one of them, or create this one. A bound claim's class cannot be changed.
+    """
     existing = {obj.name for obj in index.of("StorageClass")}
-    by_hand = {class_name(obj) for obj in index.of("PersistentVolume")}
-    for claim, what in _unbound(index):
-        name = class_name(claim)
-        if not name or name in existing or name in by_hand:
+    known = existing | {obj.class_name for obj in index.of("PersistentVolume")}
+    for claim in _unbound(index):
+        name = claim.class_name
+        if not name or name in known:
             continue
         if index.live("StorageClass"):
-            message = f"{what.message} {name} does not exist; the cluster has {', '.join(sorted(existing))}"
-            yield replace(what, message=message)
+            message = f"{_class_field(claim)}: {name} does not exist; the cluster has {', '.join(sorted(existing))}"
+            yield finding(message, claim, "spec", "storageClassName")
         else:
-            yield Unknown(
-                f"no StorageClass given, so whether {name} exists is open", f"kubectl get storageclass {name} -o yaml"
-            )
+            command = f"kubectl get storageclass {name} -o yaml"
+            yield Unknown(f"no StorageClass given, so whether {name} exists is open", command)
 
 
-def _unbound(index: ObjectIndex) -> Iterator[tuple[K8sObject, Finding]]:
-    """Claims, and templates of claims, that need their class; each with its place and how a sentence about it begins."""
-    for claim in index.of(_PVC):
-        if not is_bound(index, claim):
-            yield claim, Finding("storageClassName", claim.place("spec", "storageClassName"), claim)
-    for workload, at, template in _templates(index):
-        made = [index.claim(workload, name) for name in index.made_from(workload, template.name)]
+def _unbound(index: ObjectIndex) -> Iterator[K8sObject]:
+    """Yields claims, and templates of claims, that need their class."""
+    yield from (claim for claim in index.of(PVC) if not is_bound(index, claim))
+    for template in index.templates:
+        made = (index.claim(template.workload, name) for name in index.made_from(template.workload, template.name))
         if not any(claim is not None and is_bound(index, claim) for claim in made):
-            what = f"storageClassName of volumeClaimTemplate {template.name}:"
-            place = workload.object.place(*at, "spec", "storageClassName")
-            yield template, Finding(what, place, workload.object, about=(template,))
+            yield template
 
 
-def _two_defaults(index: ObjectIndex) -> Iterator[Verdict]:
+@rule("VG209", Severity.WARNING, _CLASSES + "#default-storageclass")
+def two_default_classes(index: ObjectIndex) -> Iterator[Verdict]:
+    """Several storage classes are marked as the default.
+
+    Why: A claim without a class gets the one that was created last (before Kubernetes 1.26 it was refused): which disk
+    that is, and whether it survives its claim, depends on when it was created.
+    Fix: Keep one default: set the annotation storageclass.kubernetes.io/is-default-class to "false" on the others.
+    """
     for side in Side:
-        defaults = [obj for obj in index.of("StorageClass") if obj.side is side and is_default(obj)]
+        defaults = [obj for obj in index.of("StorageClass") if obj.side is side and obj.is_default_class]
         if len({obj.name for obj in defaults}) > 1:
-            names = ", ".join(obj.name for obj in defaults)
-            yield Finding(
-                f"default classes: {names}",
-                defaults[0].place(),
-                defaults[0],
-                also=tuple(obj.place() for obj in defaults[1:]),
-            )
+            message = f"default classes: {', '.join(obj.name for obj in defaults)}"
+            yield finding(message, defaults[0], also=(obj.place() for obj in defaults[1:]))
 
 
-def _no_default(index: ObjectIndex) -> Iterator[Verdict]:
-    classes = index.live("StorageClass")
-    if any(map(is_default, index.of("StorageClass"))) or any(map(_is_free, index.of("PersistentVolume"))):
+@rule("VG210", Severity.ERROR, _CLASSES + "#default-storageclass")
+def no_default_class(index: ObjectIndex) -> Iterator[Verdict]:
+    """The claim names no storage class, and the cluster has no default one.
+
+    Why: The claim stays Pending until a default class appears.
+    Fix: Name a class in the claim (storageClassName).
+    """
+    # A volume made by hand that waits for a claim without a class is as good as a class.
+    free = (one for one in index.of("PersistentVolume") if one.phase in {"", "Available"})
+    is_open = all(one.text("spec", "storageClassName") for one in free)
+    if not is_open or any(kind.is_default_class for kind in index.of("StorageClass")):
         return
-    for claim in index.of(_PVC):
-        if not leaves_class_open(claim) or is_bound(index, claim):
+    names = ", ".join(obj.name for obj in index.live("StorageClass"))
+    for claim in index.of(PVC):
+        if not claim.leaves_class_open or is_bound(index, claim):
             continue
-        if classes:
-            names = ", ".join(obj.name for obj in classes)
-            yield Finding(
-                f"no storageClassName, and none of the classes {names} is the default", claim.place("spec"), claim
-            )
+        if names:
+            yield finding(f"no storageClassName, and none of the classes {names} is the default", claim, "spec")
         else:
             yield Unknown("no StorageClass given, so whether one is the default is open", "kubectl get storageclass")
 
 
-def _is_free(volume: K8sObject) -> bool:
-    """Whether a volume made by hand waits for a claim that names no class."""
-    return not volume.text("spec", "storageClassName") and volume.text("status", "phase") in {"", "Available"}
+@rule("VG211", Severity.WARNING, K8S_DOCS + "tasks/administer-cluster/change-pv-reclaim-policy/")
+def reclaim_delete(index: ObjectIndex) -> Iterator[Verdict]:
+    """The disk is deleted together with its claim, and no backup is among the objects given.
 
-
-def _reclaim_delete(index: ObjectIndex) -> Iterator[Verdict]:
-    for claim in unique(claim for _, claim in index.guarded_claims):
-        if backups_of(index, claim) or (claim.side is Side.FILE and index.counterpart(claim)):
-            continue
+    Why: reclaimPolicy Delete is the default of dynamic provisioning: a deleted, renamed or pruned claim takes the only
+    copy with it. A runbook that recreates the claim deletes the data.
+    Fix: kubectl patch pv NAME -p '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}' for what exists; a class with
+    Retain for what comes.
+    """
+    claims = (claim for claim in index.claims_to_keep if claim.is_live or not index.counterpart(claim))
+    templates = (
+        template
+        for workload in index.guarded
+        for template in workload.templates
+        if not index.made_from(workload, template.name)
+    )
+    for claim in (*(claim for claim in claims if not backups_of(index, claim)), *templates):
+        what = f"claim {claim.name}" if claim.kind == PVC else f"{claim.kind} {claim.name}"
         policy = reclaim_policy(index, claim)
-        if policy is not None and policy.source.kind == "PersistentVolume":
-            if policy.name == "Delete":
-                message = f"volume {policy.source.name} of claim {claim.full_name} has reclaimPolicy Delete"
-                fix = RECLAIM_DELETE.fix.replace("NAME", policy.source.name)
-                yield Finding(message, policy.place, policy.source, fix=fix, about=(claim,))
-        else:
-            yield from _class_deletes(policy, claim, claim, f"claim {claim.name}")
-    for workload in index.guarded:
-        for _, template in workload.templates:
-            if not index.made_from(workload, template.name):
-                policy = reclaim_policy(index, template)
-                yield from _class_deletes(policy, template, workload.object, f"volumeClaimTemplate {template.name}")
+        if policy is None:
+            name = f"{claim.class_name} " if claim.class_name else ""
+            yield Unknown(
+                f"no StorageClass and no volume of {what} given, so its reclaimPolicy is open",
+                f"kubectl get storageclass {name}-o yaml; kubectl get pv -o yaml",
+            )
+        elif policy.name == "Delete" and policy.source.kind == "PersistentVolume":
+            message = f"volume {policy.source.name} of claim {claim.full_name} has reclaimPolicy Delete"
+            fix = reclaim_delete.fix.replace("NAME", policy.source.name)
+            yield finding(message, policy.source, "spec", "persistentVolumeReclaimPolicy", fix=fix, about=(claim,))
+        elif policy.name == "Delete":
+            written = "reclaimPolicy Delete" if policy.is_written else "no reclaimPolicy, which means Delete"
+            message = f"class {policy.source.name} of {what} has {written}"
+            yield Finding(message, policy.source.place("reclaimPolicy"), claim.subject, about=(claim,))
 
 
-def _class_deletes(policy: ReclaimPolicy | None, claim: K8sObject, subject: K8sObject, what: str) -> Iterator[Verdict]:
-    if policy is None:
-        name = class_name(claim) or ""
-        yield Unknown(
-            f"no StorageClass and no volume of {what} given, so its reclaimPolicy is open",
-            f"kubectl get storageclass {name} -o yaml; kubectl get pv -o yaml".replace("  ", " "),
-        )
-    elif policy.name == "Delete":
-        written = "reclaimPolicy Delete" if policy.is_written else "no reclaimPolicy, which means Delete"
-        yield Finding(f"class {policy.source.name} of {what} has {written}", policy.place, subject, about=(claim,))
+@rule("VG212", Severity.WARNING, _VOLUMES + "#retain")
+def released_volume(index: ObjectIndex) -> Iterator[Verdict]:
+    """A volume without a claim still holds what a claim once had.
 
-
-def _released(index: ObjectIndex) -> Iterator[Verdict]:
+    Why: Released means: the claim is gone, the data is not. It is not bound again by itself, so a new claim starts
+    empty beside it.
+    Fix: Never delete it before you looked at it. To use it again: set it to Retain, remove its whole spec.claimRef,
+    then make a claim with volumeName set to it.
+    Other advice: k8sgpt reports that a Released volume "should be cleaned up". It can be the only copy.
+    """
     for volume in index.of("PersistentVolume"):
-        if volume.text("status", "phase") not in {"Released", "Failed"}:
-            if _was_made_for_a_claim(volume):
-                message = f"phase Available without a claimRef, though {volume.annotations.get(_MADE_BY)} made it for a claim: it can hold the data"
-                yield Finding(message, volume.place("status", "phase"), volume, fix=rescue(volume, ""))
+        namespace, name = (volume.text("spec", "claimRef", field) for field in ("namespace", "name"))
+        maker = volume.annotations.get(_MADE_BY)
+        if volume.phase in {"Released", "Failed"}:
+            if any(claim.uid for claim in index.named(PVC, namespace, name)):
+                continue  # claim-replaced reports it, with the claim
+            policy = volume.text("spec", "persistentVolumeReclaimPolicy")
+            last = f"last claim {namespace}/{name}, reclaimPolicy {policy}"
+            message = f"phase {volume.phase}, {last}: it may hold the data"
+        elif volume.phase == "Available" and maker and not volume.get("spec", "claimRef"):
+            # Somebody removed the claimRef: a provisioner makes no volume without a claim.
+            message = f"phase Available without a claimRef, though {maker} made it for a claim: it can hold the data"
+        else:
             continue
-        namespace, name = volume.text("spec", "claimRef", "namespace"), volume.text("spec", "claimRef", "name")
-        if any(claim.uid for claim in index.named(_PVC, namespace, name)):
-            continue  # claim-replaced reports it, with the claim
-        policy = volume.text("spec", "persistentVolumeReclaimPolicy")
-        message = f"phase {volume.text('status', 'phase')}, last claim {namespace}/{name}, reclaimPolicy {policy}: it may hold the data"
-        yield Finding(message, volume.place("status", "phase"), volume, fix=rescue(volume, name))
+        yield finding(message, volume, "status", "phase", fix=rescue(volume, name))
 
 
-def _was_made_for_a_claim(volume: K8sObject) -> bool:
-    """Whether somebody removed the claimRef of a volume that a provisioner made: none is made without a claim."""
-    is_free = volume.text("status", "phase") == "Available" and not volume.get("spec", "claimRef")
-    return is_free and bool(volume.annotations.get(_MADE_BY))
+def _class_field(claim: K8sObject) -> str:
+    is_template = isinstance(claim, ClaimTemplate)
+    return f"storageClassName of {claim.kind} {claim.name}" if is_template else "spec.storageClassName"
 
 
-CHECKS = (
-    (NO_CLASS, _no_class),
-    (CLASS_MISSING, _class_missing),
-    (TWO_DEFAULTS, _two_defaults),
-    (NO_DEFAULT, _no_default),
-    (RECLAIM_DELETE, _reclaim_delete),
-    (RELEASED, _released),
-)
+@rule("VG216", Severity.WARNING, _VOLUMES + "#recycle")
+def reclaim_recycle(index: ObjectIndex) -> Iterator[Verdict]:
+    """The volume is emptied when its claim is deleted (reclaimPolicy Recycle).
+
+    Why: Recycle runs rm -rf on the volume and offers it to the next claim. The policy is deprecated; the volume looks
+    Available and healthy, and is empty.
+    Fix: kubectl patch pv NAME -p '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}'
+    """
+    for volume in index.of("PersistentVolume"):
+        if volume.text("spec", "persistentVolumeReclaimPolicy") == "Recycle":
+            claim = volume.text("spec", "claimRef", "name")
+            message = f"volume {volume.name}{f' of claim {claim}' if claim else ''} has reclaimPolicy Recycle"
+            fix = reclaim_recycle.fix.replace("NAME", volume.name)
+            yield finding(message, volume, "spec", "persistentVolumeReclaimPolicy", fix=fix)
+    for kind in index.of("StorageClass"):
+        if kind.text("reclaimPolicy") == "Recycle":
+            message = f"class {kind.name} has reclaimPolicy Recycle"
+            yield finding(message, kind, "reclaimPolicy", fix="reclaimPolicy: Retain")
+
+
+@rule("VG217", Severity.WARNING, _VOLUMES + "#reserving-a-persistentvolume")
+def volume_name_without_class(index: ObjectIndex) -> Iterator[Verdict]:
+    """The claim names its volume, but no storage class.
+
+    Why: Where the cluster has a default class, the API server writes it into the claim. It then differs from the class
+    of the volume, and the claim stays Pending.
+    Fix: Write the volume's class into the claim; for a volume without one: storageClassName: "".
+    """
+    defaults = {kind.name for kind in index.of("StorageClass") if kind.is_default_class}
+    for claim in index.of(PVC):
+        name = claim.text("spec", "volumeName")
+        if not name or claim.class_name is not None or is_bound(index, claim):
+            continue
+        volumes = index.every("PersistentVolume", name)
+        its = (volumes[0].class_name or "") if volumes else None
+        if (index.live("StorageClass") and not defaults and not its) or (its and its in defaults):
+            continue
+        what = "" if its is None else f", whose class is {its}" if its else ", which has no class"
+        message = f"volumeName {name}{what}, and no storageClassName"
+        fix = "" if its is None else f"storageClassName: {its or chr(34) * 2}"
+        yield finding(message, claim, "spec", "volumeName", fix=fix)
+
+
+@rule("VG226", Severity.WARNING, _VOLUMES + "#access-modes")
+def one_disk_in_several_workloads(index: ObjectIndex) -> Iterator[Verdict]:
+    """A ReadWriteOnce claim is used by several workloads, or by a DaemonSet.
+
+    Why: The disk is attached to one node: pods on other nodes wait in ContainerCreating (Multi-Attach error). Where
+    they happen to be on one node, they write beside each other.
+    Fix: Give each workload its own claim, use a ReadWriteMany class (NFS, Filestore), or bind the pods to one node by
+    podAffinity (topologyKey kubernetes.io/hostname).
+    """
+    for claim in index.of(PVC):
+        if claim.access_modes != {"ReadWriteOnce"}:
+            continue
+        steady = (user for user in index.workloads_with(claim) if user.kind != "Pod" and not user.runs_to_end)
+        users = {str(user): user for user in steady if user.replicas}
+        free = [user for user in users.values() if not is_bound_to_one_node(user)]
+        spread = any(user.kind == "DaemonSet" for user in free)
+        if spread or len([user for user in free if not follows_another_pod(user)]) > 1:
+            what = "DaemonSet, a pod on each node" if spread and len(users) == 1 else f"{len(users)} workloads"
+            message = f"ReadWriteOnce, used by {', '.join(sorted(users))} ({what})"
+            yield finding(message, claim, "spec", "accessModes", also=(user.place() for user in users.values()))

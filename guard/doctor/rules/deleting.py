@@ -1,42 +1,22 @@
 """VG118 to VG120: jobs, hooks and scripts that delete what a claim holds, or the claim. Pure."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 
-from guard.doctor.configuration import configurations
-from guard.doctor.finding import Finding, Rule, Severity, Verdict
+from guard.doctor.finding import K8S_DOCS, Severity, Verdict, finding, rule
 from guard.doctor.index import ObjectIndex
-from guard.doctor.objects.guard_containers import applications
+from guard.doctor.lookup import configurations
 from guard.doctor.objects.k8s_object import same_namespace
-from guard.doctor.objects.workload import Container, Mount, Workload, below, covers
+from guard.doctor.objects.names import word_set
+from guard.doctor.objects.paths import below, covers
+from guard.doctor.objects.workload import Container, Workload
 from guard.doctor.rules.shell import emptied, mirrored
 from guard.doctor.source.tree import text, texts
 
-_JOBS = "https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/"
+_JOBS = K8S_DOCS + "concepts/workloads/controllers/cron-jobs/"
 
-DELETES_ALL = Rule(
-    "VG118", "job-deletes-data", Severity.ERROR,
-    "A job, or a hook that runs when the pod stops, deletes everything in the claim.",
-    "A CronJob does so at its hour, a preStop hook at each update and node drain: the volume looks reset, and nothing that is "
-    "mounted is wrong.",
-    "Delete only what is meant, by folder and age (find FOLDER -mtime +30 -delete), or remove the command.",
-    _JOBS,
-)  # fmt: skip
-DELETES_PART = Rule(
-    "VG119", "deletes-below-claim", Severity.WARNING,
-    "A command deletes a folder of the claim whole, or makes it equal to another one.",
-    "rsync --delete, rclone sync and their like delete what the source lacks: a source that is empty or not mounted empties "
-    "the volume. rm -rf of a folder deletes what came in since.",
-    "Put `guard check` on the source before it, limit what can be deleted (rsync --max-delete), or leave the option out.",
-    "https://download.samba.org/pub/rsync/rsync.1#opt--delete",
-)  # fmt: skip
-DELETES_CLAIMS = Rule(
-    "VG120", "job-deletes-claims", Severity.ERROR,
-    "A container deletes claims, volumes or a namespace by kubectl or helm.",
-    "With reclaimPolicy Delete the disks go with them. A hook does so at each install, upgrade or uninstall, a CronJob at its hour.",
-    "Remove the command. To start again, scale the workload to 0 and keep the claim.",
-    "https://kubernetes.io/docs/concepts/storage/persistent-volumes/#reclaiming",
-)  # fmt: skip
 
 #: Words of a claim, or of a folder, whose content may go.
 _SCRATCH = re.compile(
@@ -45,11 +25,10 @@ _SCRATCH = re.compile(
 )
 _SEPARATOR = re.compile(r"[;&|\n]")
 _PROGRAMS = frozenset({"kubectl", "oc", "helm"})
-#: Kinds, as kubectl takes them, with which a volume goes.
-_KINDS = frozenset({
-    "pvc", "persistentvolumeclaim", "persistentvolumeclaims", "pv", "persistentvolume", "persistentvolumes", "ns", "namespace",
-    "namespaces",
-})  # fmt: skip
+#: Kinds, as kubectl accepts them, with which a volume is lost.
+_KINDS = word_set(
+    "pvc persistentvolumeclaim persistentvolumeclaims pv persistentvolume persistentvolumes ns namespace namespaces"
+)
 #: Hooks that run when a release is uninstalled.
 _UNINSTALL = frozenset({"pre-delete", "post-delete", "PostDelete"})
 _PRINTS = frozenset({"echo", "printf"})
@@ -59,128 +38,142 @@ _LONGEST = 16_384
 _SHOWN = 80
 
 
-def scripts(index: ObjectIndex, workload: Workload, container: Container) -> Mapping[str, str]:
-    """What a container runs, by when: its words, with the scripts of given ConfigMaps that they name, and its hooks."""
-    words = container.words
-    files = configurations(index, workload, container)
-    named = [content for name, content in files.items() if any(_names(word, name) for word in words)]
-    own = {"when it starts": "\n".join((" ".join(words), *named))}
+@dataclass(frozen=True, slots=True)
+class _Script:
+    """A script that runs in its own time, of a job or of a hook at the stop, and what a container mounts of claims."""
+
+    container: Container
+    when: str  # it runs
+    text: str
+
+    @property
+    def workload(self) -> Workload:
+        return self.container.workload
+
+    @property
+    def deletes(self) -> set[str]:
+        return emptied(self.text, self.container.text("workingDir"), self.container.env)
+
+    @property
+    def is_start(self) -> bool:
+        """Whether start-deletes-data is about it: it runs when an application starts."""
+        return self.when.startswith("when it starts") and not self.workload.runs_to_end
+
+
+def scripts(index: ObjectIndex, container: Container) -> Iterator[_Script]:
+    """Yields what a container runs: its words, with the scripts of given ConfigMaps that they name, and its hooks."""
+    files = configurations(index, container)
+    pieces = {piece.rpartition("/")[2] for word in container.words for piece in word.split()} - {""}
+    named = [content for name, content in files.items() if name.partition(" of ConfigMap ")[0] in pieces]
+    own = {"when it starts": "\n".join((" ".join(container.words), *named))}
     for hook, when in (("postStart", "when it starts (postStart)"), ("preStop", "when it stops (preStop)")):
-        own[when] = " ".join(texts(workload.object.body, *container.at, "lifecycle", hook, "exec", "command"))
-    return {when: script[:_LONGEST] for when, script in own.items() if script.strip()}
+        own[when] = " ".join(texts(container.body, "lifecycle", hook, "exec", "command"))
+    return (_Script(container, when, script[:_LONGEST]) for when, script in own.items() if script.strip())
 
 
-def _names(word: str, file: str) -> bool:
-    key = file.partition(" of ConfigMap ")[0]
-    return bool(key) and any(piece.rpartition("/")[2] == key for piece in word.split())
+@lru_cache(maxsize=1)
+def _commands(index: ObjectIndex) -> tuple[_Script, ...]:
+    """Every script of what is not switched off."""
+    workloads = (one for one in index.workloads if not one.is_suspended and one.replicas != 0)
+    containers = (container for workload in workloads for container in workload.all_containers)
+    return tuple(script for container in containers for script in scripts(index, container))
 
 
-def _commands(index: ObjectIndex) -> Iterator[tuple[Workload, Container, str, str]]:
-    """Every script that runs in its own time: of jobs, and of hooks at the stop."""
-    for workload in index.workloads:
-        if workload.object.get("spec", "suspend") is True or workload.replicas == 0:
-            continue
-        for container in workload.pod.all_containers:
-            for when, script in scripts(index, workload, container).items():
-                yield workload, container, when, script
+@rule("VG118", Severity.ERROR, _JOBS)
+def job_deletes_data(index: ObjectIndex) -> Iterator[Verdict]:
+    """A job, or a hook that runs when the pod stops, deletes everything in the claim.
 
-
-def _is_scratch(workload: Workload, mount: Mount) -> bool:
-    claim = workload.pod.volumes[mount.volume].claim or mount.volume
-    return bool(_SCRATCH.search(claim))
-
-
-def _deleted(workload: Workload, container: Container, script: str) -> set[str]:
-    return emptied(script, workload.object.text(*container.at, "workingDir"), container.env)
-
-
-def _deletes_all(index: ObjectIndex) -> Iterator[Verdict]:
-    for workload, container, when, script in _commands(index):
-        if when.startswith("when it starts") and (not workload.runs_to_end or _restores(workload)):
+    Why: A CronJob does so at its hour, a preStop hook at each update and node drain: the volume looks reset, and
+    nothing that is mounted is wrong.
+    Fix: Delete only what is meant, by folder and age (find FOLDER -mtime +30 -delete), or remove the command.
+    """
+    for script in _commands(index):
+        workload, container = script.workload, script.container
+        kind, name = workload.author if workload.kind == "Pod" else (workload.kind, workload.name)
+        is_restore = kind == "Job" and "restore" in name and not _hook(workload)  # somebody starts it by hand
+        if script.is_start or (script.when.startswith("when it starts") and is_restore):
             continue  # start-deletes-data reports it, or it is meant
-        yield from _deletes_elsewhere(index, workload, container, script)
-        lost = _deleted(workload, container, script)
-        for mount in workload.pod.claim_mounts(container):
-            if (
-                any(covers(path, mount.path) for path in lost)
-                and not mount.sub_path
-                and not _is_scratch(workload, mount)
-            ):
-                claim = workload.pod.volumes[mount.volume].claim or mount.volume
-                moment = "whenever it runs" if workload.runs_to_end else when
-                message = f"container {container.name} deletes all of {mount.path} (claim {claim}) {moment}{_others(index, workload, claim)}"
-                yield Finding(message, workload.object.place(*container.at), workload.object)
+        yield from _deletes_elsewhere(index, script)
+        moment, lost = "whenever it runs" if workload.runs_to_end else script.when, script.deletes
+        for mount in container.claim_mounts:
+            claim = mount.claim_name
+            is_whole = any(covers(path, mount.path) for path in lost) and not mount.sub_path
+            if is_whole and not _SCRATCH.search(claim):
+                what = f"all of {mount.path} (claim {claim}) {moment}{_others(index, workload, claim)}"
+                yield finding(f"container {container.name} deletes {what}", container)
 
 
-def _deletes_elsewhere(index: ObjectIndex, workload: Workload, container: Container, script: str) -> Iterator[Verdict]:
-    """What kubectl exec deletes in the pods of another workload."""
-    for words in _calls(script):
+def _deletes_elsewhere(index: ObjectIndex, script: _Script) -> Iterator[Verdict]:
+    """Yields what kubectl exec deletes in the pods of another workload."""
+    for words in _calls(script.text):
         end = words.index("--") if "--" in words else len(words)
         lost = emptied(" ".join(words[end + 1 :]), "", {}) if "exec" in words[:end] else set()
         before = " ".join(words[:end])
         for other in index.workloads if lost else ():
-            is_it = other.object.name in before and same_namespace(other.object.namespace, workload.object.namespace)
-            mounts = [mount for box in applications(other) for mount in other.pod.claim_mounts(box)] if is_it else []
-            for mount in mounts:
+            is_near = same_namespace(other.namespace, script.workload.namespace)
+            for mount in other.claim_mounts if is_near and other.name in before else ():
                 if any(covers(path, mount.path) for path in lost):
-                    message = f"container {container.name} deletes all of {mount.path} in the pods of {other.object} (kubectl exec)"
-                    yield Finding(message, workload.object.place(*container.at), workload.object)
-
-
-def _restores(workload: Workload) -> bool:
-    """Whether it is a job that somebody starts by hand to bring data back."""
-    kind, name = (
-        workload.object.author if workload.object.kind == "Pod" else (workload.object.kind, workload.object.name)
-    )
-    return kind == "Job" and "restore" in name and not _hook(workload)
+                    what = f"all of {mount.path} in the pods of {other} (kubectl exec)"
+                    yield finding(f"container {script.container.name} deletes {what}", script.container)
 
 
 def _hook(workload: Workload) -> str:
-    return text(workload.object.annotations, "helm.sh/hook") or text(
-        workload.object.annotations, "argocd.argoproj.io/hook"
-    )
+    return text(workload.annotations, "helm.sh/hook") or text(workload.annotations, "argocd.argoproj.io/hook")
 
 
 def _others(index: ObjectIndex, workload: Workload, claim: str) -> str:
-    """Who keeps data in the claim."""
+    """Returns who keeps data in the claim."""
     obj = index.claim(workload, claim)
-    users = [str(user.object) for user in index.workloads_with(obj) if user is not workload] if obj else []
+    users = [user for user in index.workloads_with(obj) if user is not workload] if obj else []
     return f", where {users[0]} keeps its data" if users else ""
 
 
-def _deletes_part(index: ObjectIndex) -> Iterator[Verdict]:
-    for workload, container, when, script in _commands(index):
-        starts = when.startswith("when it starts") and not workload.runs_to_end
-        lost = _deleted(workload, container, script)
-        for mount in workload.pod.claim_mounts(container):
-            if _is_scratch(workload, mount):
+@rule("VG119", Severity.WARNING, "https://download.samba.org/pub/rsync/rsync.1#opt--delete")
+def deletes_below_claim(index: ObjectIndex) -> Iterator[Verdict]:
+    """A command deletes a folder of the claim whole, or makes it equal to another one.
+
+    Why: rsync --delete, rclone sync and their like delete what the source lacks: a source that is empty or not mounted
+    empties the volume. rm -rf of a folder deletes what came in since.
+    Fix: Put `guard check` on the source before it, limit what can be deleted (rsync --max-delete), or leave the option
+    out.
+    """
+    for script in _commands(index):
+        container = script.container
+        lost = sorted(script.deletes)
+        copies = mirrored(script.text, container.text("workingDir"), container.env)
+        for mount in container.claim_mounts:
+            claim = mount.claim_name
+            if _SCRATCH.search(claim):
                 continue
-            claim = workload.pod.volumes[mount.volume].claim or mount.volume
-            for path in sorted(lost):
-                is_part = below(path, mount.path) or (path == mount.path and bool(mount.sub_path) and not starts)
+            for path in lost:
+                is_part = below(path, mount.path) or (path == mount.path and mount.sub_path and not script.is_start)
                 if is_part and not _SCRATCH.search(path.removeprefix(mount.path)) and container.mount_at(path) == mount:
-                    yield Finding(
-                        f"container {container.name} deletes {path} of claim {claim} {when}",
-                        workload.object.place(*container.at),
-                        workload.object,
-                    )
-            for program, target in mirrored(script, workload.object.text(*container.at, "workingDir"), container.env):
+                    what = f"deletes {path} of claim {claim} {script.when}"
+                    yield finding(f"container {container.name} {what}", container)
+            for program, target in copies:
                 if covers(mount.path, target) or covers(target, mount.path):
-                    message = f"container {container.name} runs {program} into {target} (claim {claim}) {when}: what its source lacks is deleted"
-                    yield Finding(message, workload.object.place(*container.at), workload.object)
+                    what = (
+                        f"runs {program} into {target} (claim {claim}) {script.when}: what its source lacks is deleted"
+                    )
+                    yield finding(f"container {container.name} {what}", container)
 
 
-def _deletes_claims(index: ObjectIndex) -> Iterator[Verdict]:
-    for workload, container, _, script in _commands(index):
-        for command in _calls(script):
-            if not _deletes(*command):
-                continue
-            hook = _hook(workload)
-            # Who uninstalls a release means it, though perhaps not the data: a warning.
-            is_meant = bool(hook) and set(hook.replace(" ", "").split(",")) <= _UNINSTALL
-            what = f", as hook {hook}" if hook else ""
-            message = f"container {container.name} runs `{' '.join(command)[:_SHOWN]}`{what}"
-            yield Finding(message, workload.object.place(*container.at), workload.object, is_guess=is_meant)
+@rule("VG120", Severity.ERROR, K8S_DOCS + "concepts/storage/persistent-volumes/#reclaiming")
+def job_deletes_claims(index: ObjectIndex) -> Iterator[Verdict]:
+    """A container deletes claims, volumes or a namespace by kubectl or helm.
+
+    Why: With reclaimPolicy Delete the disks go with them. A hook does so at each install, upgrade or uninstall, a
+    CronJob at its hour.
+    Fix: Remove the command. To start again, scale the workload to 0 and keep the claim.
+    """
+    for script in _commands(index):
+        hook = _hook(script.workload)
+        # Who uninstalls a release means it, though perhaps not the data: a warning.
+        is_meant = bool(hook) and set(hook.replace(" ", "").split(",")) <= _UNINSTALL
+        for command in _calls(script.text):
+            if _deletes(*command):
+                what = f"runs `{' '.join(command)[:_SHOWN]}`{f', as hook {hook}' if hook else ''}"
+                yield finding(f"container {script.container.name} {what}", script.container, is_guess=is_meant)
 
 
 def _calls(script: str) -> Iterator[list[str]]:
@@ -200,10 +193,3 @@ def _deletes(program: str, *words: str) -> bool:
         return bool({"uninstall", "delete"} & set(words[:2]))
     targets = words[words.index("delete") + 1 :] if "delete" in words else ()
     return any(kind.lower() in _KINDS for word in targets for kind in word.partition("/")[0].split(","))
-
-
-CHECKS = (
-    (DELETES_ALL, _deletes_all),
-    (DELETES_PART, _deletes_part),
-    (DELETES_CLAIMS, _deletes_claims),
-)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from posixpath import join
 
-from guard.doctor.objects.workload import clean_path
+from guard.doctor.objects.paths import clean_path
 
 _COMMENT = re.compile(r"(?:^|(?<=\s))#[^\n]*")
 _REDIRECTION = re.compile(r"\d?[<>]{1,2}&?\s*[^\s;&|()]+")

@@ -2,27 +2,18 @@
 
 from collections.abc import Iterator
 
-from guard.doctor.finding import Finding, Rule, Severity, Verdict
+from guard.doctor.finding import Finding, Severity, Verdict, rule
 from guard.doctor.index import ObjectIndex
 from guard.doctor.source.document import Place
 
-DUPLICATE_KEY = Rule(
-    "VG401", "duplicate-key", Severity.ERROR,
-    "A key is set twice in one mapping.",
-    "YAML forbids it, many readers take the second without a word: a second `volumes:` throws the first one away.",
-    "Merge the two into one.",
-    "https://yaml.org/spec/1.2.2/#3213-node-comparison",
-)  # fmt: skip
-UNREADABLE = Rule(
-    "VG402", "unreadable", Severity.ERROR,
-    "A text, or one document of it, could not be read, so nothing in it was checked.",
-    "kubectl will refuse it too, or it is not what it was taken for.",
-    "Correct the text at the place named. A template must be rendered first.",
-    "https://yaml.org/spec/1.2.2/",
-)  # fmt: skip
 
+@rule("VG401", Severity.ERROR, "https://yaml.org/spec/1.2.2/#3213-node-comparison")
+def duplicate_key(index: ObjectIndex) -> Iterator[Verdict]:
+    """A key is set twice in one mapping.
 
-def _duplicate_key(index: ObjectIndex) -> Iterator[Verdict]:
+    Why: YAML forbids it, many readers take the second without a word: a second `volumes:` throws the first one away.
+    Fix: Merge the two into one.
+    """
     for key, source, holder in index.duplicate_keys:
         way = ".".join(str(step) for step in key.path)
         first, last = Place(source, key.first), Place(source, key.last)
@@ -34,13 +25,13 @@ def _duplicate_key(index: ObjectIndex) -> Iterator[Verdict]:
         yield Finding(message, last, holder, also=(first,) if first != last else ())
 
 
-def _unreadable(index: ObjectIndex) -> Iterator[Verdict]:
+@rule("VG402", Severity.ERROR, "https://yaml.org/spec/1.2.2/")
+def unreadable(index: ObjectIndex) -> Iterator[Verdict]:
+    """A text, or one document of it, could not be read, so nothing in it was checked.
+
+    Why: kubectl will refuse it too, or it is not what it was taken for.
+    Fix: Correct the text at the place named. A template must be rendered first.
+    """
     for error in index.errors:
         if error.is_text:
             yield Finding(error.reason, error.place)
-
-
-CHECKS = (
-    (DUPLICATE_KEY, _duplicate_key),
-    (UNREADABLE, _unreadable),
-)

@@ -21,15 +21,10 @@ class Side(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A line of a source.
+    """A line of a source."""
 
-    Attributes:
-        source: The file, `-` for standard input.
-        line: From 1; None if the source has no lines to speak of.
-    """
-
-    source: str
-    line: int | None = None
+    source: str  # the file, `-` for standard input
+    line: int | None = None  # from 1; None if the source has no lines to speak of
 
     def __str__(self) -> str:
         return self.source if self.line is None else f"{self.source}:{self.line}"
@@ -37,57 +32,38 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class DuplicateKey:
-    """A key that is set more than once in one mapping: the last one wins without a word.
+    """A key that is set more than once in one mapping: the last one wins without a word."""
 
-    Attributes:
-        path: The way to the key.
-        first: The line of the first.
-        last: The line of the one that wins.
-        times: How often it is set.
-    """
-
-    path: Path
-    first: int
-    last: int
-    times: int = 2
+    path: Path  # the way to the key
+    first: int  # the line of the first
+    last: int  # the line of the one that wins
+    times: int = 2  # how often it is set
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document that could be read.
+    """One document that could be read."""
 
-    Attributes:
-        line: Where it starts.
-        root: The tree.
-        duplicate_keys: The first of its duplicate keys.
-        item_lines: Where the items of a List start, for trees that keep no lines of their own.
-    """
-
-    line: int
-    root: Any
-    duplicate_keys: tuple[DuplicateKey, ...] = ()
-    item_lines: tuple[int, ...] = ()
+    line: int  # where it starts
+    root: Any  # the tree
+    duplicate_keys: tuple[DuplicateKey, ...] = ()  # the first of its duplicate keys
+    item_lines: tuple[int, ...] = ()  # where the items of a List start, for trees that keep no lines of their own
 
 
 @dataclass(frozen=True, slots=True)
 class ReadError:
-    """A text, or a part of one, that could not be read.
+    """A text, or a part of one, that could not be read."""
 
-    Attributes:
-        place: Where.
-        reason: Why.
-        is_text: Whether it is a fault of the text of a manifest, not of the command line.
-    """
-
-    place: Place
-    reason: str
-    is_text: bool = False
+    place: Place  # where
+    reason: str  # why
+    is_text: bool = False  # whether it is a fault of the text of a manifest, not of the command line
 
 
 class TextError(Exception):
     """A text that is not read on, from a line on."""
 
-    def __init__(self, line: int | None, reason: str) -> None:
+    def __init__(self, line: int | None, reason: str, *, is_final: bool = False) -> None:
         super().__init__(reason)
+        self.is_final = is_final  # whether no other part of the text is worth a try
         self.line = line
         self.reason = reason

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 
 from guard.doctor.source.document import MAX_NOTES, Document, DuplicateKey, TextError
-from guard.doctor.source.tree import MAX_DEPTH, is_deeper
+from guard.doctor.source.tree import MAX_DEPTH, is_deeper, sequence
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _ITEMS = re.compile(r'"items"\s*:\s*\[')
@@ -48,15 +48,11 @@ def read_json(text: str) -> Iterator[Document]:
             DuplicateKey((key,), line, line, times + 1) for key, times in islice(duplicates.items(), MAX_NOTES)
         )
         duplicates.clear()
-        yield Document(line, root, keys, _item_lines(text, position, end, line) if _is_list(root) else ())
+        yield Document(line, root, keys, _item_lines(text, position, end, line) if sequence(root, "items") else ())
         line += text.count("\n", position, end)
         following = _skip(text, end)
         line += text.count("\n", end, following)
         position = following
-
-
-def _is_list(root: Any) -> bool:
-    return isinstance(root, dict) and isinstance(root.get("items"), list)
 
 
 def _item_lines(text: str, position: int, end: int, line: int) -> tuple[int, ...]:

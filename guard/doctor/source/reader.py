@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from guard.doctor.source.document import MAX_NOTES, STDIN, Document, Place, ReadError, Side, TextError
 from guard.doctor.source.json_text import looks_like_json, read_json
-from guard.doctor.source.yaml_text import MISSING, read_yaml
+from guard.doctor.source.yaml_text import FEWER, MISSING, read_yaml
 
 #: Bytes of one input that are read. A dump of 10,000 objects has about 60 MB as JSON; YAML is ten times slower to read.
 MAX_JSON = 256 * 1024 * 1024
@@ -25,18 +25,13 @@ _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff",
 
 @dataclass(slots=True)
 class Input:
-    """All that was read.
+    """All that was read."""
 
-    Attributes:
-        documents: Every document with its source, and its side where that was said.
-        errors: What could not be read.
-        skipped: What was left out on purpose, as sentences.
-        files: Files that were read, by where they really are, each with its side.
-    """
-
+    #: Every document with its source, and its side where that was given.
     documents: list[tuple[Document, str, Side | None]] = field(default_factory=list)
-    errors: list[ReadError] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
+    errors: list[ReadError] = field(default_factory=list)  # what could not be read
+    skipped: list[str] = field(default_factory=list)  # what was left out on purpose, as sentences
+    #: Files that were read, by where they really are, each with its side.
     files: set[tuple[str, Side | None]] = field(default_factory=set)
 
 
@@ -59,118 +54,109 @@ def read(files: tuple[str, ...], live: tuple[str, ...], stdin: BinaryIO) -> Inpu
 def read_text(name: str, stdin: BinaryIO) -> str | ReadError:
     """Returns the text of one file or of standard input; what is wrong with it if there is none."""
     try:
-        content = _bytes(name, stdin, MAX_JSON + 1)
+        if name == STDIN:
+            content = stdin.read(MAX_JSON + 1)
+        else:
+            with open(name, "rb") as stream:
+                content = stream.read(MAX_JSON + 1)
     except OSError as error:
-        return ReadError(Place(name), f"cannot be read: {error.strerror or error}")
+        return _unreadable(name, error)
     if len(content) > MAX_JSON:
         limit = MAX_JSON // (1024 * 1024)
         return ReadError(Place(name), f"larger than {limit} MiB: give fewer kinds, or one namespace")
     return _decode(name, content)
 
 
-def _bytes(name: str, stdin: BinaryIO, limit: int) -> bytes:
-    if name == STDIN:
-        return stdin.read(limit)
-    with open(name, "rb") as stream:
-        return stream.read(limit)
-
-
 def _read(name: str, side: Side | None, stdin: BinaryIO, given: Input) -> None:
     before = _amount(given)
     if name == STDIN or not os.path.isdir(name):
         _read_file(name, side, stdin, given, is_named=True)
-        if _amount(given) == before:
-            hint = ": the command before the pipe wrote nothing, see its own error" if name == STDIN else ""
-            given.errors.append(ReadError(Place(name), f"nothing in it{hint}"))
-        return
-    count = 0
-    for path in _walk(name, given):
-        count += 1
-        if count > MAX_FILES:
-            given.errors.append(ReadError(Place(name), f"more than {MAX_FILES:,} files: name the folders that matter"))
-            return
-        _read_file(path, side, stdin, given, is_named=False)
+        hint = ": the command before the pipe wrote nothing, see its own error" if name == STDIN else ""
+        nothing = f"nothing in it{hint}"
+    else:
+        count = 0
+        for count, path in enumerate(_walk(name, given), 1):
+            if count > MAX_FILES:
+                reason = f"more than {MAX_FILES:,} files: name the folders that matter"
+                given.errors.append(ReadError(Place(name), reason))
+                return
+            _read_file(path, side, stdin, given, is_named=False)
+        what = f"nothing in the {count} files" if count else f"no {', '.join(_ENDINGS)} file"
+        nothing = f"{what} in this folder that could be read as it is"
     if _amount(given) == before:
-        reason = f"nothing in the {count} files" if count else f"no {', '.join(_ENDINGS)} file"
-        given.errors.append(ReadError(Place(name), f"{reason} in this folder that could be read as it is"))
+        given.errors.append(ReadError(Place(name), nothing))
 
 
 def _amount(given: Input) -> tuple[int, int, int]:
-    """How much there is to report: an input that adds nothing must not pass for one that was read."""
+    """Returns how much there is to report: an input that adds nothing must not pass for one that was read."""
     return len(given.documents), len(given.errors), len(given.skipped)
 
 
 def _walk(folder: str, given: Input) -> Iterator[str]:
     """Yields regular files of a folder by name, top down; a kustomization holds patches, a chart templates: no objects."""
-    for parent, folders, names in os.walk(folder, onerror=lambda error: given.errors.append(_unreadable(error))):
-        if not _KUSTOMIZATIONS.isdisjoint(names):
-            given.skipped.append(f"{parent} is a kustomization: kubectl kustomize {parent} | guard doctor -")
-            folders.clear()
-            continue
-        if _CHART in names:
-            given.skipped.append(f"{parent} is a Helm chart: helm template {parent} | guard doctor -")
+
+    def on_error(error: OSError) -> None:
+        given.errors.append(_unreadable(str(error.filename), error))
+
+    for parent, folders, names in os.walk(folder, onerror=on_error):
+        what = "a kustomization: kubectl kustomize" if not _KUSTOMIZATIONS.isdisjoint(names) else ""
+        if what or _CHART in names:
+            given.skipped.append(f"{parent} is {what or 'a Helm chart: helm template'} {parent} | guard doctor -")
             folders.clear()
             continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         linked = (path for name in folders if os.path.islink(path := os.path.join(parent, name)))
         given.skipped.extend(f"{path} is a link to a folder: name it to have it read" for path in linked)
-        for name in sorted(names):
-            path = os.path.join(parent, name)
-            if name.endswith(_ENDINGS) and _is_regular(path):
-                yield path
+        paths = (os.path.join(parent, name) for name in sorted(names) if name.endswith(_ENDINGS))
+        yield from filter(_is_regular, paths)
 
 
-def _unreadable(error: OSError) -> ReadError:
-    return ReadError(Place(str(error.filename)), f"cannot be read: {error.strerror or error}")
+def _unreadable(name: str, error: OSError) -> ReadError:
+    return ReadError(Place(name), f"cannot be read: {error.strerror or error}")
 
 
 def _is_regular(path: str) -> bool:
     try:
         return stat.S_ISREG(os.stat(path).st_mode)
     except OSError:
-        return True  # reading it will say what is wrong
+        return True  # reading it will show what is wrong
 
 
 def _read_file(name: str, side: Side | None, stdin: BinaryIO, given: Input, *, is_named: bool) -> None:
+    file = os.path.realpath(name), side
+    if name != STDIN and file in given.files:
+        given.skipped.append(f"{name} was given before: it is read once")
+        return
     if name != STDIN:
-        file = os.path.realpath(name), side
-        if file in given.files:
-            given.skipped.append(f"{name} was given before: it is read once")
-            return
         given.files.add(file)
     content = read_text(name, stdin)
     if isinstance(content, ReadError):
         given.errors.append(content)
         return
-    faults = []
-    for part in _parts(content):
-        if isinstance(part, TextError):
-            faults.append(part)
-        elif part.root is not None:
-            given.documents.append((part, name, side))
-    _report_faults(name, content, faults, given, is_named=is_named)
+    parts = list(_parts(content))
+    roots = (part for part in parts if isinstance(part, Document) and part.root is not None)
+    given.documents.extend((part, name, side) for part in roots)
+    faults = [part for part in parts if isinstance(part, TextError)]
+    if faults:
+        _report_faults(name, content, faults, given, is_named=is_named)
 
 
 def _report_faults(name: str, content: str, faults: list[TextError], given: Input, *, is_named: bool) -> None:
-    """Reports what could not be read: a template is to be rendered, what is no manifest at all is not our business."""
-    if not faults:
-        return
-    if "{{" in content:
-        given.skipped.append(
-            f"{Place(name, faults[0].line)} is a template: render it first "
-            "(helm template RELEASE CHART | guard doctor -, or kubectl kustomize)"
-        )
-        return
+    """Reports what could not be read: a template must be rendered, what is no manifest at all is not our business."""
+    first = Place(name, faults[0].line)
     is_manifest = any(word in content for word in ("apiVersion:", "kind:", '"apiVersion"', '"kind"'))
-    if not is_manifest and not is_named:
-        given.skipped.append(f"{Place(name, faults[0].line)} is not a Kubernetes object ({faults[0].reason})")
-        return
-    given.errors.extend(
-        ReadError(Place(name, fault.line), fault.reason, is_manifest and fault.reason != MISSING)
-        for fault in faults[:MAX_NOTES]
-    )
-    if faults[MAX_NOTES:]:
-        given.skipped.append(f"{name} has {len(faults) - MAX_NOTES} more documents that cannot be read")
+    if "{{" in content:
+        render = "(helm template RELEASE CHART | guard doctor -, or kubectl kustomize)"
+        given.skipped.append(f"{first} is a template: render it first {render}")
+    elif not is_manifest and not is_named:
+        given.skipped.append(f"{first} is not a Kubernetes object ({faults[0].reason})")
+    else:
+        given.errors.extend(
+            ReadError(Place(name, fault.line), fault.reason, is_manifest and fault.reason != MISSING)
+            for fault in faults[:MAX_NOTES]
+        )
+        if faults[MAX_NOTES:]:
+            given.skipped.append(f"{name} has {len(faults) - MAX_NOTES} more documents that cannot be read")
 
 
 def _parts(text: str) -> Iterator[Document | TextError]:
@@ -180,14 +166,12 @@ def _parts(text: str) -> Iterator[Document | TextError]:
             documents.extend(read_json(text))
         except TextError as error:
             flow = list(read_yaml(text)) if len(text) <= MAX_YAML else []
-            if flow and not any(isinstance(part, TextError) for part in flow):
-                documents = flow
-            else:
-                documents.append(error)
+            is_yaml = flow and not any(isinstance(part, TextError) for part in flow)
+            documents = flow if is_yaml else [*documents, error]
         yield from documents
     elif len(text) > MAX_YAML:
         limit = MAX_YAML // (1024 * 1024)
-        yield TextError(None, f"YAML larger than {limit} MiB: give it as JSON (kubectl get -o json), or fewer objects")
+        yield TextError(None, f"YAML larger than {limit} MiB: {FEWER}")
     else:
         yield from read_yaml(text)
 

@@ -14,7 +14,7 @@ _NOTHING: Mapping[str, Any] = {}
 
 
 class LinedMap(dict[str, Any]):
-    """A mapping that remembers on which line (from 1) each of its keys stands."""
+    """A mapping that remembers on which line (from 1) each of its keys is."""
 
     __slots__ = ("lines",)
 
@@ -57,11 +57,14 @@ def sequence(node: Any, *path: str | int) -> Sequence[Any]:
     return found if isinstance(found, list) else ()
 
 
-def mappings(node: Any, *path: str | int) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """The mappings of the list at `path`, each with its place in the list."""
-    for index, item in enumerate(sequence(node, *path)):
-        if isinstance(item, dict):
-            yield index, item
+def numbered(node: Any, *path: str | int) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yields the mappings of the list at `path`, each with its index in the list."""
+    return ((index, item) for index, item in enumerate(sequence(node, *path)) if isinstance(item, dict))
+
+
+def mappings(node: Any, *path: str | int) -> Iterator[Mapping[str, Any]]:
+    """Yields the mappings of the list at `path`."""
+    return (item for item in sequence(node, *path) if isinstance(item, dict))
 
 
 def text(node: Any, *path: str | int) -> str:

@@ -7,20 +7,24 @@ comes with the extra `volume-guard[doctor]`, and JSON is read without it.
 import re
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 from guard.doctor.source.document import MAX_NOTES, Document, DuplicateKey, TextError
-from guard.doctor.source.tree import MAX_DEPTH, LinedList, LinedMap, Path
+from guard.doctor.source.tree import MAX_DEPTH, LinedList, LinedMap
 
 try:
     import yaml
 except ImportError:  # the extra is not installed
     yaml = None  # type: ignore[assignment]
 
-#: Nodes that aliases may stand for in one document. A bomb of nine lines stands for 10^9.
+#: Nodes that aliases may stand for in one document. A bomb of nine lines has 10^9.
 MAX_ALIASED = 200_000
+#: Keys and values of one text: 5 s of reading. A dump of 2,000 objects has as many.
+MAX_NODES = 500_000
 #: Documents that cannot be read before the rest of a text is left.
 MAX_FAULTS = 100
+FEWER = "give it as JSON (kubectl get -o json), or fewer objects"
 MISSING = "YAML needs the extra: pip install 'volume-guard[doctor]'. JSON is read without it: kubectl get ... -o json"
 
 _DOCUMENT = re.compile(r"^---(?=\s|$)", re.MULTILINE)
@@ -29,7 +33,7 @@ _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": 
 _NUMBER_STARTS = frozenset("+-.0123456789")
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]{1,3})?")
-#: The tag of a scalar whose meaning its text tells.
+#: The tag of a scalar whose meaning its text shows.
 _PLAIN = "plain"
 
 
@@ -46,11 +50,11 @@ def read_yaml(text: str) -> Iterator[Document | TextError]:
         yield from list(_documents(text, 1))
     except TextError as whole:
         cuts = [match.start() for match in _DOCUMENT.finditer(text)]
-        if not cuts:
+        if not cuts or whole.is_final:
             yield whole
             return
-        line = start = faults = 0
-        for end in [*cuts, len(text)]:
+        line = faults = 0
+        for start, end in pairwise([0, *cuts, len(text)]):
             part = text[start:end]
             try:
                 yield from list(_documents(part, line + 1))
@@ -61,10 +65,10 @@ def read_yaml(text: str) -> Iterator[Document | TextError]:
                     yield TextError(line + 1, "that many documents cannot be read that the rest is left out")
                     return
             line += part.count("\n")
-            start = end
 
 
 def _documents(part: str, line: int) -> Iterator[Document]:
+    too_deep = f"nested deeper than {MAX_DEPTH} levels: no Kubernetes object is"
     try:
         loader = _loader()(part)
         while loader.check_node():
@@ -74,20 +78,24 @@ def _documents(part: str, line: int) -> Iterator[Document]:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error).partition("\n")[0]
         context = getattr(error, "context", None)
-        if "nesting" in str(problem):
-            problem, context = f"nested deeper than {MAX_DEPTH} levels: no Kubernetes object is", None
         sentence = f"{context}, {problem}" if context else problem
-        raise TextError(line + mark.line if mark else line, f"not YAML: {sentence}") from None
+        reason = too_deep if "nesting" in str(problem) else sentence
+        raise TextError(line + mark.line if mark else line, f"not YAML: {reason}") from None
     except RecursionError:  # without libyaml
-        raise TextError(line, f"nested deeper than {MAX_DEPTH} levels: no Kubernetes object is") from None
+        raise TextError(line, too_deep) from None
 
 
 @cache
 def _loader() -> Any:
-    """Returns libyaml's loader where there is one, without its search for what each scalar means."""
+    """Returns libyaml's loader if there is one, without its search for what each scalar means; it counts its nodes."""
 
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        nodes = 0
+
         def resolve(self, kind: Any, _value: str, implicit: Any) -> str:
+            self.nodes += 1
+            if self.nodes > MAX_NODES:
+                raise TextError(None, f"YAML of more than {MAX_NODES:,} values: {FEWER}", is_final=True)
             return _PLAIN if kind is yaml.ScalarNode and implicit[0] else ""
 
         def descend_resolver(self, *_: Any) -> None: ...
@@ -120,9 +128,14 @@ class _Builder:
             return _scalar(node.value) if node.tag == _PLAIN else node.value
         line = self._line + node.start_mark.line
         if id(node) in self._built:
-            return self._alias(*self._built[id(node)], line)
+            value, size = self._built[id(node)]
+            self._count += size
+            self._aliased += size
+            if self._aliased > MAX_ALIASED:
+                raise TextError(line, f"aliases stand for more than {MAX_ALIASED:,} values: an alias bomb is not read")
+            return value
         if id(node) in self._open:
-            raise TextError(line, "an alias stands inside what it repeats")
+            raise TextError(line, "an alias is inside what it repeats")
         if len(self._path) >= MAX_DEPTH:
             raise TextError(line, f"nested deeper than {MAX_DEPTH} levels: no Kubernetes object is")
         before = self._count
@@ -131,13 +144,6 @@ class _Builder:
         value = self._mapping(node) if type(node) is yaml.MappingNode else self._sequence(node)
         self._open.discard(id(node))
         self._built[id(node)] = value, self._count - before
-        return value
-
-    def _alias(self, value: Any, size: int, line: int) -> Any:
-        self._count += size
-        self._aliased += size
-        if self._aliased > MAX_ALIASED:
-            raise TextError(line, f"aliases stand for more than {MAX_ALIASED:,} values: an alias bomb is not read")
         return value
 
     def _sequence(self, node: Any) -> LinedList:
@@ -165,7 +171,7 @@ class _Builder:
                 if key in members:
                     known = duplicates.get(key)
                     first, times = (known.first, known.times) if known else (members.lines[key], 1)
-                    duplicates[key] = DuplicateKey(self._way(), first, line, times + 1)
+                    duplicates[key] = DuplicateKey(tuple(self._path), first, line, times + 1)
                 members[key] = value
                 members.lines[key] = line
             self._path.pop()
@@ -174,9 +180,6 @@ class _Builder:
                 members.setdefault(key, value)
         self._duplicate_keys.extend([*duplicates.values()][: max(MAX_NOTES - len(self._duplicate_keys), 0)])
         return members
-
-    def _way(self) -> Path:
-        return tuple(self._path)
 
 
 def _scalar(value: str) -> Any:

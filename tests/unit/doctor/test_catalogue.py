@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from guard.doctor.catalogue import RULES, THEMES, explain, find_rule, reference_page
+from guard.doctor.catalogue import RULES, explain, find_rule
 from guard.doctor.finding import Rule
 from guard.doctor.index import READ
+from tests.unit.doctor.rules_page import PAGE, THEMES, reference_page
 
 ROOT = Path(__file__).parents[3]
-DOCS = ROOT / "docs" / "rules.md"
 every_rule = pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.id)
 
 
@@ -59,9 +59,7 @@ def test_an_unknown_name_finds_nothing() -> None:
 
 
 def test_the_reference_page_is_the_rule_table() -> None:
-    assert DOCS.read_text() == reference_page(), (
-        "write it anew: python -c 'from guard.doctor.catalogue import reference_page as p; print(p(), end=\"\")' > docs/rules.md"
-    )
+    assert PAGE.read_text() == reference_page(), "python tests/unit/doctor/rules_page.py writes it"
 
 
 def test_explaining_a_rule_loads_no_yaml_library_and_no_other_room() -> None:

@@ -7,6 +7,7 @@ import pytest
 from guard.doctor.finding import Severity
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.k8s_object import K8sObject
+from guard.doctor.objects.workload import k8s_object
 from guard.doctor.report.checklist import checklists
 from guard.doctor.report.diagnosis import diagnose
 from guard.doctor.source.document import Side
@@ -16,7 +17,7 @@ PATH = "/app/skills"
 
 
 def kube(kind: str, name: str, namespace: str, spec: dict[str, Any], side: Side = Side.LIVE) -> K8sObject:
-    return K8sObject(
+    return k8s_object(
         {"kind": kind, "metadata": {"name": name, "namespace": namespace}, "spec": spec}, "x.yaml", 1, side
     )
 
@@ -49,7 +50,7 @@ def claim(name: str, namespace: str = "dev", phase: str = "") -> K8sObject:
         "spec": {"storageClassName": "a"},
         "status": {"phase": phase},
     }
-    return K8sObject(body, "x.yaml", 1, Side.LIVE)
+    return k8s_object(body, "x.yaml", 1, Side.LIVE)
 
 
 def cron_job(name: str, mounts: dict[str, str]) -> K8sObject:
@@ -57,7 +58,7 @@ def cron_job(name: str, mounts: dict[str, str]) -> K8sObject:
 
 
 def guarded(*objects: K8sObject, path: str = PATH) -> list[str]:
-    return [found.object.full_name for found in ObjectIndex(objects, path).guarded]
+    return [found.full_name for found in ObjectIndex(objects, path).guarded]
 
 
 def errors(*objects: K8sObject, path: str = PATH) -> list[str]:
@@ -129,7 +130,7 @@ class TestUnusedClaim:
         owner = {"kind": "ReplicaSet", "name": "claude-skills-7d9f", "controller": True}
         metadata = {"namespace": "dev", "labels": {"pod-template-hash": "7d9f"}, "ownerReferences": [owner]}
         pods = [
-            K8sObject({"kind": "Pod", "metadata": {**metadata, "name": name}, "spec": pod("a", {})}, "-", 1, Side.LIVE)
+            k8s_object({"kind": "Pod", "metadata": {**metadata, "name": name}, "spec": pod("a", {})}, "-", 1, Side.LIVE)
             for name in ("claude-skills-7d9f-x2", "claude-skills-7d9f-y3")
         ]
         assert guarded(*pods, claim(CLAIM), NGINX) == ["dev/claude-skills-7d9f-x2", "dev/claude-skills-7d9f-y3"]

@@ -12,7 +12,7 @@ import pytest
 
 from guard.doctor.catalogue import RULES
 from guard.doctor.command import Options, run
-from guard.doctor.report.sarif import artifact
+from guard.doctor.report.review import artifact
 
 CASES = Path(__file__).parent / "cases"
 SCHEMA = Path(__file__).parents[2] / "data" / "sarif" / "sarif-schema-2.1.0.json"

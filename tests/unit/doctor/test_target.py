@@ -59,6 +59,12 @@ class TestFound:
                                     volumes=[volume(), volume("c", "c")]))  # fmt: skip
         assert targets(given, claim()) == {"claude-skills": ("/srv", "GUARD_PATH of container gate")}
 
+    def test_the_label_that_asks_for_injection_guards_the_first_mount_of_the_only_claim(self) -> None:
+        body = deployment(pod_spec(containers=[app(volumeMounts=[mount("/srv"), mount("/etc/x", "x")])], **NO_GUARD))
+        body["spec"]["template"]["metadata"] = {"labels": {"volume-guard/inject": "skills-data"}}
+        reason = "the mount of its claim, by the label volume-guard/inject"
+        assert targets(body, claim()) == {"claude-skills": ("/srv", reason)}
+
     def test_the_only_claims_mountpath_is_the_path(self) -> None:
         given = deployment(pod_spec(containers=[app(volumeMounts=[mount("/srv")])], **NO_GUARD))
         assert targets(given, claim()) == {"claude-skills": ("/srv", "the mountPath of its only volume that lasts")}

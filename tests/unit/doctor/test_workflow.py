@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from guard.arguments import COMMANDS
 from guard.doctor.command import FORMATS, Options, run
-from guard.doctor.report.workflow import escape, escape_property
+from guard.doctor.report.review import escape, escape_property
 
 CASES = Path(__file__).parent / "cases"
 BROKEN = str(CASES / "VG101/fail-applied-deployment-without-volume.yaml")

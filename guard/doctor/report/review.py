@@ -1,9 +1,7 @@
-"""The diagnosis as SARIF 2.1.0, for code scanning and review tools. Pure: the report in, one JSON text out.
-
-The format: https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/sarif-v2.1.0-errata01-os-complete.html
-"""
+"""The diagnosis for code review: as SARIF 2.1.0, and as workflow commands that GitHub shows as annotations. Pure."""
 
 import json
+from collections.abc import Iterator
 from posixpath import isabs, normpath
 from typing import Any
 from urllib.parse import quote
@@ -11,7 +9,7 @@ from urllib.parse import quote
 import guard
 from guard.doctor.finding import Rule, Severity
 from guard.doctor.report.diagnosis import Result
-from guard.doctor.report.table import Report, clean
+from guard.doctor.report.table import Report, clean, total
 from guard.doctor.source.document import STDIN, Place
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -21,13 +19,14 @@ _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: 
 _PROBLEMS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "recommendation"}
 #: GitHub refuses a whole upload in which one result has no file, so standard input is given a name.
 _STANDARD_INPUT = "stdin"
+_COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 
 
 def to_sarif(report: Report) -> str:
     """The report for code review: each finding a result at its file and line, what is ignored suppressed with its reason."""
     diagnosis = report.diagnosis
-    said = (*diagnosis.findings, *diagnosis.ignored)
-    rules = sorted({result.rule.id: result.rule for result in said}.values(), key=lambda rule: rule.id)
+    results = (*diagnosis.findings, *diagnosis.ignored)
+    rules = sorted({result.rule.id: result.rule for result in results}.values(), key=lambda rule: rule.id)
     places = {rule.id: index for index, rule in enumerate(rules)}
     driver = {
         "name": "volume-guard doctor",
@@ -38,7 +37,7 @@ def to_sarif(report: Report) -> str:
     run = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
-        "results": [_result(result, places[result.rule.id]) for result in said],
+        "results": [_result(result, places[result.rule.id]) for result in results],
     }
     # Plain ASCII, as the JSON output: an object's name must not drive a terminal either way.
     return json.dumps({"version": "2.1.0", "$schema": _SCHEMA, "runs": [run]}, indent=2, ensure_ascii=True) + "\n"
@@ -78,13 +77,13 @@ def _result(result: Result, index: int) -> dict[str, Any]:
             for number, place in enumerate(others, 1)
         ]
     if result.ignored:
-        # The annotation stands in the manifest, beside what it excuses.
+        # The annotation is in the manifest, beside what it excuses.
         entry["suppressions"] = [{"kind": "inSource", "justification": clean(result.ignored)}]
     return entry
 
 
 def in_files_first(*places: Place) -> list[Place]:
-    """A place that a reviewer can open comes before what the cluster said: its dump has no place in the repository."""
+    """A place that a reviewer can open comes before what the cluster reported: its dump has no place in the repository."""
     return sorted(places, key=lambda place: (place.source == STDIN, place.line is None))
 
 
@@ -110,3 +109,36 @@ def _logical(result: Result) -> dict[str, Any]:
         return {}
     name = clean(f"{subject.kind}/{subject.full_name}")
     return {"logicalLocations": [{"fullyQualifiedName": name, "kind": "object"}]}
+
+
+def to_workflow_commands(report: Report) -> str:
+    """The report for a GitHub workflow, worst first: GitHub shows the first 10 annotations of each kind of a step."""
+    return "\n".join([*map(_command, report.diagnosis.findings), total(report)]) + "\n"
+
+
+def escape(message: str) -> str:
+    """Escapes what is behind the second `::`: a line break would end the command, and start another one."""
+    return message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def escape_property(value: str) -> str:
+    """Escapes what is behind a `=`: a colon would end the properties, a comma this one."""
+    return escape(value).replace(":", "%3A").replace(",", "%2C")
+
+
+def _command(result: Result) -> str:
+    finding, rule = result.finding, result.rule
+    lines = [f"{clean(finding.message + '.' + result.more)}", f"Fix: {clean(finding.fix or rule.fix)}"]
+    if result.owner:
+        lines.append(f"Owner: {clean(result.owner)}.")
+    properties = ",".join(f"{name}={escape_property(value)}" for name, value in _properties(result))
+    return f"::{_COMMANDS[result.severity]} {properties}::{escape(chr(10).join(lines))}"
+
+
+def _properties(result: Result) -> Iterator[tuple[str, str]]:
+    place = in_files_first(result.finding.place, *result.finding.also)[0]
+    if place.source != STDIN:
+        yield "file", clean(place.source)
+        if place.line is not None:
+            yield "line", str(place.line)
+    yield "title", f"{result.rule.id} {result.rule.slug}"
