@@ -78,10 +78,12 @@ class TargetResolver:
                 target = own[id(model)]
                 own[id(workload)] = Target(target.path, f"{model.object} ({model.object.side.value}) keeps it there")
         shown = [workload for workload in self.serving if id(workload) in own]
+        serving = {id(workload): workload for workload in self.serving}
         for number, claim in self._named(shown, DEFAULT_PATH).items():
-            reason = f"claim {claim} bears its name and nothing uses it"
             known = own.get(number)
-            own[number] = replace(known, is_fact=True) if known else Target(DEFAULT_PATH, f"the default; {reason}")
+            path, why = next(_hints(serving[number], self.lookup))
+            reason = f"{why}; claim {claim} bears its name and nothing uses it"
+            own[number] = replace(known, is_fact=True) if known else Target(path, reason)
         return own
 
     def _of_given_path(self) -> dict[int, Target]:
