@@ -55,8 +55,9 @@ class TargetResolver:
             if workload not in own or not own[workload].is_fact:
                 own[workload] = Target(own[model].path, f"{model} ({model.side.value}) keeps it there")
         for workload, claim in self._named(list(own), DEFAULT_PATH).items():
-            default = Target(DEFAULT_PATH, f"the default; claim {claim} bears its name and nothing uses it")
-            own[workload] = replace(own[workload], is_fact=True) if workload in own else default
+            path, why = next(_hints(workload, self.lookup))
+            named = Target(path, f"{why}; claim {claim} bears its name and nothing uses it")
+            own[workload] = replace(own[workload], is_fact=True) if workload in own else named
         return own
 
     def _of_given_path(self) -> dict[Workload, Target]:

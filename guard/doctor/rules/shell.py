@@ -36,8 +36,12 @@ _FIND = re.compile(
 )
 #: Programs that make a folder equal to its source, with the words by which they delete there what the source lacks.
 _MIRRORS: Mapping[str, tuple[str, ...]] = {
-    "rsync": ("--del",), "rclone": ("sync",), "aws": ("sync", "--delete"), "gsutil": ("rsync", "-d"), "mc": ("mirror", "--remove"),
-}  # fmt: skip
+    "rsync": ("--del",),
+    "rclone": ("sync",),
+    "aws": ("sync", "--delete"),
+    "gsutil": ("rsync", "-d"),
+    "mc": ("mirror", "--remove"),
+}
 #: Characters of a script, of a path, and of a variable's value: foreign text must not grow without end.
 _SCRIPT, _PATH, _VALUE = 16_384, 4096, 1024
 
