@@ -148,6 +148,7 @@ def test_the_deadline_is_time_without_progress_and_one_replacement_is_waited_for
     assert outcome(client, 20.0) == Completed(hang, "at last")
     (tmp_path / "hung").touch()
     client.send(hang, 30.0)
+    wait_for_progress(client, 30.0)
     late = client.poll(35.0)
     assert isinstance(late, TimedOut)
     assert late.lost, "the volume had been back"
