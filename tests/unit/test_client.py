@@ -197,7 +197,7 @@ def test_a_prober_ends_where_the_kernel_keeps_no_status() -> None:
 def test_a_command_gets_the_answer_the_timeout_or_the_failure(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "hung").touch()
     hang = Hang(str(tmp_path / "hung"))
-    client = ProbeClient(Prober(), 0.3)
+    client = ProbeClient(Prober(), 1.0)  # seconds: a forked child reports long before
     with StopSignal() as stop_signal:
         assert ask(client, Return(1), stop_signal) == 1
         with pytest.raises(ProberFailed, match="a bug"):
