@@ -148,6 +148,7 @@ def test_the_deadline_is_time_without_progress_and_one_replacement_is_waited_for
     assert outcome(client, 20.0) == Completed(hang, "at last")
     (tmp_path / "hung").touch()
     client.send(hang, 30.0)
+    wait_for_progress(client, 30.0)
     late = client.poll(35.0)
     assert isinstance(late, TimedOut)
     assert late.lost, "the volume had been back"
@@ -196,7 +197,7 @@ def test_a_prober_ends_where_the_kernel_keeps_no_status() -> None:
 def test_a_command_gets_the_answer_the_timeout_or_the_failure(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "hung").touch()
     hang = Hang(str(tmp_path / "hung"))
-    client = ProbeClient(Prober(), 0.3)
+    client = ProbeClient(Prober(), 1.0)  # seconds: a forked child reports long before
     with StopSignal() as stop_signal:
         assert ask(client, Return(1), stop_signal) == 1
         with pytest.raises(ProberFailed, match="a bug"):
