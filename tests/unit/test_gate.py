@@ -157,6 +157,17 @@ def test_a_gate_renews_nothing_where(found: Found) -> None:
     assert inspector.asked == []
 
 
+@pytest.mark.parametrize("counted", ["", "2026-11-24T18:27:01Z"], ids=["a gate wrote it", "a watcher wrote it"])
+def test_a_gate_renews_a_young_ledger_only_where_files_came_or_went_and_no_watcher_wrote_it(counted: str) -> None:
+    young = ledger(timedelta(seconds=1))
+    if counted:
+        young = replace(young, reference=replace(young.reference, counted=counted))
+    same, grown = (Scripted((replace(ADOPTED, ledger=young), CHECKED, replace(COUNT, files=n))) for n in (9, 10))
+    run(same)
+    run(grown)
+    assert (len(same.asked), len(grown.asked)) == (0, 0 if counted else 1)
+
+
 def test_a_ledger_that_could_not_be_renewed_is_a_warning_at_most() -> None:
     look = replace(ADOPTED, ledger=ledger(OLD))
     failed = ProbeFault(5, "writing .volume-guard/ledger.json", writing=True)
