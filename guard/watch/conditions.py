@@ -8,13 +8,13 @@ from guard.advice.table import advise
 from guard.event import Event
 from guard.messages import CHECK_REPLACED, MARKER_GONE, MARKER_SWAPPED, NEVER_SEEN
 from guard.outcome import Outcome
-from guard.pod import PodInfo
 from guard.report.text import truncate
 from guard.volume.kinds import Kind
 from guard.volume.marker import Marker
 from guard.volume.observation import Look
 from guard.volume.timestamp import seconds_of
-from guard.volume.verdict import Expectation, judge, usable_ledger
+from guard.volume.verdict import judge, usable_ledger
+from guard.watch.config import WatchConfig
 
 #: The root of no mount has this inode: whatever is mounted next is another mount, also where it gets the same number.
 NO_ROOT = -1
@@ -89,17 +89,18 @@ def marker_id_of(look: Look) -> str:
 
 
 def evaluate_conditions(
-    expected: Expectation, before: Look | None, look: Look, replaced_since: float | None = None
+    config: WatchConfig, before: Look | None, look: Look, replaced_since: float | None = None
 ) -> ConditionReport:
     """Judges a look without its content.
 
     Args:
-        expected: What the settings ask.
+        config: What the watcher was asked for.
         before: The last look at which it was the right volume, with a mount and a marker; None where there was none.
         look: What was found.
         replaced_since: When another volume was first seen in its place, in seconds since 1970; None where none is.
     """
-    findings = {one.outcome: advise(expected, look, one, PodInfo()) for one in judge(expected, look).findings}
+    every = judge(config.expected, look).findings
+    findings = {one.outcome: advise(config.expected, look, one, config.pod) for one in every}
     failures: dict[Condition, ConditionFailure] = {}
     seen = {Condition.REACHABLE}
     if Outcome.UNREACHABLE in findings:

@@ -102,7 +102,7 @@ class LedgerWatch:
         else:
             incident = None
         if incident is not None and content.incident is None:
-            self._open(now, incident, messages.incident_open(look.path, incident))
+            self._open(now, incident, messages.incident_open(self._config, look, incident))
 
     # What became of the content.
 
@@ -128,7 +128,7 @@ class LedgerWatch:
             message = f"{look.path}: {messages.concern(look, Concern.SHRUNK, loss=loss)}"
             self._incident.shrink(Event.VOLUME_SHRUNK, message, **fields)
             return
-        incident_id, failure = self._documents.incident_id, messages.wiped(self._config.expected, look, loss)
+        incident_id, failure = self._documents.incident_id, messages.wiped(self._config, look, loss)
         opened = LedgerIncident(incident_id, Event.VOLUME_WIPED.label, first_sign, loss.before, failure.found)
         self._open(now, opened, failure, **fields)
         self._write_now()

@@ -11,15 +11,15 @@ from guard.event import Event
 from guard.fields import facts, loss_facts
 from guard.messages import concerns, nested_mounts
 from guard.outcome import Outcome
-from guard.pod import PodInfo
 from guard.report.text import truncate
 from guard.volume.cause import Cause
 from guard.volume.hold import Hold
 from guard.volume.ledger import Ledger, LedgerIncident, Reference
 from guard.volume.loss import Loss
 from guard.volume.observation import FOLDERS, FileCount, InvalidDocument, Look, ProbeFault
-from guard.volume.verdict import Concern, Expectation, Finding, Inspection, Judgement, judge
+from guard.volume.verdict import Concern, Finding, Inspection, Judgement, judge
 from guard.watch.conditions import ConditionFailure, failure_of
+from guard.watch.config import WatchConfig
 
 RIGHT_AGAIN = "{path} is right again"
 ACCEPTED = "The content of {path} was accepted"
@@ -41,20 +41,23 @@ _REMEDIES = {
     Concern.UNREADABLE: "They count as they were last seen. Give this uid permission to read and enter them.",
     Concern.HIDDEN: "The files there are not lost.",
 }
-_RESTORE = "1. Stop what deletes or resets the files. 2. Restore them from a backup. Only if what is there now is right: guard accept."
+_RESTORE = (
+    "1. Stop what deletes or resets the files. 2. Restore them from a backup. Only if what is there now is right:"
+)
 
 
 def started(
-    expected: Expectation, look: Look | None, count: FileCount | None, reference: Reference | None
+    config: WatchConfig, look: Look | None, count: FileCount | None, reference: Reference | None
 ) -> tuple[str, dict[str, Any]]:
     """Returns the sentence and the fields of the watch's start: what is watched, and what is known of it."""
+    expected = config.expected
     parts, fields = [f"Watching {expected.path}"], dict[str, Any]()
     if look is not None:
         inspection = Inspection(look, None, count, judge(expected, look))
         fields |= facts(inspection)
         if look.mount is not None:
             parts.append(f"{look.kind.value}, {look.mount.fstype}, {look.mount.device}")
-        parts += [advise(expected, look, one, PodInfo()).found for one in inspection.judgement.findings]
+        parts += [advise(expected, look, one, config.pod).found for one in inspection.judgement.findings]
         parts += nested_mounts(look)
     if count is not None:
         parts.append(f"{count.files} files")
@@ -67,17 +70,22 @@ def started(
     return ", ".join(parts) + ".", fields
 
 
-def wiped(expected: Expectation, look: Look, loss: Loss) -> ConditionFailure:
+def wiped(config: WatchConfig, look: Look, loss: Loss) -> ConditionFailure:
     """Returns the failure of a wipe, in the words of the gate that will refuse the next start."""
     cause = Cause.TOO_FEW_FILES if loss.min_files else Cause.FILES_LOST
-    advice = advise(expected, look, Finding(Outcome.DATA_LOST, cause, loss=loss), PodInfo())
+    advice = advise(config.expected, look, Finding(Outcome.DATA_LOST, cause, loss=loss), config.pod)
     return failure_of(advice, Event.VOLUME_WIPED)
 
 
-def incident_open(path: str, incident: LedgerIncident) -> ConditionFailure:
+def incident_open(config: WatchConfig, look: Look, incident: LedgerIncident) -> ConditionFailure:
     """Returns the failure of a loss that the ledger tells of."""
-    found = f"{path} has an open incident since {incident.since}: {truncate(incident.reason, 512)}"
-    return ConditionFailure(Event.VOLUME_WIPED, found, "the files that were known before it", _RESTORE)
+    found = f"{look.path} has an open incident since {incident.since}: {truncate(incident.reason, 512)}"
+    return ConditionFailure(
+        Event.VOLUME_WIPED,
+        found,
+        "the files that were known before it",
+        f"{_RESTORE} {config.pod.guard('accept', look.container)}.",
+    )
 
 
 def loss_fields(loss: Loss) -> dict[str, Any]:

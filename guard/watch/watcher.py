@@ -158,7 +158,7 @@ class Watcher:
 
     def on_look(self, now: Timestamp, result: LookResult) -> None:
         """Handles a look, also one that failed."""
-        report = evaluate_conditions(self._config.expected, self._known, result.look, self._replaced_since)
+        report = evaluate_conditions(self._config, self._known, result.look, self._replaced_since)
         self._on_report(now, result, report)
 
     def on_no_probe(self, now: Timestamp, look: Look, code: str) -> None:
@@ -259,7 +259,7 @@ class Watcher:
                 schedule.on_other_mount(now.at)
                 return
             schedule.on_failure(now.at)
-            failed = evaluate_conditions(self._config.expected, self._known, replace(look, fault=count.fault))
+            failed = evaluate_conditions(self._config, self._known, replace(look, fault=count.fault))
             if schedule.failures >= _LOOKS and not failed.is_reachable:
                 self.incident.fail(now, Condition.REACHABLE, failed.failures[Condition.REACHABLE])
                 self._start()
@@ -322,7 +322,7 @@ class Watcher:
     def _start(self) -> None:
         if not self.incident.is_started:
             content = self.content
-            message, fields = messages.started(self._config.expected, self.look, content.count, content.reference)
+            message, fields = messages.started(self._config, self.look, content.count, content.reference)
             self.incident.start(Event.WATCH_STARTED, message, **fields)
 
     def stop(self, *, is_written: bool) -> None:
