@@ -92,7 +92,9 @@ def test_names_that_a_terminal_would_obey_are_escaped_wherever_they_are_said(vol
     volume.sh(f'rm "$P/{hostile}/1"')
     shrunk = volume.guard("check")
     assert (shrunk.status, len(shrunk.lines)) == (0, 1)
-    volume.sh("rm $P/tame/1")
+    volume.sh(f'touch "$P/{hostile}/1"')
+    assert volume.guard("accept").status == 0  # the gate that passed follows what was deleted
+    volume.sh("rm $P/*/1")
     wiped = volume.guard("check")
     assert wiped.status == 30
     for text in (shrunk.stderr, wiped.stderr, wiped.termination):
