@@ -16,7 +16,7 @@ from guard.backup.gate import log_object
 from guard.backup.snapshot import ListingError
 from guard.doctor.command import FORMATS, Options
 from guard.doctor.command import run as run_doctor
-from guard.doctor.report.gate_log import last_result
+from guard.doctor.report.checklist import last_result
 from guard.event import Event, EventRecord
 from guard.outcome import Severity
 from guard.report.log import Log

@@ -209,6 +209,10 @@ def volume_of(rows: Sequence[tuple[str, int, bool, State]]) -> tuple[list[Sample
 
 def naive(rule: LossRule, sample: list[SampledFile], states: dict[str, State], now: int) -> Verdict:
     max_loss, shrink = Fraction(str(rule.max_loss)), Fraction(str(rule.shrink))
+
+    def is_most(share: Fraction) -> bool:
+        return share > max_loss or share == 1
+
     told = [file for file in sample if states[file.path] is not State.UNKNOWN]
     known = [file for file in told if file.since <= SIGN - 300]
     if now == 0 and len(known) < 8:
@@ -223,13 +227,13 @@ def naive(rule: LossRule, sample: list[SampledFile], states: dict[str, State], n
     for name in names:
         own = [states[file.path] is State.LOST for file in known if file.path.startswith(f"{name}/")]
         if own:
-            entries.append(Fraction(sum(own), len(own)) > max_loss)
+            entries.append(is_most(Fraction(sum(own), len(own))))
     if len(names) < 2:
         entries = []
     many = len(entries) >= 2
     most_entries = many and sum(entries) * 2 > len(entries)
     if (
-        min(of_known, of_all) > max_loss
+        is_most(min(of_known, of_all))
         and (most_entries if many else gone == known)
         and (now < len(sample) or len(known) >= 8)
     ):
@@ -238,7 +242,7 @@ def naive(rule: LossRule, sample: list[SampledFile], states: dict[str, State], n
     bytes_lost = Fraction(sum(file.size for file in gone), size) if size else Fraction(0)
     hardly_fell = now > Fraction(95, 100) * len(sample)
     most_files = of_known >= shrink and (of_all >= shrink or not hardly_fell)
-    return Verdict.SHRUNK if most_files or most_entries or bytes_lost > max_loss else Verdict.KEPT
+    return Verdict.SHRUNK if most_files or most_entries or is_most(bytes_lost) else Verdict.KEPT
 
 
 @given(_FILES, st.integers(0, 80), st.sampled_from([0.5, 0.8, 1.0]), st.sampled_from([0.2, 0.3]))
