@@ -5,6 +5,7 @@ python -m tests.linux.swapping VOLUME OUTSIDE
 
 import ctypes
 import os
+import shutil
 import sys
 from contextlib import suppress
 
@@ -27,9 +28,13 @@ def main() -> None:
                 os.rename(f"{folder}/.swap", f"{folder}/{name}")
                 os.rename(f"{volume}/{name}", f"{folder}/{name}")
         os.rename(folder, kept)
-        os.symlink(outside, folder)
-        os.unlink(folder)
-        os.rename(kept, folder)
+        with suppress(OSError):  # a write can have made the folder in between
+            os.symlink(outside, folder)
+            os.unlink(folder)
+        while os.path.exists(kept):
+            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):
+                os.rename(kept, folder)
 
 
 if __name__ == "__main__":
