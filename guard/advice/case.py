@@ -84,15 +84,10 @@ class Case:
     @property
     def remount(self) -> str:
         """The step that follows when the storage answers again."""
-        return self.worded(
+        return (
             "When that works again, delete the pod, since a restart of the container cannot fix a dead mount: "
-            f"{self.pod.delete}",
-            "When that works again, mount it again, and restart what uses it.",
+            f"{self.pod.delete}"
         )
-
-    def worded(self, in_pod: str, elsewhere: str) -> str:
-        """Returns the words for a pod, or those for a guard outside Kubernetes."""
-        return in_pod if self.pod.exists(self.look.container) else elsewhere
 
     def advice(
         self,

@@ -10,6 +10,8 @@ from guard.volume.marker import Marker
 from guard.volume.observation import InvalidDocument
 from guard.volume.verdict import hidden_by, usable_ledger
 
+_COMPARE = "Compare claimName in the applied object"
+
 
 def _marker(case: Case) -> str:
     return f'the marker "{truncate(case.expected.volume)}"'
@@ -21,10 +23,6 @@ def _last_seen(case: Case) -> str:
         return ""
     where = f" on {truncate(ledger.node)}" if ledger.node else ""
     return f"last seen {ledger.written} by {truncate(ledger.pod or 'a guard')}{where}"
-
-
-def _compare(case: Case) -> str:
-    return case.worded("Compare claimName in the applied object", "Check what is mounted here (findmnt)")
 
 
 def _marker_broken(case: Case) -> Advice:
@@ -66,13 +64,11 @@ def _marker_blocked(case: Case) -> Advice:
 
 
 def _unmarked(case: Case) -> Advice:
-    volume = case.worded("claim", "volume")
     return case.advice(
         f"{case.path} has no marker",
         _marker(case),
-        f"If this {volume} was ever used: stop. It was wiped, or it is another disk. {_compare(case)}, and check the "
-        "files.",
-        only_if=f"the {volume} is brand-new, or its files are right",
+        f"If this claim was ever used: stop. It was wiped, or it is another disk. {_COMPARE}, and check the files.",
+        only_if="the claim is brand-new, or its files are right",
         commands=("adopt",),
     )
 
@@ -103,7 +99,7 @@ def _other_marker(case: Case) -> Advice:
     return case.advice(
         f'{case.path} is the volume "{truncate(marker.volume)}"',
         f'the volume "{truncate(case.expected.volume)}"',
-        f"{_compare(case)}, and GUARD_VOLUME: one of them is another volume's.",
+        f"{_COMPARE}, and GUARD_VOLUME: one of them is another volume's.",
         found=f'{case.path} has the marker "{truncate(marker.volume)}" (id {marker.marker_id})',
         only_if=f"this disk must become {truncate(case.expected.volume)} (the old marker is kept beside the new one)",
         commands=(f"adopt --replace {marker.marker_id}",),
@@ -136,11 +132,8 @@ def _read_only(case: Case) -> Advice:
     return case.advice(
         f"{case.path} cannot be written",
         "a writable volume",
-        case.worded(
-            "Remove readOnly from the volumeMount and from the pod's volume, where it is set.",
-            "Remove ro from the mount options, where it is set.",
-        )
-        + " Otherwise check the disk: a file system turns read-only after errors (dmesg on the node).",
+        "Remove readOnly from the volumeMount and from the pod's volume, where it is set."
+        " Otherwise check the disk: a file system turns read-only after errors (dmesg on the node).",
         *steps,
         found=f"{case.path} cannot be written: {case.look.read_only}",
     )

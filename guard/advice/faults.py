@@ -71,11 +71,8 @@ def _denied(case: Case) -> Advice:
         f"uid {case.look.identity.uid} has no permission to read {case.path}",
         "permission to read it",
         f"Compare owner, group and mode of what is named above with this uid and its groups: ls -ldn {case.path}",
-        case.worded(
-            "Run the guard with the application's runAsUser, or set the pod's securityContext.fsGroup to the group that "
-            "owns the volume.",
-            "Run the guard as the application's user.",
-        ),
+        "Run the guard with the application's runAsUser, or set the pod's securityContext.fsGroup to the group that "
+        "owns the volume.",
         found=f"{case.failed}; checked as {who}",
     )
 
@@ -85,7 +82,7 @@ def _denied_to_root(case: Case) -> Advice:
         f"the storage of {case.path} refuses root ({case.code})",
         "access as root, as which the guard runs",
         "Check the storage server: an export that squashes root, an evicted client and an expired key all refuse root.",
-        f"If only the application's user has access, run the guard as that user{case.worded(' (runAsUser)', '')}.",
+        "If only the application's user has access, run the guard as that user (runAsUser).",
         case.remount,
         found=f"{case.failed}; {who_looked(case.look.identity)}",
         delete=True,

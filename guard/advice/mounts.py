@@ -7,23 +7,15 @@ from guard.report.text import printable, truncate
 from guard.volume.cause import Cause
 from guard.volume.kinds import Kind
 
-
-def _compare(case: Case) -> str:
-    return case.worded(
-        "Compare volumes and volumeMounts of the APPLIED object with your file: kubectl get deploy NAME -o yaml",
-        "Compare what is mounted (findmnt) with the volumes in the configuration of the service or container.",
-    )
+_COMPARE = "Compare volumes and volumeMounts of the APPLIED object with your file: kubectl get deploy NAME -o yaml"
 
 
 def _absent(case: Case) -> Advice:
     return case.advice(
         f"{case.path}: {case.look.found_instead or 'no such path'}",
         "a mounted directory",
-        _compare(case),
-        case.worded(
-            "Gate, watcher and application must mount the volume at the same path, and GUARD_PATH must be that path.",
-            "GUARD_PATH must be the path where the volume is mounted.",
-        ),
+        _COMPARE,
+        "Gate, watcher and application must mount the volume at the same path, and GUARD_PATH must be that path.",
     )
 
 
@@ -33,10 +25,7 @@ def _source_deleted(case: Case) -> Advice:
         f"the folder behind {case.path} was deleted on the node",
         f"a volume mounted at {case.path}",
         "If this is a subPath of a volume, its files were deleted with the folder: check that volume before anything starts.",
-        case.worded(
-            f"Then delete the pod, since only a new one mounts the folder that is there now: {case.pod.delete}",
-            "Then mount the folder that is there now, and restart what uses it.",
-        ),
+        f"Then delete the pod, since only a new one mounts the folder that is there now: {case.pod.delete}",
         found=f"the folder behind this bind mount was deleted on the node: {folder} of {case.mount.fstype}",
         delete=True,
     )
@@ -46,28 +35,22 @@ def _plain_directory(case: Case) -> Advice:
     return case.advice(
         f"nothing is mounted at {case.path}",
         f"a volume mounted at {case.path}",
-        case.worded(
-            "If the application already ran in this pod, its files are in the container and are lost with it: copy them "
-            "out first.",
-            "If the application already ran here, its files are in this directory: copy them out before a mount hides them.",
-        ),
-        _compare(case),
-        case.worded(
-            "Correct it, apply it, and delete the pod: a mount cannot appear in a running container.",
-            "Correct it, mount the volume, and start again.",
-        ),
+        "If the application already ran in this pod, its files are in the container and are lost with it: copy them "
+        "out first.",
+        _COMPARE,
+        "Correct it, apply it, and delete the pod: a mount cannot appear in a running container.",
         found=f"{case.path} is a plain directory of {case.mount.fstype} mounted at {printable(case.mount.mount_point)}",
     )
 
 
 def _inside_volume(case: Case) -> Advice:
-    real, point, compare = case.look.real_path, printable(case.mount.mount_point), _compare(case)
+    real, point = case.look.real_path, printable(case.mount.mount_point)
     link = "" if real in {"", case.look.path} else f" is a link to {truncate(real)}, which"
     return case.advice(
         f"{case.path} is a folder inside the volume mounted at {point}",
         f"a volume mounted at {case.path}",
         f"Set GUARD_PATH={point} in the gate and in the watcher.",
-        f"If a volume of its own should be mounted at {case.path}: {compare[0].lower()}{compare[1:]}",
+        f"If a volume of its own should be mounted at {case.path}: {_COMPARE[0].lower()}{_COMPARE[1:]}",
         found=f"{case.path}{link} is a folder inside the volume mounted at {point} ({case.mount.fstype})",
     )
 
@@ -85,12 +68,11 @@ def _if_meant(case: Case) -> str:
 
 
 def _ephemeral(case: Case) -> Advice:
-    lost = case.worded("lost with the pod", "lost at a restart")
     return case.advice(
-        f"{case.path} is {case.look.kind.value}, which is {lost}",
+        f"{case.path} is {case.look.kind.value}, which is lost with the pod",
         f"a kind in {_kinds(case)}",
-        f"If there are files that you need, copy them out first: they are {lost}.",
-        f"Mount a {case.worded('persistentVolumeClaim', 'volume that keeps its data')} at this path.",
+        "If there are files that you need, copy them out first: they are lost with the pod.",
+        "Mount a persistentVolumeClaim at this path.",
         _if_meant(case),
         found=_is_of_kind(case),
     )
@@ -98,15 +80,11 @@ def _ephemeral(case: Case) -> Advice:
 
 def _node_disk(case: Case) -> Advice:
     return case.advice(
-        f"{case.path} is on the {case.worded('node', 'machine')}'s own disk",
+        f"{case.path} is on the node's own disk",
         f"a kind in {_kinds(case)}",
-        case.worded(
-            "If a cloud disk or a share should be mounted here, its mount failed on the node: delete the pod, since a "
-            f"restart of the container cannot fix it: {case.pod.delete}",
-            "If a disk or a share should be mounted here, its mount failed: mount it, and start again.",
-        ),
-        f"If {case.worded('hostPath or local-path', 'a folder of this disk')} is meant, set "
-        f"{_kinds(case, Kind.NODE_DISK)} in the gate and in the watcher.",
+        "If a cloud disk or a share should be mounted here, its mount failed on the node: delete the pod, since a "
+        f"restart of the container cannot fix it: {case.pod.delete}",
+        f"If hostPath or local-path is meant, set {_kinds(case, Kind.NODE_DISK)} in the gate and in the watcher.",
         found=_is_of_kind(case),
         delete=True,
     )
