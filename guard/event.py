@@ -8,8 +8,22 @@ from typing import Any
 from guard.outcome import Severity
 
 
-class Event(Enum):
-    """What a log line is about, with its default severity."""
+class EventName(Enum):
+    """What log lines are about: a closed set of names, each with its default severity."""
+
+    @property
+    def label(self) -> str:
+        """The name that users script against."""
+        return str(self.value[0])
+
+    @property
+    def severity(self) -> Severity:
+        """The default severity."""
+        return Severity(self.value[1])
+
+
+class Event(EventName):
+    """What the guard reports."""
 
     VOLUME_OK = ("volume.ok", Severity.INFO)
     VOLUME_WAITING = ("volume.waiting", Severity.INFO)
@@ -39,16 +53,6 @@ class Event(Enum):
     LEDGER_UNWRITABLE = ("ledger.unwritable", Severity.WARNING)
     WATCH_BLIND = ("watch.blind", Severity.INFO)
 
-    @property
-    def label(self) -> str:
-        """The name that users script against."""
-        return self.value[0]
-
-    @property
-    def severity(self) -> Severity:
-        """The default severity."""
-        return self.value[1]
-
 
 @dataclass(frozen=True)
 class EventRecord:
@@ -64,7 +68,7 @@ class EventRecord:
         last: The last line of its operation.
     """
 
-    event: Event
+    event: EventName
     message: str
     severity: Severity
     fields: Mapping[str, Any] = field(default_factory=dict)

@@ -2,19 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
 from guard import clock
-from guard.event import Event, EventRecord
+from guard.event import EventName, EventRecord
 from guard.messages import EventSink
 from guard.outcome import Severity
 from guard.pod import PodInfo
 
 
-class BackupEvent(Enum):
-    """What a log line of the backup is about."""
+class BackupEvent(EventName):
+    """What the backup reports."""
 
     ENGINE = ("backup.engine", Severity.WARNING)
     ARCHIVED = ("backup.archived", Severity.INFO)
@@ -27,16 +26,6 @@ class BackupEvent(Enum):
     RESTORED = ("backup.restored", Severity.NOTICE)
     DRILLED = ("backup.drilled", Severity.INFO)
     FAILED = ("backup.failed", Severity.ERROR)
-
-    @property
-    def label(self) -> str:
-        """The name that users script against."""
-        return self.value[0]
-
-    @property
-    def severity(self) -> Severity:
-        """The severity unless the line has another."""
-        return self.value[1]
 
 
 @dataclass
@@ -67,9 +56,7 @@ class EventLog:
     ) -> None:
         """Writes one line."""
         every = {"volume": self.volume, **fields, **self.pod.fields()}
-        # The log asks it for a label and a severity, and BackupEvent has both: the guard's own table stays closed.
-        topic = cast("Event", event)
         first, self._begun = not self._begun, True
         self.sink(
-            EventRecord(topic, message, severity or event.severity, every, self.operation, first=first, last=last)
+            EventRecord(event, message, severity or event.severity, every, self.operation, first=first, last=last)
         )

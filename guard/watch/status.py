@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 import guard
-from guard.event import Event, EventRecord
+from guard.event import Event, EventName, EventRecord
 from guard.outcome import Severity
 from guard.report.metrics import CONTENT_TYPE, Metric, render
 from guard.volume.kinds import Kind
@@ -44,7 +44,7 @@ class StatusPages:
         self._config = config
         self._completed = time.monotonic()
         self._looked = 0.0
-        self._events: Counter[Event] = Counter()
+        self._events: Counter[EventName] = Counter()
 
     def table(self) -> dict[str, Callable[[], Page]]:
         """Returns the page of each path."""
