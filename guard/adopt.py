@@ -229,9 +229,9 @@ class MarkerCommands:
         fields: dict[str, Any],
         severity: Severity | None = None,
     ) -> CommandResult:
-        every = {**facts(inspection), **fields, **self.messages.pod.fields()}
+        all_fields = {**facts(inspection), **fields, **self.messages.pod.fields()}
         operation = clock.run_id()
-        self.emit(EventRecord(event, message, severity or event.severity, every, operation, first=True, last=True))
+        self.emit(EventRecord(event, message, severity or event.severity, all_fields, operation, first=True, last=True))
         return CommandResult(Outcome.OK, f"ok: {message}\n")
 
     def _refused(self, inspection: Inspection) -> CommandResult:

@@ -132,7 +132,7 @@ COMMANDS: Mapping[str, Command] = {
 
 @dataclass(frozen=True)
 class Arguments:
-    """What stood behind a command.
+    """The parsed flags and arguments of a command.
 
     Attributes:
         settings: Settings by their environment names, as texts.

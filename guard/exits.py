@@ -30,7 +30,7 @@ _LACKS = {
 
 @dataclass(frozen=True)
 class ReportTo:
-    """Where to report where no settings can be had."""
+    """Where to report if the settings cannot be read."""
 
     log_format: Format = "auto"
     log_level: Severity = Severity.INFO

@@ -28,7 +28,7 @@ _INDENT = " " * 8
 
 NEVER_SEEN = "This watcher has not seen its volume yet."
 MARKER_GONE = (
-    "A marker that disappears is often a wipe: look at the files before you adopt. If they are gone, restore them from a "
+    "A marker that disappears is often a wipe: check the files before you adopt. If they are gone, restore them from a "
     "backup. Only if the files are right: guard adopt."
 )
 MARKER_SWAPPED = "Its marker was exchanged: find out who wrote it. If another volume's archive was unpacked here, restore the right one."
@@ -86,12 +86,12 @@ class Messages:
             enforced: Whether it really is; otherwise the guard only observes.
             warnings: What the settings gave reason to report, as clauses.
         """
-        every = self._advice(inspection)
-        outcome, unwatched = every[0].outcome, _unwatched(inspection, now)
+        advices = self._advice(inspection)
+        outcome, unwatched = advices[0].outcome, _unwatched(inspection, now)
         extra = [unwatched] if unwatched and outcome is Outcome.DATA_LOST else []
         extra += warnings
-        message = _sentence(every, extra)
-        fields = self._fields(inspection, every)
+        message = _sentence(advices, extra)
+        fields = self._fields(inspection, advices)
         if not enforced:
             message = f"{_OBSERVE_ONLY}. {message}"
             fields |= {"enforced": False}
@@ -101,14 +101,14 @@ class Messages:
         severity = outcome.severity if enforced else Severity.WARNING
         record = EventRecord(Event.VOLUME_REFUSED, message, severity, fields, last=True)
         verb = "refused" if enforced else "would refuse"
-        first = f"volume-guard {verb} {refused} (exit {outcome.status}, {outcome.label}): {every[0].headline}."
-        return record, CommandResult(outcome, termination(first, _lines(inspection.look, every, extra), outcome))
+        first = f"volume-guard {verb} {refused} (exit {outcome.status}, {outcome.label}): {advices[0].headline}."
+        return record, CommandResult(outcome, termination(first, _lines(inspection.look, advices, extra), outcome))
 
     def waiting(self, inspection: Inspection, left: float) -> EventRecord:
         """Returns the line of a gate that waits for the volume to recover."""
-        every = self._advice(inspection)
-        message = f"Waiting up to {left:.0f} s: {_sentence(every, [])}"
-        return EventRecord(Event.VOLUME_WAITING, message, Severity.INFO, self._fields(inspection, every))
+        advices = self._advice(inspection)
+        message = f"Waiting up to {left:.0f} s: {_sentence(advices, [])}"
+        return EventRecord(Event.VOLUME_WAITING, message, Severity.INFO, self._fields(inspection, advices))
 
     def ledger_invalid(self, look: Look) -> EventRecord | None:
         """Returns the line of a ledger that can't be used; None where there is none or it can."""
@@ -139,11 +139,11 @@ class Messages:
         unwatched = _unwatched(inspection, now)
         parts += [unwatched] if unwatched else []
         parts += nested_mounts(inspection.look)
-        every = [*concerns(inspection), *warnings]
-        if every:
-            fields["warnings"] = every
-        severity = Severity.WARNING if every else Severity.INFO
-        return EventRecord(Event.VOLUME_OK, "; ".join([*parts, *every]) + ".", severity, fields, last=True)
+        all_warnings = [*concerns(inspection), *warnings]
+        if all_warnings:
+            fields["warnings"] = all_warnings
+        severity = Severity.WARNING if all_warnings else Severity.INFO
+        return EventRecord(Event.VOLUME_OK, "; ".join([*parts, *all_warnings]) + ".", severity, fields, last=True)
 
     def adopted_already(self, inspection: Inspection) -> str:
         """Returns the sentence of a volume that `adopt` leaves as it is."""
@@ -159,8 +159,8 @@ class Messages:
         findings = inspection.judgement.findings
         return tuple(advise(self.expected, inspection.look, one, self.pod, inspection.count) for one in findings)
 
-    def _fields(self, inspection: Inspection, every: tuple[Advice, ...]) -> dict[str, Any]:
-        first, *rest = every
+    def _fields(self, inspection: Inspection, advices: tuple[Advice, ...]) -> dict[str, Any]:
+        first, *rest = advices
         return {
             **facts(inspection),
             **self.pod.fields(),
@@ -171,9 +171,9 @@ class Messages:
         }
 
 
-def _sentence(every: tuple[Advice, ...], extra: list[str]) -> str:
+def _sentence(advices: tuple[Advice, ...], extra: list[str]) -> str:
     """A refusal in one line: outcome, what was found, what was expected, what to do."""
-    first, *rest = every
+    first, *rest = advices
     parts = [f"{first.outcome.label}: {first.found}, expected {first.expected}."]
     parts += [f"{clause[0].upper()}{clause[1:]}." for clause in extra]
     parts.append(first.in_one_line)
@@ -182,9 +182,9 @@ def _sentence(every: tuple[Advice, ...], extra: list[str]) -> str:
     return " ".join(parts)
 
 
-def _lines(look: Look, every: tuple[Advice, ...], extra: list[str]) -> list[str]:
+def _lines(look: Look, advices: tuple[Advice, ...], extra: list[str]) -> list[str]:
     """A refusal as lines below the first."""
-    first, *rest = every
+    first, *rest = advices
     mount = look.mount
     where = ""
     if mount is not None:

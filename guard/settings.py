@@ -1,6 +1,6 @@
 """Every GUARD_ setting: its reason, unit and default. One model per command, for environment and flags.
 
-Only `app` imports this module; the others get values. Importing it is most of what a start of the guard costs.
+The commands get values, never settings. Importing it is most of what a start of the guard costs.
 """
 
 import os

@@ -57,7 +57,7 @@ class StopSignal:
         """Raises if the end was asked for.
 
         Raises:
-            Interrupted: A signal was received.
+            Stopped: A signal was received.
         """
         if self._received is not None:
             raise Stopped

@@ -55,8 +55,8 @@ class EventLog:
         last: bool = False,
     ) -> None:
         """Writes one line."""
-        every = {"volume": self.volume, **fields, **self.pod.fields()}
+        all_fields = {"volume": self.volume, **fields, **self.pod.fields()}
         first, self._begun = not self._begun, True
         self.sink(
-            EventRecord(event, message, severity or event.severity, every, self.operation, first=first, last=last)
+            EventRecord(event, message, severity or event.severity, all_fields, self.operation, first=first, last=last)
         )

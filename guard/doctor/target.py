@@ -161,7 +161,7 @@ def _of_mounts(workload: Workload, lookup: ObjectLookup) -> Target | None:
     own = workload.written_as[1]
     alike = [mount for mount in mounts.values() if shared(own, mount.path, mount.volume_name)]
     for mount in (*alike, *mounts.values()):
-        return Target(mount.path, f"one of its {len(mounts)} volumes that last: say --path for another")
+        return Target(mount.path, f"one of its {len(mounts)} persistent volumes: set --path to choose another")
     return None
 
 

@@ -35,7 +35,7 @@ class TimedRequest(Request, Protocol):
     """A request that somebody waits for."""
 
     def on_timeout(self, partial: Any) -> Any:
-        """Returns what it is worth where it made no progress in time, after what it reported last."""
+        """Returns the result of a request that timed out, from the last progress that it reported."""
 
 
 @dataclass(frozen=True)

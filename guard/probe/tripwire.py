@@ -110,7 +110,7 @@ class Tripwire:
         try:
             found = progress.call(os.stat, self._path)
         except OSError as error:
-            return f"its root can't be looked at: {errno.errorcode.get(error.errno or 0, 'an error')}"
+            return f"its root can't be checked: {errno.errorcode.get(error.errno or 0, 'an error')}"
         if _identity(found) != self._root:
             return "its root was moved or replaced"
         if self._emitter.group is None or not self._emitter.group.watches_root:

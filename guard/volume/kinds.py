@@ -88,7 +88,7 @@ def has_overlay_root(table: MountTable) -> bool:
 
 
 def classify(mount: Mount, table: MountTable) -> tuple[Kind, str]:
-    """The kind of a mount, and the fact that tells it, as a clause.
+    """Returns the kind of a mount, and the fact that shows it, as a clause.
 
     Args:
         mount: The mount in force at the guarded path.
@@ -122,7 +122,7 @@ def _of_the_machine(mount: Mount, table: MountTable) -> tuple[Kind, str] | None:
     if _is_developers_disk(mount):
         return Kind.NODE_DISK, f"{mount.fstype} of {source} is a folder of the machine that this node runs on"
     if _is_sandboxed(mount, table):
-        return Kind.UNKNOWN, f"{mount.fstype} of {source} tells nothing (a sandboxed runtime?)"
+        return Kind.UNKNOWN, f"{mount.fstype} of {source} does not identify the volume (a sandboxed runtime?)"
     # A server can hold the node's root and a claim, on one device: then the device tells nothing.
     if mount.device in node_devices(table) and mount.fstype not in _NETWORK:
         return Kind.NODE_DISK, f"device {mount.device} is the node's own disk (folder {root})"
@@ -139,7 +139,7 @@ def _by_type(mount: Mount) -> tuple[Kind, str]:
     if mount.fstype not in _BLOCK:
         return Kind.UNKNOWN, f"file system type {mount.fstype} is in no table"
     if _has_no_source(mount):
-        return Kind.UNKNOWN, f"{mount.fstype} of no device tells nothing"
+        return Kind.UNKNOWN, f"{mount.fstype} has no source device, so its kind is unknown"
     return Kind.BLOCK, f"{mount.fstype} on its own device {mount.device}"
 
 

@@ -137,7 +137,7 @@ def states_of(
     """Returns what became of the sampled files that were checked.
 
     Args:
-        rule: Says how much of its size a file may lose.
+        rule: Sets how much of its size a file can lose and still be kept.
         sample: The files.
         checks: What was found at their paths; a file that was not checked has no state.
         elsewhere: Paths of files that were found under another name: they are kept.

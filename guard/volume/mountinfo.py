@@ -63,7 +63,7 @@ class MountTable:
 
     Attributes:
         mounts: The lines that could be read.
-        malformed: The lines that could not, as they stood. One foreign line must not hide the others.
+        malformed: The lines that could not, unchanged. One foreign line must not hide the others.
     """
 
     mounts: tuple[Mount, ...]
@@ -178,7 +178,7 @@ def parse_line(line: str) -> Mount:
 
 
 def parse(text: str) -> MountTable:
-    """Reads a whole table. Never raises: what cannot be read stands in `malformed`."""
+    """Reads a whole table. Never raises: what cannot be read is kept in `malformed`."""
     mounts: list[Mount] = []
     malformed: list[str] = []
     for line in text.split("\n"):

@@ -1,4 +1,4 @@
-"""What a look can say: facts about a path, never opinions. Pure values; they travel from the prober to the judgement."""
+"""The facts that a look collects about a path, never opinions. Pure values; they travel from the prober to the judgement."""
 
 import errno
 from collections.abc import Mapping
@@ -91,7 +91,7 @@ class ProbeFault:
 
 @dataclass(frozen=True)
 class Space:
-    """What statvfs says.
+    """The result of statvfs.
 
     Attributes:
         size: Bytes of the file system.
@@ -153,7 +153,7 @@ class Look:
         kind_reason: The fact that tells the kind.
         container: This container's name in its pod, where it can be read.
         root_inode: Inode of the directory; with the mount, tells a moved or replaced root.
-        space: What statvfs says.
+        space: The result of statvfs.
         nested: Where other mounts lie below the path, relative to it: what they hide can't be seen, and is never counted.
         read_only: The fact that tells that nothing can be written, as a clause; empty where none does.
         writing: What became of trying a write.

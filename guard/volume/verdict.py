@@ -92,7 +92,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Inspection:
-    """One look and what it is worth.
+    """A look with its check, count and judgement.
 
     Attributes:
         look: Mount, documents, space.
@@ -171,7 +171,7 @@ def judge(
 def judge_content(
     expected: Expectation, look: Look, checked: FilesChecked | None, count: FileCount | None
 ) -> Loss | None:
-    """Returns the verdict on the content, to which the ledger says what was there just before; None if nothing was checked.
+    """Returns the verdict on the content, compared with the ledger; None if nothing was checked.
 
     An incident in the ledger is a loss until the data is back.
     """

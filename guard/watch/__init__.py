@@ -1,1 +1,1 @@
-"""The sidecar: looks now and then, is woken by tripwires in between, and says what became of the volume."""
+"""The sidecar: checks the volume at an interval and after events of its tripwire, and reports what changed."""

@@ -1,4 +1,4 @@
-"""What one look tells of reachability, mount, identity and writing, against the volume that is known. Pure."""
+"""Judges reachability, mount, identity and writability from one look, against the volume that is known. Pure."""
 
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -54,7 +54,7 @@ class ConditionFailure:
 
 @dataclass(frozen=True)
 class ConditionReport:
-    """What one look tells.
+    """The conditions that a look could judge, and those that failed.
 
     Attributes:
         failures: What does not hold, by condition.
@@ -99,34 +99,34 @@ def evaluate_conditions(
         look: What was found.
         replaced_since: When another volume was first seen in its place, in seconds since 1970; None where none is.
     """
-    every = judge(config.expected, look).findings
-    findings = {one.outcome: advise(config.expected, look, one, config.pod) for one in every}
+    findings = judge(config.expected, look).findings
+    advices = {one.outcome: advise(config.expected, look, one, config.pod) for one in findings}
     failures: dict[Condition, ConditionFailure] = {}
     seen = {Condition.REACHABLE}
-    if Outcome.UNREACHABLE in findings:
-        failures[Condition.REACHABLE] = failure_of(findings[Outcome.UNREACHABLE], Event.VOLUME_UNREACHABLE)
+    if Outcome.UNREACHABLE in advices:
+        failures[Condition.REACHABLE] = failure_of(advices[Outcome.UNREACHABLE], Event.VOLUME_UNREACHABLE)
     if look.absent or look.mount is not None:
         seen.add(Condition.MOUNTED)
     for outcome in _UNMOUNTED:
-        if outcome in findings:
-            failures[Condition.MOUNTED] = _unmounted(findings[outcome], before)
+        if outcome in advices:
+            failures[Condition.MOUNTED] = _unmounted(advices[outcome], before)
     mounted = look.mount is not None and Condition.MOUNTED not in failures
     is_other = mounted and before is not None and _is_another_mount(before, look)
     answered = Condition.REACHABLE not in failures
-    is_new_start = mounted and answered and _is_new_start(findings, look, replaced_since)
-    replaced = None if is_new_start or not mounted else _replacement(findings, before, look, is_other=is_other)
+    is_new_start = mounted and answered and _is_new_start(advices, look, replaced_since)
+    replaced = None if is_new_start or not mounted else _replacement(advices, before, look, is_other=is_other)
     is_ours = mounted and answered and replaced is None
     if replaced:
         seen.add(Condition.IDENTITY)
         failures[Condition.IDENTITY] = replaced
     if is_ours:
         seen |= {Condition.IDENTITY, Condition.WRITABLE}
-        marker = None if is_new_start else _marker_failure(findings, before, look)
+        marker = None if is_new_start else _marker_failure(advices, before, look)
         if marker:
             failures[Condition.IDENTITY] = marker
             is_ours = before is not None or usable_ledger(look) is not None
-        if Outcome.READ_ONLY in findings and is_ours:
-            failures[Condition.WRITABLE] = failure_of(findings[Outcome.READ_ONLY], Event.VOLUME_READ_ONLY)
+        if Outcome.READ_ONLY in advices and is_ours:
+            failures[Condition.WRITABLE] = failure_of(advices[Outcome.READ_ONLY], Event.VOLUME_READ_ONLY)
     return ConditionReport(failures, frozenset(seen), is_ours, is_other)
 
 
@@ -138,42 +138,42 @@ def _unmounted(advice: Advice, before: Look | None) -> ConditionFailure:
 
 
 def _replacement(
-    findings: dict[Outcome, Advice], before: Look | None, look: Look, *, is_other: bool
+    advices: dict[Outcome, Advice], before: Look | None, look: Look, *, is_other: bool
 ) -> ConditionFailure | None:
     """Another volume where the known one was, or should be."""
     for outcome in _OTHER_KIND:
-        if outcome in findings:
-            return failure_of(findings[outcome], Event.VOLUME_REPLACED)
+        if outcome in advices:
+            return failure_of(advices[outcome], Event.VOLUME_REPLACED)
     if look.fault is not None:
         return None  # what is there did not answer
     if before is None:
-        mismatch = findings.get(Outcome.MARKER_MISMATCH)
+        mismatch = advices.get(Outcome.MARKER_MISMATCH)
         return failure_of(mismatch, Event.VOLUME_REPLACED) if mismatch else None
     same = _is_same_superblock(before, look)
     if same and not (is_other and marker_id_of(look) != marker_id_of(before)):
         return None
     if same:  # not the mount that was known, and not its marker
-        marker = _marker_failure(findings, before, look)
+        marker = _marker_failure(advices, before, look)
         if marker:
             return replace(marker, event=Event.VOLUME_REPLACED)
     return _replaced(before, look)
 
 
-def _is_new_start(findings: dict[Outcome, Advice], look: Look, replaced_since: float | None) -> bool:
+def _is_new_start(advices: dict[Outcome, Advice], look: Look, replaced_since: float | None) -> bool:
     """Whether somebody adopted or accepted what is there since it was first seen in the place of the known volume."""
     ledger = usable_ledger(look)
     if replaced_since is None or ledger is None or not ledger.reference.declared:
         return False
-    if any(outcome in findings for outcome in (*_OTHER_KIND, *_MARKER_EVENTS)):
+    if any(outcome in advices for outcome in (*_OTHER_KIND, *_MARKER_EVENTS)):
         return False
     return seconds_of(ledger.reference.declared) >= replaced_since
 
 
-def _marker_failure(findings: dict[Outcome, Advice], before: Look | None, look: Look) -> ConditionFailure | None:
+def _marker_failure(advices: dict[Outcome, Advice], before: Look | None, look: Look) -> ConditionFailure | None:
     """What is wrong with the marker on the known mount."""
     for outcome, event in _MARKER_EVENTS.items():
-        if outcome in findings:
-            failure = failure_of(findings[outcome], event)
+        if outcome in advices:
+            failure = failure_of(advices[outcome], event)
             if before is None:
                 return failure
             remedy = MARKER_GONE if outcome is Outcome.MARKER_MISSING else MARKER_SWAPPED

@@ -106,7 +106,7 @@ class ContentTracker:
         return self.episode.gone_at if self.episode else -NEVER
 
     def start(self, now: Timestamp, reference: Reference | None, written: str) -> None:
-        """Handles the ledger of a volume that is seen for the first time: it says what was there just before."""
+        """Handles the ledger of a volume that is seen for the first time: it records what was there just before."""
         self.take_reference(now, reference)
         if reference is not None:
             self.episode = Episode(now, seconds_of(written), Trigger.START)
@@ -332,7 +332,7 @@ class ContentTracker:
         return None
 
     def drop_count(self) -> None:
-        """Drops a count that could not be followed by a check: it says nothing of what is there now."""
+        """Drops a count that could not be followed by a check: it may be out of date."""
         self._check_all = False
         if self._uncommitted is not None:
             self._uncommitted = None

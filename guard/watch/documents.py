@@ -13,7 +13,7 @@ _CLOCKS_DIFFER = 300.0
 
 
 class LedgerNews(Enum):
-    """What the ledger of a look tells."""
+    """How a ledger differs from the last one seen."""
 
     NOTHING = "nothing"
     FIRST = "first"

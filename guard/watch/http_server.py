@@ -69,14 +69,14 @@ class HttpServer:
             yield descriptor, select.POLLOUT if client.answer else select.POLLIN
 
     def due(self) -> float | None:
-        """When something is to be done without anybody asking, on the monotonic clock."""
+        """When the server must act without a request, on the monotonic clock."""
         dues = [client.until for client in self._clients.values()]
         if self._address is not None and self._listener is None:
             dues.append(self._retry_at)
         return min(dues, default=None)
 
     def owns(self, descriptor: int) -> bool:
-        """Whether a descriptor of the loop is this room's."""
+        """Whether the descriptor belongs to this server."""
         return descriptor in self._clients or (self._listener is not None and descriptor == self._listener.fileno())
 
     def serve(self, descriptor: int, now: float) -> None:

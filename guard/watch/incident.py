@@ -62,7 +62,7 @@ class Incident:
         self._lines += waiting
 
     def is_news(self, subject: str, fact: object) -> bool:
-        """Returns whether a fact must be reported: it is one, and another than was last found of this subject."""
+        """Returns whether a fact is there and differs from the last one of this subject: it must be reported then."""
         last, self._reported[subject] = self._reported.get(subject), fact
         return bool(fact) and fact != last
 
@@ -116,8 +116,8 @@ class Incident:
 
     def _report_failure(self, opened: _Open) -> None:
         failure = opened.failure
-        told = {"found": failure.found, "expected": failure.expected, "remedy": failure.remedy, **opened.fields}
-        self._report(failure.event, failure.message, told)
+        all_fields = {"found": failure.found, "expected": failure.expected, "remedy": failure.remedy, **opened.fields}
+        self._report(failure.event, failure.message, all_fields)
 
     def recover(self, now: Timestamp, condition: Condition, message: str, **fields: Any) -> bool:
         """Handles that a condition holds again; True where that was the last that did not.
@@ -127,8 +127,8 @@ class Incident:
         if self._open.pop(condition, None) is None or self._open:
             return False
         seconds = self._seconds(now)
-        told = {"lasted_seconds": round(seconds, 1), **fields}
-        self._report(Event.VOLUME_RECOVERED, f"{message} after {lasted(seconds)}.", told, last=True)
+        all_fields = {"lasted_seconds": round(seconds, 1), **fields}
+        self._report(Event.VOLUME_RECOVERED, f"{message} after {lasted(seconds)}.", all_fields, last=True)
         return True
 
     def _seconds(self, now: Timestamp) -> float:
@@ -153,6 +153,9 @@ class Incident:
         for condition in accepted:
             self._open.pop(condition, None)
         seconds = self._seconds(now)
-        message, told = f"{message}, {lasted(seconds)} after the first sign.", {"lasted_seconds": round(seconds, 1)}
-        self._report(Event.VOLUME_ACCEPTED, message, told, last=not self._open)
+        message, all_fields = (
+            f"{message}, {lasted(seconds)} after the first sign.",
+            {"lasted_seconds": round(seconds, 1)},
+        )
+        self._report(Event.VOLUME_ACCEPTED, message, all_fields, last=not self._open)
         return True

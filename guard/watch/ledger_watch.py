@@ -135,8 +135,8 @@ class LedgerWatch:
 
     def _open(self, now: Timestamp, incident: LedgerIncident, failure: ConditionFailure, **fields: Any) -> None:
         self._content.open(incident)
-        told = {"before": incident.before, "first_sign": incident.since, **fields}
-        self._incident.fail(now, Condition.CONTENT, failure, **told)
+        all_fields = {"before": incident.before, "first_sign": incident.since, **fields}
+        self._incident.fail(now, Condition.CONTENT, failure, **all_fields)
 
     # What is written.
 

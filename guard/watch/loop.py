@@ -275,7 +275,7 @@ class _MountWatch:
         self.due = max(now, self._pause_until)
 
     def read(self, now: float, path: str) -> tuple[bool, bool]:
-        """Reads the table if it is due; whether mounts on the way to the path changed, and whether those below it did."""
+        """Reads the table if it is due; whether mounts at, above or below the path changed, and whether those below it did."""
         if self.due is None or now < self.due:
             return False, False
         self.due = None

@@ -83,7 +83,7 @@ class StatusPages:
         patience, interval = self._config.expected.probe_timeout, self._config.interval
         limit = max(_INTERVALS * interval, interval + 2 * patience)
         age = time.monotonic() - self._completed
-        sentence = f"the last completed look is {age:.1f} s old, allowed are {limit:.1f} s\n"
+        sentence = f"the last check was completed {age:.1f} s ago; the limit is {limit:.1f} s\n"
         return Page("200 OK" if age < limit else "503 Service Unavailable", sentence)
 
     def _readyz(self) -> Page:
@@ -113,9 +113,9 @@ class StatusPages:
                 "sample_kept_ratio", "Share of the checked sample files that are there.", content.sample.kept_ratio
             )
         if look is not None and look.space is not None:
-            yield _gauge("avail_bytes", "Bytes that the guard's user may still use.", look.space.available)
+            yield _gauge("avail_bytes", "Bytes that the guard's user can still use.", look.space.available)
             yield _gauge("size_bytes", "Bytes of the file system.", look.space.size)
-            yield _gauge("inodes_free", "Inodes that may still be used.", look.space.free_inodes)
+            yield _gauge("inodes_free", "Inodes that can still be used.", look.space.free_inodes)
             yield _gauge("inodes", "Inodes of the file system; 0 where it does not count them.", look.space.inodes)
         yield _gauge("held", "Whether work on the volume is announced.", watcher.documents.hold is not None)
         yield _gauge("last_look_timestamp_seconds", "When the last look was completed.", self._looked)

@@ -286,7 +286,7 @@ class Watcher:
             self.content.suspect(now, Trigger.EVENTS, removed=removed or storm)
 
     def on_mount_change(self, now: Timestamp) -> None:
-        """Handles that mounts on the way to the path, on it or below it came or went."""
+        """Handles that mounts at, above or below the path came or went."""
         self._look_at = now.at
 
     def on_submount_change(self, now: Timestamp) -> None:

@@ -39,7 +39,7 @@ class Result:
 
     @property
     def severity(self) -> Severity:
-        """What it is worth: an error that depends on a likely path is a warning."""
+        """The severity: an error that depends on a likely path counts as a warning."""
         is_less = self.finding.is_guess and self.rule.severity is Severity.ERROR
         return Severity.WARNING if is_less else self.rule.severity
 

@@ -26,8 +26,6 @@ _WAIVED_BY = {
     "projected": "memory",
     "image": "overlay",
 }
-_CLAIMS_AS_VOLUMES = K8S_DOCS + "concepts/storage/persistent-volumes/#claims-as-volumes"
-_VOLUMES = K8S_DOCS + "concepts/storage/volumes/"
 
 
 @rule("VG101", Severity.ERROR, _CLAIMS_AS_VOLUMES)
