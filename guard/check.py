@@ -9,7 +9,7 @@ from guard.outcome import Outcome
 from guard.probe.inspector import Inspector
 from guard.probe.writes import MountRef, WriteLedger
 from guard.volume.ledger import UNWATCHED, Ledger
-from guard.volume.loss import Loss, Verdict, states_of
+from guard.volume.loss import states_of
 from guard.volume.marker import Marker
 from guard.volume.observation import FileCount, ProbeFault
 from guard.volume.reference import new_reference
@@ -104,7 +104,7 @@ class Gate:
             return ()
         if not isinstance(look.marker, Marker) or (look.ledger is not None and last is None):
             return ()
-        if last and (last.incident or _is_current(last, count, inspection.judgement.loss, now.wall.timestamp())):
+        if last and (last.incident or _is_current(last, count, now.wall.timestamp())):
             return ()
         reference, checks = last.reference if last else None, inspection.checked.checks if inspection.checked else {}
         rule = self.inspector.expected.loss
@@ -123,9 +123,9 @@ class Gate:
         return ledger_not_renewed(written) if isinstance(written, ProbeFault) else ()
 
 
-def _is_current(ledger: Ledger, count: FileCount, loss: Loss | None, now: float) -> bool:
+def _is_current(ledger: Ledger, count: FileCount, now: float) -> bool:
     """Whether a ledger needs no renewal yet: a watcher writes it, or nothing came or went since."""
     # A watcher writes what it counted earlier; adopt, accept, release and a gate write what they just counted.
     is_watched = ledger.written != ledger.reference.counted
-    is_same = ledger.reference.files == count.files and loss is not None and loss.verdict is Verdict.KEPT
-    return (is_watched or is_same) and now - seconds_of(ledger.written) < UNWATCHED
+    is_empty = ledger.reference.files == count.files == 0
+    return (is_watched or is_empty) and 0 <= now - seconds_of(ledger.written) < UNWATCHED

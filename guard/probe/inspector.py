@@ -123,8 +123,8 @@ class Inspector:
             first_sign = seconds_of(ledger.incident.since if ledger.incident else ledger.written)
             return search_options(ignore, reference, lost, first_sign)
         if reference.files < _COUNTED:
-            # A ledger that somebody just wrote, of as many files, needs no new sample: no size is read for one.
-            is_new = time.time() - seconds_of(ledger.written) < UNWATCHED
+            # A ledger that somebody just wrote, of as many files, all there, needs no new sample: no size is read for one.
+            is_new = loss.kept == loss.checked and 0 <= time.time() - seconds_of(ledger.written) < UNWATCHED
             return CountOptions(ignore, entries, unsampled=reference.files if is_new else None)
         return CountOptions(ignore, enough=rule.min_files) if rule.min_files else None
 

@@ -8,7 +8,7 @@ from guard.volume.ignore import Ignore
 from guard.volume.ledger import Reference
 from guard.volume.loss import State
 from guard.volume.observation import CountOptions, FileCount
-from guard.volume.sample import SampledFile
+from guard.volume.sample import Part, SampledFile
 from guard.volume.timestamp import Timestamp
 
 #: A file with a lost one's name and size that came within so many seconds before the first sign can be its copy.
@@ -55,8 +55,12 @@ def without_ignored(reference: Reference, ignore: tuple[str, ...]) -> Reference:
     sample = tuple(file for file in reference.sample if not patterns.ignores(file.path)) if ignore else reference.sample
     if len(sample) == len(reference.sample):
         return reference
-    files = round(reference.files * len(sample) / len(reference.sample))
-    return replace(reference, files=files, sample=sample, entries=_entries_of(reference, sample))
+    # Of a large volume only the part that was chosen by hash stands for all files.
+    parts = {Part.HASH} if any(file.part is Part.HASH for file in sample) else set(Part)
+    left, before = (sum(file.part in parts for file in files) for files in (sample, reference.sample))
+    return replace(
+        reference, files=round(reference.files * left / before), sample=sample, entries=_entries_of(reference, sample)
+    )
 
 
 def search_options(

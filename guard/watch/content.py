@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from guard.volume.kinds import Kind
 from guard.volume.ledger import LedgerIncident, Reference
 from guard.volume.loss import Content, Loss, State, Verdict, is_over, judge_loss, known_files, states_of
-from guard.volume.observation import CountOptions, FileCount, FilesChecked, Look, Space
+from guard.volume.observation import CountOptions, FileCount, FilesChecked, Look, Space, is_same_mount
 from guard.volume.reference import new_reference, search_options, without_ignored
 from guard.volume.sample import FileCheck, SampledFile
 from guard.volume.timestamp import Timestamp, rfc3339, seconds_of
@@ -197,7 +197,7 @@ class ContentTracker:
             checked: The files that it checked; None where it did not come that far.
             stirred: Whether the tripwire counted anything.
         """
-        if checked is None or checked.fault is not None:
+        if checked is None or checked.fault is not None or not is_same_mount(look, checked):
             self.drop_count()
             return None
         space = None if look.kind in _SHARED else look.space
@@ -248,7 +248,8 @@ class ContentTracker:
         count, self._uncommitted = self._uncommitted, None
         before = episode.known_before
         loss = judge_loss(self._rule, reference, Content(episode.states), before, self.sample.settled)
-        if loss.verdict is Verdict.SHRUNK and phase is Phase.STABLE and episode.is_returning(now.at):
+        is_early = phase is Phase.STABLE and episode.is_returning(now.at)
+        if is_early and loss.verdict is Verdict.SHRUNK:
             return None
         fell = phase is Phase.LATE and loss.kept <= FELL_TO * loss.checked
         if loss.may_be_one or fell:
@@ -261,6 +262,8 @@ class ContentTracker:
             loss = judge_loss(self._rule, reference, content, before, self.sample.settled)
             if loss.verdict is Verdict.WIPED and count.files and self.sample.is_worn and not loss.min_files:
                 loss = replace(loss, verdict=Verdict.SHRUNK)
+        if is_early and loss.verdict is Verdict.SHRUNK:
+            return None
         episode.is_confirming = False
         judged = Judged(loss, episode.trigger, self._sign(episode))
         if loss.verdict is Verdict.WIPED:

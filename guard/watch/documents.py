@@ -30,7 +30,8 @@ class DocumentTracker:
     Attributes:
         stored: The ledger on the volume, as it was last read or written; None where there is none.
         marker_id: The marker that the ledger belongs to; empty before one was seen.
-        generation: Of the ledger that is to be written; an open incident's ID is made of it.
+        generation: Of the ledger that is to be written; an open incident's ID is made of it. It is ahead of the one on the
+            volume until it is written, and stays so where this pod may not write.
         hold: Announced work; None where there is none, or a stale one.
         stale_hold: A hold that came out of an archive is on the volume: it is not obeyed.
     """
@@ -43,7 +44,8 @@ class DocumentTracker:
         self.stale_hold = False
         self._volume = volume
         self._pod = pod
-        self._declared: str | None = None
+        self._seen = 1  # the latest generation on the volume
+        self._declared = 0.0  # when a person last declared the content right, in seconds since 1970
         self._stale: Ledger | None = None
 
     def on_ledger(self, marker_id: str, ledger: Ledger | None) -> LedgerNews:
@@ -52,24 +54,28 @@ class DocumentTracker:
         if marker_id != self.marker_id:
             news = LedgerNews.ADOPTED if self.marker_id else LedgerNews.FIRST
             self.marker_id, self.generation = marker_id, ledger.generation if ledger else 1
-            self.stored = ledger
-            self._declared = ledger.reference.declared if ledger else None
+            self.stored, self._seen, self._declared = ledger, self.generation, _declared(ledger)
             return news
         if ledger is None:
             self.stored = None
             return LedgerNews.NOTHING
         if ledger in (stored, self._stale):
             return LedgerNews.NOTHING
-        if ledger.generation > max(self.generation, self.replaces):
-            accepted = ledger.reference.declared != self._declared
-            self.generation, self._declared = ledger.generation, ledger.reference.declared
-            self.stored = ledger
-            return LedgerNews.ACCEPTED if accepted else LedgerNews.RECOVERED
-        if ledger.generation < self.generation or self._went_back(stored, ledger):
+        if ledger.generation < self._seen or self._went_back(stored, ledger):
             self._stale, self.stored = ledger, None
             return LedgerNews.STALE
-        self.stored = ledger
-        return LedgerNews.UPDATED
+        is_next = ledger.generation > self._seen
+        is_accepted = is_next and _declared(ledger) > self._declared
+        is_recovered = is_next and ledger.generation > self.generation
+        self.stored, self._seen, self._declared = ledger, ledger.generation, _declared(ledger)
+        self.generation = max(self.generation, ledger.generation)
+        if is_accepted:
+            return LedgerNews.ACCEPTED
+        return LedgerNews.RECOVERED if is_recovered else LedgerNews.UPDATED
+
+    def on_written(self, ledger: Ledger) -> None:
+        """Handles that this watcher wrote the ledger."""
+        self.stored, self._seen, self._declared = ledger, ledger.generation, _declared(ledger)
 
     def _went_back(self, stored: Ledger | None, ledger: Ledger) -> bool:
         if stored is None:
@@ -83,7 +89,7 @@ class DocumentTracker:
         if hold == self.hold:
             self.stale_hold = self.stale_hold and hold is not None
             return False
-        stale = isinstance(hold, Hold) and bool(self.marker_id) and hold.generation < self.generation
+        stale = isinstance(hold, Hold) and bool(self.marker_id) and hold.generation < self._seen
         news = stale and not self.stale_hold
         self.stale_hold = stale
         self.hold = None if stale else hold
@@ -102,3 +108,7 @@ class DocumentTracker:
     def next_generation(self) -> None:
         """Handles that an incident is over: the next one has another ID, the same in every pod."""
         self.generation += 1
+
+
+def _declared(ledger: Ledger | None) -> float:
+    return seconds_of(ledger.reference.declared) if ledger and ledger.reference.declared else 0.0

@@ -9,7 +9,7 @@ from guard.outcome import Severity
 from guard.volume.ledger import Ledger, LedgerIncident, Reference
 from guard.volume.loss import KNOWN, Verdict
 from guard.volume.marker import Marker
-from guard.volume.observation import Look, ProbeFault
+from guard.volume.observation import InvalidDocument, Look, ProbeFault
 from guard.volume.timestamp import Timestamp, seconds_of
 from guard.volume.verdict import Concern, ledger_warning, usable_ledger
 from guard.watch import messages
@@ -28,6 +28,8 @@ _WRITE_AT_LEAST = 900.0
 _WRITE_SOON = 2.0
 #: A full volume is reported again once this share of it was free in between.
 _FREE_AGAIN = 0.05
+#: What a refused write lacks where a look finds room.
+_REFUSED = "space or quota"
 
 
 class LedgerWatch:
@@ -54,6 +56,8 @@ class LedgerWatch:
         self._tried = float("-inf")
         self._failed = False
         self._urgent = False
+        self._is_future = False
+        self._full: set[str] = set()
         self._asked: tuple[object, ...] = (None,) * 4
         self._pause = 0.0
 
@@ -63,8 +67,13 @@ class LedgerWatch:
         """Handles the documents of a look; `is_identified` where its marker is not a wrong one."""
         documents, emit, before = self._documents, self._incident.emit, self._documents.hold
         warning = ledger_warning(look)
+        self._is_future = isinstance(look.ledger, InvalidDocument) and look.ledger.future
         if self._incident.is_news("ledger", warning):
-            emit(Event.LEDGER_INVALID, messages.ledger_invalid(look.path, warning), reason=warning)
+            emit(
+                Event.LEDGER_INVALID,
+                messages.ledger_invalid(look.path, warning, future=self._is_future),
+                reason=warning,
+            )
         if is_identified or not marker_id_of(look):
             self._on_ledger(now, look)
         if documents.on_hold(look.hold):
@@ -104,6 +113,12 @@ class LedgerWatch:
         if incident is not None and content.incident is None:
             self._open(now, incident, messages.incident_open(self._config, look, incident))
 
+    def recover(self, now: Timestamp, condition: Condition, message: str, **fields: Any) -> None:
+        """Handles that a condition holds again; where that ends the incident, the next one has another ID in every pod."""
+        if self._incident.recover(now, condition, message, **fields) and self._documents.marker_id:
+            self._documents.next_generation()
+            self._write_now()
+
     # What became of the content.
 
     def on_change(self, now: Timestamp, look: Look, change: Judged | Returned) -> None:
@@ -114,8 +129,7 @@ class LedgerWatch:
         message = messages.back(look.path, change.kept, change.checked)
         fields = {"kept": change.kept, "checked": change.checked}
         if change.wiped:
-            self._incident.recover(now, Condition.CONTENT, message, **fields)
-            self._documents.next_generation()
+            self.recover(now, Condition.CONTENT, message, **fields)
             self._write_now()
         else:
             self._incident.shrink(Event.VOLUME_RECOVERED, f"{message}.", **fields)
@@ -128,7 +142,10 @@ class LedgerWatch:
             message = f"{look.path}: {messages.concern(look, Concern.SHRUNK, loss=loss)}"
             self._incident.shrink(Event.VOLUME_SHRUNK, message, **fields)
             return
-        incident_id, failure = self._documents.incident_id, messages.wiped(self._config, look, loss)
+        incident_id, failure = (
+            self._documents.incident_id,
+            messages.wiped(self._config, look, loss, self._content.count),
+        )
         opened = LedgerIncident(incident_id, Event.VOLUME_WIPED.label, first_sign, loss.before, failure.found)
         self._open(now, opened, failure, **fields)
         self._write_now()
@@ -153,7 +170,7 @@ class LedgerWatch:
     def _may_write(self) -> bool:
         refused = self._incident.is_failed(Condition.WRITABLE) and not self.write_refused
         wrong = refused or self._incident.is_failed(Condition.IDENTITY)
-        return bool(self._documents.marker_id) and self._documents.hold is None and not wrong
+        return bool(self._documents.marker_id) and self._documents.hold is None and not (wrong or self._is_future)
 
     def due(self) -> float:
         """Returns when the ledger must be written, on the monotonic clock; a time in the past means now."""
@@ -187,7 +204,9 @@ class LedgerWatch:
         """Handles what became of writing the ledger: written, overtaken by somebody (neither), or failed."""
         self._tried, self._failed = now.at, written is None
         if written is not None:
-            self._documents.stored, self._urgent = written, False
+            self._documents.on_written(written)
+            self._urgent = False
+            self._full.discard(_REFUSED)
             self._incident.is_news("write", None)
         elif fault is None:
             return  # whoever was faster tells nothing of this pod's writes
@@ -199,9 +218,9 @@ class LedgerWatch:
         # A read-only file system would have refused a write as such.
         if self.write_refused and (fault is None or fault.full or fault.denied):
             self.write_refused = False
-            self._incident.recover(now, Condition.WRITABLE, messages.RIGHT_AGAIN.format(path=path))
+            self.recover(now, Condition.WRITABLE, messages.RIGHT_AGAIN.format(path=path))
         if fault is not None and fault.full:
-            self._report_full(look, "space or quota")
+            self._report_full(look, (look.space.full if look.space else "") or _REFUSED)
         elif fault is not None and self._incident.is_news("write", fault.code):
             self._incident.emit(Event.LEDGER_UNWRITABLE, messages.unwritable(path, fault), reason=fault.code)
 
@@ -212,12 +231,14 @@ class LedgerWatch:
             return
         if space.full:
             self._report_full(look, space.full, avail_bytes=space.available, inodes_free=space.free_inodes)
-        free = min(space.available / (space.size or 1), space.free_inodes / space.inodes if space.inodes else 1.0)
-        if free >= _FREE_AGAIN:
-            self._incident.is_news("full", fact=False)
+        free = {"space": space.available / (space.size or 1)}
+        free["inodes"] = space.free_inodes / space.inodes if space.inodes else 1.0
+        self._full -= {missing for missing, share in free.items() if share >= _FREE_AGAIN}
 
     def _report_full(self, look: Look, missing: str, **fields: Any) -> None:
-        if self._incident.is_news("full", fact=True):
+        is_known = missing in self._full or _REFUSED in self._full or (missing == _REFUSED and bool(self._full))
+        self._full.add(missing)
+        if not is_known:
             concern = Concern.NO_INODES if missing == "inodes" else Concern.NO_SPACE
             self._incident.emit(Event.VOLUME_FULL, messages.concern(look, concern), missing=missing, **fields)
 

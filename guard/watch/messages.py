@@ -70,10 +70,10 @@ def started(
     return ", ".join(parts) + ".", fields
 
 
-def wiped(config: WatchConfig, look: Look, loss: Loss) -> ConditionFailure:
+def wiped(config: WatchConfig, look: Look, loss: Loss, count: FileCount | None) -> ConditionFailure:
     """Returns the failure of a wipe, in the words of the gate that will refuse the next start."""
     cause = Cause.TOO_FEW_FILES if loss.min_files else Cause.FILES_LOST
-    advice = advise(config.expected, look, Finding(Outcome.DATA_LOST, cause, loss=loss), config.pod)
+    advice = advise(config.expected, look, Finding(Outcome.DATA_LOST, cause, loss=loss), config.pod, count)
     return failure_of(advice, Event.VOLUME_WIPED)
 
 
@@ -103,12 +103,12 @@ def held(path: str, hold: Hold | InvalidDocument) -> str:
     return f"{path} is held {holder(hold)}. Only if the work is done and the files are right: guard release"
 
 
-def ledger_invalid(path: str, reason: str) -> str:
-    """Returns the sentence of a ledger that can't be used."""
-    return (
-        f"The ledger of {path} is not used: {truncate(reason, 512)}. What this watcher knows is kept, and a new ledger is "
-        "written; the old one is kept beside it."
-    )
+def ledger_invalid(path: str, reason: str, *, future: bool) -> str:
+    """Returns the sentence of a ledger that can't be used; `future` where a newer guard wrote it."""
+    then = "a new ledger is written; the old one is kept beside it."
+    if future:
+        then = "the ledger is left to the newer guard: use its version in all pods of this volume."
+    return f"The ledger of {path} is not used: {truncate(reason, 512)}. What this watcher knows is kept, and {then}"
 
 
 def ledger_stale(path: str, ledger: Ledger) -> str:

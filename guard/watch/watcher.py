@@ -90,6 +90,7 @@ class Watcher:
         self._path = config.expected.path
         self._known: Look | None = None  # the last look at the right volume
         self._replaced_since: float | None = None
+        self._hidden: frozenset[str] = frozenset()
         self._report: ConditionReport | None = None
         self._failed_looks = 0
         self._look_at = now.at
@@ -202,9 +203,7 @@ class Watcher:
         if report.is_ours and self.content.schedule.failures >= _LOOKS:
             holds.discard(Condition.REACHABLE)  # a count that works tells
         for condition in holds:
-            is_over = self.incident.recover(now, condition, messages.RIGHT_AGAIN.format(path=self._path))
-            if is_over and self.documents.marker_id:
-                self.documents.next_generation()
+            self._ledger.recover(now, condition, messages.RIGHT_AGAIN.format(path=self._path))
 
     def _on_absent(self, now: Timestamp, report: ConditionReport, *, is_hiccup: bool) -> None:
         """Handles that the volume is not there, or does not answer."""
@@ -237,8 +236,9 @@ class Watcher:
 
     def _on_files(self, now: Timestamp, result: LookResult) -> None:
         look, checks = result.look, result.checked.checks if result.checked else {}
-        by = hidden_by(look)
-        if self.incident.is_news("hidden", by):
+        by, known = hidden_by(look), self._hidden
+        self._hidden = frozenset(by)
+        if self._hidden - known:
             reason = "files are hidden by mounts"
             self._warn(messages.concern(look, Concern.HIDDEN), reason=reason, hidden_by=list(by))
         unreadable = any(check.presence is Presence.UNREADABLE for check in checks.values())

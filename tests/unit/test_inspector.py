@@ -99,6 +99,12 @@ def test_no_size_is_read_for_a_new_sample_where_the_ledger_is_new_and_knows_as_m
         assert [request.options.unsampled for request in volume.counts] == [unsampled]
 
 
+def test_a_new_sample_is_read_where_files_were_replaced_by_as_many() -> None:
+    volume = Volume(replace(LOOK, ledger=replace(SMALL, written=rfc3339(datetime.now(UTC)))), left=range(500))
+    volume.inspect()
+    assert [request.options.unsampled for request in volume.counts] == [None]
+
+
 def test_the_least_number_of_files_is_counted_no_further_than_it_takes() -> None:
     volume = Volume(LOOK, expected=replace(EXPECTED, loss=LossRule(min_files=50)))
     inspection = volume.inspect()

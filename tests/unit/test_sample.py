@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from guard.volume import loss
 from guard.volume.ledger import Reference
 from guard.volume.paths import as_bytes, as_text
+from guard.volume.reference import without_ignored
 from guard.volume.sample import (
     BY_ENTRY,
     BY_HASH,
@@ -246,3 +247,21 @@ def test_estimates_are_not_off_to_one_side(shape: Shape, is_lost: Callable[[str]
     # Of one sample the standard error is at most 0.5 / sqrt(256) = 0.031, of 12 at most 0.009: four of them.
     assert abs(of_files) < 0.036
     assert abs(of_bytes) < 0.05
+
+
+def test_files_that_are_ignored_by_now_leave_an_estimate_of_the_rest() -> None:
+    parts = {
+        Part.HASH: ("cache", 230, "a", 26),
+        Part.ENTRY: ("cache", 64, "a", 64),
+        Part.LARGEST: ("cache", 0, "a", 128),
+    }
+    sample = tuple(
+        SampledFile(f"{folder}/{part.value}{number}", 1, 0, number, 0, part)
+        for part, (cache, many, kept, few) in parts.items()
+        for folder, files in ((cache, many), (kept, few))
+        for number in range(files)
+    )
+    reference = Reference(100_000, "2026-11-24T18:00:00Z", sample, 1, 2, {"cache": 90_000, "a": 10_000})
+    left = without_ignored(reference, ("cache/**",))
+    assert left.files == pytest.approx(10_000, rel=0.1)
+    assert left.entries == {"a": 10_000}

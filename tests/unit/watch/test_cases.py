@@ -1,11 +1,16 @@
 """What went wrong in real use, against the watcher and the gate: each history as it happened."""
 
+import errno
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
 
 from guard.outcome import Outcome
+from guard.volume.hold import Hold
+from guard.volume.ledger import Ledger
+from guard.volume.observation import CountOptions, FileCount, InvalidDocument, Look, ProbeFault
 from tests.unit.watch.simulation import MINUTE, Simulation, Volume
 
 
@@ -370,3 +375,132 @@ def test_verdict_comes_settle_and_half_a_second_after_the_end() -> None:
     settled = datetime.fromisoformat(line.fields["settled"])
     assert simulation.now - start >= 0
     assert settled.timestamp() <= simulation.wall
+
+
+# What the generation on the volume tells, beside the one in memory.
+
+
+def _hiccup(simulation: Simulation, seconds: float = 30) -> None:
+    simulation.volume.fault = ProbeFault(errno.EIO, "listing")
+    simulation.run(seconds)
+    simulation.volume.fault = None
+    simulation.run(MINUTE)
+
+
+@pytest.mark.parametrize("hiccups", [1, 2])
+def test_a_watcher_that_may_not_write_follows_an_acceptance(hiccups: int) -> None:
+    simulation = watched("a", "b", files=20)
+    simulation.volume.write_fault = ProbeFault(errno.EACCES, "writing", writing=True)
+    for _ in range(hiccups):
+        _hiccup(simulation)
+    simulation.remove()
+    simulation.run(MINUTE)
+    simulation.accept()
+    simulation.run(5 * MINUTE)
+    assert simulation.events("volume.accepted")
+    assert not simulation.events("ledger.stale")
+    assert simulation.watch is not None
+    assert simulation.watch.watcher.has_data
+
+
+def test_another_watchers_ledger_is_not_stale_after_an_incident_that_only_this_one_saw() -> None:
+    simulation = watched("a", "b", files=20)
+    simulation.volume.write_fault = ProbeFault(errno.EACCES, "writing", writing=True)
+    _hiccup(simulation)
+    for _ in range(5):
+        ledger = simulation.volume.ledger
+        assert isinstance(ledger, Ledger)
+        simulation.volume.ledger = replace(ledger, written=simulation.time.text, pod="pod-b")
+        simulation.run(MINUTE)
+    assert not simulation.events("ledger.stale")
+
+
+def test_a_hold_right_after_an_incident_is_obeyed() -> None:
+    simulation = watched("a", "b", files=20)
+    simulation.volume.write_fault = ProbeFault(errno.EACCES, "writing", writing=True)
+    _hiccup(simulation)
+    assert isinstance(simulation.volume.ledger, Ledger)
+    generation = simulation.volume.ledger.generation
+    simulation.volume.hold = Hold("me", simulation.time.text, "migration", generation)
+    simulation.run(MINUTE)
+    simulation.remove("a")
+    simulation.run(MINUTE)
+    assert [line.severity.name for line in simulation.events("volume.shrunk")] == ["INFO"]
+
+
+def test_an_incident_that_a_working_write_ends_has_an_id_of_its_own() -> None:
+    simulation = watched("a", "b", files=20)
+    simulation.volume.write_fault = ProbeFault(errno.EROFS, "writing", writing=True)
+    simulation.fill(20, "c")
+    simulation.run(5 * MINUTE)
+    simulation.volume.write_fault = None
+    simulation.run(5 * MINUTE)
+    simulation.volume.is_mounted = False
+    simulation.run(MINUTE)
+    refused, unmounted = simulation.events("volume.read-only", "volume.unmounted")
+    assert refused.operation != unmounted.operation
+
+
+# What is reported once.
+
+
+def test_a_quota_that_is_used_up_is_reported_once() -> None:
+    simulation = watched("a", "b", files=20)
+    simulation.volume.write_fault = ProbeFault(errno.EDQUOT, "writing", writing=True)
+    simulation.write("a/new")
+    simulation.run(10 * MINUTE)
+    assert len(simulation.events("volume.full")) == 1
+
+
+def test_few_free_inodes_hide_no_disk_that_is_full_again() -> None:
+    class FewInodes(Volume):
+        def look(self) -> Look:
+            found = super().look()
+            assert found.space is not None
+            return replace(found, space=replace(found.space, free_inodes=found.space.inodes * 3 // 100))
+
+    simulation = Simulation(FewInodes())
+    simulation.fill(20, "a")
+    simulation.adopt()
+    simulation.start()
+    for free in (1.0, 0.0, 0.6, 0.0):
+        simulation.volume.free = free
+        simulation.run(MINUTE)
+    assert len(simulation.events("volume.full")) == 2
+
+
+def test_files_that_fewer_mounts_hide_are_not_reported_again() -> None:
+    simulation = watched("a", "b", files=20)
+    simulation.volume.nested = ("a", "b")
+    simulation.run(MINUTE)
+    simulation.volume.nested = ("a",)
+    simulation.run(MINUTE)
+    assert len(simulation.events("watch.blind")) == 1
+
+
+def test_a_ledger_of_a_newer_guard_is_left_alone() -> None:
+    simulation = watched("a", "b", files=20)
+    assert simulation.watch is not None
+    simulation.volume.ledger = InvalidDocument("schema 2 is of the future", "ab" * 32, future=True)
+    simulation.run(30)
+    before = simulation.watch.writes
+    simulation.run(20 * MINUTE)
+    (line,) = simulation.events("ledger.invalid")
+    assert "is left to the newer guard" in line.message
+    assert simulation.watch.writes == before
+
+
+def test_a_wipe_names_what_lies_in_lost_and_found() -> None:
+    class Repaired(Volume):
+        def count(self, options: CountOptions) -> FileCount:
+            return replace(super().count(options), in_lost_and_found=40)
+
+    simulation = Simulation(Repaired())
+    simulation.fill(20, "a", "b")
+    simulation.adopt()
+    simulation.start()
+    simulation.run(20 * MINUTE)
+    simulation.remove()
+    simulation.run(MINUTE)
+    (line,) = simulation.events("volume.wiped")
+    assert "lost+found holds 40 files" in line.message
