@@ -49,8 +49,8 @@ class SkillServer:
     def act(self) -> None:
         """Does one thing."""
         actions: list[tuple[Callable[[], None], int]] = [
-            (self.update, 6), (self.upload, 2), (self.delete, 2), (self.save, 8), (self.unlink, 1), (self.search, 4),
-            (self.work, 2),
+            (self.update, 12), (self.upload, 1), (self.delete, 1), (self.save, 16), (self.unlink, 2), (self.search, 8),
+            (self.work, 4),
         ]  # fmt: skip
         (action,) = self.chance.choices(*zip(*actions, strict=True))
         self.done[action.__name__] += 1
