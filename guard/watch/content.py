@@ -197,7 +197,8 @@ class ContentTracker:
             checked: The files that it checked; None where it did not come that far.
             stirred: Whether the tripwire counted anything.
         """
-        if checked is None or checked.fault is not None or not is_same_mount(look, checked):
+        is_other_mount = checked is not None and bool(checked.checks) and not is_same_mount(look, checked)
+        if checked is None or checked.fault is not None or is_other_mount:
             self.drop_count()
             return None
         space = None if look.kind in _SHARED else look.space

@@ -405,7 +405,7 @@ class Watch:
         self.looks += 1
         look = volume.look()
         readable = look.is_mount_point and not look.fault
-        checked = volume.check(request.files) if readable else None
+        checked = (volume.check(request.files) if request.files else FilesChecked()) if readable else None
         folders = len(volume._folders())
         state = TripwireState(
             self._armed and not self._tripped, "", tripped=self._tripped, stirred=self._stirred, watches=folders + 1
