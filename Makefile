@@ -38,7 +38,8 @@ unit: $(VENV)/dev
 linux: $(VENV)/dev
 	@sh tests/packages.sh
 	@$(BIN)/python -m tests.restic || echo "no restic to be had here: the tests of backups on real disks skip"
-	$(BIN)/pytest -q --numprocesses auto tests/linux
+	@# More than there are cores: a test of the watcher mostly waits.
+	$(BIN)/pytest -q --numprocesses 4 tests/linux
 
 # Alerts, dashboard and log lines, in a Prometheus of this machine that scrapes a real watcher.
 monitoring: $(VENV)/dev
