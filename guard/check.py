@@ -8,12 +8,12 @@ from guard.messages import CommandResult, EventSink, Messages, ledger_not_renewe
 from guard.outcome import Outcome
 from guard.probe.inspector import Inspector
 from guard.probe.writes import MountRef, WriteLedger
-from guard.volume.ledger import UNWATCHED, Ledger
+from guard.volume.ledger import Ledger
 from guard.volume.loss import states_of
 from guard.volume.marker import Marker
 from guard.volume.observation import FileCount, ProbeFault
 from guard.volume.reference import new_reference
-from guard.volume.timestamp import Timestamp, seconds_of
+from guard.volume.timestamp import Timestamp
 from guard.volume.verdict import Inspection, usable_ledger
 
 #: Seconds between two inspections while waiting: soon enough for whoever just ran `guard adopt`, and at most this share
@@ -128,4 +128,4 @@ def _is_current(ledger: Ledger, count: FileCount, now: float) -> bool:
     # A watcher writes what it counted earlier; adopt, accept, release and a gate write what they just counted.
     is_watched = ledger.written != ledger.reference.counted
     is_empty = ledger.reference.files == count.files == 0
-    return (is_watched or is_empty) and 0 <= now - seconds_of(ledger.written) < UNWATCHED
+    return (is_watched or is_empty) and ledger.is_young(now)

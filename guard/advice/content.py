@@ -132,8 +132,8 @@ def _read_only(case: Case) -> Advice:
     return case.advice(
         f"{case.path} cannot be written",
         "a writable volume",
-        "Remove readOnly from the volumeMount and from the pod's volume, where it is set."
-        " Otherwise check the disk: a file system turns read-only after errors (dmesg on the node).",
+        "Remove readOnly from the volumeMount and from the pod's volume, where it is set. Otherwise check the disk: a file "
+        "system turns read-only after errors (dmesg on the node).",
         *steps,
         found=f"{case.path} cannot be written: {case.look.read_only}",
     )

@@ -15,7 +15,7 @@ from guard.probe.client import ProbeClient, ask
 from guard.probe.process import TimedRequest
 from guard.probe.requests import CheckRequest, CountRequest, LookRequest
 from guard.stop_signal import StopSignal, milliseconds
-from guard.volume.ledger import UNWATCHED, Ledger
+from guard.volume.ledger import Ledger
 from guard.volume.loss import State, states_of
 from guard.volume.observation import CountOptions, FileCount, FilesChecked, Look, ProbeFault, is_same_mount
 from guard.volume.reference import search_options, without_ignored
@@ -124,7 +124,7 @@ class Inspector:
             return search_options(ignore, reference, lost, first_sign)
         if reference.files < _COUNTED:
             # A ledger that somebody just wrote, of as many files, all there, needs no new sample: no size is read for one.
-            is_new = loss.kept == loss.checked and 0 <= time.time() - seconds_of(ledger.written) < UNWATCHED
+            is_new = loss.kept == loss.checked and ledger.is_young(time.time())
             return CountOptions(ignore, entries, unsampled=reference.files if is_new else None)
         return CountOptions(ignore, enough=rule.min_files) if rule.min_files else None
 

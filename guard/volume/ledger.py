@@ -19,6 +19,7 @@ from guard.volume.json_document import (
 )
 from guard.volume.paths import is_below
 from guard.volume.sample import SIZE, Part, SampledFile
+from guard.volume.timestamp import seconds_of
 
 #: A ledger that is older, in seconds, has no watcher: it writes one every 15 minutes at least.
 UNWATCHED = 16 * 60
@@ -150,6 +151,10 @@ class Ledger:
     pod: Annotated[str | None, optional(text())] = None
     node: Annotated[str | None, optional(text())] = None
     incident: Annotated[LedgerIncident | None, optional(object_of(LedgerIncident))] = None
+
+    def is_young(self, now: float) -> bool:
+        """Returns whether somebody wrote it lately, `now` in seconds since 1970; one of the future is not young."""
+        return 0 <= now - seconds_of(self.written) < UNWATCHED
 
 
 FORMAT = Format("ledger.json", Ledger, limit=1024 * 1024)

@@ -28,7 +28,7 @@ def rfc3339(wall: datetime) -> str:
 
 
 def seconds_of(text: str) -> float:
-    """Returns the seconds since 1970 of an RFC 3339 time that `json_document.timestamp` let pass."""
+    """Returns the seconds since 1970 of an RFC 3339 time that `json_document.TIME` let pass."""
     return datetime.fromisoformat(text.upper()).timestamp()
 
 

@@ -67,14 +67,14 @@ class DocumentTracker:
         is_next = ledger.generation > self._seen
         is_accepted = is_next and _declared(ledger) > self._declared
         is_recovered = is_next and ledger.generation > self.generation
-        self.stored, self._seen, self._declared = ledger, ledger.generation, _declared(ledger)
+        self.on_stored(ledger)
         self.generation = max(self.generation, ledger.generation)
         if is_accepted:
             return LedgerNews.ACCEPTED
         return LedgerNews.RECOVERED if is_recovered else LedgerNews.UPDATED
 
-    def on_written(self, ledger: Ledger) -> None:
-        """Handles that this watcher wrote the ledger."""
+    def on_stored(self, ledger: Ledger) -> None:
+        """Handles that this ledger is on the volume now: this watcher wrote it, or somebody else."""
         self.stored, self._seen, self._declared = ledger, ledger.generation, _declared(ledger)
 
     def _went_back(self, stored: Ledger | None, ledger: Ledger) -> bool:

@@ -198,13 +198,13 @@ class LedgerWatch:
         return (_WRITE_AT_LEAST - _WRITE_EVERY) / self._jitter
 
     def _write_now(self) -> None:
-        self._urgent, self._failed, self._tried = True, False, self._tried - _WRITE_SOON
+        self._urgent, self._failed, self._tried = True, False, float("-inf")
 
     def on_write(self, now: Timestamp, look: Look, written: Ledger | None, fault: ProbeFault | None) -> None:
         """Handles what became of writing the ledger: written, overtaken by somebody (neither), or failed."""
         self._tried, self._failed = now.at, written is None
         if written is not None:
-            self._documents.on_written(written)
+            self._documents.on_stored(written)
             self._urgent = False
             self._full.discard(_REFUSED)
             self._incident.is_news("write", None)

@@ -41,9 +41,6 @@ _REMEDIES = {
     Concern.UNREADABLE: "They count as they were last seen. Give this uid permission to read and enter them.",
     Concern.HIDDEN: "The files there are not lost.",
 }
-_RESTORE = (
-    "1. Stop what deletes or resets the files. 2. Restore them from a backup. Only if what is there now is right:"
-)
 
 
 def started(
@@ -80,12 +77,11 @@ def wiped(config: WatchConfig, look: Look, loss: Loss, count: FileCount | None) 
 def incident_open(config: WatchConfig, look: Look, incident: LedgerIncident) -> ConditionFailure:
     """Returns the failure of a loss that the ledger tells of."""
     found = f"{look.path} has an open incident since {incident.since}: {truncate(incident.reason, 512)}"
-    return ConditionFailure(
-        Event.VOLUME_WIPED,
-        found,
-        "the files that were known before it",
-        f"{_RESTORE} {config.pod.guard('accept', look.container)}.",
+    remedy = (
+        "1. Stop what deletes or resets the files. 2. Restore them from a backup. Only if what is there now is right: "
+        f"{config.pod.guard('accept', look.container)}."
     )
+    return ConditionFailure(Event.VOLUME_WIPED, found, "the files that were known before it", remedy)
 
 
 def loss_fields(loss: Loss) -> dict[str, Any]:

@@ -82,6 +82,16 @@ def pod(name: str, volume: Object | None, *, mount: Object | None = None, **sett
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
 
 
+def guarding_itself(name: str, volume: Object | None) -> Object:
+    """The pod of k8s/deployment.yaml whose application's image brings the guard, and nothing before it."""
+    itself = pod(name, volume)
+    itself["spec"]["initContainers"] = []
+    (application,) = itself["spec"]["containers"]
+    application["image"] = images.GUARDED_APPLICATION
+    set_environment(application, {"volume": VOLUME, "wait": "0s"})
+    return itself
+
+
 def with_directory_check(pod_or_deployment: Object) -> Object:
     """The same with the team's own check in the gate's place."""
     checked = copy.deepcopy(pod_or_deployment)

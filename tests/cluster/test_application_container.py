@@ -2,22 +2,12 @@
 
 import pytest
 
-from tests.cluster import images, objects, observing
+from tests.cluster import objects, observing
 from tests.cluster.kubectl import Kubectl, Object
 
 
-def _guarding_itself(name: str, volume: Object | None) -> Object:
-    """The pod of k8s/deployment.yaml whose application's image brings the guard, and nothing before it."""
-    pod = objects.pod(name, volume)
-    pod["spec"]["initContainers"] = []
-    (application,) = pod["spec"]["containers"]
-    application["image"] = images.GUARDED_APPLICATION
-    objects.set_environment(application, {"volume": objects.VOLUME, "wait": "0s"})
-    return pod
-
-
 def test_the_application_becomes_the_process_after_a_pass(kubectl: Kubectl, adopted_claim: Object) -> None:
-    kubectl.apply(_guarding_itself("guarding-itself", adopted_claim))
+    kubectl.apply(objects.guarding_itself("guarding-itself", adopted_claim))
     observing.wait_ready(kubectl, "guarding-itself")
 
     words = kubectl.execute("guarding-itself", objects.APPLICATION, "cat", "/proc/1/cmdline").stdout.split("\0")
@@ -29,7 +19,7 @@ def test_the_application_becomes_the_process_after_a_pass(kubectl: Kubectl, adop
 def test_the_application_does_not_start_on_what_is_not_its_volume(
     volume: Object | None, status: int, kubectl: Kubectl
 ) -> None:
-    kubectl.apply(_guarding_itself("guarding-itself", volume))
+    kubectl.apply(objects.guarding_itself("guarding-itself", volume))
 
     assert observing.ending(kubectl, "guarding-itself", objects.APPLICATION).status == status
     assert "serving" not in kubectl.log("guarding-itself", objects.APPLICATION)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.cluster import images, objects, observing
+from tests.cluster import objects, observing
 from tests.cluster.conftest import Cluster, adopt
 from tests.cluster.kubectl import Kubectl, Object
 
@@ -33,12 +33,7 @@ class Case:
 
 def _not_mounted(_cluster: Cluster, _kubectl: Kubectl) -> Object:
     """The applied object has no volume; the guard is in the application's image, which has the folder."""
-    pod = objects.pod("not-mounted", None)
-    pod["spec"]["initContainers"] = []
-    (application,) = pod["spec"]["containers"]
-    application["image"] = images.GUARDED_APPLICATION
-    objects.set_environment(application, {"volume": objects.VOLUME, "wait": "0s"})
-    return pod
+    return objects.guarding_itself("not-mounted", None)
 
 
 def _data_lost(cluster: Cluster, kubectl: Kubectl) -> Object:

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 from guard import arguments, settings
 from guard.backup import restic, snapshot
@@ -21,7 +21,7 @@ from guard.event import Event, EventRecord
 from guard.outcome import Severity
 from guard.report.log import Log
 from guard.volume import hold, kinds, ledger, marker, mountinfo
-from guard.volume.json_document import DocumentError
+from guard.volume.json_document import DocumentError, Format
 from guard.volume.loss import Content, LossRule, is_over, judge_loss, states_of
 from guard.volume.paths import is_below
 from guard.volume.sample import FileCheck, Presence
@@ -60,31 +60,32 @@ def on_mountinfo(text: bytes) -> None:
         _log(str(line))
 
 
-def on_marker(text: bytes) -> None:
+_Document = TypeVar("_Document")
+
+
+def _read(kind: Format[_Document], text: bytes) -> _Document | None:
     try:
-        found = marker.FORMAT.parse(text)
+        return kind.parse(text)
     except DocumentError as error:
         _log(str(error))
-        return
-    assert marker.FORMAT.parse(marker.FORMAT.render(found)) == found
-    _log(found.volume)
+        return None
+
+
+def on_marker(text: bytes) -> None:
+    if found := _read(marker.FORMAT, text):
+        assert marker.FORMAT.parse(marker.FORMAT.render(found)) == found
+        _log(found.volume)
 
 
 def on_hold(text: bytes) -> None:
-    try:
-        found = hold.FORMAT.parse(text)
-    except DocumentError as error:
-        _log(str(error))
-        return
-    assert hold.FORMAT.parse(hold.FORMAT.render(found)) == found
-    _log(found.reason)
+    if found := _read(hold.FORMAT, text):
+        assert hold.FORMAT.parse(hold.FORMAT.render(found)) == found
+        _log(found.reason)
 
 
 def on_ledger(text: bytes) -> None:
-    try:
-        found = ledger.FORMAT.parse(text)
-    except DocumentError as error:
-        _log(str(error))
+    found = _read(ledger.FORMAT, text)
+    if found is None:
         return
     again = ledger.FORMAT.parse(ledger.FORMAT.render(found))
     assert again.reference.files == found.reference.files
