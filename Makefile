@@ -122,6 +122,7 @@ attacks: $(VENV)/dev
 	    tests/linux/test_hostile_writer.py tests/linux/test_low_limits.py
 
 # After a change of dependencies. No URL stands in the lock: hashes pin, whichever index serves.
+# Extras stay: without them pip with hashes takes a package that another one needs with an extra for unpinned.
 lock: $(VENV)/dev
 	$(PIP) uv
 	$(LOCK) pyproject.toml --group dev -o requirements/dev.txt
@@ -131,7 +132,7 @@ lock: $(VENV)/dev
 	| $(LOCK) - -o requirements/doctor.txt
 	echo 'atheris>=3.0,<3.1' | $(LOCK) - -o requirements/fuzz.txt  # 3.1 has no wheel for Python 3.11
 	echo 'hatchling>=1.27' | $(LOCK) - -o requirements/build.txt
-LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-extras --no-emit-index-url --python-version 3.11 \
 	--custom-compile-command "make lock"
 
 $(VENV)/runtime: pyproject.toml
