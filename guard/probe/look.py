@@ -5,19 +5,20 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from guard.probe import documents, mounts, progress
 from guard.volume import hold, kinds, ledger, marker
-from guard.volume.hold import Hold
 from guard.volume.json_document import DocumentError, Format, FutureSchemaError
-from guard.volume.ledger import Ledger
 from guard.volume.marker import Marker
 from guard.volume.mountinfo import Mount
 from guard.volume.observation import GUARD_FOLDER, Identity, InvalidDocument, Look, Space, Writing
 
 _Document = TypeVar("_Document")
+
+_FORMATS: dict[str, Format[Any]] = {one.name: one for one in (marker.FORMAT, hold.FORMAT, ledger.FORMAT)}
 
 #: For opening what may be anything: no link is followed, no FIFO is waited for, no terminal is taken.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
@@ -53,7 +54,7 @@ def opened_root(path: str) -> AbstractContextManager[int]:
 
 
 def look(path: str, report: Callable[[Look], None], *, writes_for: str | None) -> Look:
-    """Collects the facts, the harmless ones first.
+    """Collects the facts, the harmless ones first; the documents are parsed where the look arrives, after its pickling.
 
     Args:
         path: Absolute.
@@ -148,15 +149,15 @@ def _add_volume_facts(facts: dict[str, Any], pinned: int, writes_for: str | None
         progress.step(f"listing {path}")
         with progress.call(os.scandir, root) as names:
             progress.call(next, names, None)
-        facts |= read_documents(root)
-        found = facts["marker"]
+        facts |= _read_documents(root)
         # A marker without a ledger lies on a file system without rename, where a file that was tried would stay.
-        ours = isinstance(found, Marker) and found.volume == writes_for and facts["ledger"] is not None
-        if ours and not facts["read_only"]:
-            _try_writing(facts, root)
+        if writes_for is not None and facts["ledger"] is not None and not facts["read_only"]:
+            found = _parsed(facts["marker"])
+            if isinstance(found, Marker) and found.volume == writes_for:
+                _try_writing(facts, root)
 
 
-def read_documents(root: int) -> dict[str, Marker | Hold | Ledger | InvalidDocument | None]:
+def _read_documents(root: int) -> dict[str, "_DocumentText | InvalidDocument | None"]:
     """Reads marker, hold and ledger below an open root."""
     progress.step(f"stat of {GUARD_FOLDER}")
     try:
@@ -170,15 +171,42 @@ def read_documents(root: int) -> dict[str, Marker | Hold | Ledger | InvalidDocum
         if mounts.mount_id(folder) != mounts.mount_id(root):
             return {**none, "marker": InvalidDocument(f"another file system is mounted over {GUARD_FOLDER}", "")}
         return {
-            "marker": read_document(folder, marker.FORMAT),
+            "marker": _read_text(folder, marker.FORMAT),
             # Before the ledger: a release writes that first, and what it accepted must not be judged by what it replaced.
-            "hold": read_document(folder, hold.FORMAT),
-            "ledger": read_document(folder, ledger.FORMAT),
+            "hold": _read_text(folder, hold.FORMAT),
+            "ledger": _read_text(folder, ledger.FORMAT),
         }
+
+
+@dataclass(frozen=True)
+class _DocumentText:
+    """A document as it was read. A look takes it to the parent as this text, and there it arrives parsed."""
+
+    name: str
+    text: bytes
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _parse, (self.name, self.text)
+
+
+@lru_cache(maxsize=3)  # a watcher reads the same ones at every look
+def _parse(name: str, text: bytes) -> Any:
+    try:
+        return _FORMATS[name].parse(text)
+    except DocumentError as error:
+        return InvalidDocument(str(error), sha256(text), future=isinstance(error, FutureSchemaError))
+
+
+def _parsed(found: _DocumentText | InvalidDocument | None) -> Any:
+    return _parse(found.name, found.text) if isinstance(found, _DocumentText) else found
 
 
 def read_document(folder: int, kind: Format[_Document]) -> _Document | InvalidDocument | None:
     """Reads a document in an open `.volume-guard/`; None where there is none."""
+    return cast("_Document | InvalidDocument | None", _parsed(_read_text(folder, kind)))
+
+
+def _read_text(folder: int, kind: Format[Any]) -> _DocumentText | InvalidDocument | None:
     name, shown = kind.name, f"{GUARD_FOLDER}/{kind.name}"
     progress.step(f"stat of {shown}")
     try:
@@ -195,21 +223,11 @@ def read_document(folder: int, kind: Format[_Document]) -> _Document | InvalidDo
             if mounts.mount_id(descriptor) != mounts.mount_id(folder):
                 return InvalidDocument("another file system is mounted over it", "")
             progress.step(f"reading {shown}")
-            text = _read_at_most(descriptor, kind.limit + 1)
+            return _DocumentText(name, _read_at_most(descriptor, kind.limit + 1))
     except OSError as error:
         if error.errno in {errno.ENOENT, errno.ELOOP, errno.ENXIO}:  # removed or replaced since it was looked at
             return None
         raise
-    try:
-        parsed: _Document = _parse(kind, text)
-    except DocumentError as error:
-        return InvalidDocument(str(error), sha256(text), future=isinstance(error, FutureSchemaError))
-    return parsed
-
-
-@lru_cache(maxsize=3)  # a watcher reads the same ones at every look
-def _parse(kind: Format[Any], text: bytes) -> Any:
-    return kind.parse(text)
 
 
 def _read_at_most(descriptor: int, room: int) -> bytes:

@@ -39,6 +39,7 @@ class SampleTracker:
         self._rule = rule
         self._random = Random(seed)  # noqa: S311 - an order, not a secret
         self._order: list[SampledFile] = []
+        self._by_path: dict[str, SampledFile] = {}
 
     def replace(self, reference: Reference | None) -> None:
         """Replaces the reference by one that was declared or read; what was lost against the last one is forgotten."""
@@ -56,6 +57,7 @@ class SampleTracker:
         """Drops what was seen of the files."""
         self.states = {}
         self._order = []
+        self._by_path = {file.path: file for file in self.files}
 
     @property
     def files(self) -> tuple[SampledFile, ...]:
@@ -71,7 +73,7 @@ class SampleTracker:
 
     def on_check(self, checks: Mapping[str, FileCheck]) -> dict[str, State]:
         """Handles the files that a look checked; returns what became of them."""
-        states = states_of(self._rule, self.files, checks)
+        states = states_of(self._rule, (self._by_path[path] for path in checks if path in self._by_path), checks)
         self.states |= states
         self.settled -= {path for path, state in states.items() if state is State.KEPT}
         return states

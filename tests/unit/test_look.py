@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pickle
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,7 @@ def test_a_release_in_the_middle_of_a_look_shows_no_ended_hold_beside_the_ledger
         return text
 
     monkeypatch.setattr(os, "read", released_after_the_first)
-    found = look.look(str(tmp_path), lambda _: None, writes_for=None)
+    found = pickle.loads(pickle.dumps(look.look(str(tmp_path), lambda _: None, writes_for=None)))
     assert isinstance(found.hold, Hold)
     assert found.ledger == after
 
@@ -88,3 +89,17 @@ def test_writing_is_tried_beside_a_ledger_only(tmp_path: Path, ledgers: int) -> 
         (folder / documents.LEDGER).write_bytes(ledger.FORMAT.render(Ledger(marker_id, 1, Reference(1, at), at)))
     found = look.look(str(tmp_path), lambda _: None, writes_for="mine")
     assert found.writing is (Writing.WORKS if ledgers else Writing.NOT_TRIED)
+
+
+def test_a_ledger_that_did_not_change_arrives_as_the_one_that_arrived_before(tmp_path: Path) -> None:
+    at = "2026-11-24T18:27:01Z"
+    (tmp_path / ".volume-guard").mkdir()
+    stored = tmp_path / ".volume-guard" / documents.LEDGER
+    stored.write_bytes(ledger.FORMAT.render(Ledger("m", 1, Reference(1, at), at)))
+    first, second = (
+        pickle.loads(pickle.dumps(look.look(str(tmp_path), lambda _: None, writes_for=None))) for _ in "12"
+    )
+    assert first.ledger is second.ledger
+    stored.write_bytes(ledger.FORMAT.render(Ledger("m", 2, Reference(1, at), at)))
+    third = pickle.loads(pickle.dumps(look.look(str(tmp_path), lambda _: None, writes_for=None)))
+    assert third.ledger.generation == 2

@@ -1,6 +1,7 @@
 """Time without progress: of a volume that answers slowly, call after call, no request may count as hung."""
 
 import os
+import pickle
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -67,7 +68,7 @@ def test_a_look_whose_calls_take_long_reports_after_each_what_it_knows(mount: Mo
         silences.append(0)
 
     found = look.look(mount.path, report, writes_for="mine")
-    assert found.marker == MARKER
+    assert pickle.loads(pickle.dumps(found)).marker == MARKER
     assert found.writing.value == "works"
     assert {one.mount for one in reported} == {found.mount}
     assert len(silences) > 8
