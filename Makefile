@@ -120,13 +120,14 @@ fuzz: $(VENV)/fuzz
 	    grep -E '^(stat::(number_of_executed|average|peak)|Done)' .fuzz/$$target.log; \
 	done
 
-# Every moment, call and limit that `make test` takes samples of: power failures, kills, failing calls, a hostile writer.
+# Every moment, call and limit that `make test` takes samples of: power failures, kills, failing calls, a hostile writer;
+# and a watcher's life of 24 months.
 KILLS ?= 1000
 attacks: $(VENV)/dev
 	@sh tests/packages.sh
-	FAULTS=all CRASH_IMAGES=all HOSTILE_NAMES=1000000 KILLS=$(KILLS) $(BIN)/pytest -q -s --durations=0 \
+	FAULTS=all CRASH_IMAGES=all HOSTILE_NAMES=1000000 KILLS=$(KILLS) LOSSES=50 MONTHS=24 $(BIN)/pytest -q -s --durations=0 \
 	    tests/linux/test_crashes.py tests/linux/test_kills.py tests/linux/test_faults.py \
-	    tests/linux/test_hostile_writer.py tests/linux/test_low_limits.py
+	    tests/linux/test_hostile_writer.py tests/linux/test_low_limits.py tests/unit/watch/test_months.py
 
 # After a change of dependencies. No URL stands in the lock: hashes pin, whichever index serves.
 # Extras stay: without them pip with hashes takes a package that another one needs with an extra for unpinned.

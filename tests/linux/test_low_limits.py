@@ -73,6 +73,14 @@ def _descriptors(watcher: Watcher) -> list[int]:
         return [len(os.listdir(f"/proc/{one}/fd")) for one in (pid, *children.read().split())]
 
 
+def test_a_watcher_without_a_system_call_ends_or_reports_that_it_sees_no_files(adopted: Sandbox) -> None:
+    adopted.sh("rm -r $P/tenant")
+    results = limited_runs.run(adopted, _DENIED, "watch", GUARD_LISTEN="off", GUARD_INTERVAL="1s")
+    for limit, ended in zip(_DENIED, results, strict=True):
+        reported = "volume.wiped" in ended.lines or "volume.unreachable" in ended.lines
+        assert (ended.status, reported) in {(0, True), (1, False)}, (limit, ended)
+
+
 def _last_look(watcher: Watcher) -> str:
     return get(watcher.port, "/metrics")[1].partition("\nvolume_guard_last_look_timestamp_seconds ")[2].split("\n")[0]
 
