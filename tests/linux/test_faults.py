@@ -39,7 +39,7 @@ _COMMANDS: dict[tuple[str, ...], tuple[str, set[str], int]] = {
 #: killed guard left behind is removed by a later write.
 _AFTER_THE_COMMIT = frozenset({"fsyncdir", "unlink", "lookup", "getattr", "opendir", "readdir"})
 #: Calls of the byte that a look writes: a disk that is full then is no reason not to try the document itself.
-_WRITE_TEST = frozenset({"open", "create", "write", "flush"})
+_WRITE_TEST = frozenset({"open", "create", "setattr", "write", "flush"})
 _FORMATS: dict[str, Format[Any]] = {
     "marker.json": marker.FORMAT,
     "ledger.json": ledger.FORMAT,
