@@ -9,6 +9,7 @@ VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' guard/__init__.py)
 PROGRAMS := $(or $(VOLUME_GUARD_CACHE),$(HOME)/.cache/volume-guard)/programs
 ACTIONLINT := $(PROGRAMS)/actionlint-1.7.12/actionlint
 SYFT := $(PROGRAMS)/syft-1.57.1/syft
+VALE := $(PROGRAMS)/vale-3.21.0/vale
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test lint unit linux monitoring test-cluster release-check notes images sbom chart publish-images \
@@ -24,11 +25,13 @@ lint: $(VENV)/dev
 	$(BIN)/ruff format --quiet --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	@# Links, words and tables of the pages.
+	@# Links and tables of the pages; their words below.
 	$(BIN)/pytest -q --no-header tests/unit/test_pages.py tests/unit/test_readme.py tests/unit/test_translations.py
 	$(BIN)/zizmor --quiet --offline --pedantic .github action.yml
-	@if [ -x $(ACTIONLINT) ] || command -v go >/dev/null; then $(MAKE) --silent $(ACTIONLINT) && $(ACTIONLINT) -shellcheck= -pyflakes=; \
-	else echo "no Go to build actionlint with: zizmor alone has checked the workflows"; fi
+	@if [ -x $(ACTIONLINT) ] && [ -x $(VALE) ] || command -v go >/dev/null; then \
+	    $(MAKE) --silent $(ACTIONLINT) $(VALE) && $(ACTIONLINT) -shellcheck= -pyflakes= \
+	    && $(VALE) --config tests/vale/vale.ini *.md docs k8s tests; \
+	else echo "no Go to build actionlint and vale with: zizmor alone has checked the workflows, and nothing the words of the pages"; fi
 
 unit: $(VENV)/dev
 	$(BIN)/pytest -q --numprocesses auto --dist worksteal --cov --cov-report= tests/unit
@@ -61,6 +64,7 @@ release-check: $(VENV)/dev
 # The steps of .github/workflows/release.yml. Only publish-images, publish-chart and sign reach a registry.
 notes:
 	@test "$(or $(TAG),v$(VERSION))" = "v$(VERSION)" || { echo "the tag $(TAG) is not the version $(VERSION)" >&2; exit 1; }
+	@test -z "$(TAG)" || grep -q '^## $(VERSION) - [0-9]' CHANGELOG.md || { echo "CHANGELOG.md has no date for $(VERSION)" >&2; exit 1; }
 	@mkdir -p dist
 	@awk '/^## / { on = $$2 == "$(VERSION)"; next } on' CHANGELOG.md > dist/notes.md
 	@grep -q . dist/notes.md || { echo "CHANGELOG.md has no section '## $(VERSION)'" >&2; exit 1; }
@@ -93,6 +97,9 @@ $(ACTIONLINT):
 $(SYFT):
 	GOBIN=$(@D) go install github.com/anchore/syft/cmd/syft@v1.57.1
 
+$(VALE):
+	GOBIN=$(@D) go install github.com/vale-cli/vale/v3/cmd/vale@v3.21.0
+
 # By hand, or in CI for show: prints ratios of one run.
 bench: $(VENV)/dev
 	$(BIN)/python tests/bench/gate.py
@@ -113,13 +120,14 @@ fuzz: $(VENV)/fuzz
 	    grep -E '^(stat::(number_of_executed|average|peak)|Done)' .fuzz/$$target.log; \
 	done
 
-# Every moment, call and limit that `make test` takes samples of: power failures, kills, failing calls, a hostile writer.
+# Every moment, call and limit that `make test` takes samples of: power failures, kills, failing calls, a hostile writer;
+# and a watcher's life of 24 months.
 KILLS ?= 1000
 attacks: $(VENV)/dev
 	@sh tests/packages.sh
-	FAULTS=all CRASH_IMAGES=all HOSTILE_NAMES=1000000 KILLS=$(KILLS) $(BIN)/pytest -q -s --durations=0 \
+	FAULTS=all CRASH_IMAGES=all HOSTILE_NAMES=1000000 KILLS=$(KILLS) LOSSES=50 MONTHS=24 $(BIN)/pytest -q -s --durations=0 \
 	    tests/linux/test_crashes.py tests/linux/test_kills.py tests/linux/test_faults.py \
-	    tests/linux/test_hostile_writer.py tests/linux/test_low_limits.py
+	    tests/linux/test_hostile_writer.py tests/linux/test_low_limits.py tests/unit/watch/test_months.py
 
 # After a change of dependencies. No URL stands in the lock: hashes pin, whichever index serves.
 # Extras stay: without them pip with hashes takes a package that another one needs with an extra for unpinned.

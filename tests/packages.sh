@@ -5,6 +5,7 @@ set -eu
 command -v apt-get >/dev/null || exit 0
 missing=
 command -v mkfs.xfs >/dev/null || missing="$missing xfsprogs"
+command -v mkfs.btrfs >/dev/null || missing="$missing btrfs-progs"
 command -v rsync >/dev/null || missing="$missing rsync"
 command -v mkfs.ext4 >/dev/null || missing="$missing e2fsprogs"
 # On Ubuntu: what is taken out of Debian's packages is checked with Debian's keys.

@@ -65,11 +65,12 @@ _IMAGE_VOLUME = re.compile(
 _IMAGE_LAYER = re.compile(r"(?:^|/)io\.containerd\.snapshotter\.v1\.[^/]+/")
 
 _TERMINATION_LOG = "/dev/termination-log"
-#: Roots of the files that the kubelet (docker, without Kubernetes) binds into each container from the node's disk. A
-#: volumeMount with a subPath can put any other file in their place.
+#: Roots of the files that the kubelet (without Kubernetes: Docker, Podman) binds into each container from the node's disk.
+#: A volumeMount with a subPath can put any other file in their place.
 _NODE_FILES = {
     "/etc/hosts": re.compile(
         r".*/etc-hosts|(?:.*/docker(?:/.*)?)?/containers/[^/]+/hosts|.*/containers/[0-9a-f]{64}/hosts"
+        r"|.*-containers/[0-9a-f]{64}/userdata/hosts"
     ),
     _TERMINATION_LOG: re.compile(
         r"(?:.*/pods/[^/]+|/[0-9a-f-]{32,36})/containers/(?P<container>[^/]+)/[^/]+"  # the last: the kubelet's own hash

@@ -8,6 +8,7 @@ import errno
 import os
 import pickle
 import platform
+import re
 import resource
 import select
 import signal
@@ -29,7 +30,10 @@ _NUMBERS = {
     "read": 0, "write": 1, "fstat": 5, "poll": 7, "dup": 32, "fork": 57, "flock": 73, "getdents64": 217, "openat": 257,
     "newfstatat": 262, "readlinkat": 267, "unlinkat": 263, "statfs": 137, "fstatfs": 138, "pipe2": 293, "clone": 56,
     "getrandom": 318, "close_range": 436, "readlink": 89, "dup2": 33, "fchmod": 91, "wait4": 61,
+    "inotify_init1": 294, "inotify_add_watch": 254, "eventfd2": 290, "pidfd_open": 434, "statx": 332, "clone3": 435,
 }  # fmt: skip
+#: What a watcher of a wiped volume can report of it.
+_REPORTS = re.compile(rb"volume\.(?:wiped|unreachable)")
 SYSTEM_CALLS: list[str] = list(_NUMBERS) if platform.machine() == "x86_64" else []
 
 
@@ -68,7 +72,7 @@ def _deny(number: int, code: int) -> None:
 
 
 def run(sandbox: Sandbox, limits: list[Limit], command: str = "check", **settings: str) -> list[Ended]:
-    """Runs a command under each limit; a watcher until it reports a wipe or ends, at most some seconds."""
+    """Runs a command under each limit; a watcher until it reports what is wrong or ends, at most some seconds."""
     process = sandbox.start(
         [sys.executable, "-c", "from tests.linux import limited_runs; limited_runs.main()", command],
         stdin=subprocess.PIPE,
@@ -84,7 +88,7 @@ def run(sandbox: Sandbox, limits: list[Limit], command: str = "check", **setting
 def _end_watcher(child: int, log: int) -> None:
     ended = os.pidfd_open(child)
     until = time.monotonic() + DEADLINE / 3
-    while time.monotonic() < until and b"volume.wiped" not in os.pread(log, 1 << 16, 0):
+    while time.monotonic() < until and not _REPORTS.search(os.pread(log, 1 << 16, 0)):
         if select.select([ended], [], [], 0.05)[0]:
             break
     os.close(ended)

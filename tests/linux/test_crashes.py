@@ -1,6 +1,6 @@
 """Power that fails at any moment of a command: what is on the disk then is the old or the new document, whole.
 
-By default a part of the moments on ext4; `CRASH_IMAGES=all` judges every one, also on XFS and, where it is installed, btrfs.
+By default a part of the moments on ext4; `CRASH_IMAGES=all` judges every one, also on XFS and btrfs.
 """
 
 import os

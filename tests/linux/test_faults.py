@@ -10,9 +10,12 @@ import os
 import random
 import sys
 import time
+from typing import Any
 
 import pytest
 
+from guard.volume import hold, ledger, marker
+from guard.volume.json_document import Format
 from tests.linux import faulty_runs
 from tests.linux.crash_images import Texts
 from tests.linux.faulty_runs import Result, Run
@@ -35,8 +38,16 @@ _COMMANDS: dict[tuple[str, ...], tuple[str, set[str], int]] = {
 #: Calls whose failure changes nothing once the document has its name: it is durable as far as the disk allows, and what a
 #: killed guard left behind is removed by a later write.
 _AFTER_THE_COMMIT = frozenset({"fsyncdir", "unlink", "lookup", "getattr", "opendir", "readdir"})
-#: Calls by a path, which the kernel makes again after ESTALE, as Python makes any again after EINTR.
-_BY_PATH = frozenset({"lookup", "open", "opendir", "create", "mkdir", "unlink", "rename", "rename2", "link"})
+#: Calls of the byte that a look writes: a disk that is full then is no reason not to try the document itself.
+_WRITE_TEST = frozenset({"open", "create", "setattr", "write", "flush"})
+_FORMATS: dict[str, Format[Any]] = {
+    "marker.json": marker.FORMAT,
+    "ledger.json": ledger.FORMAT,
+    "hold.json": hold.FORMAT,
+}
+#: Calls by a path, which the kernel makes again after ESTALE, as Python makes any again after EINTR. (A `getattr` by
+#: descriptor is not made again; after EIO it is judged all the same.)
+_BY_PATH = frozenset({"lookup", "getattr", "open", "opendir", "create", "mkdir", "unlink", "rename", "rename2", "link"})
 
 
 def _is_made_again(run: Run, found: Result) -> bool:
@@ -63,7 +74,11 @@ def _judge(run: Run, found: Result) -> None:
         assert "full" in last["message"]
     elif name != "check":
         assert set(after) == names
-        assert not found.failed or _is_made_again(run, found) or found.failed in _AFTER_THE_COMMIT
+        assert after != before
+        for document, kind in _FORMATS.items():
+            assert document not in after or kind.parse(after[document])
+        is_look_s = run.error in _FULL and found.failed in _WRITE_TEST
+        assert not found.failed or _is_made_again(run, found) or found.failed in _AFTER_THE_COMMIT or is_look_s
     if name == "check" or (found.status and name in {"accept", "hold"}):
         assert after == before
     if name == "adopt" and found.status:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import sys
 
 import pytest
@@ -9,9 +10,12 @@ import pytest
 from tests.linux import limited_runs
 from tests.linux.limited_runs import SYSTEM_CALLS, Ended, Limit
 from tests.linux.sandbox import Sandbox
+from tests.linux.watching import Watcher, armed, get, wait_until
 
 pytestmark = pytest.mark.mounts
 
+#: Times that all is lost and comes back; `LOSSES=100` makes more.
+_LOSSES = int(os.environ.get("LOSSES", "3"))
 _DESCRIPTORS = [Limit("RLIMIT_NOFILE", number) for number in range(4, 14)]
 _MEMORY = [Limit("RLIMIT_AS", number << 20) for number in range(24, 104, 16)]
 _DENIED = [Limit("deny", (errno.EPERM, errno.ENOSYS)[number % 2], call) for number, call in enumerate(SYSTEM_CALLS)]
@@ -60,6 +64,44 @@ def test_a_watcher_with_few_descriptors_ends_with_a_clear_error_or_reports_a_wip
         else:
             assert ended.status == 1, (limit, ended)
             assert "allowed" in str(_last(ended)["message"]), (limit, ended)
+
+
+def _descriptors(watcher: Watcher) -> list[int]:
+    """How many the watcher and its prober have open."""
+    pid = watcher.process.pid
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
+        return [len(os.listdir(f"/proc/{one}/fd")) for one in (pid, *children.read().split())]
+
+
+def test_a_watcher_without_a_system_call_ends_or_reports_that_it_sees_no_files(adopted: Sandbox) -> None:
+    adopted.sh("rm -r $P/tenant")
+    results = limited_runs.run(adopted, _DENIED, "watch", GUARD_LISTEN="off", GUARD_INTERVAL="1s")
+    for limit, ended in zip(_DENIED, results, strict=True):
+        reported = "volume.wiped" in ended.lines or "volume.unreachable" in ended.lines
+        assert (ended.status, reported) in {(0, True), (1, False)}, (limit, ended)
+
+
+def _last_look(watcher: Watcher) -> str:
+    return get(watcher.port, "/metrics")[1].partition("\nvolume_guard_last_look_timestamp_seconds ")[2].split("\n")[0]
+
+
+def test_a_watcher_has_as_many_descriptors_after_many_looks_losses_and_requests_as_at_its_start(
+    adopted: Sandbox,
+) -> None:
+    adopted.sh("mkdir $W/kept; cp -a $P/tenant $W/kept")
+    with armed(adopted, GUARD_INTERVAL="20ms", GUARD_SETTLE="200ms") as watcher:
+        before = _descriptors(watcher)
+        for number in range(_LOSSES):
+            seen = len(watcher.lines)
+            adopted.sh("rm -r $P/tenant")
+            watcher.wait_for("volume.wiped", after=seen)
+            adopted.sh("cp -a $W/kept/tenant $P")
+            watcher.wait_for("volume.recovered", after=seen)
+            adopted.sh(f"for n in $(seq 100); do mkdir $P/{number}-$n; rmdir $P/{number}-$n; done")  # a storm
+            looks = set[str]()
+            wait_until(lambda seen=looks: seen.add(_last_look(watcher)) or len(seen) > 10)  # type: ignore[misc]
+        wait_until(lambda: watcher.shows("tripwire_armed", 1), 60)
+        wait_until(lambda: _descriptors(watcher) == before)
 
 
 def test_without_proc_nothing_passes(adopted: Sandbox) -> None:

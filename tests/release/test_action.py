@@ -1,8 +1,8 @@
 """The doctor as a step of a workflow and as a pre-commit hook: the files that others' workflows run, run here."""
 
 import os
-import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from tests.release.building import ONE, REPOSITORY, copy_sources, run
+from tests.unit import markdown
 
 #: An application whose data goes with each pod, and YAML that is no manifest.
 DEPLOYMENT = """\
@@ -28,6 +29,7 @@ spec:
           volumeMounts: [{name: uploads, mountPath: /srv/uploads}]
       volumes: [{name: uploads, emptyDir: {}}]
 """
+PRE_COMMIT = "pre-commit==4.7.0"
 NO_MANIFEST = "services: {web: {image: web}}\n"
 
 
@@ -105,16 +107,28 @@ def test_pre_commit_installs_what_the_extra_names() -> None:
     assert hook["additional_dependencies"] == project["optional-dependencies"]["doctor"]
 
 
-@pytest.mark.skipif(shutil.which("pre-commit") is None, reason="no pre-commit")
-def test_the_hook_runs_in_pre_commit(action: Path, pull_request: Path, tmp_path: Path) -> None:
+def test_the_hook_judges_the_manifests_of_a_commit(action: Path, pull_request: Path, tmp_path: Path) -> None:
+    run(sys.executable, "-m", "venv", tmp_path / "venv", cwd=tmp_path)
+    run(tmp_path / "venv/bin/pip", "install", "--quiet", "--disable-pip-version-check", PRE_COMMIT, cwd=tmp_path)
     _git(action, "init", "--quiet")
     _commit(action)
+    page = markdown.read(REPOSITORY / "docs" / "install.md")
+    (example,) = (block.text for block in page.blocks if "id: guard-doctor" in block.text)
+    config = yaml.safe_load(example)
+    config["repos"][0] |= {"repo": str(action), "rev": _git(action, "rev-parse", "HEAD").strip()}
+    hook = config["repos"][0]["hooks"][0]
+    assert hook == {"id": "guard-doctor", "files": "^k8s/", "args": ["--path", "/app/skills"]}
+    hook |= {"files": "^deploy/", "args": ["--path", "/srv/uploads"]}
+    (pull_request / ".pre-commit-config.yaml").write_text(yaml.safe_dump(config))
+    _git(pull_request, "add", "--all")
+    environment = {**os.environ, "PRE_COMMIT_HOME": str(tmp_path / "home")}
     done = subprocess.run(
-        ["pre-commit", "try-repo", action, "guard-doctor", "--files", "deploy/web.yaml"],
-        cwd=pull_request, env={**os.environ, "PRE_COMMIT_HOME": str(tmp_path)}, check=False, capture_output=True, text=True,
+        [tmp_path / "venv/bin/pre-commit", "run", "--all-files"],
+        cwd=pull_request, env=environment, check=False, capture_output=True, text=True,
     )  # fmt: skip
-    assert "guard doctor" in done.stdout
-    assert "web" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 1
+    assert "deploy/web.yaml" in done.stdout, done.stdout + done.stderr
+    assert "VG106" in done.stdout
 
 
 def _git(folder: Path, *words: str) -> str:

@@ -162,7 +162,7 @@ def test_what_was_published_runs_by_its_digest(release: Release) -> None:
 
 def test_the_notes_of_a_release_are_the_changelog_s_section(release: Release) -> None:
     (release.folder / "CHANGELOG.md").write_text(
-        f"# Changelog\n\n## {__version__} (2027-01-01)\n\n* New.\n\n## 0.0.1\n\n* Old.\n"
+        f"# Changelog\n\n## {__version__} - 2027-01-01\n\n* New.\n\n## 0.0.1\n\n* Old.\n"
     )
     release.make("notes", f"TAG=v{__version__}")
     assert (release.folder / "dist" / "notes.md").read_text().strip() == "* New."

@@ -100,7 +100,7 @@ def test_no_size_is_read_for_a_new_sample_where_the_ledger_is_new_and_knows_as_m
 
 
 def test_a_new_sample_is_read_where_files_were_replaced_by_as_many() -> None:
-    volume = Volume(replace(LOOK, ledger=replace(SMALL, written=rfc3339(datetime.now(UTC)))), left=range(500))
+    volume = Volume(replace(LOOK, ledger=replace(SMALL, written=rfc3339(datetime.now(UTC)))), left=range(400))
     volume.inspect()
     assert [request.options.unsampled for request in volume.counts] == [None]
 

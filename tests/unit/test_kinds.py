@@ -394,6 +394,7 @@ NODE_FILES = {
     "Docker Desktop": f"/docker/containers/{ID}/hosts /etc/hosts",
     "Docker with user namespaces": f"/var/lib/docker/165536.165536/containers/{ID}/hosts /etc/hosts",
     "Docker elsewhere": f"/data/engine/containers/{ID}/hosts /etc/hosts",
+    "Podman": f"/var/lib/containers/storage/overlay-containers/{ID}/userdata/hosts /etc/hosts",
     "termination log": "/var/lib/kubelet/pods/cc79/containers/app/53d2 /dev/termination-log",
 }
 OTHER_FILES = {

@@ -4,7 +4,6 @@ import importlib
 import importlib.util
 import re
 import shlex
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -26,26 +25,8 @@ RUNBOOK_PAGES = sorted(page for page in FOLDER.glob("*.md") if page != INDEX)
 ENTRANCES = sorted(REPOSITORY.glob("*.md"))
 PAGES = sorted({*ENTRANCES, *REPOSITORY.glob("docs/**/*.md"), *REPOSITORY.glob("k8s/**/*.md")})
 FOUR = ("Meaning", "Impact", "Diagnosis", "Mitigation")
-#: Words that a reader stumbles over, and what to write: pages are in plain technical English.
-AVOIDED = {
-    r"mend\w*|heals?": "fix, recover",
-    "anew": "again",
-    "for ever": "forever",
-    "besides": "also",
-    "stands": "is, is set, exists",
-    "goes with": "is lost with",
-    "says|said": "reports, has, names",
-    "tells|told": "shows, reports",
-    "is to be|are to be": "must, should",
-}
-#: Made from the rules, whose texts have a test of their own; and pages in Korean.
-OTHERS = (REPOSITORY / "docs" / "rules.md", FOLDER / "ko")
-ENGLISH = [page for page in PAGES if not page.name.endswith(".ko.md") and not set(OTHERS) & {page, page.parent}]
-#: Korean for whom English terms are kept, and literal translations that are read wrongly.
-AVOIDED_KOREAN = {"클레임": "PVC", "사고": "인시던트", "승인": "accept", r"1만 쓸": "1단계만 쓸", "볼륨 가드": "가드"}
-KOREAN = [page for page in PAGES if page not in ENGLISH and page != OTHERS[0]]
 #: Pages that are there for one kind of reader, and name it in their first lines.
-FOR = [page for page in ENGLISH if page.parent == REPOSITORY / "docs"]
+FOR = [page for page in sorted((REPOSITORY / "docs").glob("*.md")) if page.name != "rules.md"]
 #: Placeholders that a command of a page may have in the place of a rule's or an outcome's name.
 NAMES = frozenset({"NAME", "NAME|STATUS|VG-ID", "VG-ID"})
 
@@ -132,35 +113,6 @@ def test_every_link_of_a_page_leads_to_what_is_there(page: Path) -> None:
         assert path.exists(), link
         if anchor:
             assert anchor in {_anchor(text) for _, text in markdown.read(path).headings}, link
-
-
-@pytest.mark.parametrize("page", ENGLISH, ids=_name)
-def test_a_page_is_in_plain_english(page: Path) -> None:
-    read = markdown.read(page)
-    cells = (cell for table in read.tables for row in table for cell in row)
-    assert _avoided(AVOIDED, r"\b(?:{})\b", (*read.paragraphs, *(text for _, text in read.headings), *cells)) == []
-
-
-@pytest.mark.parametrize("page", KOREAN, ids=_name)
-def test_a_korean_page_has_the_terms_that_korean_engineers_use(page: Path) -> None:
-    assert _avoided(AVOIDED_KOREAN, "(?:{})", page.read_text().splitlines()) == []
-
-
-def _avoided(words: Mapping[str, str], around: str, texts: Iterable[str]) -> list[str]:
-    patterns = {re.compile(around.format(word), re.IGNORECASE): better for word, better in words.items()}
-    return [
-        f"{found[0]} (write: {better}): {text}"
-        for text in texts
-        for pattern, better in patterns.items()
-        if (found := pattern.search(markdown.bare(text)))
-    ]
-
-
-def test_a_word_to_avoid_is_found_in_prose_and_not_in_code() -> None:
-    assert _avoided(AVOIDED, r"\b(?:{})\b", ["Mend it.", "`stands`", "understands", "It is told."]) == [
-        "Mend (write: fix, recover): Mend it.",
-        "told (write: shows, reports): It is told.",
-    ]
 
 
 @pytest.mark.parametrize("page", FOR, ids=_name)
