@@ -2,7 +2,6 @@
 
 import io
 import os
-import shutil
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -144,7 +143,7 @@ def _doctor(words: Sequence[str]) -> int:
         fail_on=wanted.get("fail_on", "error"),
         path=found.path or "",
         colour=stream.has_colours(1),
-        width=shutil.get_terminal_size((100, 24)).columns,
+        width=stream.columns(1, 100),
     )
     # Not sys.stdin, which is None where it came closed.
     with open(0, "rb", closefd=False) if named else io.BytesIO() as stdin:

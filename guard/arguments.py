@@ -2,13 +2,13 @@
 
 import argparse
 import functools
-import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from guard.outcome import TERMINATED, Outcome
+from guard.report import stream
 from guard.report.text import nearest, truncate
 from guard.settings import MODELS, Reporting, decapitalized, fields, flag, shown
 
@@ -256,7 +256,7 @@ def _wrapped(text: str) -> str:
 
 
 def _width() -> int:
-    return min(WIDTH, max(40, shutil.get_terminal_size((WIDTH, 24)).columns))
+    return min(WIDTH, max(40, stream.columns(1, WIDTH)))
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
@@ -264,23 +264,11 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
         return textwrap.wrap(text, width, break_on_hyphens=False)  # node-disk is one word
 
 
-def _formatter(width: int) -> Any:
-    return functools.partial(_Formatter, width=width, max_help_position=32)
-
-
 class _Parser(argparse.ArgumentParser):
     """A parser without abbreviations, and without a --help of its own: that was looked for before."""
 
     def __init__(self, **how: Any) -> None:
+        formatter = functools.partial(_Formatter, width=_width(), max_help_position=32)
         super().__init__(
-            add_help=False,
-            allow_abbrev=False,
-            argument_default=argparse.SUPPRESS,
-            formatter_class=_formatter(WIDTH),
-            **how,
+            add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS, formatter_class=formatter, **how
         )
-
-    def format_help(self) -> str:
-        """Returns the help; only it needs the terminal's width, whose module loads every compressor."""
-        self.formatter_class = _formatter(_width())
-        return super().format_help()

@@ -151,25 +151,24 @@ def _add_volume_facts(facts: dict[str, Any], pinned: int, writes_for: str | None
             progress.call(next, names, None)
         facts |= _read_documents(root)
         # A marker without a ledger lies on a file system without rename, where a file that was tried would stay.
-        if writes_for is not None and facts["ledger"] is not None and not facts["read_only"]:
+        if writes_for is not None and facts.get("ledger") is not None and not facts["read_only"]:
             found = _parsed(facts["marker"])
             if isinstance(found, Marker) and found.volume == writes_for:
                 _try_writing(facts, root)
 
 
 def _read_documents(root: int) -> dict[str, "_DocumentText | InvalidDocument | None"]:
-    """Reads marker, hold and ledger below an open root."""
+    """Reads marker, hold and ledger below an open root, as far as there are any."""
     progress.step(f"stat of {GUARD_FOLDER}")
     try:
         found = progress.call(os.stat, GUARD_FOLDER, dir_fd=root, follow_symlinks=False)
     except FileNotFoundError:
-        return {"marker": None, "hold": None, "ledger": None}
-    none = {"hold": None, "ledger": None}
+        return {}
     if not stat.S_ISDIR(found.st_mode):
-        return {**none, "marker": InvalidDocument(f"{GUARD_FOLDER} is {_type_of(found)} instead of a directory", "")}
+        return {"marker": InvalidDocument(f"{GUARD_FOLDER} is {_type_of(found)} instead of a directory", "")}
     with opened(GUARD_FOLDER, _READ | os.O_DIRECTORY, root) as folder:
         if mounts.mount_id(folder) != mounts.mount_id(root):
-            return {**none, "marker": InvalidDocument(f"another file system is mounted over {GUARD_FOLDER}", "")}
+            return {"marker": InvalidDocument(f"another file system is mounted over {GUARD_FOLDER}", "")}
         return {
             "marker": _read_text(folder, marker.FORMAT),
             # Before the ledger: a release writes that first, and what it accepted must not be judged by what it replaced.

@@ -8,7 +8,6 @@ import time
 _CHUNK = 4096
 #: Seconds that a reader may keep the guard waiting for one line.
 PATIENCE = 1.0
-_COLUMNS = 80
 
 
 def has_colours(descriptor: int) -> bool:
@@ -16,12 +15,13 @@ def has_colours(descriptor: int) -> bool:
     return os.isatty(descriptor) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def columns(descriptor: int) -> int:
-    """Returns the width of a terminal; 80 where it is unknown."""
+def columns(descriptor: int, unknown: int = 80) -> int:
+    """Returns the width of a terminal, as COLUMNS tells or the kernel; `unknown` where neither does."""
     try:
-        return os.get_terminal_size(descriptor).columns or _COLUMNS
-    except OSError:
-        return _COLUMNS
+        width = int(os.environ.get("COLUMNS") or os.get_terminal_size(descriptor).columns)
+    except (OSError, ValueError):
+        width = 0
+    return width if width > 0 else unknown
 
 
 def write(descriptor: int, text: bytes, patience: float = PATIENCE) -> bool:
