@@ -26,15 +26,16 @@ _LINE_LIMIT = 700
 #: `kubectl describe pod` prints the fields of a container six columns in: what follows the first line is deeper.
 _INDENT = " " * 8
 
+#: What a watcher advises; {adopt} and {accept} are lines that can be pasted.
 NEVER_SEEN = "This watcher has not seen its volume yet."
 MARKER_GONE = (
     "A marker that disappears is often a wipe: check the files before you adopt. If they are gone, restore them from a "
-    "backup. Only if the files are right: guard adopt."
+    "backup. Only if the files are right: {adopt}."
 )
 MARKER_SWAPPED = "Its marker was exchanged: find out who wrote it. If another volume's archive was unpacked here, restore the right one."
 CHECK_REPLACED = (
     "Stop the application: it writes to another volume. Check claimName in the applied object, and the node's mount. Only if "
-    "this volume is meant to be here from now on: guard accept, or guard adopt where it has no marker."
+    "this volume is meant to be here from now on: {accept}, or {adopt} where it has no marker."
 )
 _OBSERVE_ONLY = "observe only: the application starts anyway. With enforcement this pod would not start"
 

@@ -38,13 +38,18 @@ class PodInfo:
         if not self.exists(found):
             return f"guard {command}"
         container = self.container or found
-        return f"kubectl exec {self._name}{f' -c {container}' if container else ''} -- guard {command}"
+        return f"kubectl exec {self._namespace}{self.pod or 'POD'}{f' -c {container}' if container else ''} -- guard {command}"
 
     @property
     def delete(self) -> str:
         """The line that deletes this pod."""
-        return f"kubectl delete pod {self._name}"
+        return f"kubectl delete pod {self._namespace}{self.pod or 'POD'}"
 
     @property
-    def _name(self) -> str:
-        return f"-n {self.namespace} {self.pod or 'POD'}" if self.namespace else self.pod or "POD"
+    def get_applied(self) -> str:
+        """The line that prints what was applied."""
+        return f"kubectl get deploy {self._namespace}NAME -o yaml"
+
+    @property
+    def _namespace(self) -> str:
+        return f"-n {self.namespace} " if self.namespace else ""

@@ -7,14 +7,16 @@ from guard.report.text import printable, truncate
 from guard.volume.cause import Cause
 from guard.volume.kinds import Kind
 
-_COMPARE = "Compare volumes and volumeMounts of the APPLIED object with your file: kubectl get deploy NAME -o yaml"
+
+def _compare(case: Case) -> str:
+    return f"Compare volumes and volumeMounts of the APPLIED object with your file: {case.pod.get_applied}"
 
 
 def _absent(case: Case) -> Advice:
     return case.advice(
         f"{case.path}: {case.look.found_instead or 'no such path'}",
         "a mounted directory",
-        _COMPARE,
+        _compare(case),
         "Gate, watcher and application must mount the volume at the same path, and GUARD_PATH must be that path.",
     )
 
@@ -37,7 +39,7 @@ def _plain_directory(case: Case) -> Advice:
         f"a volume mounted at {case.path}",
         "If the application already ran in this pod, its files are in the container and are lost with it: copy them "
         "out first.",
-        _COMPARE,
+        _compare(case),
         "Correct it, apply it, and delete the pod: a mount cannot appear in a running container.",
         found=f"{case.path} is a plain directory of {case.mount.fstype} mounted at {printable(case.mount.mount_point)}",
     )
@@ -45,12 +47,13 @@ def _plain_directory(case: Case) -> Advice:
 
 def _inside_volume(case: Case) -> Advice:
     real, point = case.look.real_path, printable(case.mount.mount_point)
+    compare = _compare(case)
     link = "" if real in {"", case.look.path} else f" is a link to {truncate(real)}, which"
     return case.advice(
         f"{case.path} is a folder inside the volume mounted at {point}",
         f"a volume mounted at {case.path}",
         f"Set GUARD_PATH={point} in the gate and in the watcher.",
-        f"If a volume of its own should be mounted at {case.path}: {_COMPARE[0].lower()}{_COMPARE[1:]}",
+        f"If a volume of its own should be mounted at {case.path}: {compare[0].lower()}{compare[1:]}",
         found=f"{case.path}{link} is a folder inside the volume mounted at {point} ({case.mount.fstype})",
     )
 

@@ -114,14 +114,14 @@ def evaluate_conditions(
     is_other = mounted and before is not None and _is_another_mount(before, look)
     answered = Condition.REACHABLE not in failures
     is_new_start = mounted and answered and _is_new_start(advices, look, replaced_since)
-    replaced = None if is_new_start or not mounted else _replacement(advices, before, look, is_other=is_other)
+    replaced = None if is_new_start or not mounted else _replacement(config, advices, before, look, is_other=is_other)
     is_ours = mounted and answered and replaced is None
     if replaced:
         seen.add(Condition.IDENTITY)
         failures[Condition.IDENTITY] = replaced
     if is_ours:
         seen |= {Condition.IDENTITY, Condition.WRITABLE}
-        marker = None if is_new_start else _marker_failure(advices, before, look)
+        marker = None if is_new_start else _marker_failure(config, advices, before, look)
         if marker:
             failures[Condition.IDENTITY] = marker
             is_ours = before is not None or usable_ledger(look) is not None
@@ -138,7 +138,7 @@ def _unmounted(advice: Advice, before: Look | None) -> ConditionFailure:
 
 
 def _replacement(
-    advices: dict[Outcome, Advice], before: Look | None, look: Look, *, is_other: bool
+    config: WatchConfig, advices: dict[Outcome, Advice], before: Look | None, look: Look, *, is_other: bool
 ) -> ConditionFailure | None:
     """Another volume where the known one was, or should be."""
     for outcome in _OTHER_KIND:
@@ -153,10 +153,11 @@ def _replacement(
     if same and not (is_other and marker_id_of(look) != marker_id_of(before)):
         return None
     if same:  # not the mount that was known, and not its marker
-        marker = _marker_failure(advices, before, look)
+        marker = _marker_failure(config, advices, before, look)
         if marker:
             return replace(marker, event=Event.VOLUME_REPLACED)
-    return _replaced(before, look)
+    remedy = _pasteable(CHECK_REPLACED, config, look)
+    return ConditionFailure(Event.VOLUME_REPLACED, f"{look.path} is {_named(look)}", _named(before), remedy)
 
 
 def _is_new_start(advices: dict[Outcome, Advice], look: Look, replaced_since: float | None) -> bool:
@@ -169,7 +170,9 @@ def _is_new_start(advices: dict[Outcome, Advice], look: Look, replaced_since: fl
     return seconds_of(ledger.reference.declared) >= replaced_since
 
 
-def _marker_failure(advices: dict[Outcome, Advice], before: Look | None, look: Look) -> ConditionFailure | None:
+def _marker_failure(
+    config: WatchConfig, advices: dict[Outcome, Advice], before: Look | None, look: Look
+) -> ConditionFailure | None:
     """What is wrong with the marker on the known mount."""
     for outcome, event in _MARKER_EVENTS.items():
         if outcome in advices:
@@ -177,6 +180,7 @@ def _marker_failure(advices: dict[Outcome, Advice], before: Look | None, look: L
             if before is None:
                 return failure
             remedy = MARKER_GONE if outcome is Outcome.MARKER_MISSING else MARKER_SWAPPED
+            remedy = _pasteable(remedy, config, look)
             return failure if outcome is Outcome.MARKER_INVALID else replace(failure, remedy=remedy)
     marker = look.marker
     if before is None or not isinstance(marker, Marker) or marker.marker_id == marker_id_of(before):
@@ -210,8 +214,9 @@ def _is_another_mount(before: Look, look: Look) -> bool:
     return mount is not None and (mount.mount_id, look.root_inode) != (known.mount_id, before.root_inode)
 
 
-def _replaced(before: Look, look: Look) -> ConditionFailure:
-    return ConditionFailure(Event.VOLUME_REPLACED, f"{look.path} is {_named(look)}", _named(before), CHECK_REPLACED)
+def _pasteable(remedy: str, config: WatchConfig, look: Look) -> str:
+    """A remedy whose commands are the lines that can be pasted."""
+    return remedy.format(**{name: config.pod.guard(name, look.container) for name in ("accept", "adopt")})
 
 
 def _named(look: Look) -> str:

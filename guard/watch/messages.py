@@ -1,6 +1,6 @@
 """The watcher's sentences, and the fields of its lines. Pure; when they are logged is decided elsewhere.
 
-In a template, {path} is the guarded path.
+In a template, {path} is the guarded path, and {release} the line that can be pasted.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ ACCEPTED = "The content of {path} was accepted"
 RELEASED = "{path} is no longer held."
 HOLD_STALE = (
     "A hold of an older generation appeared on {path}: it probably comes out of an archive that contained .volume-guard/. It "
-    "is not obeyed. Check the files; only if they are right, remove it with: guard release"
+    "is not obeyed. Check the files; only if they are right, remove it with: {release}"
 )
 BLIND = "The tripwire of {path} is incomplete: {why}. Periodic checks continue, and it is armed again when possible."
 
@@ -94,9 +94,9 @@ def back(path: str, kept: int, checked: int) -> str:
     return f"The files of {path} are back ({kept} of {checked} that were checked)"
 
 
-def held(path: str, hold: Hold | InvalidDocument) -> str:
-    """Returns the sentence of announced work."""
-    return f"{path} is held {holder(hold)}. Only if the work is done and the files are right: guard release"
+def held(path: str, hold: Hold | InvalidDocument, release: str) -> str:
+    """Returns the sentence of announced work, which the line `release` ends."""
+    return f"{path} is held {holder(hold)}. Only if the work is done and the files are right: {release}"
 
 
 def ledger_invalid(path: str, reason: str, *, future: bool) -> str:

@@ -268,6 +268,16 @@ def test_outside_a_pod_a_command_is_given_as_it_is(cause: Cause) -> None:
     assert not re.search(r"\.\.|\(\)|  ", record.message), record.message
 
 
+@pytest.mark.parametrize("cause", [Cause.ABSENT, Cause.INSIDE_VOLUME, Cause.PLAIN_DIRECTORY], indirect=True)
+@pytest.mark.parametrize(
+    ("pod", "line"), [(POD, "get deploy -n dev NAME -o yaml"), (PodInfo(), "get deploy NAME -o yaml")]
+)
+def test_the_applied_object_is_looked_for_in_the_pods_namespace(cause: Cause, pod: PodInfo, line: str) -> None:
+    record, result = Messages(EXPECTED, pod).refusal(inspected(cause), NOW)
+    for text in (record.message, result.message):
+        assert f"kubectl {line}" in text
+
+
 def test_what_else_is_wrong_is_listed_but_not_what_follows_from_the_first() -> None:
     look = replace(LOOK, marker=Marker("claude-skills-prod", ID, AT), read_only="the mount is read-only")
     record, result = Messages(EXPECTED, POD).refusal(Inspection(look, None, None, judge(EXPECTED, look)), NOW)

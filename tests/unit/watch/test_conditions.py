@@ -61,6 +61,8 @@ def test_another_disk_is_a_replacement_until_the_known_one_is_back(simulation: S
     simulation.volume.marker = None
     simulation.run(MINUTE)
     assert labels(simulation) == ["volume.replaced"]
+    line = "kubectl exec -n skills pod-a -- guard"
+    assert f"from now on: {line} accept, or {line} adopt where it has no marker." in simulation.events()[0].message
     simulation.volume.mount, simulation.volume.fsid = replace(known, mount_id=131), fsid
     simulation.volume.marker = Marker(NAME, MARKER_ID, "2026-11-24T18:00:00Z")
     simulation.run(MINUTE)
@@ -73,6 +75,7 @@ def test_a_marker_that_vanishes_is_often_a_wipe_and_adoption_is_the_last_advice(
     [line] = simulation.events()
     assert (line.event.label, line.severity) == ("marker.missing", Severity.ERROR)
     assert "often a wipe" in line.message
+    assert "Only if the files are right: kubectl exec -n skills pod-a -- guard adopt." in line.message
     assert "New claim" not in line.message
 
 
@@ -168,6 +171,8 @@ def test_a_held_volume_is_reported_at_info_and_a_release_accepts(simulation: Sim
     simulation.remove()
     simulation.run(30)
     assert {line.severity for line in simulation.lines} == {Severity.INFO}
+    [held] = simulation.events("volume.held")
+    assert held.message.endswith("the files are right: kubectl exec -n skills pod-a -- guard release")
     assert labels(simulation) == ["volume.wiped"]
     simulation.accept()
     simulation.volume.hold = None
@@ -197,6 +202,7 @@ def test_a_hold_out_of_an_archive_is_not_obeyed() -> None:
     simulation.remove()
     simulation.run(30)
     assert labels(simulation) == ["ledger.stale", "volume.wiped"]
+    assert simulation.events()[0].message.endswith("remove it with: kubectl exec -n skills pod-a -- guard release")
     assert simulation.events("volume.wiped")[0].severity is Severity.CRITICAL
 
 
