@@ -85,17 +85,14 @@ def make_folder(root: int) -> None:
     _sync_folder(root)
 
 
-def has_names(folder: int, but: str) -> bool:
-    """Returns whether a folder holds anything but one document, without listing what may be a million names."""
-    with call(os.scandir, folder) as entries:
-        return any(entry.name != but for entry in iter(lambda: call(next, entries, None), None))
+def renames(root: int, folder: int) -> bool:
+    """Returns whether names can be changed here. Ledger and hold are only written where they can.
 
-
-def renames(root: int) -> bool:
-    """Returns whether names can be changed here: tried on `.volume-guard/`, in which there must be no document.
-
-    A bucket driver may lack rename and unlink both, and then whatever file it was tried on would stay.
+    Without these it is tried on `.volume-guard/` itself, whatever strange names lie in it: a bucket driver may lack rename
+    and unlink both, and then whatever file it was tried on would stay.
     """
+    if any(_is_there(folder, name) for name in (LEDGER, HOLD)):
+        return True
     away = _temporary_name(GUARD_FOLDER)
     try:
         call(os.rename, GUARD_FOLDER, away, src_dir_fd=root, dst_dir_fd=root)

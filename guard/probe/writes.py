@@ -95,7 +95,7 @@ class Adopt(_Write):
         if _marker_in(folder) != self.replacing:
             return Conflict()
         text = marker.FORMAT.render(self.marker)
-        if self.replacing in {None, NOTHING[:DIGITS]} and not _renames(root, folder):
+        if self.replacing in {None, NOTHING[:DIGITS]} and _is_fuse(root) and not documents.renames(root, folder):
             documents.create_in_place(folder, documents.MARKER, text)
             return Written()
         old_marker = None
@@ -227,12 +227,6 @@ def name_of(found: Marker | InvalidDocument | None) -> str | None:
 def _marker_in(folder: int) -> str | None:
     found = look.read_document(folder, marker.FORMAT)
     return name_of(found)
-
-
-def _renames(root: int, folder: int) -> bool:
-    """Whether names can be changed on this file system, as far as that can be tried without leaving anything behind."""
-    # A marker is none here, or empty.
-    return not _is_fuse(root) or documents.has_names(folder, but=documents.MARKER) or documents.renames(root)
 
 
 def _is_fuse(root: int) -> bool:

@@ -67,6 +67,19 @@ def test_an_adoption_that_was_killed_with_its_marker_still_empty_is_completed(sa
         assert sandbox.guard("check").status == 0
 
 
+@pytest.mark.parametrize("mode", ["bucket", "bucket-unlink"])
+@pytest.mark.parametrize("marker", ["", "; : >$P/.volume-guard/marker.json"], ids=["no marker", "an empty marker"])
+def test_without_rename_strange_names_in_the_guard_s_folder_are_left_as_they_are(
+    sandbox: Sandbox, mode: str, marker: str
+) -> None:
+    with served(sandbox, mode):
+        sandbox.sh(f"mkdir -p $P/.volume-guard/folder; echo why >$P/.volume-guard/README{marker}")
+        assert sandbox.guard("adopt").status == 0
+        assert names(sandbox) == ["README", "folder", "marker.json"]
+        assert sandbox.sh("ls -A $P; cat $P/.volume-guard/README").split() == [".volume-guard", "why"]
+        assert sandbox.guard("check").status == 0
+
+
 def test_a_server_that_dies_while_it_is_counted_is_a_fault(sandbox: Sandbox) -> None:
     with served(sandbox, "slow") as server:
         counting = probing.start(sandbox, CountRequest(sandbox.path, CountOptions()), LookRequest(sandbox.path, None))
