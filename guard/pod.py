@@ -38,18 +38,13 @@ class PodInfo:
         if not self.exists(found):
             return f"guard {command}"
         container = self.container or found
-        return f"kubectl exec {self._namespace}{self.pod or 'POD'}{f' -c {container}' if container else ''} -- guard {command}"
+        return f"{self.kubectl('exec', self.pod or 'POD')}{f' -c {container}' if container else ''} -- guard {command}"
 
     @property
     def delete(self) -> str:
         """The line that deletes this pod."""
-        return f"kubectl delete pod {self._namespace}{self.pod or 'POD'}"
+        return self.kubectl("delete pod", self.pod or "POD")
 
-    @property
-    def get_applied(self) -> str:
-        """The line that prints what was applied."""
-        return f"kubectl get deploy {self._namespace}NAME -o yaml"
-
-    @property
-    def _namespace(self) -> str:
-        return f"-n {self.namespace} " if self.namespace else ""
+    def kubectl(self, verb: str, name: str) -> str:
+        """Returns a line about an object of this pod's namespace."""
+        return f"kubectl {verb} {f'-n {self.namespace} ' if self.namespace else ''}{name}"

@@ -9,7 +9,8 @@ from guard.volume.kinds import Kind
 
 
 def _compare(case: Case) -> str:
-    return f"Compare volumes and volumeMounts of the APPLIED object with your file: {case.pod.get_applied}"
+    applied = case.pod.kubectl("get deploy", "NAME")
+    return f"Compare volumes and volumeMounts of the APPLIED object with your file: {applied} -o yaml"
 
 
 def _absent(case: Case) -> Advice:

@@ -18,8 +18,6 @@ from guard.volume.observation import GUARD_FOLDER, Identity, InvalidDocument, Lo
 
 _Document = TypeVar("_Document")
 
-_FORMATS: dict[str, Format[Any]] = {one.name: one for one in (marker.FORMAT, hold.FORMAT, ledger.FORMAT)}
-
 #: For opening what may be anything: no link is followed, no FIFO is waited for, no terminal is taken.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 
@@ -181,23 +179,23 @@ def _read_documents(root: int) -> dict[str, "_DocumentText | InvalidDocument | N
 class _DocumentText:
     """A document as it was read. A look takes it to the parent as this text, and there it arrives parsed."""
 
-    name: str
+    kind: Format[Any]
     text: bytes
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _parse, (self.name, self.text)
+        return _parse, (self.kind, self.text)
 
 
 @lru_cache(maxsize=3)  # a watcher reads the same ones at every look
-def _parse(name: str, text: bytes) -> Any:
+def _parse(kind: Format[Any], text: bytes) -> Any:
     try:
-        return _FORMATS[name].parse(text)
+        return kind.parse(text)
     except DocumentError as error:
         return InvalidDocument(str(error), sha256(text), future=isinstance(error, FutureSchemaError))
 
 
 def _parsed(found: _DocumentText | InvalidDocument | None) -> Any:
-    return _parse(found.name, found.text) if isinstance(found, _DocumentText) else found
+    return _parse(found.kind, found.text) if isinstance(found, _DocumentText) else found
 
 
 def read_document(folder: int, kind: Format[_Document]) -> _Document | InvalidDocument | None:
@@ -222,7 +220,7 @@ def _read_text(folder: int, kind: Format[Any]) -> _DocumentText | InvalidDocumen
             if mounts.mount_id(descriptor) != mounts.mount_id(folder):
                 return InvalidDocument("another file system is mounted over it", "")
             progress.step(f"reading {shown}")
-            return _DocumentText(name, _read_at_most(descriptor, kind.limit + 1))
+            return _DocumentText(kind, _read_at_most(descriptor, kind.limit + 1))
     except OSError as error:
         if error.errno in {errno.ENOENT, errno.ELOOP, errno.ENXIO}:  # removed or replaced since it was looked at
             return None

@@ -1,7 +1,6 @@
 """Opens /proc: the mount in force at an open descriptor. What the lines mean is for `mountinfo` and `kinds`."""
 
 import os
-from functools import lru_cache
 
 from guard.volume import mountinfo
 from guard.volume.mountinfo import Mount, MountTable
@@ -14,12 +13,7 @@ _ATTEMPTS = 5
 
 def table() -> MountTable:
     """All mounts of this process."""
-    return _parse(_read_all(MOUNTINFO))
-
-
-@lru_cache(maxsize=1)  # it rarely changes
-def _parse(text: bytes) -> MountTable:
-    return mountinfo.parse(os.fsdecode(text))
+    return mountinfo.parse(os.fsdecode(_read_all(MOUNTINFO)))
 
 
 def in_force(descriptor: int) -> tuple[Mount | None, MountTable]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from guard.volume.paths import lineage
 
@@ -177,6 +178,7 @@ def parse_line(line: str) -> Mount:
     )
 
 
+@lru_cache(maxsize=1)  # a table is read often, and rarely changes
 def parse(text: str) -> MountTable:
     """Reads a whole table. Never raises: what cannot be read is kept in `malformed`."""
     mounts: list[Mount] = []

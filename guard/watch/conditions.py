@@ -179,8 +179,7 @@ def _marker_failure(
             failure = failure_of(advices[outcome], event)
             if before is None:
                 return failure
-            remedy = MARKER_GONE if outcome is Outcome.MARKER_MISSING else MARKER_SWAPPED
-            remedy = _pasteable(remedy, config, look)
+            remedy = _pasteable(MARKER_GONE if outcome is Outcome.MARKER_MISSING else MARKER_SWAPPED, config, look)
             return failure if outcome is Outcome.MARKER_INVALID else replace(failure, remedy=remedy)
     marker = look.marker
     if before is None or not isinstance(marker, Marker) or marker.marker_id == marker_id_of(before):

@@ -76,12 +76,10 @@ class LedgerWatch:
             )
         if is_identified or not marker_id_of(look):
             self._on_ledger(now, look)
-        release = self._config.pod.guard("release", look.container)
         if documents.on_hold(look.hold):
-            stale = messages.HOLD_STALE.format(path=look.path, release=release)
-            emit(Event.LEDGER_STALE, stale, document="hold.json")
+            emit(Event.LEDGER_STALE, messages.hold_stale(self._config, look), document="hold.json")
         if documents.hold is not None and documents.hold != before:
-            emit(Event.VOLUME_HELD, messages.held(look.path, documents.hold, release), severity=Severity.INFO)
+            emit(Event.VOLUME_HELD, messages.held(self._config, look, documents.hold), severity=Severity.INFO)
         # Where the marker went too, the hold was removed with everything else: nobody ended the work.
         if documents.hold is None and before is not None and isinstance(look.marker, Marker):
             emit(Event.VOLUME_RELEASED, messages.RELEASED.format(path=look.path), severity=Severity.INFO)

@@ -1,6 +1,6 @@
 """The watcher's sentences, and the fields of its lines. Pure; when they are logged is decided elsewhere.
 
-In a template, {path} is the guarded path, and {release} the line that can be pasted.
+In a template, {path} is the guarded path.
 """
 
 from typing import Any
@@ -24,10 +24,6 @@ from guard.watch.config import WatchConfig
 RIGHT_AGAIN = "{path} is right again"
 ACCEPTED = "The content of {path} was accepted"
 RELEASED = "{path} is no longer held."
-HOLD_STALE = (
-    "A hold of an older generation appeared on {path}: it probably comes out of an archive that contained .volume-guard/. It "
-    "is not obeyed. Check the files; only if they are right, remove it with: {release}"
-)
 BLIND = "The tripwire of {path} is incomplete: {why}. Periodic checks continue, and it is armed again when possible."
 
 _NO_PROBER = (
@@ -94,9 +90,19 @@ def back(path: str, kept: int, checked: int) -> str:
     return f"The files of {path} are back ({kept} of {checked} that were checked)"
 
 
-def held(path: str, hold: Hold | InvalidDocument, release: str) -> str:
-    """Returns the sentence of announced work, which the line `release` ends."""
-    return f"{path} is held {holder(hold)}. Only if the work is done and the files are right: {release}"
+def held(config: WatchConfig, look: Look, hold: Hold | InvalidDocument) -> str:
+    """Returns the sentence of announced work, which ends with the line that ends it."""
+    release = config.pod.guard("release", look.container)
+    return f"{look.path} is held {holder(hold)}. Only if the work is done and the files are right: {release}"
+
+
+def hold_stale(config: WatchConfig, look: Look) -> str:
+    """Returns the sentence of a hold that came out of an archive."""
+    return (
+        f"A hold of an older generation appeared on {look.path}: it probably comes out of an archive that contained "
+        ".volume-guard/. It is not obeyed. Check the files; only if they are right, remove it with: "
+        f"{config.pod.guard('release', look.container)}"
+    )
 
 
 def ledger_invalid(path: str, reason: str, *, future: bool) -> str:

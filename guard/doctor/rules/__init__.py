@@ -5,6 +5,6 @@ from pkgutil import iter_modules
 
 from guard.doctor.finding import Rule
 
-_THEMES = tuple(import_module(f"{__name__}.{theme.name}") for theme in iter_modules(__path__))
+_THEMES = (import_module(f"{__name__}.{theme.name}") for theme in iter_modules(__path__))
 #: Every rule.
 ALL = tuple({one for theme in _THEMES for one in vars(theme).values() if isinstance(one, Rule)})
