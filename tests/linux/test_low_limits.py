@@ -3,7 +3,9 @@
 import errno
 import json
 import os
+import statistics
 import sys
+import time
 
 import pytest
 
@@ -66,11 +68,20 @@ def test_a_watcher_with_few_descriptors_ends_with_a_clear_error_or_reports_a_wip
             assert "allowed" in str(_last(ended)["message"]), (limit, ended)
 
 
-def _descriptors(watcher: Watcher) -> list[int]:
-    """How many the watcher and its prober have open."""
+def _descriptors(watcher: Watcher) -> tuple[int, ...]:
+    """How many the watcher and its prober have open now."""
     pid = watcher.process.pid
     with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
-        return [len(os.listdir(f"/proc/{one}/fd")) for one in (pid, *children.read().split())]
+        return tuple(len(os.listdir(f"/proc/{process}/fd")) for process in (pid, *children.read().split()))
+
+
+def _descriptors_at_rest(watcher: Watcher) -> tuple[int, ...]:
+    """What is open most of the time: a look holds a few more while it lasts."""
+    seen = []
+    for _ in range(40):
+        seen.append(_descriptors(watcher))
+        time.sleep(0.025)
+    return statistics.mode(seen)
 
 
 def test_a_watcher_without_a_system_call_ends_or_reports_that_it_sees_no_files(adopted: Sandbox) -> None:
@@ -90,7 +101,7 @@ def test_a_watcher_has_as_many_descriptors_after_many_looks_losses_and_requests_
 ) -> None:
     adopted.sh("mkdir $W/kept; cp -a $P/tenant $W/kept")
     with armed(adopted, GUARD_INTERVAL="20ms", GUARD_SETTLE="200ms") as watcher:
-        before = _descriptors(watcher)
+        before = _descriptors_at_rest(watcher)
         for number in range(_LOSSES):
             seen = len(watcher.lines)
             adopted.sh("rm -r $P/tenant")
@@ -101,7 +112,7 @@ def test_a_watcher_has_as_many_descriptors_after_many_looks_losses_and_requests_
             looks = set[str]()
             wait_until(lambda seen=looks: seen.add(_last_look(watcher)) or len(seen) > 10)  # type: ignore[misc]
         wait_until(lambda: watcher.shows("tripwire_armed", 1), 60)
-        wait_until(lambda: _descriptors(watcher) == before)
+        assert _descriptors_at_rest(watcher) == before
 
 
 def test_without_proc_nothing_passes(adopted: Sandbox) -> None:
