@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from guard import clock, messages
+from guard import clock
 from guard.event import Event, EventRecord
 from guard.fields import facts
 from guard.messages import CommandResult, EventSink, Messages
@@ -170,7 +170,7 @@ class MarkerCommands:
             "reference_files": recorded.reference.files if recorded else None,
             "generation": recorded.generation if recorded else None,
         }
-        message = messages.declared(event, inspection, count, last, written.ledger, self.inspector.expected.volume)
+        message = self.messages.declared(event, inspection, count, last, written.ledger)
         return self._done(event, replace(inspection, count=count), message, fields)
 
     def _hold(self, reason: str, *, over: bool) -> CommandResult | None:
@@ -179,7 +179,7 @@ class MarkerCommands:
         if over:
             inspection = _without(inspection, Outcome.HELD)
         if inspection.judgement.outcome is Outcome.HELD:
-            message = messages.held_already(look)
+            message = self.messages.held_already(look)
             return self._done(Event.VOLUME_HELD, inspection, message, {}, Severity.WARNING)
         if inspection.judgement.outcome is not Outcome.OK:
             return self._refused(inspection)
@@ -195,7 +195,7 @@ class MarkerCommands:
             return None
         set_aside = ", ".join(written.set_aside) or None
         fields = {"held_by": hold.by, "held_since": hold.since, "hold_reason": hold.reason, "set_aside": set_aside}
-        return self._done(Event.VOLUME_HELD, inspection, messages.held(look, hold), fields)
+        return self._done(Event.VOLUME_HELD, inspection, self.messages.held(look, hold), fields)
 
     def _write(self, request: Adopt | Accept | WriteLedger | WriteHold) -> Written | ProbeFault | None:
         """Has it written; None where another command was faster."""

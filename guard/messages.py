@@ -16,7 +16,7 @@ from guard.report.text import truncate
 from guard.volume.hold import Hold
 from guard.volume.ledger import UNWATCHED, Ledger
 from guard.volume.marker import Marker
-from guard.volume.observation import FileCount, InvalidDocument, Look, ProbeFault
+from guard.volume.observation import FileCount, Look, ProbeFault
 from guard.volume.timestamp import lasted, seconds_of
 from guard.volume.verdict import Concern, Expectation, Inspection, hidden_by, ledger_warning, usable_ledger
 
@@ -116,9 +116,10 @@ class Messages:
         broken = ledger_warning(look)
         if not broken:
             return None
+        accept = self.pod.guard("accept", look.container)
         message = (
             f"The ledger of {truncate(look.path)} is not used: {truncate(broken, 512)}. What the volume held before is not "
-            "known: check the files. Only GUARD_MIN_FILES protects it until the watcher or guard accept writes a new ledger."
+            f"known: check the files. Only GUARD_MIN_FILES protects it until a new ledger is written, by the watcher or by {accept}"
         )
         fields = {"path": look.path, "reason": broken, **self.pod.fields()}
         return EventRecord(Event.LEDGER_INVALID, message, Event.LEDGER_INVALID.severity, fields)
@@ -155,6 +156,52 @@ class Messages:
         return (
             f"{done} But guard check refuses it with exit {outcome.status}: {_sentence(self._advice(inspection), [])}"
         )
+
+    def declared(
+        self, event: Event, inspection: Inspection, count: FileCount, last: Ledger | None, written: Ledger | None
+    ) -> str:
+        """Returns the sentence of a content that was declared right.
+
+        Args:
+            event: Adopted, accepted or released.
+            inspection: What was judged.
+            count: What was counted.
+            last: The ledger before; None if there was none.
+            written: The new one; None where the file system holds only a marker.
+        """
+        look, marker, volume = inspection.look, inspection.look.marker, self.expected.volume
+        done = {
+            Event.VOLUME_ADOPTED: f'is now "{truncate(volume)}" with {count.files} files',
+            Event.VOLUME_ACCEPTED: "is accepted as it is",
+            Event.VOLUME_RELEASED: "is released and accepted as it is",
+        }[event]
+        if event is Event.VOLUME_ADOPTED and isinstance(marker, Marker) and marker.volume == volume:
+            done = f"was adopted already; its ledger was missing and is written, with {count.files} files"
+        if written is None:
+            done += "; this file system can't rename files, so it holds a marker and no ledger, and losses are not seen"
+        elif event is not Event.VOLUME_ADOPTED:
+            before = f" (before: {last.reference.files})" if last else ""
+            done += f": {count.files} files are the new reference{before}, generation {written.generation}"
+        rest = ""
+        if event is Event.VOLUME_ACCEPTED and not isinstance(marker, Marker):
+            command = "adopt" if marker is None else f"adopt --replace {marker.digest}"
+            state = "missing" if marker is None else "broken"
+            rest = f" Its marker is still {state}: {self.pod.guard(command, look.container)}"
+        return f"{truncate(look.path)} {done}.{rest}"
+
+    def held_already(self, look: Look) -> str:
+        """Returns the sentence of a hold that is not replaced."""
+        instead = self.pod.guard("hold --over REASON", look.container)
+        return (
+            f"{truncate(look.path)} is held already, {holder(look.hold)}. Nothing was written, and your reason was not "
+            f"recorded. To replace that hold: {instead}"
+        )
+
+    def held(self, look: Look, hold: Hold) -> str:
+        """Returns the sentence of a hold that was written."""
+        before = f" It replaces the hold {holder(look.hold)}." if look.hold is not None else ""
+        release = self.pod.guard("release", look.container)
+        return f'{truncate(look.path)} is held: "{truncate(hold.reason)}".{before} The gate refuses until it ends: {release}'
 
     def _advice(self, inspection: Inspection) -> tuple[Advice, ...]:
         findings = inspection.judgement.findings
@@ -288,50 +335,3 @@ def ledger_not_renewed(fault: ProbeFault) -> tuple[str, ...]:
     if fault.full or fault.denied or fault.number == errno.ENOSYS:
         return ()
     return (f"its ledger could not be renewed: {fault.code} while {fault.doing}",)
-
-
-def declared(
-    event: Event, inspection: Inspection, count: FileCount, last: Ledger | None, written: Ledger | None, volume: str
-) -> str:
-    """Returns the sentence of a content that was declared right.
-
-    Args:
-        event: Adopted, accepted or released.
-        inspection: What was judged.
-        count: What was counted.
-        last: The ledger before; None if there was none.
-        written: The new one; None where the file system holds only a marker.
-        volume: The name of the volume.
-    """
-    marker = inspection.look.marker
-    done = {
-        Event.VOLUME_ADOPTED: f'is now "{truncate(volume)}" with {count.files} files',
-        Event.VOLUME_ACCEPTED: "is accepted as it is",
-        Event.VOLUME_RELEASED: "is released and accepted as it is",
-    }[event]
-    if event is Event.VOLUME_ACCEPTED and isinstance(marker, InvalidDocument):
-        done += f"; its marker is still broken (guard adopt --replace {marker.digest})"
-    elif event is Event.VOLUME_ACCEPTED and marker is None:
-        done += "; it still has no marker (guard adopt)"
-    if event is Event.VOLUME_ADOPTED and isinstance(marker, Marker) and marker.volume == volume:
-        done = f"was adopted already; its ledger was missing and is written, with {count.files} files"
-    if written is None:
-        done += "; this file system can't rename files, so it holds a marker and no ledger, and losses are not seen"
-    elif event is not Event.VOLUME_ADOPTED:
-        before = f" (before: {last.reference.files})" if last else ""
-        done += f": {count.files} files are the new reference{before}, generation {written.generation}"
-    return f"{truncate(inspection.look.path)} {done}."
-
-
-def held_already(look: Look) -> str:
-    """Returns the sentence of a hold that is not replaced."""
-    return (
-        f"{truncate(look.path)} is held already, {holder(look.hold)}. Nothing was written, and your reason was not "
-        "recorded. To replace that hold: guard hold --over REASON"
-    )
-
-
-def held(look: Look, hold: Hold) -> str:
-    """Returns the sentence of a hold that was written."""
-    before = f" It replaces the hold {holder(look.hold)}." if look.hold is not None else ""
-    return f'{truncate(look.path)} is held: "{truncate(hold.reason)}".{before} The gate refuses until guard release.'

@@ -10,7 +10,7 @@ import pytest
 from guard import outcome
 from guard.event import Event
 from guard.fields import facts
-from guard.messages import Messages, declared, held, held_already, termination
+from guard.messages import Messages, termination
 from guard.outcome import PRECEDENCE, Outcome
 from guard.pod import PodInfo
 from guard.report.log import LINE_LIMIT
@@ -59,6 +59,7 @@ LOOK = Look(
 NEW = replace(LOOK, marker=None, ledger=None)
 EXPECTED = Expectation("/app/skills", "claude-skills-dev")
 POD = PodInfo("skills-7", "node-2", "dev")
+EXEC = "kubectl exec -n dev skills-7 -c volume-guard-gate --"
 BROKEN = InvalidDocument("not JSON", "ab" * 32)
 
 THERE, GONE = FileCheck(Presence.PRESENT, 100), FileCheck(Presence.ABSENT)
@@ -399,17 +400,41 @@ def test_adopting_again_reports_that_the_data_is_lost() -> None:
 
 def test_a_second_hold_names_the_older_one_and_how_to_replace_it() -> None:
     look, _, _ = CASES[Cause.HELD]
-    message = held_already(look)
+    message = Messages(EXPECTED, POD).held_already(look)
     assert f'by ops-0 since {AT}: "migration"' in message
-    assert "guard hold --over REASON" in message
-    assert "It replaces the hold by ops-0 since" in held(look, Hold("ops-1", AT, "move"))
-    assert "replaces" not in held(LOOK, Hold("ops-1", AT, "move"))
+    assert message.endswith(f"{EXEC} guard hold --over REASON")
+
+
+def test_a_hold_names_what_it_replaces_and_how_it_ends() -> None:
+    messages, hold = Messages(EXPECTED, POD), Hold("ops-1", AT, "move")
+    message = messages.held(CASES[Cause.HELD][0], hold)
+    assert "It replaces the hold by ops-0 since" in message
+    assert message.endswith(f"{EXEC} guard release")
+    assert "replaces" not in messages.held(LOOK, hold)
 
 
 def test_a_file_system_that_holds_only_a_marker_is_reported_as_such() -> None:
     inspection = Inspection(NEW, None, FileCount(3), judge(EXPECTED, NEW))
-    message = declared(Event.VOLUME_ADOPTED, inspection, FileCount(3), None, None, "skills")
+    message = Messages(EXPECTED, POD).declared(Event.VOLUME_ADOPTED, inspection, FileCount(3), None, None)
     assert "can't rename files, so it holds a marker and no ledger, and losses are not seen" in message
+
+
+@pytest.mark.parametrize(
+    ("marker", "rest"),
+    [
+        (LOOK.marker, "generation 5."),
+        (None, f"Its marker is still missing: {EXEC} guard adopt"),
+        (BROKEN, f"Its marker is still broken: {EXEC} guard adopt --replace {BROKEN.digest}"),
+    ],
+    ids=["right", "missing", "broken"],
+)
+def test_an_acceptance_says_what_the_marker_still_needs(marker: Marker | InvalidDocument | None, rest: str) -> None:
+    look = replace(LOOK, marker=marker)
+    inspection = Inspection(look, None, FileCount(24), judge(EXPECTED, look))
+    written = replace(LEDGER, generation=5)
+    message = Messages(EXPECTED, POD).declared(Event.VOLUME_ACCEPTED, inspection, FileCount(24), LEDGER, written)
+    assert "is accepted as it is: 24 files are the new reference (before: 24), generation 5." in message
+    assert message.endswith(rest)
 
 
 @pytest.mark.parametrize("one", Outcome, ids=lambda one: one.label)
