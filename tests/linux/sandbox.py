@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import IO, Any, Self
 
+from tests.linux.fork_server import PROGRAMS, Finished, fork_server
+
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 AS_ROOT = os.geteuid() == 0
 
@@ -138,17 +140,24 @@ class Sandbox:
             pass  # the kubelet makes the file
         os.chmod(self.termination_log, 0o666)
         began = time.monotonic()
+        done = self._finished(command, stdin.encode(), self.environment(settings))
+        seconds = time.monotonic() - began
+        with open(self.termination_log, encoding="utf-8") as message:
+            return Ended(done.status, done.stdout.decode(), done.stderr.decode(), message.read(), seconds)
+
+    def _finished(self, command: list[str], stdin: bytes, environment: dict[str, str]) -> Finished:
+        if AS_ROOT and command[:2] == [sys.executable, "-m"] and command[2] in PROGRAMS:
+            server = fork_server(os.environ["PATH"], REPOSITORY)
+            return server.run(command[2:], environment, stdin, self._holder.pid, self.work, DEADLINE)
         done = subprocess.run(
             [*self._enter, *command],
-            input=stdin.encode(),
-            env=self.environment(settings),
+            input=stdin,
+            env=environment,
             capture_output=True,
             check=False,
             timeout=DEADLINE,
         )
-        seconds = time.monotonic() - began
-        with open(self.termination_log, encoding="utf-8") as message:
-            return Ended(done.returncode, done.stdout.decode(), done.stderr.decode(), message.read(), seconds)
+        return Finished(done.returncode, done.stdout, done.stderr)
 
     def guard_in_background(self, *arguments: str, **settings: str) -> "Running":
         return self.run_in_background(self.command(*arguments), **settings)

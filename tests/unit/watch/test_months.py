@@ -11,9 +11,14 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
 from guard.volume.hold import Hold
 from guard.volume.observation import ProbeFault
 from tests.unit.watch.simulation import DAY, HOUR, MINUTE, Simulation
+
+#: Traced, it would take three times as long.
+pytestmark = pytest.mark.no_cover
 
 _MONTHS = int(os.environ.get("MONTHS", "1"))
 _INTERVAL = float(os.environ.get("MONTHS_INTERVAL", "60" if _MONTHS > 1 else "1200"))

@@ -1,10 +1,14 @@
 """Properties of the watcher and the gate over many histories; the watcher is the one that runs in the pod."""
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from guard.outcome import Outcome
 from tests.unit.watch.simulation import MINUTE, Simulation, Volume
+
+#: Traced, these would take three times as long.
+pytestmark = pytest.mark.no_cover
 
 COMMON = settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 
