@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 #: What is run as `python -m`, and what it would import.
 PROGRAMS = ("guard", "guard.backup")
-_IMPORTED = ("guard.app", "guard.exits", "guard.backup.__main__")
+_IMPORTED = ("guard.app", "guard.exits", "guard.backup.archive", "guard.backup.drill", "guard.backup.restore")
 _REQUEST_LIMIT = 1 << 20
 
 

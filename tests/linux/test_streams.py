@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests.linux.sandbox import Sandbox
+from tests.linux.sandbox import DEADLINE, Sandbox
 
 pytestmark = pytest.mark.mounts
 
@@ -57,7 +57,7 @@ def test_a_full_pipe_that_nobody_reads_holds_nothing_up(adopted: Sandbox) -> Non
         adopted.command("check"), env=adopted.environment({"GUARD_VOLUME": "skills-prod"}), stderr=writer
     ) as gate:
         try:
-            assert gate.wait(timeout=5) == 21
+            assert gate.wait(timeout=DEADLINE) == 21
         finally:
             gate.kill()
             os.close(reader)

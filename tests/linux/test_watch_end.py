@@ -160,7 +160,7 @@ def test_a_reader_who_does_not_read_stalls_nothing_and_gets_every_line_when_it_d
             watcher.listen_for(3)
             assert watcher.events.count("volume.replaced") == 12
             assert watcher.events.count("volume.recovered") == 12
-            assert watcher.stop(within=2) == 0
+            assert watcher.stop(within=5) == 0
         finally:
             process.kill()
 
