@@ -102,7 +102,7 @@ class Tripwire:
             return TripwireState(tripped=True, stirred=True)
         fault = self._fault()
         blind = fault or (self._emitter.group.incomplete if self._emitter.group else "")
-        return TripwireState(armed=not fault, blind=blind, stirred=stirred, watches=self.watches)
+        return TripwireState(armed=not (fault or self.is_outgrown), blind=blind, stirred=stirred, watches=self.watches)
 
     def _fault(self) -> str:
         if not (self._inotify.is_alive() and self._emitter.is_alive()):
@@ -159,7 +159,7 @@ class _WatchGroup(InotifyWatchGroup):
             if folder != self.path and not self._is_data(self.relative(folder)):
                 continue
             if self.watches >= FOLDERS:
-                self.is_outgrown, self.incomplete = True, f"it has more than {FOLDERS} folders"
+                self.incomplete, self.is_outgrown = f"it has more than {FOLDERS} folders", True
                 return
             self._add_callback(folder)
             if folder in self._active_callbacks_by_path:
