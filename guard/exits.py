@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from guard.settings import Reporting
 
 
+_DENIED = "the pod is denied a system call"
 #: What ends the guard without a bug in it, by the last line of a traceback.
 _LACKS = {
     "MemoryError": "too little memory allowed to the pod",
     f"OSError: [Errno {errno.ENOMEM}]": "too little memory allowed to the pod",
     f"OSError: [Errno {errno.EMFILE}]": "too few descriptors allowed to the pod",
     f"OSError: [Errno {errno.ENFILE}]": "too few descriptors on the node",
+    f"PermissionError: [Errno {errno.EPERM}]": _DENIED,
+    f"OSError: [Errno {errno.ENOSYS}]": _DENIED,
 }
 
 
@@ -72,6 +75,9 @@ def report_bug(trace: str, reporter: "Reporting | ReportTo", last: EventRecord |
     outcome = Outcome.INTERNAL_ERROR
     *above, reason = trace.strip().rsplit("\n", 1)
     lack = next((lack for error, lack in _LACKS.items() if reason.startswith(error)), "")
+    if lack == _DENIED:
+        code = [line.strip() for line in "".join(above).split("\n") if line.startswith("    ") and line.strip(" ~^")]
+        lack += f": {code[-1]}" if code else ""
     found = f"{reason} ({lack})" if lack else f"{'a bug in the guard: ' if above else ''}{reason}"
     message = f"{found[:1].upper()}{found[1:]}. {outcome.value.remedy}"
     fields = {"outcome": outcome.label, "status": outcome.status, "traceback": trace}
@@ -105,6 +111,7 @@ def exec_app(ending: ExecApp) -> int:
     try:
         os.execvpe(app[0], app, _own_environment())  # noqa: S606 - becoming APP is what was asked for
     except OSError as error:
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         reason = errno.errorcode.get(error.errno or 0, "an error")
         return report_usage([f"APP {truncate(app[0])!r} cannot be executed: {reason}"], ending.reporter)
 
