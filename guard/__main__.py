@@ -6,16 +6,11 @@ import time
 
 from guard.report import stream, termination
 
-#: The last line where none can be made as usual: JSON, whatever GUARD_LOG_FORMAT is. All that it needs is there by then.
-_LAST_LINE = """{"severity": "ERROR", "time": "%s", "message": "%s", "event": "internal.error", \
-"outcome": "internal-error", "status": 1}
-"""
-#: Bytes kept for it: of addresses, never touched. The interpreter takes a MiB at a time.
-_RESERVE = 2 << 20
-_LAST_MESSAGE = (
-    "The guard ended on %s and could not report it in full: most likely too little memory is allowed to the pod. If so, "
-    "raise the container's limit. Otherwise report it."
-)
+#: The last line where none can be made as usual: JSON, whatever GUARD_LOG_FORMAT is.
+_LAST_LINE = '{"severity": "ERROR", "time": "%s", "message": "%s", "event": "internal.error", "outcome": "internal-error", "status": 1}\n'
+_MESSAGE = "The guard ended on %s and cannot report more: most likely too little memory is allowed to the pod. Raise the container's limit."
+#: Addresses that are kept free for it. The interpreter takes a MiB at a time.
+_reserve = [bytearray(2 << 20)]
 
 
 def main() -> None:
@@ -25,24 +20,21 @@ def main() -> None:
     stream into another status.
     """
     _hold_standard_streams()
-    reserve = bytearray()
     try:
-        reserve = bytearray(_RESERVE)
         from guard import cli  # noqa: PLC0415 - what fails in it is reported too
 
         status = cli.run(sys.argv[1:])
     except Exception as error:  # noqa: BLE001 - of an import, or of a report
-        status = 1
-        del reserve
-        _report_briefly(type(error).__name__)
+        status = _report_briefly(type(error).__name__)
     os._exit(status)
 
 
-def _report_briefly(error: str) -> None:
-    message = _LAST_MESSAGE % error
-    now = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
+def _report_briefly(error: str) -> int:
+    _reserve.clear()
+    now, message = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()), _MESSAGE % error
     stream.write(2, (_LAST_LINE % (now, message)).encode())
     termination.write(os.environ.get("GUARD_TERMINATION_LOG") or "/dev/termination-log", f"{message}\n")
+    return 1
 
 
 def _hold_standard_streams() -> None:

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from guard.settings import Reporting
 
 
-_DENIED = "the pod is denied a system call"
 #: What ends the guard without a bug in it, by the last line of a traceback.
 _LACKS = {
     "MemoryError": "too little memory allowed to the pod",
     f"OSError: [Errno {errno.ENOMEM}]": "too little memory allowed to the pod",
     f"OSError: [Errno {errno.EMFILE}]": "too few descriptors allowed to the pod",
     f"OSError: [Errno {errno.ENFILE}]": "too few descriptors on the node",
-    f"PermissionError: [Errno {errno.EPERM}]": _DENIED,
-    f"OSError: [Errno {errno.ENOSYS}]": _DENIED,
+    "ChildProcessError: the prober": "while it read the settings",
+    f"PermissionError: [Errno {errno.EPERM}]": "the pod is denied a system call: {code}",
+    f"OSError: [Errno {errno.ENOSYS}]": "the pod is denied a system call: {code}",
 }
 
 
@@ -74,10 +74,8 @@ def report_bug(trace: str, reporter: "Reporting | ReportTo", last: EventRecord |
     """
     outcome = Outcome.INTERNAL_ERROR
     *above, reason = trace.strip().rsplit("\n", 1)
-    lack = next((lack for error, lack in _LACKS.items() if reason.startswith(error)), "")
-    if lack == _DENIED:
-        code = [line.strip() for line in "".join(above).split("\n") if line.startswith("    ") and line.strip(" ~^")]
-        lack += f": {code[-1]}" if code else ""
+    code = [line.strip() for line in trace.split("\n") if line.startswith("    ") and line.strip(" ~^")] or ["unknown"]
+    lack = next((lack for error, lack in _LACKS.items() if reason.startswith(error)), "").format(code=code[-1])
     found = f"{reason} ({lack})" if lack else f"{'a bug in the guard: ' if above else ''}{reason}"
     message = f"{found[:1].upper()}{found[1:]}. {outcome.value.remedy}"
     fields = {"outcome": outcome.label, "status": outcome.status, "traceback": trace}

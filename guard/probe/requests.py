@@ -161,7 +161,7 @@ class ArmRequest:
         if _tripwire is not None:
             _tripwire.disarm()
         _tripwire, state = tripwire.arm(self.path, self.wake, self.ignore, report)
-        return state
+        return _check_tripwire() if _tripwire else state
 
     def on_timeout(self, partial: Any) -> TripwireState:
         """Returns that there is none."""

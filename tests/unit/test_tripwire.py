@@ -191,7 +191,8 @@ def test_above_so_many_folders_there_is_none_and_one_that_is_outgrown_is_taken_d
     wait_for(lambda: state(tree).blind == "it has more than 6 folders")
     assert not _has_inotify()
     assert state(tree) == TripwireState()
-    assert arm(tree, wake) == TripwireState(blind="it has more than 6 folders")
+    assert arm(tree, wake) == TripwireState(blind="it has more than 6 folders", watches=6)
+    assert not _has_inotify()
     assert not state(tree).armed
 
 
