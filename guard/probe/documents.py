@@ -88,8 +88,7 @@ def make_folder(root: int) -> None:
 def renames(root: int) -> bool:
     """Returns whether names can be changed here. Ledger and hold are only written where they can.
 
-    It is tried on `.volume-guard/` itself, whatever strange names lie in it: a bucket driver may lack rename and unlink
-    both, and then whatever file it was tried on would stay.
+    It is tried on `.volume-guard/` itself, whatever lies in it: without rename and unlink both a file made for it would stay.
     """
     away = _temporary_name(GUARD_FOLDER)
     try:

@@ -176,10 +176,8 @@ def run_in_child(request: Request) -> Any:
     except OSError:  # then the memory stays with this process
         return request.run(lambda _: None)
     child.send(request)
-    poll = select.poll()
-    poll.register(child.replies, select.POLLIN)
     while (message := child.receive()) is None or isinstance(message, Progress):
-        poll.poll()
+        select.select([child.replies], [], [])
     child.close()
     if isinstance(message, Answer):
         return message.value
