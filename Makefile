@@ -122,7 +122,7 @@ fuzz: $(VENV)/fuzz
 
 # Every moment, call and limit that `make test` takes samples of: power failures, kills, failing calls, a hostile writer;
 # and a watcher's life of 24 months.
-# With KILLS=20 FAULTS=2 CRASH_IMAGES=few HOSTILE_NAMES=10000 LOSSES=1 MONTHS=1 four minutes on two busy cores.
+# Smaller, in four minutes on two busy cores: KILLS=20 FAULTS=2 CRASH_IMAGES=few HOSTILE_NAMES=10000 LOSSES=1 MONTHS=1.
 attacks: export FAULTS ?= all
 attacks: export CRASH_IMAGES ?= all
 attacks: export HOSTILE_NAMES ?= 1000000
