@@ -9,8 +9,8 @@ from guard.report import stream, termination
 #: The last line where none can be made as usual: JSON, whatever GUARD_LOG_FORMAT is.
 _LAST_LINE = '{"severity": "ERROR", "time": "%s", "message": "%s", "event": "internal.error", "outcome": "internal-error", "status": 1}\n'
 _MESSAGE = "The guard ended on %s and cannot report more: most likely too little memory is allowed to the pod. Raise the container's limit."
-#: Addresses that are kept free for it. The interpreter takes a MiB at a time.
-_reserve = [bytearray(2 << 20)]
+#: Addresses that are kept for it: bytes, whose pages nothing touches. The interpreter takes a MiB at a time.
+_reserve = [bytes(2 << 20)]
 
 
 def main() -> None:
