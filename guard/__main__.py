@@ -2,8 +2,15 @@
 
 import os
 import sys
+import time
 
-from guard import cli
+from guard.report import stream, termination
+
+#: The last line where none can be made as usual: JSON, whatever GUARD_LOG_FORMAT is.
+_LAST_LINE = '{"severity": "ERROR", "time": "%s", "message": "%s", "event": "internal.error", "outcome": "internal-error", "status": 1}\n'
+_MESSAGE = "The guard ended on %s and cannot report more: most likely too little memory is allowed to the pod. Raise the container's limit."
+#: Addresses that are kept for it: bytes, whose pages nothing touches. The interpreter takes a MiB at a time.
+_reserve = [bytes(2 << 20)]
 
 
 def main() -> None:
@@ -13,14 +20,28 @@ def main() -> None:
     stream into another status.
     """
     _hold_standard_streams()
-    os._exit(cli.run(sys.argv[1:]))
+    try:
+        from guard import cli  # noqa: PLC0415 - what fails in it is reported too
+
+        status = cli.run(sys.argv[1:])
+    except Exception as error:  # noqa: BLE001 - of an import, or of a report
+        status = _report_briefly(type(error).__name__)
+    os._exit(status)
+
+
+def _report_briefly(error: str) -> int:
+    _reserve.clear()
+    now, message = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()), _MESSAGE % error
+    stream.write(2, (_LAST_LINE % (now, message)).encode())
+    termination.write(os.environ.get("GUARD_TERMINATION_LOG") or "/dev/termination-log", f"{message}\n")
+    return 1
 
 
 def _hold_standard_streams() -> None:
     """A stream that came closed gets /dev/null, so that no pipe of ours takes its number; APP finds it closed again."""
-    for stream in (0, 1, 2):
+    for descriptor in (0, 1, 2):
         try:
-            os.fstat(stream)
+            os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
 

@@ -14,7 +14,6 @@ from guard.probe.process import Prober
 from guard.stop_signal import Stopped, StopSignal
 
 if TYPE_CHECKING:
-    from guard.exits import ReportTo
     from guard.watch.config import ConfigErrors, WatchConfig
 
 VOLUME_COMMANDS = ("check", "adopt", "accept", "hold", "release")
@@ -80,10 +79,7 @@ def _watch(words: list[str]) -> int:
         # What imports leave behind goes first: its places would be filled in both, and tear pages apart.
         gc.collect()
         gc.freeze()
-        try:
-            wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        except OSError as error:
-            return _report_bug(f"no eventfd can be opened: {error.strerror} (too few descriptors allowed to the pod)")
+        wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         prober = _fork((wake,))
         if isinstance(prober, ProberFailed):
             return _report_bug(str(prober))
@@ -116,17 +112,12 @@ class _ReadWatchSettings:
 
 
 def _report_bug(trace: str) -> int:
+    """Reports a bug outside of a command: not by the settings, which it may be in."""
     from guard import exits
 
-    return exits.report_bug(trace, _reporter()).outcome.status
-
-
-def _reporter() -> "ReportTo":
-    """Where to report a bug outside of a command: not by the settings, which the bug may be in."""
-    from guard import exits
-
-    default, log_format = exits.ReportTo(), os.environ.get("GUARD_LOG_FORMAT")
-    return exits.ReportTo(
+    log_format = os.environ.get("GUARD_LOG_FORMAT")
+    reporter = exits.ReportTo(
         "json" if log_format == "json" else "console" if log_format == "console" else "auto",
-        termination_log=os.environ.get("GUARD_TERMINATION_LOG") or default.termination_log,
+        termination_log=os.environ.get("GUARD_TERMINATION_LOG") or exits.ReportTo.termination_log,
     )
+    return exits.report_bug(trace, reporter).outcome.status

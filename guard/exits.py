@@ -25,6 +25,9 @@ _LACKS = {
     f"OSError: [Errno {errno.ENOMEM}]": "too little memory allowed to the pod",
     f"OSError: [Errno {errno.EMFILE}]": "too few descriptors allowed to the pod",
     f"OSError: [Errno {errno.ENFILE}]": "too few descriptors on the node",
+    "ChildProcessError: the prober": "while it read the settings",
+    f"PermissionError: [Errno {errno.EPERM}]": "the pod is denied a system call: {code}",
+    f"OSError: [Errno {errno.ENOSYS}]": "the pod is denied a system call: {code}",
 }
 
 
@@ -71,7 +74,8 @@ def report_bug(trace: str, reporter: "Reporting | ReportTo", last: EventRecord |
     """
     outcome = Outcome.INTERNAL_ERROR
     *above, reason = trace.strip().rsplit("\n", 1)
-    lack = next((lack for error, lack in _LACKS.items() if reason.startswith(error)), "")
+    code = [line.strip() for line in trace.split("\n") if line.startswith("    ") and line.strip(" ~^")] or ["unknown"]
+    lack = next((lack for error, lack in _LACKS.items() if reason.startswith(error)), "").format(code=code[-1])
     found = f"{reason} ({lack})" if lack else f"{'a bug in the guard: ' if above else ''}{reason}"
     message = f"{found[:1].upper()}{found[1:]}. {outcome.value.remedy}"
     fields = {"outcome": outcome.label, "status": outcome.status, "traceback": trace}
@@ -105,6 +109,7 @@ def exec_app(ending: ExecApp) -> int:
     try:
         os.execvpe(app[0], app, _own_environment())  # noqa: S606 - becoming APP is what was asked for
     except OSError as error:
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         reason = errno.errorcode.get(error.errno or 0, "an error")
         return report_usage([f"APP {truncate(app[0])!r} cannot be executed: {reason}"], ending.reporter)
 

@@ -96,8 +96,7 @@ class ProbeClient:
         """
         self._prober = self._prober or Prober(self._keep)
         self.request, self._partial, self._heard_at = request, None, now
-        with suppress(BrokenPipeError):  # it is gone: `poll` returns how
-            self._prober.send(request)
+        self._prober.send(request)
 
     def poll(self, now: float) -> Completed | TimedOut | Crashed | None:
         """Returns what became of the request on its way, None while it makes progress or there is none."""

@@ -85,14 +85,11 @@ def make_folder(root: int) -> None:
     _sync_folder(root)
 
 
-def renames(root: int, folder: int) -> bool:
+def renames(root: int) -> bool:
     """Returns whether names can be changed here. Ledger and hold are only written where they can.
 
-    Without these it is tried on `.volume-guard/` itself, whatever strange names lie in it: a bucket driver may lack rename
-    and unlink both, and then whatever file it was tried on would stay.
+    It is tried on `.volume-guard/` itself, whatever lies in it: without rename and unlink both a file made for it would stay.
     """
-    if any(_is_there(folder, name) for name in (LEDGER, HOLD)):
-        return True
     away = _temporary_name(GUARD_FOLDER)
     try:
         call(os.rename, GUARD_FOLDER, away, src_dir_fd=root, dst_dir_fd=root)

@@ -96,8 +96,9 @@ class Prober:
         os.set_blocking(self.replies, False)
 
     def send(self, request: Request) -> None:
-        """Sends a request; the prober must be idle. BrokenPipeError: it is gone, and `receive` returns how."""
-        _write(self._requests, request)
+        """Sends a request; the prober must be idle. Of one that is gone `receive` returns how."""
+        with suppress(BrokenPipeError):
+            _write(self._requests, request)
 
     def receive(self) -> Progress | Answer | Crashed | None:
         """Returns the next message, None if no whole one is there. Never waits."""
@@ -175,10 +176,8 @@ def run_in_child(request: Request) -> Any:
     except OSError:  # then the memory stays with this process
         return request.run(lambda _: None)
     child.send(request)
-    poll = select.poll()
-    poll.register(child.replies, select.POLLIN)
     while (message := child.receive()) is None or isinstance(message, Progress):
-        poll.poll()
+        select.select([child.replies], [], [])
     child.close()
     if isinstance(message, Answer):
         return message.value

@@ -53,12 +53,22 @@ class LookRequest:
         if found.mount is not None and not found.absent and not found.fault:
             check = CheckRequest(self.path, self.files, self.rule)
             checked = check.run(lambda _: report(found)) if self.files else FilesChecked()
-        return LookResult(found, checked, _tripwire.state() if _tripwire else TripwireState())
+        return LookResult(found, checked, _check_tripwire())
 
     def on_timeout(self, partial: Any) -> LookResult:
         """Returns the look as far as it came."""
         seen = partial if isinstance(partial, Look) else Look(self.path, look.identity())
         return LookResult(replace(seen, fault=ProbeFault(0, "being checked")))
+
+
+def _check_tripwire() -> TripwireState:
+    """Its state; one that would notice nothing, or is outgrown, is taken down: its own threads cannot do that."""
+    global _tripwire  # noqa: PLW0603 - a request is a value: what stays in the prober needs a place
+    state = _tripwire.state() if _tripwire else TripwireState()
+    if _tripwire and not state.armed:
+        _tripwire.disarm()
+        _tripwire = None
+    return state
 
 
 @dataclass(frozen=True)
@@ -147,11 +157,11 @@ class ArmRequest:
         """Arms it; reports how many folders it watches."""
         from guard.probe import tripwire  # noqa: PLC0415 - only the watcher loads watchdog
 
-        global _tripwire  # a request is a value: what stays in the prober needs a place
+        global _tripwire
         if _tripwire is not None:
             _tripwire.disarm()
         _tripwire, state = tripwire.arm(self.path, self.wake, self.ignore, report)
-        return state
+        return _check_tripwire() if _tripwire else state
 
     def on_timeout(self, partial: Any) -> TripwireState:
         """Returns that there is none."""

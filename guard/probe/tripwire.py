@@ -51,9 +51,6 @@ def arm(
     except (OSError, RuntimeError) as error:  # RuntimeError: no thread can be started
         tripwire.disarm()
         return None, TripwireState(blind=_reason(error) if isinstance(error, OSError) else str(error))
-    if tripwire.is_outgrown:
-        tripwire.disarm()
-        return None, TripwireState(blind=f"it has more than {FOLDERS} folders")
     return tripwire, tripwire.state()
 
 
@@ -90,11 +87,6 @@ class Tripwire:
         """How many folders it watches."""
         return self._emitter.group.watches if self._emitter.group else 0
 
-    @property
-    def is_outgrown(self) -> bool:
-        """Whether there are more folders than it may watch."""
-        return self._emitter.group is not None and self._emitter.group.is_outgrown
-
     def state(self) -> TripwireState:
         """Returns whether it would still notice: cheap, and without a write to the volume."""
         stirred = self._counter.stirred()
@@ -113,9 +105,10 @@ class Tripwire:
             return f"its root can't be checked: {errno.errorcode.get(error.errno or 0, 'an error')}"
         if _identity(found) != self._root:
             return "its root was moved or replaced"
-        if self._emitter.group is None or not self._emitter.group.watches_root:
+        group = self._emitter.group
+        if group is None or not group.watches_root:
             return "its root carries no watch any more"
-        return ""
+        return group.incomplete if group.is_outgrown else ""
 
     def disarm(self) -> None:
         """Ends its threads, as far as they can be ended."""
@@ -159,7 +152,7 @@ class _WatchGroup(InotifyWatchGroup):
             if folder != self.path and not self._is_data(self.relative(folder)):
                 continue
             if self.watches >= FOLDERS:
-                self.is_outgrown, self.incomplete = True, f"it has more than {FOLDERS} folders"
+                self.incomplete, self.is_outgrown = f"it has more than {FOLDERS} folders", True
                 return
             self._add_callback(folder)
             if folder in self._active_callbacks_by_path:

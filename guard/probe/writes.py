@@ -95,7 +95,9 @@ class Adopt(_Write):
         if _marker_in(folder) != self.replacing:
             return Conflict()
         text = marker.FORMAT.render(self.marker)
-        if self.replacing in {None, NOTHING[:DIGITS]} and _is_fuse(root) and not documents.renames(root, folder):
+        # The ledger that is continued has its name by a rename, and is not put at risk.
+        is_tried = self.continues is None and self.replacing in {None, NOTHING[:DIGITS]} and _is_fuse(root)
+        if is_tried and not documents.renames(root):
             documents.create_in_place(folder, documents.MARKER, text)
             return Written()
         old_marker = None

@@ -5,7 +5,7 @@ import select
 import time
 from collections import deque
 
-#: A pipe that polls as writable takes this much without blocking (pipe(7), PIPE_BUF).
+#: A pipe that selects as writable takes this much without blocking (pipe(7), PIPE_BUF).
 _CHUNK = 4096
 #: Lines that wait; the oldest go first, since what is wrong now matters more.
 _LINES = 500
@@ -22,8 +22,6 @@ class LineQueue:
         self.descriptor = descriptor
         self._lines: deque[bytes] = deque()
         self._rest = b""
-        self._poll = select.poll()
-        self._poll.register(descriptor, select.POLLOUT)
 
     @property
     def waiting(self) -> bool:
@@ -46,13 +44,10 @@ class LineQueue:
         deadline = time.monotonic() + patience
         try:
             while self.waiting:
-                ready = self._poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
-                if not ready:
+                if not select.select([], [self.descriptor], [], max(0.0, deadline - time.monotonic()))[1]:
                     return
-                if ready[0][1] & (select.POLLERR | select.POLLHUP | select.POLLNVAL):
-                    raise BrokenPipeError  # nobody will ever read it
                 self._rest = self._rest or self._lines.popleft()
                 self._rest = self._rest[os.write(self.descriptor, self._rest[:_CHUNK]) :]
-        except OSError:
+        except OSError:  # nobody will ever read it
             self._lines.clear()
             self._rest = b""

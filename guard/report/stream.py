@@ -4,7 +4,7 @@ import os
 import select
 import time
 
-#: A pipe that polls as writable takes this much without blocking (pipe(7), PIPE_BUF).
+#: A pipe that selects as writable takes this much without blocking (pipe(7), PIPE_BUF).
 _CHUNK = 4096
 #: Seconds that a reader may keep the guard waiting for one line.
 PATIENCE = 1.0
@@ -29,14 +29,12 @@ def write(descriptor: int, text: bytes, patience: float = PATIENCE) -> bool:
 
     The descriptor stays blocking: it is shared with the application that `check -- APP` becomes.
     """
-    poll = select.poll()
-    poll.register(descriptor, select.POLLOUT)
     deadline = time.monotonic() + patience
     rest = memoryview(text)
     try:
         while rest:
-            ready = poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
-            if not ready or ready[0][1] & (select.POLLERR | select.POLLNVAL | select.POLLHUP):
+            # Not poll: where that is denied to the guard, this reports it.
+            if not select.select([], [descriptor], [], max(0.0, deadline - time.monotonic()))[1]:
                 return False
             rest = rest[os.write(descriptor, rest[:_CHUNK]) :]
     except OSError:

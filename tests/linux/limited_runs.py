@@ -18,7 +18,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-from guard import cli
+from guard import __main__
 from tests.linux import forked_guard
 from tests.linux.sandbox import DEADLINE, Sandbox
 
@@ -112,7 +112,7 @@ def main() -> None:
                 limit.set()
             except OSError:
                 os._exit(errno.ENOSYS)
-            os._exit(cli.run((sys.argv[1],)))
+            __main__.main()
         if sys.argv[1] == "watch":
             _end_watcher(child, log)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

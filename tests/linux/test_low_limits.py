@@ -28,6 +28,13 @@ def _last(ended: Ended) -> dict[str, object]:
     return line
 
 
+def _assert_that_errors_are_reported(denied: list[Ended]) -> None:
+    for limit, ended in zip(_DENIED, denied, strict=True):
+        if ended.status == 1 and limit.call != "write":
+            assert _last(ended)["event"] == "internal.error", limit
+            assert limit.call != "poll" or "poll.poll(" in str(_last(ended)["message"]), ended
+
+
 @pytest.mark.parametrize("limits", [_DESCRIPTORS, _MEMORY], ids=["descriptors", "memory"])
 def test_with_too_few_descriptors_or_too_little_memory_the_error_says_what_is_missing(
     adopted: Sandbox, limits: list[Limit]
@@ -42,10 +49,23 @@ def test_with_too_few_descriptors_or_too_little_memory_the_error_says_what_is_mi
             assert "bug in the guard" not in str(last["message"]), (limit, last)
 
 
+def test_with_too_little_memory_for_its_own_imports_a_last_line_says_so(adopted: Sandbox) -> None:
+    for mebibytes in (30, 36, 42):
+        limited = ["sh", "-c", f'ulimit -v {mebibytes << 10}; exec "$@"', "sh", *adopted.command("check")]
+        ended = adopted.run(limited)
+        assert ended.status in {0, 1}, (mebibytes, ended)
+        if ended.status == 1:
+            last = json.loads(ended.stderr.splitlines()[-1])  # Python may complain of its own above it
+            assert last["event"] == "internal.error", (mebibytes, ended)
+            assert "too little memory" in last["message"], (mebibytes, ended)
+            assert "too little memory" in ended.termination, (mebibytes, ended)
+
+
 @pytest.mark.skipif(not SYSTEM_CALLS, reason="the numbers of system calls are those of x86-64")
 def test_a_denied_system_call_is_never_a_loss(adopted: Sandbox) -> None:
     results = limited_runs.run(adopted, _DENIED)
     assert {ended.status for ended in results} == {0, 1, 15}
+    _assert_that_errors_are_reported(results)
 
 
 def test_no_limit_turns_a_wiped_volume_into_a_pass(adopted: Sandbox) -> None:
@@ -90,6 +110,7 @@ def test_a_watcher_without_a_system_call_ends_or_reports_that_it_sees_no_files(a
     for limit, ended in zip(_DENIED, results, strict=True):
         reported = "volume.wiped" in ended.lines or "volume.unreachable" in ended.lines
         assert (ended.status, reported) in {(0, True), (1, False)}, (limit, ended)
+    _assert_that_errors_are_reported(results)
 
 
 def _last_look(watcher: Watcher) -> str:

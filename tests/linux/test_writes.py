@@ -26,6 +26,7 @@ ID = "0b0cbd0e-4bb5-4a7e-9d2c-0f1f6c2f0d11"
 MARKER = Marker("skills", ID, AT)
 LEDGER = Ledger(ID, 1, Reference(1, AT), AT)
 HOLD = Hold("me", AT, "a migration")
+_EMPTY_MARKER = "; : >$P/.volume-guard/marker.json"
 
 
 def names(sandbox: Sandbox) -> list[str]:
@@ -68,16 +69,20 @@ def test_an_adoption_that_was_killed_with_its_marker_still_empty_is_completed(sa
 
 
 @pytest.mark.parametrize("mode", ["bucket", "bucket-unlink"])
-@pytest.mark.parametrize("marker", ["", "; : >$P/.volume-guard/marker.json"], ids=["no marker", "an empty marker"])
+@pytest.mark.parametrize(
+    ("name", "marker", "status"),
+    [("README", "", 0), ("README", _EMPTY_MARKER, 0), ("ledger.json", "", 0), ("hold.json", _EMPTY_MARKER, 23)],
+    ids=["no marker", "an empty marker", "a foreign ledger", "a foreign hold"],
+)
 def test_without_rename_strange_names_in_the_guard_s_folder_are_left_as_they_are(
-    sandbox: Sandbox, mode: str, marker: str
+    sandbox: Sandbox, mode: str, name: str, marker: str, status: int
 ) -> None:
     with served(sandbox, mode):
-        sandbox.sh(f"mkdir -p $P/.volume-guard/folder; echo why >$P/.volume-guard/README{marker}")
+        sandbox.sh(f"mkdir -p $P/.volume-guard/folder; echo why >$P/.volume-guard/{name}{marker}")
         assert sandbox.guard("adopt").status == 0
-        assert names(sandbox) == ["README", "folder", "marker.json"]
-        assert sandbox.sh("ls -A $P; cat $P/.volume-guard/README").split() == [".volume-guard", "why"]
-        assert sandbox.guard("check").status == 0
+        assert names(sandbox) == sorted([name, "folder", "marker.json"])
+        assert sandbox.sh(f"ls -A $P; cat $P/.volume-guard/{name}").split() == [".volume-guard", "why"]
+        assert sandbox.guard("check").status == status
 
 
 def test_a_server_that_dies_while_it_is_counted_is_a_fault(sandbox: Sandbox) -> None:

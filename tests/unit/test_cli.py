@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from guard import __version__, app, arguments, check, cli, exits
+from guard import __main__, __version__, app, arguments, check, cli, exits
 from guard.arguments import COMMANDS
 from guard.doctor import catalogue
 from guard.outcome import Outcome
@@ -243,6 +243,21 @@ def test_a_bug_does_not_keep_an_observed_application_from_starting(
     assert started == [["true", "x"]]
     assert cli.run(["check", "--volume", "v"]) == 0
     assert capfd.readouterr().err.count('"internal.error"') == 2
+
+
+def test_a_bug_in_the_report_of_a_bug_still_ends_with_a_line_a_message_and_the_status(
+    capfd: Capture, termination_log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fails(monkeypatch, arguments, "parse")
+    fails(monkeypatch, exits, "report_bug")
+    monkeypatch.setattr(os, "_exit", sys.exit)
+    monkeypatch.setattr(sys, "argv", ["guard", "check"])
+    with pytest.raises(SystemExit, match="1"):
+        __main__.main()
+    line = json.loads(capfd.readouterr().err)
+    assert (line["event"], line["severity"], line["outcome"]) == ("internal.error", "ERROR", "internal-error")
+    assert "ended on RuntimeError" in line["message"]
+    assert termination_log.read_text() == f"{line['message']}\n"
 
 
 def test_ctrl_c_ends_the_doctor_without_a_traceback(capfd: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,12 +4,14 @@ import errno
 import os
 import signal
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from guard import exits
 from guard.probe.client import Completed, ProbeClient, ProberFailed, TimedOut, ask
 from guard.probe.process import Crashed, Prober, run_in_child
 from guard.stop_signal import Stopped, StopSignal
@@ -223,6 +225,25 @@ def test_what_is_done_in_a_child_is_done_here_where_none_can_be_started(monkeypa
         run_in_child(Die(signal.SIGRTMIN + 2))
     monkeypatch.setattr(os, "fork", _refuse)
     assert run_in_child(Return(2)) == 2
+
+
+def test_how_a_child_ended_that_is_killed_before_it_is_asked_anything_is_reported(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fork = os.fork
+
+    def fork_and_kill() -> int:
+        pid = fork()
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        return pid
+
+    monkeypatch.setattr(os, "fork", fork_and_kill)
+    with pytest.raises(ChildProcessError, match="the prober was killed by SIGKILL") as ended:
+        run_in_child(Return(1))
+    exits.report_bug("".join(traceback.format_exception(ended.value)), exits.ReportTo())
+    assert "bug in the guard" not in capfd.readouterr().err
 
 
 def test_a_signal_ends_the_waiting(client: ProbeClient, tmp_path: Any) -> None:
