@@ -3,6 +3,7 @@
 import os
 import select
 import time
+from contextlib import suppress
 
 #: A pipe that selects as writable takes this much without blocking (pipe(7), PIPE_BUF).
 _CHUNK = 4096
@@ -24,19 +25,15 @@ def columns(descriptor: int, unknown: int = 80) -> int:
     return width if width > 0 else unknown
 
 
-def write(descriptor: int, text: bytes, patience: float = PATIENCE) -> bool:
-    """Writes all of it, or gives up after `patience` seconds without room; whether all of it was written.
+def write(descriptor: int, text: bytes, patience: float = PATIENCE) -> bytes:
+    """Writes what is read within `patience` seconds; returns the rest, of which there is none where nobody can read it.
 
     The descriptor stays blocking: it is shared with the application that `check -- APP` becomes.
     """
     deadline = time.monotonic() + patience
-    rest = memoryview(text)
-    try:
-        while rest:
-            # Not poll: where that is denied to the guard, this reports it.
-            if not select.select([], [descriptor], [], max(0.0, deadline - time.monotonic()))[1]:
-                return False
-            rest = rest[os.write(descriptor, rest[:_CHUNK]) :]
-    except OSError:
-        return False
-    return True
+    with suppress(OSError):
+        # Not poll: where that is denied to the guard, this reports it.
+        while text and select.select([], [descriptor], [], max(0.0, deadline - time.monotonic()))[1]:
+            text = text[os.write(descriptor, text[:_CHUNK]) :]
+        return text
+    return b""
