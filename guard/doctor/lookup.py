@@ -139,6 +139,8 @@ def data_paths(lookup: ObjectLookup, container: Container) -> tuple[DataPath, ..
 def configurations(lookup: ObjectLookup, container: Container) -> Mapping[str, str]:
     """Returns the texts of the ConfigMaps given that a container mounts or reads as variables, by how to name each."""
     texts: dict[str, str] = {}
+    if "ConfigMap" not in lookup.by_kind:
+        return texts
     for mount in container.mounts:
         volume = mount.volume.body if mount.volume else {}
         for source in (volume, *mappings(volume, "projected", "sources")):

@@ -211,7 +211,7 @@ class Workload(K8sObject):
         """Its containers, without init containers."""
         return tuple(self._containers("containers"))
 
-    @property
+    @cached_property
     def all_containers(self) -> tuple[Container, ...]:
         """Init containers first, as they start."""
         return (*self.inits, *self.containers)
