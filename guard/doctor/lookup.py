@@ -57,12 +57,8 @@ class ObjectLookup:
         return {key: grouped((obj.namespace, obj) for obj in alike) for key, alike in by_name.items()}
 
     def named(self, kind: str, namespace: str, name: str) -> tuple[K8sObject, ...]:
-        """Returns objects of that name on both sides; an object without a namespace may be in any."""
+        """Returns objects of that name on both sides, in any namespace if none is given; one without a namespace may be in any."""
         return within(self._by_name.get((kind, name), {}), namespace)
-
-    def every(self, kind: str, name: str) -> tuple[K8sObject, ...]:
-        """Returns objects of that name in any namespace."""
-        return self.named(kind, "", name)
 
     def find(self, kind: str, namespace: str, name: str, side: Side) -> K8sObject | None:
         """Returns the object of that name, of `side` first; of the other side if that has none."""

@@ -348,6 +348,10 @@ class Workload(K8sObject):
             for index, body in numbered(self.body, *_CLAIM_TEMPLATES)
         )
 
+    def first_claim(self, template: str) -> str:
+        """Returns the name of the claim that a StatefulSet makes from a template for its first pod."""
+        return f"{template}-{self.name}-{whole(self.body, 'spec', 'ordinals', 'start') or 0}"
+
     @property
     def written_as(self) -> tuple[str, str]:
         """Kind and name of what somebody wrote: of a pod whose controller was not given, the controller's."""

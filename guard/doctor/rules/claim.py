@@ -39,7 +39,7 @@ def claim_missing(index: ObjectIndex) -> Iterator[Verdict]:
 
 def _absent(index: ObjectIndex, volume: Volume) -> Verdict:
     workload, name = volume.workload, volume.claim
-    elsewhere = index.every(PVC, name)
+    elsewhere = index.named(PVC, "", name)
     near = index.claims_in.get(workload.namespace, ())
     unused = index.unused_in.get(workload.namespace, ())[:_CANDIDATES]
     alike = get_close_matches(name, [claim.name for claim in unused], 1, _ALIKE)

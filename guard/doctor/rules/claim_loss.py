@@ -248,7 +248,7 @@ def workload_kind_changed(index: ObjectIndex) -> Iterator[Verdict]:
 
 def _left_behind(index: ObjectIndex, live: Workload, file: Workload) -> Iterator[Verdict]:
     made = (name for template in live.claim_templates for name in index.made_from(live, template))
-    wanted = (*file.claims, *(f"{template}-{file.name}-0" for template in file.claim_templates))
+    wanted = (*file.claims, *map(file.first_claim, file.claim_templates))
     left = ", ".join(claim for claim in (*live.claims, *made) if claim not in wanted)
     if left:
         uses = ", ".join(wanted) or "no claim"

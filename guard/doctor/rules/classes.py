@@ -13,7 +13,6 @@ from guard.doctor.source.document import Side
 from guard.doctor.storage import is_bound, reclaim_policy
 
 _CLASSES = K8S_DOCS + "concepts/storage/storage-classes/"
-_VOLUMES = K8S_DOCS + "concepts/storage/persistent-volumes/"
 #: The annotation of a volume that a provisioner made.
 _MADE_BY = "pv.kubernetes.io/provisioned-by"
 _VOLUMES = K8S_DOCS + "concepts/storage/persistent-volumes/"
@@ -201,7 +200,7 @@ def volume_name_without_class(index: ObjectIndex) -> Iterator[Verdict]:
         name = claim.text("spec", "volumeName")
         if not name or claim.class_name is not None or is_bound(index, claim):
             continue
-        volumes = index.every("PersistentVolume", name)
+        volumes = index.named("PersistentVolume", "", name)
         its = (volumes[0].class_name or "") if volumes else None
         if (index.live("StorageClass") and not defaults and not its) or (its and its in defaults):
             continue
