@@ -9,9 +9,9 @@ from guard.doctor.objects.k8s_object import PVC, K8sObject
 from guard.doctor.objects.names import word_set
 from guard.doctor.objects.paths import below, covers
 from guard.doctor.objects.workload import Container, Mount
+from guard.doctor.rules.deleting import scripts
 from guard.doctor.rules.placement import is_bound_to_one_node
-from guard.doctor.rules.shell import emptied
-from guard.doctor.source.tree import mappings, text, texts
+from guard.doctor.source.tree import mappings, text
 from guard.doctor.storage import class_of, volume_of
 
 _VOLUMES = K8S_DOCS + "concepts/storage/volumes/"
@@ -98,12 +98,8 @@ def start_deletes_data(index: ObjectIndex) -> Iterator[Verdict]:
     Why: It runs at every restart and every new pod: the volume is reset by its own pod.
     Fix: Remove the command, or seed only what is missing (test for a file of yours first).
     """
-    containers = (one for workload in index.workloads if not workload.runs_to_end for one in workload.all_containers)
-    for container in containers:
-        hook = texts(container.body, "lifecycle", "postStart", "exec", "command")
-        scripts = (" ".join(words) for words in (container.words, hook))
-        folder, env = container.text("workingDir"), container.env
-        lost = {path for script in scripts for path in emptied(script, folder, env)}
+    for container in (one for workload in index.workloads for one in workload.all_containers):
+        lost = {path for script in scripts(index, container) if script.is_start for path in script.deletes}
         for mount in container.claim_mounts:
             if any(covers(path, mount.path) for path in lost) and _holds_data(index, mount):
                 what = f"all of {mount.path} (claim {mount.claim_name}) when it starts"
