@@ -211,6 +211,13 @@ def _configured(index: ObjectIndex) -> Iterator[Verdict]:
     """Yields findings of settings that mean the data and nothing else, such as PGDATA and --storage.tsdb.path."""
     for place in data_places(index):
         workload, data, mounts = place.workload, place.data, place.container.claim_mounts
+        if data.is_quoted and mounts:
+            what = "the quotes are part of the value, so it is a path below the program's working folder, on no volume"
+            fix = f"Copy what is there out of the pod, then remove the quotes: {data.path}"
+            yield finding(
+                f"{data.source} in container {place.container.name}: {what}", place.container, data.field, fix=fix
+            )
+            continue
         if place.image is not None or place.state is not State.NOTHING or not mounts:
             continue
         if workload in index.guarded and covers(index.path_of(workload), data.path):
