@@ -3,7 +3,7 @@
 import json
 import textwrap
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import Any
 
@@ -59,7 +59,7 @@ def to_table(report: Report) -> str:
     """Returns the report for a person: findings with what to do, the checklists, what is unknown, one line of sum."""
     owners = [result.owner for result in report.diagnosis.findings]
     findings = (
-        _finding(report, result, show_owner=result.owner not in owners[:number])
+        _finding(report, replace(result, owner="") if result.owner in owners[:number] else result)
         for number, result in enumerate(report.diagnosis.findings)
     )
     blocks = (*findings, *_checklists(report), *_rest(report), _wrap(report, total(report), "", 0))
@@ -148,24 +148,19 @@ def _checklists(report: Report) -> Iterator[list[str]]:
     yield _wrap_all(report, "path    ", others)
 
 
-def _finding(report: Report, result: Result, *, show_owner: bool) -> list[str]:
+def _finding(report: Report, result: Result) -> list[str]:
     rule, finding, subject = result.rule, result.finding, result.finding.subject
     severity = _paint(report, _SEVERITY_COLOURS[result.severity], f"{result.severity.value:<8}")
     # What a controller made is named with the controller: that is what somebody can change.
     made = f" (made by {' '.join(subject.author)})" if subject and subject.author[1] else ""
     places = list(dict.fromkeys(map(str, (finding.place, *finding.also))))
     listed = ", ".join(places[:_SHOWN]) + (f" and {len(places) - _SHOWN} more" if places[_SHOWN:] else "")
-    sentences = (
-        f"{finding.message}.{result.more}",
-        f"Fix: {finding.fix or rule.fix}",
-        f"Owner: {result.owner}." if result.owner and show_owner else "",
-        f"Other advice: {rule.contradicts}" if rule.contradicts else "",
-    )
+    advice = [f"Other advice: {rule.contradicts}"] if rule.contradicts else []
     title = clean(f"  {subject}{made} ({subject.side.value})") if subject else ""
     return [
         severity + _paint(report, _BOLD, f"{rule.id} {rule.slug}") + title,
         _paint(report, _DIM, clean(f"        {listed}")),
-        *_wrap_all(report, " " * 8, filter(None, sentences)),
+        *_wrap_all(report, " " * 8, (*result.sentences, *advice)),
     ]
 
 

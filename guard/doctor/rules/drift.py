@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from guard.doctor.finding import K8S_DOCS, Severity, Verdict, finding, rule, save_first
+from guard.doctor.finding import Severity, Verdict, finding, rule, save_first
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.k8s_object import PVC, K8sObject, scale_target
 from guard.doctor.objects.ownership import owner_of
@@ -75,7 +75,7 @@ def _source(volume: Volume) -> str:
     return " ".join(filter(None, (volume.kind, *fields, *attributes)))
 
 
-@rule("VG301", Severity.ERROR, K8S_DOCS + "reference/using-api/server-side-apply/#field-management")
+@rule("VG301", Severity.ERROR, "reference/using-api/server-side-apply/#field-management")
 def live_mounts_differ(index: ObjectIndex) -> Iterator[Verdict]:
     """The applied object mounts other volumes than the file has.
 
@@ -122,7 +122,7 @@ def _source_of(live: K8sObject) -> str:
     return f" Make the change in the source that {owner.tool} {owner.unit} reads: {owner.find}" if owner else ""
 
 
-@rule("VG302", Severity.WARNING, K8S_DOCS + "reference/using-api/server-side-apply/#field-management")
+@rule("VG302", Severity.WARNING, "reference/using-api/server-side-apply/#field-management")
 def live_settings_differ(index: ObjectIndex) -> Iterator[Verdict]:
     """The applied object differs from the file in what decides over its volume.
 

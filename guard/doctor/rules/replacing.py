@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from guard.doctor.finding import K8S_DOCS, Finding, Severity, Verdict, finding, rule
+from guard.doctor.finding import Finding, Severity, Verdict, finding, rule
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.claim_names import image_names
 from guard.doctor.objects.k8s_object import PVC, K8sObject, same_namespace
@@ -87,7 +87,7 @@ def _made_again(obj: K8sObject) -> tuple[str, str]:
     return "", ""
 
 
-@rule("VG218", Severity.WARNING, K8S_DOCS + "concepts/storage/persistent-volumes/#reclaiming")
+@rule("VG218", Severity.WARNING, "concepts/storage/persistent-volumes/#reclaiming")
 def claim_younger_than_workload(index: ObjectIndex) -> Iterator[Verdict]:
     """The claim was created after the workload that uses it.
 
@@ -125,7 +125,7 @@ def _is_known(index: ObjectIndex, claim: K8sObject, since: datetime) -> bool:
     return (made is not None and made - since < _TOGETHER) or bool(uids - {"", claim.uid})
 
 
-@rule("VG219", Severity.ERROR, K8S_DOCS + "concepts/workloads/controllers/statefulset/#volume-claim-templates")
+@rule("VG219", Severity.ERROR, "concepts/workloads/controllers/statefulset/#volume-claim-templates")
 def claim_template_changed(index: ObjectIndex) -> Iterator[Verdict]:
     """The StatefulSet's volumeClaimTemplates, or its name, are not those that made its claims.
 

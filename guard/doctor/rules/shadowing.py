@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from guard.doctor.finding import K8S_DOCS, Severity, Verdict, finding, rule
+from guard.doctor.finding import Severity, Verdict, finding, rule
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.k8s_object import PVC, K8sObject
 from guard.doctor.objects.names import word_set
@@ -14,7 +14,7 @@ from guard.doctor.rules.placement import is_bound_to_one_node
 from guard.doctor.source.tree import mappings, text
 from guard.doctor.storage import class_of, volume_of
 
-_VOLUMES = K8S_DOCS + "concepts/storage/volumes/"
+_VOLUMES = "concepts/storage/volumes/"
 
 _PER_POD = re.compile(r"\$\(([A-Za-z0-9_]+)\)")
 #: Provisioners that make folders or disks of the node, and names under which they install their classes.
@@ -27,7 +27,7 @@ _PROVISIONERS = word_set(
 _CLASSES = word_set("local-path microk8s-hostpath openebs-hostpath hostpath")
 
 
-@rule("VG110", Severity.ERROR, K8S_DOCS + "reference/kubernetes-api/workload-resources/pod-v1/#volumes-1")
+@rule("VG110", Severity.ERROR, "reference/kubernetes-api/workload-resources/pod-v1/#volumes-1")
 def two_mounts_at_one_path(index: ObjectIndex) -> Iterator[Verdict]:
     """Two volumes are mounted at one path of one container.
 
@@ -91,7 +91,7 @@ def _is_per_pod(container: Container, name: str) -> bool:
     return text(entry, "valueFrom", "fieldRef", "fieldPath") in {"metadata.name", "metadata.uid", "status.podIP"}
 
 
-@rule("VG114", Severity.ERROR, K8S_DOCS + "concepts/workloads/pods/init-containers/")
+@rule("VG114", Severity.ERROR, "concepts/workloads/pods/init-containers/")
 def start_deletes_data(index: ObjectIndex) -> Iterator[Verdict]:
     """A container deletes everything in the volume whenever it starts.
 
@@ -135,7 +135,7 @@ def hostpath_at_path(index: ObjectIndex) -> Iterator[Verdict]:
                 yield finding(message, volume, is_guess=not index.is_sure(workload))
 
 
-@rule("VG109", Severity.WARNING, K8S_DOCS + "concepts/storage/persistent-volumes/#types-of-persistent-volumes")
+@rule("VG109", Severity.WARNING, "concepts/storage/persistent-volumes/#types-of-persistent-volumes")
 def volume_on_node_disk(index: ObjectIndex) -> Iterator[Verdict]:
     """The claim's data is on the disk of a node.
 
