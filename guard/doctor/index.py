@@ -188,15 +188,10 @@ class ObjectIndex(ObjectLookup):
         )
 
     @cached_property
-    def guarded_claims(self) -> tuple[tuple[Workload, K8sObject], ...]:
-        """The guarded workloads with the claims that are meant at the path, if both were given."""
-        claims = (self._given_claims(user, self.claims_meant(user)) for user in self.guarded)
-        return tuple(chain.from_iterable(claims))
-
-    @cached_property
     def claims_to_keep(self) -> tuple[K8sObject, ...]:
         """The claims that are meant at the path of a workload, each once."""
-        return tuple(dict.fromkeys(claim for _, claim in self.guarded_claims))
+        pairs = (self._given_claims(user, self.claims_meant(user)) for user in self.guarded)
+        return tuple(dict.fromkeys(claim for _, claim in chain.from_iterable(pairs)))
 
     def claims_meant(self, workload: Workload) -> tuple[str, ...]:
         """Returns names of the claims that hold a workload's data, or should: those in force at the path come first.

@@ -210,8 +210,7 @@ def policy_absent(index: ObjectIndex) -> Iterator[Verdict]:
     Why: Whoever applies another manifest drops the volume and the guard together, and nothing objects.
     Fix: Apply the guard's ValidatingAdmissionPolicy and its binding (k8s/policy).
     """
-    is_gated = any(container.part is Part.GATE for one in index.guarded for container in one.all_containers)
-    if _policies(index) or not is_gated:
+    if _policies(index) or not any(workload.gates for workload in index.guarded):
         return
     live = [workload for workload in index.guarded if workload.is_live]
     if live and index.live(_POLICIES):

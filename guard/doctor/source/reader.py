@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from guard.doctor.source.document import MAX_NOTES, STDIN, Document, Place, ReadError, Side, TextError
-from guard.doctor.source.json_text import looks_like_json, read_json
+from guard.doctor.source.json_text import read_json
 from guard.doctor.source.yaml_text import FEWER, MISSING, read_yaml
 
 #: Bytes of one input that are read. A dump of 10,000 objects has about 60 MB as JSON; YAML is ten times slower to read.
@@ -153,7 +153,7 @@ def _report_faults(name: str, content: str, faults: list[TextError], given: Inpu
 
 
 def _parts(text: str) -> Iterator[Document | TextError]:
-    if looks_like_json(text):
+    if text.lstrip()[:1] in {"{", "["}:  # YAML can start like this too, so failing is not the end
         documents: list[Document | TextError] = []
         try:
             documents.extend(read_json(text))
