@@ -5,14 +5,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from inspect import cleandoc
+from urllib.parse import urljoin
 
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.k8s_object import K8sObject
 from guard.doctor.objects.workload import PodPart, Workload
 from guard.doctor.source.document import Place
 
-#: Where most references are.
-K8S_DOCS = "https://kubernetes.io/docs/"
+#: Where references are that are no full address.
+_K8S_DOCS = "https://kubernetes.io/docs/"
 #: The parts of a rule's docstring behind its title.
 _LABELS = r"^(?:Why|Fix|Other advice): "
 
@@ -100,7 +101,7 @@ def rule(id_: str, severity: Severity, reference: str) -> Callable[[Check], Rule
         parts = [" ".join(part.split()) for part in re.split(_LABELS, text, flags=re.MULTILINE)[1:]]
         why, fix, contradicts = (*parts, "", "", "")[:3]
         slug = check.__name__.replace("_", "-")
-        return Rule(id_, slug, severity, title, why, fix, contradicts, reference, check)
+        return Rule(id_, slug, severity, title, why, fix, contradicts, urljoin(_K8S_DOCS, reference), check)
 
     return make
 

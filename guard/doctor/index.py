@@ -4,9 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import TypeVar
 
-from guard.doctor.lookup import ObjectLookup, grouped, within
+from guard.doctor.lookup import ByNamespace, ObjectLookup, grouped
 from guard.doctor.objects.guard_container import DEFAULT_PATH
 from guard.doctor.objects.k8s_object import PVC, K8sObject
 from guard.doctor.objects.names import named_claims, word_set, words
@@ -14,8 +13,6 @@ from guard.doctor.objects.workload import ORDINAL, POD_PATHS, ClaimTemplate, Wor
 from guard.doctor.source.document import DuplicateKey, ReadError
 from guard.doctor.target import Target, TargetResolver
 
-_K = TypeVar("_K")
-_O = TypeVar("_O", bound=K8sObject)
 #: Kinds that some rule reads; of all others only the text is checked.
 READ = frozenset(POD_PATHS) | word_set(
     "PersistentVolumeClaim PersistentVolume StorageClass Node Event HorizontalPodAutoscaler ConfigMap "
@@ -74,19 +71,19 @@ class ObjectIndex(ObjectLookup):
         )
 
     @cached_property
-    def _pods(self) -> Mapping[tuple[str, str], Mapping[str, Sequence[Workload]]]:
+    def _pods(self) -> ByNamespace[tuple[str, str], Workload]:
         """Pods with a controller, by the kind and name of the workload behind them, and by namespace."""
         pods = (pod for pod in self.runners if pod.kind == "Pod" and pod.author[0] and not pod.is_past)
-        return _nested((pod.author, pod) for pod in pods)
+        return ByNamespace((pod.author, pod) for pod in pods)
 
     def pods_of(self, owner: Workload) -> tuple[Workload, ...]:
         """Returns the pods given that belong to a workload and have not ended."""
-        return within(self._pods.get((owner.kind, owner.name), {}), owner.namespace)
+        return self._pods.within((owner.kind, owner.name), owner.namespace)
 
     @cached_property
-    def _users(self) -> Mapping[str, Mapping[str, Sequence[Workload]]]:
+    def _users(self) -> ByNamespace[str, Workload]:
         """What runs, by the name of the claims that it uses and by namespace; what has ended uses none."""
-        return _nested(
+        return ByNamespace(
             (claim, user)
             for user in self.runners
             if not user.is_past
@@ -106,7 +103,7 @@ class ObjectIndex(ObjectLookup):
     def all_users_of(self, claim: K8sObject) -> tuple[Workload, ...]:
         """Returns what uses a claim of this name on either side."""
         names = dict.fromkeys((claim.name, ORDINAL.sub("-N", claim.name)))
-        return tuple(user for name in names for user in within(self._users.get(name, {}), claim.namespace))
+        return tuple(user for name in names for user in self._users.within(name, claim.namespace))
 
     @cached_property
     def claims_in(self) -> Mapping[str, Sequence[K8sObject]]:
@@ -191,15 +188,10 @@ class ObjectIndex(ObjectLookup):
         )
 
     @cached_property
-    def guarded_claims(self) -> tuple[tuple[Workload, K8sObject], ...]:
-        """The guarded workloads with the claims that are meant at the path, if both were given."""
-        claims = (self._given_claims(user, self.claims_meant(user)) for user in self.guarded)
-        return tuple(chain.from_iterable(claims))
-
-    @cached_property
     def claims_to_keep(self) -> tuple[K8sObject, ...]:
         """The claims that are meant at the path of a workload, each once."""
-        return tuple(dict.fromkeys(claim for _, claim in self.guarded_claims))
+        pairs = (self._given_claims(user, self.claims_meant(user)) for user in self.guarded)
+        return tuple(dict.fromkeys(claim for _, claim in chain.from_iterable(pairs)))
 
     def claims_meant(self, workload: Workload) -> tuple[str, ...]:
         """Returns names of the claims that hold a workload's data, or should: those in force at the path come first.
@@ -230,20 +222,14 @@ class ObjectIndex(ObjectLookup):
 
     def made_from(self, workload: Workload, template: str) -> tuple[str, ...]:
         """Returns names of the claims given that a StatefulSet made from a template."""
-        made = self._made.get(_numbered(template, workload.name), {})
-        return tuple(dict.fromkeys(claim.name for claim in within(made, workload.namespace)))
+        made = self._made.within(_numbered(template, workload.name), workload.namespace)
+        return tuple(dict.fromkeys(claim.name for claim in made))
 
     @cached_property
-    def _made(self) -> Mapping[str, Mapping[str, Sequence[K8sObject]]]:
+    def _made(self) -> ByNamespace[str, K8sObject]:
         """Claims whose names end in a number, by their names with an N in its place, and by namespace."""
         claims = (claim for claim in self.of(PVC) if ORDINAL.search(claim.name))
-        return _nested((ORDINAL.sub("-N", claim.name), claim) for claim in claims)
-
-
-def _nested(pairs: Iterable[tuple[_K, _O]]) -> Mapping[_K, Mapping[str, Sequence[_O]]]:
-    """Returns objects by key and by namespace."""
-    by_key = grouped(pairs)
-    return {key: grouped((obj.namespace, obj) for obj in alike) for key, alike in by_key.items()}
+        return ByNamespace((ORDINAL.sub("-N", claim.name), claim) for claim in claims)
 
 
 def _numbered(template: str, statefulset: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import chain
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from guard.doctor.objects.data_paths import DataPath, set_paths
 from guard.doctor.objects.k8s_object import K8sObject
@@ -15,6 +15,7 @@ from guard.doctor.source.tree import mapping, mappings, text
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
+_O = TypeVar("_O", bound=K8sObject)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,17 +53,12 @@ class ObjectLookup:
         return tuple(obj for obj in self.of(kind) if obj.is_live)
 
     @cached_property
-    def _by_name(self) -> Mapping[tuple[str, str], Mapping[str, Sequence[K8sObject]]]:
-        by_name = grouped(((obj.kind, obj.name), obj) for obj in self.objects)
-        return {key: grouped((obj.namespace, obj) for obj in alike) for key, alike in by_name.items()}
+    def _by_name(self) -> "ByNamespace[tuple[str, str], K8sObject]":
+        return ByNamespace(((obj.kind, obj.name), obj) for obj in self.objects)
 
     def named(self, kind: str, namespace: str, name: str) -> tuple[K8sObject, ...]:
-        """Returns objects of that name on both sides; an object without a namespace may be in any."""
-        return within(self._by_name.get((kind, name), {}), namespace)
-
-    def every(self, kind: str, name: str) -> tuple[K8sObject, ...]:
-        """Returns objects of that name in any namespace."""
-        return self.named(kind, "", name)
+        """Returns objects of that name on both sides, in any namespace if none is given; one without a namespace may be in any."""
+        return self._by_name.within((kind, name), namespace)
 
     def find(self, kind: str, namespace: str, name: str, side: Side) -> K8sObject | None:
         """Returns the object of that name, of `side` first; of the other side if that has none."""
@@ -122,11 +118,18 @@ def grouped(pairs: Iterable[tuple[_K, _V]]) -> Mapping[_K, Sequence[_V]]:
     return groups
 
 
-def within(by_namespace: Mapping[str, Sequence[_V]], namespace: str) -> tuple[_V, ...]:
-    """Returns what can be in a namespace: a file may leave its own to kubectl."""
-    if not namespace:
-        return tuple(chain.from_iterable(by_namespace.values()))
-    return (*by_namespace.get(namespace, ()), *by_namespace.get("", ()))
+class ByNamespace(Generic[_K, _O]):
+    """Objects by a key and by namespace."""
+
+    def __init__(self, pairs: Iterable[tuple[_K, _O]]) -> None:
+        self._groups = {key: grouped((obj.namespace, obj) for obj in alike) for key, alike in grouped(pairs).items()}
+
+    def within(self, key: _K, namespace: str) -> tuple[_O, ...]:
+        """Returns the objects of a key that can be in a namespace: a file may leave its own to kubectl."""
+        groups = self._groups.get(key, {})
+        if not namespace:
+            return tuple(chain.from_iterable(groups.values()))
+        return (*groups.get(namespace, ()), *groups.get("", ()))
 
 
 @lru_cache(maxsize=4096)
@@ -139,6 +142,8 @@ def data_paths(lookup: ObjectLookup, container: Container) -> tuple[DataPath, ..
 def configurations(lookup: ObjectLookup, container: Container) -> Mapping[str, str]:
     """Returns the texts of the ConfigMaps given that a container mounts or reads as variables, by how to name each."""
     texts: dict[str, str] = {}
+    if "ConfigMap" not in lookup.by_kind:
+        return texts
     for mount in container.mounts:
         volume = mount.volume.body if mount.volume else {}
         for source in (volume, *mappings(volume, "projected", "sources")):

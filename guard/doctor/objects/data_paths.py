@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 
 from guard.doctor.objects.names import shared, word_set
 from guard.doctor.objects.paths import clean_path, covers
@@ -131,6 +132,7 @@ class DataPath:
     path: str
     source: str  # what names it: `--data-dir=/data`, `PGDATA=/data`
     field: str  # the container's field in which that is written: `env`, `args`; empty for a ConfigMap
+    is_quoted: bool = False  # whether quotes are part of the value: no shell removes them, and the path is another one
 
 
 def path_settings(workload: Workload) -> Iterator[PathSetting]:
@@ -153,7 +155,8 @@ def set_paths(container: Container, configurations: Mapping[str, str]) -> tuple[
         configurations: The texts of its ConfigMaps, by what to call each: `data_dir of ConfigMap loki`.
     """
     found = (*_by_variables(container), *_by_words(container), *_by_files(configurations))
-    usable = (DataPath(clean_path(one.path.partition(",")[0]), one.source, one.field) for one in found)
+    plain = ((one.path.strip("\"'").partition(",")[0], one) for one in found)
+    usable = (replace(one, path=clean_path(path), is_quoted=one.path[:1] in {'"', "'"}) for path, one in plain)
     return tuple({one.path: one for one in usable if _is_usable(one.path)}.values())
 
 
@@ -177,16 +180,18 @@ def _by_words(container: Container) -> Iterator[DataPath]:
     if "thanos" in container.image and not _CACHES.isdisjoint(container.words):
         return
     filled = (_with_variables(word, container.env) for word in container.words)
-    words = [piece for word in filled for piece in (word.split() if re.search(r"\s", word) else [word])]
+    # Only what has a space is a script: its quotes are the shell's.
+    pieces = ((word.replace('"', "").replace("'", "").split() if re.search(r"\s", word) else [word]) for word in filled)
+    words = list(chain.from_iterable(pieces))
     for index, word in enumerate(words):
-        following = words[index + 1].strip("\"'") if index + 1 < len(words) else ""
+        following = words[index + 1] if index + 1 < len(words) else ""
         name, _, value = word.partition("=")
         if word in {"-c", "-E"}:  # postgres -c data_directory=/data, elasticsearch -E path.data=/data
             name, _, value = following.partition("=")
             name = f"--{name}" if value else ""
         elif word.startswith(("-E", "-D")) and value:  # -Epath.data=/data, java -Ddata.dir=/data
             name = f"--{name[2:]}"
-        value = (value.strip("\"'") or following).removeprefix("path=")  # cockroach --store=path=/data
+        value = (value or following).removeprefix("path=")  # cockroach --store=path=/data
         before = {one.rpartition("/")[2] for one in (container.image.partition(":")[0], *words[:index])}
         if name.startswith("-") and (_plain(name) in _SETTINGS or _is_letter(name, before)):
             yield DataPath(value, f"{name}={value}", "args")

@@ -1,6 +1,7 @@
 """Who writes an object again and again: Argo CD, Flux, Helm and others, by the marks that they leave on it. Pure."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from guard.doctor.objects.k8s_object import K8sObject
 from guard.doctor.source.tree import text
@@ -39,6 +40,7 @@ class Owner:
         )
 
 
+@lru_cache(maxsize=4096)
 def owner_of(obj: K8sObject) -> Owner | None:
     """Returns the tool that owns an object; None if no mark shows one.
 

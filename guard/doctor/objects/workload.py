@@ -211,7 +211,7 @@ class Workload(K8sObject):
         """Its containers, without init containers."""
         return tuple(self._containers("containers"))
 
-    @property
+    @cached_property
     def all_containers(self) -> tuple[Container, ...]:
         """Init containers first, as they start."""
         return (*self.inits, *self.containers)
@@ -347,6 +347,10 @@ class Workload(K8sObject):
             ClaimTemplate(body, self.source, self.line, self.side, workload=self, at=(*_CLAIM_TEMPLATES, index))
             for index, body in numbered(self.body, *_CLAIM_TEMPLATES)
         )
+
+    def first_claim(self, template: str) -> str:
+        """Returns the name of the claim that a StatefulSet makes from a template for its first pod."""
+        return f"{template}-{self.name}-{whole(self.body, 'spec', 'ordinals', 'start') or 0}"
 
     @property
     def written_as(self) -> tuple[str, str]:

@@ -8,7 +8,6 @@ from typing import Any
 from guard.doctor.finding import Answer
 from guard.doctor.index import ObjectIndex
 from guard.doctor.lookup import grouped
-from guard.doctor.objects.guard_container import Part
 from guard.doctor.objects.k8s_object import PVC, K8sObject
 from guard.doctor.objects.workload import TEMPLATE, Volume, Workload
 from guard.doctor.rules.placement import exposure
@@ -78,7 +77,7 @@ def checklists(index: ObjectIndex, results: tuple[GateResult, ...]) -> tuple[Che
 
 def _result_of(workload: Workload, results: tuple[GateResult, ...], is_alone: bool) -> GateResult | None:
     """Returns the last result of a workload's gate; one that names no volume is its own if it is alone."""
-    names = {container.guard_volume for container in workload.all_containers if container.part is Part.GATE} - {""}
+    names = {gate.guard_volume for gate in workload.gates} - {""}
     own = [one for one in results if (one.volume in names if one.volume and names else is_alone)]
     return own[-1] if own else None
 
@@ -131,8 +130,8 @@ def _is_mounted(index: ObjectIndex, workload: Workload, path: str) -> Item:
 
 
 def _survives(workload: Workload, result: GateResult | None) -> Item:
-    gates = [container.name for container in workload.all_containers if container.part is Part.GATE]
-    gate = next(iter((*gates, *([_INJECTED] if workload.injected_path else []))), "")
+    injected = _INJECTED if workload.injected_path else ""
+    gate = next((gate.name for gate in workload.gates), injected)
     logs = f"kubectl logs {workload.kubectl_name} -c {gate}"
     answer, why, command = Answer.UNKNOWN, result.message if result else "", logs
     if result is None and not gate:

@@ -44,10 +44,12 @@ class Result:
         return Severity.WARNING if is_less else self.rule.severity
 
     @property
-    def more(self) -> str:
-        """A sentence on the other objects, behind a space; empty if there is none."""
+    def sentences(self) -> tuple[str, ...]:
+        """What was found, what to do and who owns the object, for a person."""
         names = ", ".join(map(str, self.alike[:_NAMES])) + (", ..." if self.alike[_NAMES:] else "")
-        return f" The same in {len(self.alike)} more: {names}." if self.alike else ""
+        more = f" The same in {len(self.alike)} more: {names}." if self.alike else ""
+        owner = [f"Owner: {self.owner}."] if self.owner else []
+        return (f"{self.finding.message}.{more}", f"Fix: {self.finding.fix or self.rule.fix}", *owner)
 
     @property
     def subjects(self) -> tuple[K8sObject, ...]:

@@ -63,12 +63,11 @@ def _rule(rule: Rule) -> dict[str, Any]:
 def _result(result: Result, index: int) -> dict[str, Any]:
     finding, rule = result.finding, result.rule
     first, *others = in_files_first(finding.place, *finding.also)
-    owner = f" Owner: {result.owner}." if result.owner else ""
     entry: dict[str, Any] = {
         "ruleId": rule.id,
         "ruleIndex": index,
         "level": _LEVELS[result.severity],
-        "message": {"text": clean(f"{finding.message}.{result.more} Fix: {finding.fix or rule.fix}{owner}")},
+        "message": {"text": clean(" ".join(result.sentences))},
         "locations": [{"physicalLocation": _physical(first), **_logical(result)}],
     }
     if others:
@@ -127,12 +126,8 @@ def escape_property(value: str) -> str:
 
 
 def _command(result: Result) -> str:
-    finding, rule = result.finding, result.rule
-    lines = [f"{clean(finding.message + '.' + result.more)}", f"Fix: {clean(finding.fix or rule.fix)}"]
-    if result.owner:
-        lines.append(f"Owner: {clean(result.owner)}.")
     properties = ",".join(f"{name}={escape_property(value)}" for name, value in _properties(result))
-    return f"::{_COMMANDS[result.severity]} {properties}::{escape(chr(10).join(lines))}"
+    return f"::{_COMMANDS[result.severity]} {properties}::{escape(chr(10).join(map(clean, result.sentences)))}"
 
 
 def _properties(result: Result) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,8 @@
 import json
 import textwrap
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, replace
+from enum import Enum
 from typing import Any
 
 from guard.doctor.finding import Answer, Severity
@@ -58,7 +59,7 @@ def to_table(report: Report) -> str:
     """Returns the report for a person: findings with what to do, the checklists, what is unknown, one line of sum."""
     owners = [result.owner for result in report.diagnosis.findings]
     findings = (
-        _finding(report, result, show_owner=result.owner not in owners[:number])
+        _finding(report, replace(result, owner="") if result.owner in owners[:number] else result)
         for number, result in enumerate(report.diagnosis.findings)
     )
     blocks = (*findings, *_checklists(report), *_rest(report), _wrap(report, total(report), "", 0))
@@ -67,7 +68,7 @@ def to_table(report: Report) -> str:
 
 def to_json(report: Report) -> str:
     """Returns the report for a program; the fields are documented in docs/rules.md."""
-    fields = {
+    answer = {
         "schema": SCHEMA,
         "path": report.path,
         "outcome": report.outcome.label,
@@ -78,17 +79,25 @@ def to_json(report: Report) -> str:
                 "subject": one.subject,
                 "path": one.path,
                 "path_from": one.path_from,
-                "items": list(map(asdict, one.items)),
+                "items": one.items,
             }
             for one in report.checklists
         ],
         "findings": [_result_json(result) for result in report.diagnosis.findings],
         "ignored": [{**_result_json(result), "reason": result.ignored} for result in report.diagnosis.ignored],
-        "unknown": [{"rule": rule.id, "slug": rule.slug, **asdict(one)} for rule, one in report.diagnosis.unknown],
-        "errors": [{"place": asdict(error.place), "reason": error.reason} for error in report.errors],
-        "skipped": list(report.skipped),
+        "unknown": [{"rule": rule.id, "slug": rule.slug, **_fields(one)} for rule, one in report.diagnosis.unknown],
+        "errors": [{"place": error.place, "reason": error.reason} for error in report.errors],
+        "skipped": report.skipped,
     }
-    return json.dumps(fields, indent=2, ensure_ascii=True, default=lambda one: one.value) + "\n"
+    return json.dumps(answer, indent=2, ensure_ascii=True, default=_plain) + "\n"
+
+
+def _plain(one: Any) -> Any:
+    return one.value if isinstance(one, Enum) else _fields(one)
+
+
+def _fields(one: Any) -> dict[str, Any]:
+    return {field.name: getattr(one, field.name) for field in fields(one)}
 
 
 def _result_json(result: Result) -> dict[str, Any]:
@@ -107,8 +116,8 @@ def _result_json(result: Result) -> dict[str, Any]:
         "object": _object_json(subject) if subject else None,
         "alike": [_object_json(obj) for obj in result.alike[:_ALIKE]],
         "count": max(len(result.subjects), 1),
-        "place": asdict(finding.place),
-        "also": list(map(asdict, finding.also)),
+        "place": finding.place,
+        "also": finding.also,
     }
 
 
@@ -139,24 +148,19 @@ def _checklists(report: Report) -> Iterator[list[str]]:
     yield _wrap_all(report, "path    ", others)
 
 
-def _finding(report: Report, result: Result, *, show_owner: bool) -> list[str]:
+def _finding(report: Report, result: Result) -> list[str]:
     rule, finding, subject = result.rule, result.finding, result.finding.subject
     severity = _paint(report, _SEVERITY_COLOURS[result.severity], f"{result.severity.value:<8}")
     # What a controller made is named with the controller: that is what somebody can change.
     made = f" (made by {' '.join(subject.author)})" if subject and subject.author[1] else ""
     places = list(dict.fromkeys(map(str, (finding.place, *finding.also))))
     listed = ", ".join(places[:_SHOWN]) + (f" and {len(places) - _SHOWN} more" if places[_SHOWN:] else "")
-    sentences = (
-        f"{finding.message}.{result.more}",
-        f"Fix: {finding.fix or rule.fix}",
-        f"Owner: {result.owner}." if result.owner and show_owner else "",
-        f"Other advice: {rule.contradicts}" if rule.contradicts else "",
-    )
+    advice = [f"Other advice: {rule.contradicts}"] if rule.contradicts else []
     title = clean(f"  {subject}{made} ({subject.side.value})") if subject else ""
     return [
         severity + _paint(report, _BOLD, f"{rule.id} {rule.slug}") + title,
         _paint(report, _DIM, clean(f"        {listed}")),
-        *_wrap_all(report, " " * 8, filter(None, sentences)),
+        *_wrap_all(report, " " * 8, (*result.sentences, *advice)),
     ]
 
 

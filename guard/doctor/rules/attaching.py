@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from guard.doctor.finding import K8S_DOCS, Answer, Finding, Severity, Verdict, finding, rule
+from guard.doctor.finding import Answer, Finding, Severity, Verdict, finding, rule
 from guard.doctor.index import ObjectIndex
 from guard.doctor.lookup import grouped
 from guard.doctor.objects.k8s_object import PVC, K8sObject, same_namespace, scale_target
@@ -14,9 +14,9 @@ from guard.doctor.source.document import Side
 from guard.doctor.source.tree import mappings, text, texts, whole
 from guard.doctor.storage import access_modes
 
-_MODES = K8S_DOCS + "concepts/storage/persistent-volumes/#access-modes"
+_MODES = "concepts/storage/persistent-volumes/#access-modes"
 _ONE_DISK = frozenset({"ReadWriteOnce", "ReadWriteOncePod"})
-_HEALTH = K8S_DOCS + "concepts/storage/volume-health-monitoring/"
+_HEALTH = "concepts/storage/volume-health-monitoring/"
 #: What an event's message holds, and what to do.
 _EVENTS: Mapping[str, str] = {
     r"Multi-Attach error": "Find the pod that holds the volume: kubectl get pods -A -o wide. In an update: spec.strategy.type: Recreate. "
@@ -45,7 +45,7 @@ def _one_disk_users(index: ObjectIndex, *kinds: str) -> Iterator[tuple[Workload,
             yield user, claim
 
 
-@rule("VG221", Severity.WARNING, K8S_DOCS + "concepts/workloads/controllers/deployment/#recreate-deployment")
+@rule("VG221", Severity.WARNING, "concepts/workloads/controllers/deployment/#recreate-deployment")
 def rolling_update_of_one_disk(index: ObjectIndex) -> Iterator[Verdict]:
     """A Deployment with a ReadWriteOnce volume is updated by RollingUpdate.
 
@@ -141,7 +141,7 @@ def autoscaled_over_one_disk(index: ObjectIndex) -> Iterator[Verdict]:
             yield finding(message, scaler, "spec", "maxReplicas")
 
 
-@rule("VG227", Severity.ERROR, K8S_DOCS + "concepts/storage/persistent-volumes/#access-modes")
+@rule("VG227", Severity.ERROR, "concepts/storage/persistent-volumes/#access-modes")
 def volume_not_attached(index: ObjectIndex) -> Iterator[Verdict]:
     """An event reports that the pod does not get its volume.
 
@@ -213,7 +213,7 @@ def volume_degraded(index: ObjectIndex) -> Iterator[Verdict]:
     yield from (found for is_serious, found in _conditions(index) if not is_serious)
 
 
-@rule("VG229", Severity.ERROR, K8S_DOCS + "concepts/storage/volumes/#local")
+@rule("VG229", Severity.ERROR, "concepts/storage/volumes/#local")
 def node_of_volume_gone(index: ObjectIndex) -> Iterator[Verdict]:
     """The volume is on a node, or in a zone, that the cluster no longer has.
 

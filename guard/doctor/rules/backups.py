@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 
-from guard.doctor.finding import K8S_DOCS, Severity, Unknown, Verdict, finding, rule
+from guard.doctor.finding import Severity, Unknown, Verdict, finding, rule
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.guard_container import Part
 from guard.doctor.objects.k8s_object import K8sObject, same_namespace
@@ -60,7 +60,7 @@ def _runs_engine(container: Container) -> bool:
     return not is_guard_alone and bool(_ENGINE.search(" ".join((container.image, *container.words))))
 
 
-@rule("VG601", Severity.WARNING, K8S_DOCS + "concepts/storage/volume-snapshots/")
+@rule("VG601", Severity.WARNING, "concepts/storage/volume-snapshots/")
 def backup_absent(index: ObjectIndex) -> Iterator[Verdict]:
     """Nothing that was given backs up the claim.
 
@@ -84,7 +84,7 @@ def _guarded_jobs(index: ObjectIndex) -> Iterator[tuple[Workload, K8sObject]]:
     return ((job, claim) for claim in index.claims_to_keep for job in _jobs(index, claim))
 
 
-@rule("VG602", Severity.WARNING, K8S_DOCS + "concepts/workloads/pods/init-containers/")
+@rule("VG602", Severity.WARNING, "concepts/workloads/pods/init-containers/")
 def backup_ungated(index: ObjectIndex) -> Iterator[Verdict]:
     """The backup archives whatever is at the path, also an empty folder.
 
@@ -124,11 +124,7 @@ def _looks_at(gate: Container, claim: K8sObject) -> bool:
     return any(volume is not None and volume.claim == claim.name for volume in volumes)
 
 
-@rule(
-    "VG603",
-    Severity.WARNING,
-    K8S_DOCS + "concepts/scheduling-eviction/assign-pod-node/#inter-pod-affinity-and-anti-affinity",
-)
+@rule("VG603", Severity.WARNING, "concepts/scheduling-eviction/assign-pod-node/#inter-pod-affinity-and-anti-affinity")
 def backup_cannot_reach_disk(index: ObjectIndex) -> Iterator[Verdict]:
     """The backup pod may be placed on another node than the disk.
 
@@ -143,7 +139,7 @@ def backup_cannot_reach_disk(index: ObjectIndex) -> Iterator[Verdict]:
             yield finding(message, job, *job.pod_at)
 
 
-@rule("VG604", Severity.WARNING, K8S_DOCS + "concepts/workloads/controllers/cron-jobs/#schedule-suspension")
+@rule("VG604", Severity.WARNING, "concepts/workloads/controllers/cron-jobs/#schedule-suspension")
 def backup_suspended(index: ObjectIndex) -> Iterator[Verdict]:
     """The backup is switched off.
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 
-from guard.doctor.finding import K8S_DOCS, Finding, Severity, Unknown, Verdict, finding, rule
+from guard.doctor.finding import Finding, Severity, Unknown, Verdict, finding, rule
 from guard.doctor.index import ObjectIndex
 from guard.doctor.lookup import grouped
 from guard.doctor.objects.k8s_object import PVC, K8sObject
@@ -12,7 +12,7 @@ from guard.doctor.objects.names import shared
 from guard.doctor.objects.workload import Volume, Workload
 from guard.doctor.source.tree import text, whole
 
-_VOLUMES = K8S_DOCS + "concepts/storage/persistent-volumes/"
+_VOLUMES = "concepts/storage/persistent-volumes/"
 
 #: Names in a sentence.
 _NAMES = 3
@@ -39,7 +39,7 @@ def claim_missing(index: ObjectIndex) -> Iterator[Verdict]:
 
 def _absent(index: ObjectIndex, volume: Volume) -> Verdict:
     workload, name = volume.workload, volume.claim
-    elsewhere = index.every(PVC, name)
+    elsewhere = index.named(PVC, "", name)
     near = index.claims_in.get(workload.namespace, ())
     unused = index.unused_in.get(workload.namespace, ())[:_CANDIDATES]
     alike = get_close_matches(name, [claim.name for claim in unused], 1, _ALIKE)

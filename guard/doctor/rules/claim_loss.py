@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import lru_cache
 
-from guard.doctor.finding import K8S_DOCS, Severity, Verdict, finding, rule
+from guard.doctor.finding import Severity, Verdict, finding, rule
 from guard.doctor.index import ObjectIndex
 from guard.doctor.lookup import grouped
 from guard.doctor.objects.k8s_object import PVC, K8sObject, same_namespace
@@ -11,17 +11,11 @@ from guard.doctor.objects.ownership import owner_of
 from guard.doctor.objects.workload import ORDINAL, Workload
 from guard.doctor.source.tree import text
 
-_VOLUMES = K8S_DOCS + "concepts/storage/persistent-volumes/"
+_VOLUMES = "concepts/storage/persistent-volumes/"
+_HELM_KEEP = "https://helm.sh/docs/howto/charts_tips_and_tricks/#tell-helm-not-to-uninstall-a-resource"
+_WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "CronJob")
 #: Kinds whose absence in the cluster matters.
-_COMPARED = (
-    "Deployment",
-    "StatefulSet",
-    "DaemonSet",
-    "CronJob",
-    PVC,
-    "ValidatingAdmissionPolicy",
-    "ValidatingAdmissionPolicyBinding",
-)
+_COMPARED = (*_WORKLOADS, PVC, "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 #: Names in a sentence.
 _NAMES = 3
 
@@ -75,9 +69,7 @@ def claim_being_deleted(index: ObjectIndex) -> Iterator[Verdict]:
             yield finding(f"deleted at {when}, kept only by its finalizers until its pods stop", claim, "metadata")
 
 
-@rule(
-    "VG213", Severity.WARNING, K8S_DOCS + "concepts/workloads/controllers/statefulset/#persistentvolumeclaim-retention"
-)
+@rule("VG213", Severity.WARNING, "concepts/workloads/controllers/statefulset/#persistentvolumeclaim-retention")
 def statefulset_deletes_claims(index: ObjectIndex) -> Iterator[Verdict]:
     """The StatefulSet deletes its claims.
 
@@ -92,11 +84,7 @@ def statefulset_deletes_claims(index: ObjectIndex) -> Iterator[Verdict]:
                 yield finding(f"{'.'.join(way[1:])} is Delete", obj, *way)
 
 
-@rule(
-    "VG214",
-    Severity.WARNING,
-    "https://helm.sh/docs/howto/charts_tips_and_tricks/#tell-helm-not-to-uninstall-a-resource",
-)
+@rule("VG214", Severity.WARNING, _HELM_KEEP)
 def claim_can_be_pruned(index: ObjectIndex) -> Iterator[Verdict]:
     """The tool that owns the claim may delete it.
 
@@ -164,7 +152,7 @@ def _is_made(claim: K8sObject) -> bool:
     return bool(ORDINAL.search(claim.name)) and not text(claim.annotations, "meta.helm.sh/release-name")
 
 
-@rule("VG304", Severity.WARNING, K8S_DOCS + "tasks/manage-kubernetes-objects/declarative-config/")
+@rule("VG304", Severity.WARNING, "tasks/manage-kubernetes-objects/declarative-config/")
 def not_applied(index: ObjectIndex) -> Iterator[Verdict]:
     """The file has an object that the cluster has not.
 
@@ -206,9 +194,7 @@ def _apply_with_care(index: ObjectIndex, obj: K8sObject) -> str:
     return f"Find out what removed it, then {apply}"
 
 
-@rule(
-    "VG305", Severity.ERROR, "https://helm.sh/docs/howto/charts_tips_and_tricks/#tell-helm-not-to-uninstall-a-resource"
-)
+@rule("VG305", Severity.ERROR, _HELM_KEEP)
 def upgrade_removes_claim(index: ObjectIndex) -> Iterator[Verdict]:
     """The files no longer have a claim that the tool which applies them still owns.
 
@@ -229,7 +215,7 @@ def upgrade_removes_claim(index: ObjectIndex) -> Iterator[Verdict]:
             yield finding(message, obj, "metadata", is_guess=is_guess)
 
 
-@rule("VG306", Severity.ERROR, K8S_DOCS + "concepts/workloads/controllers/statefulset/#stable-storage")
+@rule("VG306", Severity.ERROR, "concepts/workloads/controllers/statefulset/#stable-storage")
 def workload_kind_changed(index: ObjectIndex) -> Iterator[Verdict]:
     """The files have a workload of this name as another kind, which does not use its claim.
 
@@ -248,7 +234,7 @@ def workload_kind_changed(index: ObjectIndex) -> Iterator[Verdict]:
 
 def _left_behind(index: ObjectIndex, live: Workload, file: Workload) -> Iterator[Verdict]:
     made = (name for template in live.claim_templates for name in index.made_from(live, template))
-    wanted = (*file.claims, *(f"{template}-{file.name}-0" for template in file.claim_templates))
+    wanted = (*file.claims, *map(file.first_claim, file.claim_templates))
     left = ", ".join(claim for claim in (*live.claims, *made) if claim not in wanted)
     if left:
         uses = ", ".join(wanted) or "no claim"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from guard.doctor.finding import K8S_DOCS, Finding, Severity, Unknown, Verdict, finding, rule
+from guard.doctor.finding import Finding, Severity, Unknown, Verdict, finding, rule
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.k8s_object import PVC, K8sObject
 from guard.doctor.objects.workload import ClaimTemplate
@@ -12,11 +12,10 @@ from guard.doctor.rules.placement import follows_another_pod, is_bound_to_one_no
 from guard.doctor.source.document import Side
 from guard.doctor.storage import is_bound, reclaim_policy
 
-_CLASSES = K8S_DOCS + "concepts/storage/storage-classes/"
-_VOLUMES = K8S_DOCS + "concepts/storage/persistent-volumes/"
+_CLASSES = "concepts/storage/storage-classes/"
 #: The annotation of a volume that a provisioner made.
 _MADE_BY = "pv.kubernetes.io/provisioned-by"
-_VOLUMES = K8S_DOCS + "concepts/storage/persistent-volumes/"
+_VOLUMES = "concepts/storage/persistent-volumes/"
 
 
 @rule("VG207", Severity.WARNING, _VOLUMES + "#class-1")
@@ -101,7 +100,7 @@ def no_default_class(index: ObjectIndex) -> Iterator[Verdict]:
             yield Unknown("no StorageClass given, so whether one is the default is open", "kubectl get storageclass")
 
 
-@rule("VG211", Severity.WARNING, K8S_DOCS + "tasks/administer-cluster/change-pv-reclaim-policy/")
+@rule("VG211", Severity.WARNING, "tasks/administer-cluster/change-pv-reclaim-policy/")
 def reclaim_delete(index: ObjectIndex) -> Iterator[Verdict]:
     """The disk is deleted together with its claim, and no backup is among the objects given.
 
@@ -201,7 +200,7 @@ def volume_name_without_class(index: ObjectIndex) -> Iterator[Verdict]:
         name = claim.text("spec", "volumeName")
         if not name or claim.class_name is not None or is_bound(index, claim):
             continue
-        volumes = index.every("PersistentVolume", name)
+        volumes = index.named("PersistentVolume", "", name)
         its = (volumes[0].class_name or "") if volumes else None
         if (index.live("StorageClass") and not defaults and not its) or (its and its in defaults):
             continue

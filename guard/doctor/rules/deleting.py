@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
-from guard.doctor.finding import K8S_DOCS, Severity, Verdict, finding, rule
+from guard.doctor.finding import Severity, Verdict, finding, rule
 from guard.doctor.index import ObjectIndex
 from guard.doctor.lookup import configurations
 from guard.doctor.objects.k8s_object import same_namespace
@@ -15,7 +15,7 @@ from guard.doctor.objects.workload import Container, Workload
 from guard.doctor.rules.shell import emptied, mirrored
 from guard.doctor.source.tree import text, texts
 
-_JOBS = K8S_DOCS + "concepts/workloads/controllers/cron-jobs/"
+_JOBS = "concepts/workloads/controllers/cron-jobs/"
 
 
 #: Words of a claim, or of a folder, whose content may go.
@@ -38,8 +38,8 @@ _LONGEST = 16_384
 _SHOWN = 80
 
 
-@dataclass(frozen=True, slots=True)
-class _Script:
+@dataclass(frozen=True, eq=False)
+class Script:
     """A script that runs in its own time, of a job or of a hook at the stop, and what a container mounts of claims."""
 
     container: Container
@@ -48,10 +48,12 @@ class _Script:
 
     @property
     def workload(self) -> Workload:
+        """Whose container runs it."""
         return self.container.workload
 
-    @property
+    @cached_property
     def deletes(self) -> set[str]:
+        """The folders that it empties or removes whole."""
         return emptied(self.text, self.container.text("workingDir"), self.container.env)
 
     @property
@@ -60,23 +62,23 @@ class _Script:
         return self.when.startswith("when it starts") and not self.workload.runs_to_end
 
 
-def scripts(index: ObjectIndex, container: Container) -> Iterator[_Script]:
-    """Yields what a container runs: its words, with the scripts of given ConfigMaps that they name, and its hooks."""
+@lru_cache(maxsize=4096)
+def scripts(index: ObjectIndex, container: Container) -> tuple[Script, ...]:
+    """Returns what a container runs: its words, with the scripts of given ConfigMaps that they name, and its hooks."""
     files = configurations(index, container)
     pieces = {piece.rpartition("/")[2] for word in container.words for piece in word.split()} - {""}
     named = [content for name, content in files.items() if name.partition(" of ConfigMap ")[0] in pieces]
     own = {"when it starts": "\n".join((" ".join(container.words), *named))}
     for hook, when in (("postStart", "when it starts (postStart)"), ("preStop", "when it stops (preStop)")):
         own[when] = " ".join(texts(container.body, "lifecycle", hook, "exec", "command"))
-    return (_Script(container, when, script[:_LONGEST]) for when, script in own.items() if script.strip())
+    return tuple(Script(container, when, script[:_LONGEST]) for when, script in own.items() if script.strip())
 
 
-@lru_cache(maxsize=1)
-def _commands(index: ObjectIndex) -> tuple[_Script, ...]:
-    """Every script of what is not switched off."""
+def _commands(index: ObjectIndex) -> Iterator[Script]:
+    """Yields every script of what is not switched off."""
     workloads = (one for one in index.workloads if not one.is_suspended and one.replicas != 0)
     containers = (container for workload in workloads for container in workload.all_containers)
-    return tuple(script for container in containers for script in scripts(index, container))
+    return (script for container in containers for script in scripts(index, container))
 
 
 @rule("VG118", Severity.ERROR, _JOBS)
@@ -103,7 +105,7 @@ def job_deletes_data(index: ObjectIndex) -> Iterator[Verdict]:
                 yield finding(f"container {container.name} deletes {what}", container)
 
 
-def _deletes_elsewhere(index: ObjectIndex, script: _Script) -> Iterator[Verdict]:
+def _deletes_elsewhere(index: ObjectIndex, script: Script) -> Iterator[Verdict]:
     """Yields what kubectl exec deletes in the pods of another workload."""
     for words in _calls(script.text):
         end = words.index("--") if "--" in words else len(words)
@@ -158,7 +160,7 @@ def deletes_below_claim(index: ObjectIndex) -> Iterator[Verdict]:
                     yield finding(f"container {container.name} {what}", container)
 
 
-@rule("VG120", Severity.ERROR, K8S_DOCS + "concepts/storage/persistent-volumes/#reclaiming")
+@rule("VG120", Severity.ERROR, "concepts/storage/persistent-volumes/#reclaiming")
 def job_deletes_claims(index: ObjectIndex) -> Iterator[Verdict]:
     """A container deletes claims, volumes or a namespace by kubectl or helm.
 

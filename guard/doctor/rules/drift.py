@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from guard.doctor.finding import K8S_DOCS, Severity, Verdict, finding, rule, save_first
+from guard.doctor.finding import Severity, Verdict, finding, rule, save_first
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.k8s_object import PVC, K8sObject, scale_target
 from guard.doctor.objects.ownership import owner_of
@@ -37,11 +37,6 @@ class _Difference:
 
 
 _ANY_NODE = "of no spot and no single node"
-
-
-def _pairs(index: ObjectIndex) -> Iterator[tuple[K8sObject, K8sObject]]:
-    """Yields each live object with its file."""
-    return ((obj, other) for obj in index.objects if obj.is_live and (other := index.counterpart(obj)))
 
 
 def _mounts(workload: Workload, names: Mapping[str, str]) -> dict[str, str]:
@@ -80,7 +75,7 @@ def _source(volume: Volume) -> str:
     return " ".join(filter(None, (volume.kind, *fields, *attributes)))
 
 
-@rule("VG301", Severity.ERROR, K8S_DOCS + "reference/using-api/server-side-apply/#field-management")
+@rule("VG301", Severity.ERROR, "reference/using-api/server-side-apply/#field-management")
 def live_mounts_differ(index: ObjectIndex) -> Iterator[Verdict]:
     """The applied object mounts other volumes than the file has.
 
@@ -90,8 +85,9 @@ def live_mounts_differ(index: ObjectIndex) -> Iterator[Verdict]:
     pod starts on another volume, copy the data to it: applied as it is, the file can start the application on an empty
     one.
     """
-    for live, file in _pairs(index):
-        if not isinstance(live, Workload) or not isinstance(file, Workload):
+    for live in index.runners:
+        file = index.other_side(live) if live.is_live else None
+        if file is None:
             continue
         difference = _mount_differences(index, live, file)
         path = index.path_of(live)
@@ -126,7 +122,7 @@ def _source_of(live: K8sObject) -> str:
     return f" Make the change in the source that {owner.tool} {owner.unit} reads: {owner.find}" if owner else ""
 
 
-@rule("VG302", Severity.WARNING, K8S_DOCS + "reference/using-api/server-side-apply/#field-management")
+@rule("VG302", Severity.WARNING, "reference/using-api/server-side-apply/#field-management")
 def live_settings_differ(index: ObjectIndex) -> Iterator[Verdict]:
     """The applied object differs from the file in what decides over its volume.
 
@@ -135,9 +131,9 @@ def live_settings_differ(index: ObjectIndex) -> Iterator[Verdict]:
     Fix: Apply the file, or bring the file to what runs. Leave replicas out of the file where an autoscaler sets them.
     Class and access mode of an existing claim cannot be changed: do not delete the claim to change them.
     """
-    for live, file in _pairs(index):
-        difference = _setting_differences(index, live, file)
-        if difference.places:
+    for live in index.objects:
+        file = index.counterpart(live) if live.is_live else None
+        if file is not None and (difference := _setting_differences(index, live, file)).places:
             fix = f"Make the two equal.{_source_of(live)}" if owner_of(live) else ""
             yield finding(str(difference), live, "spec", fix=fix, also=(file.place("spec"),))
 
@@ -188,12 +184,12 @@ def kubectl_apply_will_be_undone(index: ObjectIndex) -> Iterator[Verdict]:
         if owner is None:
             continue
         file = index.counterpart(obj)
-        is_bare = (
-            obj in index.guarded
-            and isinstance(obj, Workload)
-            and not any(container.mount_at(index.path_of(obj)) for container in obj.applications)
-        )
-        if is_bare or (file is not None and _differs(index, obj, file)):
+        differs = file is not None and bool(_setting_differences(index, obj, file).places)
+        if isinstance(obj, Workload):
+            path, other = index.path_of(obj), index.other_side(obj)
+            is_bare = obj in index.guarded and not any(app.mount_at(path) for app in obj.applications)
+            differs = differs or is_bare or (other is not None and bool(_mount_differences(index, obj, other).places))
+        if differs:
             fix = f"Find the source and make the change there: {owner.find}"
             yield finding(owner.sentence, obj, "metadata", fix=fix)
 
@@ -226,11 +222,3 @@ def _setting_differences(index: ObjectIndex, live: K8sObject, file: K8sObject) -
         left_open |= {"replicas"}
         there.pop("replicas", None)
     return _Difference({where: what for where, what in here.items() if where not in left_open}, there)
-
-
-def _differs(index: ObjectIndex, live: K8sObject, file: K8sObject) -> bool:
-    if _setting_differences(index, live, file).places:
-        return True
-    if not isinstance(live, Workload) or not isinstance(file, Workload):
-        return False
-    return bool(_mount_differences(index, live, file).places)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from guard.doctor.finding import K8S_DOCS, Severity, Unknown, Verdict, finding, rule
+from guard.doctor.finding import Severity, Unknown, Verdict, finding, rule
 from guard.doctor.index import ObjectIndex
 from guard.doctor.lookup import grouped
 from guard.doctor.objects.guard_container import Part
@@ -13,8 +13,8 @@ from guard.doctor.objects.paths import below
 from guard.doctor.objects.workload import POD_PATHS, Workload
 from guard.doctor.source.tree import text, texts
 
-_INIT = K8S_DOCS + "concepts/workloads/pods/init-containers/"
-_SIDECAR = K8S_DOCS + "concepts/workloads/pods/sidecar-containers/"
+_INIT = "concepts/workloads/pods/init-containers/"
+_SIDECAR = "concepts/workloads/pods/sidecar-containers/"
 
 
 #: Programs and files that distinguish a mount or content from a folder that is merely there.
@@ -22,7 +22,7 @@ _LOOKS_FURTHER = re.compile(r"\b(?:mountpoint|findmnt|cmp|sha256sum)\b|/proc/(?:
 _TESTS = re.compile(r"(?:\[{1,2}|\btest)\s+(?:!\s+)?-([a-zA-Z])\s+[\"']?(/[^\s\"'\];]*)")
 #: The label by which the policies' bindings find their parameters (k8s/policy/parameters.yaml).
 PARAMETERS = "volume-guard/parameters"
-_REFERENCE = K8S_DOCS + "reference/access-authn-authz/validating-admission-policy/"
+_REFERENCE = "reference/access-authn-authz/validating-admission-policy/"
 _POLICIES = "ValidatingAdmissionPolicy"
 _BINDINGS = "ValidatingAdmissionPolicyBinding"
 #: As resourceRules name the kinds that run pods.
@@ -93,7 +93,7 @@ def guard_elsewhere(index: ObjectIndex) -> Iterator[Verdict]:
                 yield finding(problem, container)
 
 
-@rule("VG504", Severity.ERROR, K8S_DOCS + "tasks/inject-data-application/define-environment-variable-container/")
+@rule("VG504", Severity.ERROR, "tasks/inject-data-application/define-environment-variable-container/")
 def guard_volume_name(index: ObjectIndex) -> Iterator[Verdict]:
     """The guard's containers do not agree on the volume's name, or have none.
 
@@ -210,8 +210,7 @@ def policy_absent(index: ObjectIndex) -> Iterator[Verdict]:
     Why: Whoever applies another manifest drops the volume and the guard together, and nothing objects.
     Fix: Apply the guard's ValidatingAdmissionPolicy and its binding (k8s/policy).
     """
-    is_gated = any(container.part is Part.GATE for one in index.guarded for container in one.all_containers)
-    if _policies(index) or not is_gated:
+    if _policies(index) or not any(workload.gates for workload in index.guarded):
         return
     live = [workload for workload in index.guarded if workload.is_live]
     if live and index.live(_POLICIES):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
 
-from guard.doctor.finding import K8S_DOCS, Severity, Unknown, Verdict, finding, rule, save_first
+from guard.doctor.finding import Severity, Unknown, Verdict, finding, rule, save_first
 from guard.doctor.index import ObjectIndex
 from guard.doctor.lookup import data_paths
 from guard.doctor.objects.data_paths import DataPath, PathSetting, path_settings
@@ -16,7 +16,7 @@ from guard.doctor.objects.paths import below, covers
 from guard.doctor.objects.workload import PASSING, Container, Mount, Volume, Workload
 from guard.doctor.source.tree import mappings, text
 
-_STORAGE = K8S_DOCS + "tasks/configure-pod-container/configure-persistent-volume-storage/"
+_STORAGE = "tasks/configure-pod-container/configure-persistent-volume-storage/"
 
 
 #: Words by which a cache keeps its data.
@@ -109,7 +109,7 @@ def image_volume_hides_mount(index: ObjectIndex) -> Iterator[Verdict]:
         yield finding(message, mount, fix=fix, is_guess=image.is_newest or not keeps(place))
 
 
-@rule("VG115", Severity.ERROR, K8S_DOCS + "concepts/storage/volumes/#emptydir")
+@rule("VG115", Severity.ERROR, "concepts/storage/volumes/#emptydir")
 def data_path_on_passing_volume(index: ObjectIndex) -> Iterator[Verdict]:
     """The container mounts a claim, but keeps its data on a volume that is lost with the pod.
 
@@ -183,7 +183,7 @@ def read_only_at_data_path(index: ObjectIndex) -> Iterator[Verdict]:
             yield finding(f"{place}, mounted read-only", mount)
 
 
-@rule("VG104", Severity.ERROR, K8S_DOCS + "tasks/configure-pod-container/configure-persistent-volume-storage/")
+@rule("VG104", Severity.ERROR, "tasks/configure-pod-container/configure-persistent-volume-storage/")
 def environment_path_not_covered(index: ObjectIndex) -> Iterator[Verdict]:
     """A variable, an argument or a ConfigMap makes the application keep its data where no volume is mounted.
 
@@ -211,6 +211,13 @@ def _configured(index: ObjectIndex) -> Iterator[Verdict]:
     """Yields findings of settings that mean the data and nothing else, such as PGDATA and --storage.tsdb.path."""
     for place in data_places(index):
         workload, data, mounts = place.workload, place.data, place.container.claim_mounts
+        if data.is_quoted and mounts:
+            what = "the quotes are part of the value, so it is a path below the program's working folder, on no volume"
+            fix = f"Copy what is there out of the pod, then remove the quotes: {data.path}"
+            yield finding(
+                f"{data.source} in container {place.container.name}: {what}", place.container, data.field, fix=fix
+            )
+            continue
         if place.image is not None or place.state is not State.NOTHING or not mounts:
             continue
         if workload in index.guarded and covers(index.path_of(workload), data.path):
@@ -221,7 +228,7 @@ def _configured(index: ObjectIndex) -> Iterator[Verdict]:
         yield finding(message, place.container, data.field, fix=fix)
 
 
-@rule("VG105", Severity.WARNING, K8S_DOCS + "tasks/configure-pod-container/configure-persistent-volume-storage/")
+@rule("VG105", Severity.WARNING, "tasks/configure-pod-container/configure-persistent-volume-storage/")
 def data_path_outside_mounts(index: ObjectIndex) -> Iterator[Verdict]:
     """A container mounts a claim, but a variable names another path for data, which no volume covers.
 

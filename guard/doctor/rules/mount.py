@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 
-from guard.doctor.finding import K8S_DOCS, Finding, Severity, Unknown, Verdict, finding, rule, save_first
+from guard.doctor.finding import Finding, Severity, Unknown, Verdict, finding, rule, save_first
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.names import shared
 from guard.doctor.objects.ownership import owner_of
 from guard.doctor.objects.workload import PASSING, Workload
 from guard.doctor.rules.keeping import data_places, keeps
 
-_CLAIMS_AS_VOLUMES = K8S_DOCS + "concepts/storage/persistent-volumes/#claims-as-volumes"
-_VOLUMES = K8S_DOCS + "concepts/storage/volumes/"
+_CLAIMS_AS_VOLUMES = "concepts/storage/persistent-volumes/#claims-as-volumes"
+_VOLUMES = "concepts/storage/volumes/"
 
 #: Names in a sentence.
 _NAMES = 3

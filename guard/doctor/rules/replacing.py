@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from guard.doctor.finding import K8S_DOCS, Finding, Severity, Verdict, finding, rule
+from guard.doctor.finding import Finding, Severity, Verdict, finding, rule
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.claim_names import image_names
 from guard.doctor.objects.k8s_object import PVC, K8sObject, same_namespace
@@ -87,7 +87,7 @@ def _made_again(obj: K8sObject) -> tuple[str, str]:
     return "", ""
 
 
-@rule("VG218", Severity.WARNING, K8S_DOCS + "concepts/storage/persistent-volumes/#reclaiming")
+@rule("VG218", Severity.WARNING, "concepts/storage/persistent-volumes/#reclaiming")
 def claim_younger_than_workload(index: ObjectIndex) -> Iterator[Verdict]:
     """The claim was created after the workload that uses it.
 
@@ -102,7 +102,8 @@ def claim_younger_than_workload(index: ObjectIndex) -> Iterator[Verdict]:
         since = _time(user) if user and user.kind != "Pod" else None
         if not made or not user or not since or made - since < _TOGETHER or _is_known(index, claim, since):
             continue
-        if user.claim_templates and not claim.name.endswith("-0") and claim.name not in user.claims:
+        is_made = user.claim_templates and claim.name not in user.claims
+        if is_made and claim.name not in map(user.first_claim, user.claim_templates):
             continue  # scaled up later
         way = ("metadata", "creationTimestamp")
         message = f"created {claim.text(*way)}, {(made - since).days} days after {user} ({user.text(*way)})"
@@ -124,7 +125,7 @@ def _is_known(index: ObjectIndex, claim: K8sObject, since: datetime) -> bool:
     return (made is not None and made - since < _TOGETHER) or bool(uids - {"", claim.uid})
 
 
-@rule("VG219", Severity.ERROR, K8S_DOCS + "concepts/workloads/controllers/statefulset/#volume-claim-templates")
+@rule("VG219", Severity.ERROR, "concepts/workloads/controllers/statefulset/#volume-claim-templates")
 def claim_template_changed(index: ObjectIndex) -> Iterator[Verdict]:
     """The StatefulSet's volumeClaimTemplates, or its name, are not those that made its claims.
 
@@ -155,7 +156,7 @@ def _renamed(file: Workload, gone: list[Workload]) -> Iterator[Verdict]:
             template = file.claim_templates[0]
             message = (
                 f"the cluster has it as {live.name}, the file as {file.name}: the data stays in claim "
-                f"{template}-{live.name}-0, and {template}-{file.name}-0 starts empty"
+                f"{live.first_claim(template)}, and {file.first_claim(template)} starts empty"
             )
             yield finding(message, live, "metadata", "name", also=(file.place("metadata", "name"),))
 
@@ -167,8 +168,8 @@ def _changed(live: Workload, file: Workload) -> Iterator[Verdict]:
     gone, new = [name for name in here if name not in there], [name for name in there if name not in here]
     if gone:
         instead = f"the file has {', '.join(new)}" if new else "the file has none of that name"
-        empty = f", and {new[0]}-{live.name}-0 starts empty" if new else ""
-        names = f"{', '.join(gone)}, {instead}: the data stays in claim {gone[0]}-{live.name}-0{empty}"
+        empty = f", and {file.first_claim(new[0])} starts empty" if new else ""
+        names = f"{', '.join(gone)}, {instead}: the data stays in claim {live.first_claim(gone[0])}{empty}"
         yield finding(f"the cluster has volumeClaimTemplate {names}", live, *way, also=also)
     for name in here.keys() & there.keys():
         old, wanted = (one[name].text("spec", "storageClassName") for one in (here, there))

@@ -3,18 +3,18 @@
 import re
 from collections.abc import Iterator
 
-from guard.doctor.finding import K8S_DOCS, Severity, Verdict, finding, rule
+from guard.doctor.finding import Severity, Verdict, finding, rule
 from guard.doctor.index import ObjectIndex
 from guard.doctor.objects.k8s_object import PVC, K8sObject
 from guard.doctor.objects.names import word_set
 from guard.doctor.objects.paths import below, covers
 from guard.doctor.objects.workload import Container, Mount
+from guard.doctor.rules.deleting import scripts
 from guard.doctor.rules.placement import is_bound_to_one_node
-from guard.doctor.rules.shell import emptied
-from guard.doctor.source.tree import mappings, text, texts
+from guard.doctor.source.tree import mappings, text
 from guard.doctor.storage import class_of, volume_of
 
-_VOLUMES = K8S_DOCS + "concepts/storage/volumes/"
+_VOLUMES = "concepts/storage/volumes/"
 
 _PER_POD = re.compile(r"\$\(([A-Za-z0-9_]+)\)")
 #: Provisioners that make folders or disks of the node, and names under which they install their classes.
@@ -27,7 +27,7 @@ _PROVISIONERS = word_set(
 _CLASSES = word_set("local-path microk8s-hostpath openebs-hostpath hostpath")
 
 
-@rule("VG110", Severity.ERROR, K8S_DOCS + "reference/kubernetes-api/workload-resources/pod-v1/#volumes-1")
+@rule("VG110", Severity.ERROR, "reference/kubernetes-api/workload-resources/pod-v1/#volumes-1")
 def two_mounts_at_one_path(index: ObjectIndex) -> Iterator[Verdict]:
     """Two volumes are mounted at one path of one container.
 
@@ -91,19 +91,15 @@ def _is_per_pod(container: Container, name: str) -> bool:
     return text(entry, "valueFrom", "fieldRef", "fieldPath") in {"metadata.name", "metadata.uid", "status.podIP"}
 
 
-@rule("VG114", Severity.ERROR, K8S_DOCS + "concepts/workloads/pods/init-containers/")
+@rule("VG114", Severity.ERROR, "concepts/workloads/pods/init-containers/")
 def start_deletes_data(index: ObjectIndex) -> Iterator[Verdict]:
     """A container deletes everything in the volume whenever it starts.
 
     Why: It runs at every restart and every new pod: the volume is reset by its own pod.
     Fix: Remove the command, or seed only what is missing (test for a file of yours first).
     """
-    containers = (one for workload in index.workloads if not workload.runs_to_end for one in workload.all_containers)
-    for container in containers:
-        hook = texts(container.body, "lifecycle", "postStart", "exec", "command")
-        scripts = (" ".join(words) for words in (container.words, hook))
-        folder, env = container.text("workingDir"), container.env
-        lost = {path for script in scripts for path in emptied(script, folder, env)}
+    for container in (one for workload in index.workloads for one in workload.all_containers):
+        lost = {path for script in scripts(index, container) if script.is_start for path in script.deletes}
         for mount in container.claim_mounts:
             if any(covers(path, mount.path) for path in lost) and _holds_data(index, mount):
                 what = f"all of {mount.path} (claim {mount.claim_name}) when it starts"
@@ -139,7 +135,7 @@ def hostpath_at_path(index: ObjectIndex) -> Iterator[Verdict]:
                 yield finding(message, volume, is_guess=not index.is_sure(workload))
 
 
-@rule("VG109", Severity.WARNING, K8S_DOCS + "concepts/storage/persistent-volumes/#types-of-persistent-volumes")
+@rule("VG109", Severity.WARNING, "concepts/storage/persistent-volumes/#types-of-persistent-volumes")
 def volume_on_node_disk(index: ObjectIndex) -> Iterator[Verdict]:
     """The claim's data is on the disk of a node.
 

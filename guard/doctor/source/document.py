@@ -59,11 +59,10 @@ class ReadError:
     is_text: bool = False  # whether it is a fault of the text of a manifest, not of the command line
 
 
+@dataclass(eq=False)
 class TextError(Exception):
     """A text that is not read on, from a line on."""
 
-    def __init__(self, line: int | None, reason: str, *, is_final: bool = False) -> None:
-        super().__init__(reason)
-        self.is_final = is_final  # whether no other part of the text is worth a try
-        self.line = line
-        self.reason = reason
+    line: int | None
+    reason: str
+    is_final: bool = False  # whether no other part of the text is worth a try

@@ -18,11 +18,6 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _ITEMS = re.compile(r'"items"\s*:\s*\[')
 
 
-def looks_like_json(text: str) -> bool:
-    """Whether to try JSON first. YAML can start like this too, so failing is not the end."""
-    return text.lstrip()[:1] in {"{", "["}
-
-
 def read_json(text: str) -> Iterator[Document]:
     """Yields one or more JSON documents after each other (`kubectl get -o json`, twice).
 

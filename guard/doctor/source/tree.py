@@ -19,7 +19,6 @@ class LinedMap(dict[str, Any]):
     __slots__ = ("lines",)
 
     def __init__(self) -> None:
-        super().__init__()
         self.lines: dict[str, int] = {}
 
 
@@ -29,7 +28,6 @@ class LinedList(list[Any]):
     __slots__ = ("lines",)
 
     def __init__(self) -> None:
-        super().__init__()
         self.lines: list[int] = []
 
 
@@ -70,11 +68,11 @@ def mappings(node: Any, *path: str | int) -> Iterator[Mapping[str, Any]]:
 def text(node: Any, *path: str | int) -> str:
     """The string at `path`; empty where there is none. Numbers and booleans are written as YAML writes them."""
     found = dig(node, *path)
+    if isinstance(found, str):
+        return found
     if isinstance(found, bool):
         return "true" if found else "false"
-    if isinstance(found, (int, float)):
-        return str(found)
-    return found if isinstance(found, str) else ""
+    return str(found) if isinstance(found, (int, float)) else ""
 
 
 def texts(node: Any, *path: str | int) -> tuple[str, ...]:

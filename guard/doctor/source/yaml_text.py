@@ -1,12 +1,12 @@
 """Reads YAML text as trees with line numbers. Pure: one text in, documents out.
 
-Built on `yaml.compose` with libyaml behind it. Its nodes keep lines, duplicate keys and aliases apart; the library
-comes with the extra `volume-guard[doctor]`, and JSON is read without it.
+Built on the events of `yaml.parse` with libyaml behind it: they keep lines, duplicate keys and aliases apart. The
+library comes with the extra `volume-guard[doctor]`, and JSON is read without it.
 """
 
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -18,7 +18,7 @@ try:
 except ImportError:  # the extra is not installed
     yaml = None  # type: ignore[assignment]
 
-#: Nodes that aliases may stand for in one document. A bomb of nine lines has 10^9.
+#: Keys and values that aliases may stand for in one text. A bomb of nine lines has 10^9.
 MAX_ALIASED = 200_000
 #: Keys and values of one text: 5 s of reading. A dump of 2,000 objects has as many.
 MAX_NODES = 500_000
@@ -33,8 +33,6 @@ _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": 
 _NUMBER_STARTS = frozenset("+-.0123456789")
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]{1,3})?")
-#: The tag of a scalar whose meaning its text shows.
-_PLAIN = "plain"
 
 
 def read_yaml(text: str) -> Iterator[Document | TextError]:
@@ -68,104 +66,97 @@ def read_yaml(text: str) -> Iterator[Document | TextError]:
 
 
 def _documents(part: str, line: int) -> Iterator[Document]:
-    too_deep = f"nested deeper than {MAX_DEPTH} levels: no Kubernetes object is"
     try:
-        loader = _loader()(part)
-        while loader.check_node():
-            node = loader.get_node()
-            yield _Builder(line).document(node)
+        yield from _Reader(part, line).documents()
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error).partition("\n")[0]
         context = getattr(error, "context", None)
-        sentence = f"{context}, {problem}" if context else problem
-        reason = too_deep if "nesting" in str(problem) else sentence
+        reason = f"{context}, {problem}" if context else problem
         raise TextError(line + mark.line if mark else line, f"not YAML: {reason}") from None
-    except RecursionError:  # without libyaml
-        raise TextError(line, too_deep) from None
 
 
-@cache
-def _loader() -> Any:
-    """Returns libyaml's loader if there is one, without its search for what each scalar means; it counts its nodes."""
+class _Reader:
+    """Makes the trees of one text from its events; what aliases stand for is shared, and counted."""
 
-    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-        nodes = 0
-
-        def resolve(self, kind: Any, _value: str, implicit: Any) -> str:
-            self.nodes += 1
-            if self.nodes > MAX_NODES:
-                raise TextError(None, f"YAML of more than {MAX_NODES:,} values: {FEWER}", is_final=True)
-            return _PLAIN if kind is yaml.ScalarNode and implicit[0] else ""
-
-        def descend_resolver(self, *_: Any) -> None: ...
-
-        def ascend_resolver(self) -> None: ...
-
-    return Loader
-
-
-class _Builder:
-    """Makes the tree of one document from its nodes; what aliases stand for is shared, and counted."""
-
-    def __init__(self, line: int) -> None:
+    def __init__(self, text: str, line: int) -> None:
+        self._next = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text).get_event
         self._line = line
-        self._built: dict[int, tuple[Any, int]] = {}
-        self._open: set[int] = set()
-        self._count = 0
+        self._count = 0  # keys and values, also those that aliases stand for
         self._aliased = 0
+        #: What each anchor marks, with the number of keys and values in it; None until all of it is read.
+        self._anchors: dict[str, tuple[Any, int] | None] = {}
         self._path: list[str | int] = []
         self._duplicate_keys: list[DuplicateKey] = []
 
-    def document(self, node: Any) -> Document:
-        """Returns the document of a root node."""
-        line = self._line + node.start_mark.line
-        return Document(line, self._value(node), tuple(self._duplicate_keys))
+    def documents(self) -> Iterator[Document]:
+        """Yields the documents of the text."""
+        while type(event := self._next()) is not yaml.StreamEndEvent:
+            if type(event) is yaml.DocumentStartEvent:
+                self._anchors, self._duplicate_keys = {}, []
+                root = self._next()
+                yield Document(self._line + root.start_mark.line, self._value(root), tuple(self._duplicate_keys))
 
-    def _value(self, node: Any) -> Any:
-        if type(node) is yaml.ScalarNode:
-            self._count += 1
-            return _scalar(node.value) if node.tag == _PLAIN else node.value
-        line = self._line + node.start_mark.line
-        if id(node) in self._built:
-            value, size = self._built[id(node)]
-            self._count += size
-            self._aliased += size
-            if self._aliased > MAX_ALIASED:
-                raise TextError(line, f"aliases stand for more than {MAX_ALIASED:,} values: an alias bomb is not read")
-            return value
-        if id(node) in self._open:
-            raise TextError(line, "an alias is inside what it repeats")
-        if len(self._path) >= MAX_DEPTH:
-            raise TextError(line, f"nested deeper than {MAX_DEPTH} levels: no Kubernetes object is")
+    def _value(self, event: Any) -> Any:
         before = self._count
         self._count += 1
-        self._open.add(id(node))
-        value = self._mapping(node) if type(node) is yaml.MappingNode else self._sequence(node)
-        self._open.discard(id(node))
-        self._built[id(node)] = value, self._count - before
+        if self._count - self._aliased > MAX_NODES:
+            raise TextError(None, f"YAML of more than {MAX_NODES:,} values: {FEWER}", is_final=True)
+        kind = type(event)
+        if kind is yaml.AliasEvent:
+            return self._repeated(event)
+        if event.anchor:
+            self._anchors[event.anchor] = None
+        if kind is yaml.ScalarEvent:
+            value = _scalar(event.value) if event.implicit[0] else event.value
+        elif len(self._path) >= MAX_DEPTH:
+            line = self._line + event.start_mark.line
+            raise TextError(line, f"nested deeper than {MAX_DEPTH} levels: no Kubernetes object is")
+        else:
+            value = self._mapping() if kind is yaml.MappingStartEvent else self._sequence()
+        if event.anchor:
+            self._anchors[event.anchor] = value, self._count - before
         return value
 
-    def _sequence(self, node: Any) -> LinedList:
+    def _repeated(self, alias: Any) -> Any:
+        """Returns what an alias stands for."""
+        line = self._line + alias.start_mark.line
+        if alias.anchor not in self._anchors:
+            raise TextError(line, "not YAML: found undefined alias")
+        marked = self._anchors[alias.anchor]
+        if marked is None:
+            raise TextError(line, "an alias is inside what it repeats")
+        value, size = marked
+        self._count += size
+        self._aliased += size
+        if self._aliased > MAX_ALIASED:
+            raise TextError(line, f"aliases stand for more than {MAX_ALIASED:,} values: an alias bomb is not read")
+        return value
+
+    def _sequence(self) -> LinedList:
         items = LinedList()
-        for index, item in enumerate(node.value):
-            self._path.append(index)
-            items.lines.append(self._line + item.start_mark.line)
-            items.append(self._value(item))
+        while type(event := self._next()) is not yaml.SequenceEndEvent:
+            self._path.append(len(items))
+            items.lines.append(self._line + event.start_mark.line)
+            items.append(self._value(event))
             self._path.pop()
         return items
 
-    def _mapping(self, node: Any) -> LinedMap:
+    def _mapping(self) -> LinedMap:
         members = LinedMap()
         merged: list[Any] = []
         duplicates: dict[str, DuplicateKey] = {}
-        for key_node, value_node in node.value:
-            key, line = key_node.value, self._line + key_node.start_mark.line
-            if type(key_node) is not yaml.ScalarNode:
+        while type(event := self._next()) is not yaml.MappingEndEvent:
+            line = self._line + event.start_mark.line
+            if type(event) is not yaml.ScalarEvent:
                 raise TextError(line, "a key that is not a plain word: Kubernetes objects have none")
+            key = event.value
+            self._count += 1
+            if event.anchor:
+                self._anchors[event.anchor] = key, 1
             self._path.append(key)
-            value = self._value(value_node)
-            if key == "<<" and not key_node.style:
+            value = self._value(self._next())
+            if key == "<<" and event.implicit[0]:
                 merged.extend(value if isinstance(value, list) else [value])
             else:
                 if key in members:
@@ -182,6 +173,7 @@ class _Builder:
         return members
 
 
+@lru_cache(maxsize=4096)
 def _scalar(value: str) -> Any:
     """Returns a plain scalar as the API server reads it: null, boolean, number, or the text itself."""
     if value in _NULLS:

@@ -193,7 +193,7 @@ class TestMountAbove:
 
 class TestClaimsMeant:
     def meant(self, *objects: K8sObject) -> list[str]:
-        return [found.name for _, found in ObjectIndex(objects, PATH).guarded_claims]
+        return [found.name for found in ObjectIndex(objects, PATH).claims_to_keep]
 
     def test_of_several_that_bear_the_name_the_one_without_another_word_is_meant(self) -> None:
         backup = cron_job("backup", {CLAIM: PATH, "claude-skills-backup": "/repository"})
@@ -206,7 +206,7 @@ class TestClaimsMeant:
 
     def test_the_claim_that_the_file_mounts_is_meant_for_the_applied_object(self) -> None:
         file = deployment("claude-skills", mounts={"other": PATH}, side=Side.FILE)
-        assert self.meant(file, deployment("claude-skills"), claim("other"), claim(CLAIM)) == ["other", "other"]
+        assert self.meant(file, deployment("claude-skills"), claim("other"), claim(CLAIM)) == ["other"]
 
     def test_a_statefulsets_checklist_is_about_the_claims_made_from_its_template(self) -> None:
         spec = pod("a", {})
@@ -216,7 +216,7 @@ class TestClaimsMeant:
         phases = ("Bound", "Pending", "Bound")
         made = [claim(f"data-s-{number}", phase=phase) for number, phase in enumerate(phases)]
         inventory = ObjectIndex((own, *made, claim("data-t-0"), claim("data-s-0", "prod")), PATH)
-        assert [(found.namespace, found.name) for _, found in inventory.guarded_claims] == [
+        assert [(found.namespace, found.name) for found in inventory.claims_to_keep] == [
             ("dev", "data-s-0"), ("dev", "data-s-1"), ("dev", "data-s-2"),
         ]  # fmt: skip
         (checklist,) = checklists(inventory, ())

@@ -272,6 +272,13 @@ class TestHostileInput:
     def test_an_alias_of_itself_is_refused(self) -> None:
         assert "alias is inside" in reasons(read("kind: A\na: &a [*a]\n"))[0]
 
+    def test_a_bomb_of_empty_values_is_refused(self) -> None:
+        assert "alias bomb" in reasons(read("kind: A\na: &a {}\nb: [" + "*a, " * 200_001 + "]\n"))[0]
+
+    def test_an_anchor_that_is_set_again_marks_the_later_value(self) -> None:
+        (obj,) = read("kind: A\nmetadata:\n  name: &a x\n  namespace: &a dev\n  uid: *a\n").objects
+        assert (obj.name, obj.namespace, obj.uid) == ("x", "dev", "dev")
+
     @pytest.mark.parametrize("content", [b"\x00\x01\x02" * 100, b"\x7fELF" + bytes(1000), bytes(range(256)) * 10])
     def test_binary_is_refused_in_a_clear_line(self, content: bytes) -> None:
         (reason,) = reasons(read(content))
