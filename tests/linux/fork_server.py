@@ -6,7 +6,6 @@ Root alone may enter one, and only for commands that run to their end.
 
 import ctypes
 import functools
-import importlib
 import json
 import os
 import runpy
@@ -18,9 +17,11 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-#: What is run as `python -m`, and what it would import.
+from guard.backup import archive, drill, restore  # noqa: F401 - loaded once, for every fork
+from tests.linux import forked_guard
+
+#: What can be run, as by `python -m`.
 PROGRAMS = ("guard", "guard.backup")
-_IMPORTED = ("guard.app", "guard.exits", "guard.backup.archive", "guard.backup.drill", "guard.backup.restore")
 _REQUEST_LIMIT = 1 << 20
 
 
@@ -85,8 +86,7 @@ def fork_server(path: str, repository: str) -> ForkServer:
 
 
 def _serve(requests: socket.socket) -> None:
-    for module in _IMPORTED:
-        importlib.import_module(module)
+    forked_guard.warm_up()
     while True:
         request, descriptors, _, _ = socket.recv_fds(requests, _REQUEST_LIMIT, 3)
         if not request:
