@@ -247,6 +247,9 @@ def test_a_repository_is_made_by_init_alone_and_never_over_a_missing_one(backups
     missing = backups.night()
     assert (missing.status, missing.last["result"]) == (50, "repository-missing")
     assert backups.sandbox.sh("ls -A $W/repository") == ""
+    made = backups.module("init")
+    assert (made.status, made.last["message"]) == (0, "The repository is made.")
+    assert backups.night().status == 0
 
 
 def test_a_wrong_password_is_told_apart_and_changes_nothing(backups: Backups) -> None:
