@@ -8,7 +8,7 @@ from guard.report import stream, termination
 
 #: The last line where none can be made as usual: JSON, whatever GUARD_LOG_FORMAT is.
 _LAST_LINE = '{"severity": "ERROR", "time": "%s", "message": "%s", "event": "internal.error", "outcome": "internal-error", "status": 1}\n'
-_MESSAGE = "The guard ended on %s and cannot report more: most likely too little memory is allowed to the pod. Raise the container's limit."
+_MESSAGE = "The guard ended on %s and cannot report more. If too little memory is allowed to the pod, raise the container's limit."
 #: Addresses that are kept for it: bytes, whose pages nothing touches. The interpreter takes a MiB at a time.
 _reserve = [bytes(2 << 20)]
 
@@ -25,13 +25,14 @@ def main() -> None:
 
         status = cli.run(sys.argv[1:])
     except Exception as error:  # noqa: BLE001 - of an import, or of a report
-        status = _report_briefly(type(error).__name__)
+        status = _report_briefly(error)
     os._exit(status)
 
 
-def _report_briefly(error: str) -> int:
+def _report_briefly(error: Exception) -> int:
     _reserve.clear()
-    now, message = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()), _MESSAGE % error
+    named = ascii(error)[:128].replace("\\", "/").replace('"', "'")  # fit for JSON, without the module for it
+    now, message = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()), _MESSAGE % named
     stream.write(2, (_LAST_LINE % (now, message)).encode())
     termination.write(os.environ.get("GUARD_TERMINATION_LOG") or "/dev/termination-log", f"{message}\n")
     return 1

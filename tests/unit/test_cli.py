@@ -248,15 +248,19 @@ def test_a_bug_does_not_keep_an_observed_application_from_starting(
 def test_a_bug_in_the_report_of_a_bug_still_ends_with_a_line_a_message_and_the_status(
     capfd: Capture, termination_log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def fail(*_: object) -> None:
+        raise ImportError('"\\\n\x1b é')
+
     fails(monkeypatch, arguments, "parse")
-    fails(monkeypatch, exits, "report_bug")
+    monkeypatch.setattr(exits, "report_bug", fail)
     monkeypatch.setattr(os, "_exit", sys.exit)
     monkeypatch.setattr(sys, "argv", ["guard", "check"])
     with pytest.raises(SystemExit, match="1"):
         __main__.main()
     line = json.loads(capfd.readouterr().err)
     assert (line["event"], line["severity"], line["outcome"]) == ("internal.error", "ERROR", "internal-error")
-    assert "ended on RuntimeError" in line["message"]
+    assert "ended on ImportError(" in line["message"]
+    assert "too little memory" in line["message"]
     assert termination_log.read_text() == f"{line['message']}\n"
 
 
