@@ -11,11 +11,13 @@ from guard.doctor.objects.k8s_object import PVC, K8sObject, same_namespace, scal
 from guard.doctor.objects.workload import Workload
 from guard.doctor.rules.placement import HOSTNAME, exposure
 from guard.doctor.source.document import Side
-from guard.doctor.source.tree import mappings, text, texts, whole
+from guard.doctor.source.tree import mapping, mappings, text, texts, whole
 from guard.doctor.storage import access_modes
 
 _MODES = "concepts/storage/persistent-volumes/#access-modes"
 _ONE_DISK = frozenset({"ReadWriteOnce", "ReadWriteOncePod"})
+#: Disks named in the pod itself, which one node can write to.
+_INLINE_DISKS = frozenset({"gcePersistentDisk", "awsElasticBlockStore", "azureDisk", "cinder", "vsphereVolume"})
 _HEALTH = "concepts/storage/volume-health-monitoring/"
 #: What an event's message holds, and what to do.
 _EVENTS: Mapping[str, str] = {
@@ -39,10 +41,15 @@ _VSPHERE = "volumehealth.storage.kubernetes.io/messages"
 _NAMED_VOLUMES = re.compile(r"(?:for volume \"|unmounted volumes=\[)([^\"\]]+)")
 
 
-def _one_disk_users(index: ObjectIndex, *kinds: str) -> Iterator[tuple[Workload, K8sObject]]:
+def _one_disk_users(index: ObjectIndex, *kinds: str) -> Iterator[tuple[Workload, str]]:
+    """Yields workloads of these kinds with each disk that the pods of one node alone can write to, as a sentence part."""
     for user, claim in index.claimants:
         if user.kind in kinds and claim.access_modes and claim.access_modes <= _ONE_DISK:
-            yield user, claim
+            yield user, f"ReadWriteOnce claim {claim.name}"
+    for user in index.workloads:
+        for volume in user.volumes.values() if user.kind in kinds else ():
+            if volume.kind in _INLINE_DISKS and not mapping(volume.body, volume.kind).get("readOnly"):
+                yield user, f"the disk of volume {volume.name} ({volume.kind})"
 
 
 @rule("VG221", Severity.WARNING, "concepts/workloads/controllers/deployment/#recreate-deployment")
@@ -56,19 +63,18 @@ def rolling_update_of_one_disk(index: ObjectIndex) -> Iterator[Verdict]:
     right for stateless pods, not for one disk.
     """
     patch = '{"spec":{"strategy":{"type":"Recreate","rollingUpdate":null}}}'
-    for user, claims in grouped(_one_disk_users(index, "Deployment")).items():
+    for user, disks in grouped(_one_disk_users(index, "Deployment")).items():
         strategy = user.text("spec", "strategy", "type")
         # Without a surge it makes room before it starts a pod: the disk then comes free by itself.
         makes_room = user.text("spec", "strategy", "rollingUpdate", "maxSurge") in {"0", "0%"}
         if strategy == "Recreate" or user.replicas == 0 or makes_room:
             continue
         what = "strategy RollingUpdate" if strategy else "no strategy, which means RollingUpdate"
-        names = ", ".join(dict.fromkeys(claim.name for claim in claims))
         fix = (
             "spec.strategy: {type: Recreate}, without rollingUpdate, which the API server refuses beside it. In the cluster: "
             f"kubectl patch {user.kubectl_name} --type merge -p '{patch}'"
         )
-        yield finding(f"{what}, with ReadWriteOnce claim {names}", user, "spec", "strategy", "type", fix=fix)
+        yield finding(f"{what}, with {' and '.join(dict.fromkeys(disks))}", user, "spec", "strategy", "type", fix=fix)
 
 
 @rule("VG222", Severity.ERROR, _MODES)
@@ -82,10 +88,9 @@ def replicas_share_one_disk(index: ObjectIndex) -> Iterator[Verdict]:
     Other advice: kube-linter (minimum-three-replicas) and kube-score (deployment-replicas) want more replicas: right
     for stateless pods, not for one disk.
     """
-    for user, claim in _one_disk_users(index, "Deployment", "ReplicaSet", "ReplicationController", "StatefulSet"):
+    for user, disk in _one_disk_users(index, "Deployment", "ReplicaSet", "ReplicationController", "StatefulSet"):
         if user.replicas > 1:
-            message = f"{user.replicas} replicas share ReadWriteOnce claim {claim.name}"
-            yield finding(message, user, "spec", "replicas")
+            yield finding(f"{user.replicas} replicas share {disk}", user, "spec", "replicas")
 
 
 @rule("VG223", Severity.WARNING, "https://cloud.google.com/kubernetes-engine/docs/concepts/spot-vms")
@@ -130,14 +135,14 @@ def autoscaled_over_one_disk(index: ObjectIndex) -> Iterator[Verdict]:
     Fix: maxReplicas: 1, or remove the HorizontalPodAutoscaler.
     """
     pairs = _one_disk_users(index, "Deployment", "StatefulSet")
-    users = grouped(((user.kind, user.name), (user, claim)) for user, claim in pairs)
+    users = grouped(((user.kind, user.name), (user, disk)) for user, disk in pairs)
     for scaler in index.of("HorizontalPodAutoscaler"):
         kind, name = scale_target(scaler)
         most = whole(scaler.body, "spec", "maxReplicas") or 0
-        own = ((user, claim) for user, claim in users.get((kind, name), ()) if most > 1)
-        claim = next((claim for user, claim in own if same_namespace(user.namespace, scaler.namespace)), None)
-        if claim is not None:
-            message = f"maxReplicas {most} for {kind} {name}, which mounts ReadWriteOnce claim {claim.name}"
+        own = ((user, disk) for user, disk in users.get((kind, name), ()) if most > 1)
+        disk = next((disk for user, disk in own if same_namespace(user.namespace, scaler.namespace)), "")
+        if disk:
+            message = f"maxReplicas {most} for {kind} {name}, which mounts {disk}"
             yield finding(message, scaler, "spec", "maxReplicas")
 
 
